@@ -1,0 +1,112 @@
+// Virtual time: a binary heap of events, earliest first, ties in the order they were pushed.
+//
+// An event carries two addresses whose meaning its kind gives. A timer of an object fires and finds the object's own
+// deadline moved: then it does nothing, so timers need no cancelling.
+
+import { arena } from "../memory";
+
+export enum Event {
+  /** a = device that receives, b = first of a vector of frames linked by `next` */
+  FRAMES,
+  /** a = neighbour */
+  NEIGHBOUR,
+  /** a = TCP socket */
+  TCP,
+  /** a = reassembly queue */
+  REASSEMBLY,
+  /** sweep of the connection tables */
+  SWEEP,
+  /** a = UDP/ICMP/TCP action buffer asked for by JavaScript */
+  ACTION,
+}
+
+@unmanaged
+class Entry {
+  time: u64;
+  sequence: u32;
+  kind: u32;
+  a: usize;
+  b: usize;
+}
+const SIZE: usize = offsetof<Entry>();
+
+let heapAt: usize = 0;
+let capacity: u32 = 0;
+let count: u32 = 0;
+let sequence: u32 = 0;
+
+/** Time of the event being handled, ns since the run's start. */
+export let now: u64 = 0;
+export function setNow(time: u64): void { if (time > now) now = time; }
+
+// @ts-ignore: decorator
+@inline
+function entry(i: u32): Entry { return changetype<Entry>(heapAt + <usize>i * SIZE); }
+
+// @ts-ignore: decorator
+@inline
+function earlier(x: Entry, time: u64, seq: u32): bool {
+  return x.time < time || (x.time == time && <i32>(x.sequence - seq) < 0);
+}
+
+export function schedule(time: u64, kind: Event, a: usize, b: usize): void {
+  if (count == capacity) grow();
+  const seq = ++sequence;
+  let i = count++;
+  while (i) {
+    const up = (i - 1) >>> 1;
+    if (earlier(entry(up), time, seq)) break;
+    memory.copy(changetype<usize>(entry(i)), changetype<usize>(entry(up)), SIZE);
+    i = up;
+  }
+  const e = entry(i);
+  e.time = time;
+  e.sequence = seq;
+  e.kind = kind;
+  e.a = a;
+  e.b = b;
+}
+
+function grow(): void {
+  const wider = max<u32>(1024, capacity << 1);
+  const at = arena(<usize>wider * SIZE);
+  memory.copy(at, heapAt, <usize>count * SIZE);
+  heapAt = at;
+  capacity = wider;
+}
+
+export let kind: u32 = 0;
+export let a: usize = 0;
+export let b: usize = 0;
+
+/** Takes the earliest event no later than `until` into `now`, `kind`, `a`, `b`. */
+export function next(until: u64): bool {
+  if (!count || entry(0).time > until) return false;
+  const top = entry(0);
+  now = max(now, top.time);
+  kind = top.kind;
+  a = top.a;
+  b = top.b;
+  const last = entry(--count);
+  const time = last.time;
+  const seq = last.sequence;
+  let i: u32 = 0;
+  while (true) {
+    let child = (i << 1) + 1;
+    if (child >= count) break;
+    if (child + 1 < count) {
+      const right = entry(child + 1);
+      if (earlier(right, entry(child).time, entry(child).sequence)) child++;
+    }
+    const c = entry(child);
+    if (!earlier(c, time, seq)) break;
+    memory.copy(changetype<usize>(entry(i)), changetype<usize>(c), SIZE);
+    i = child;
+  }
+  if (i != count) memory.copy(changetype<usize>(entry(i)), changetype<usize>(last), SIZE);
+  return true;
+}
+
+/** Time of the earliest event, or the largest u64. */
+export function peek(): u64 { return count ? entry(0).time : u64.MAX_VALUE; }
+export function pending(): u32 { return count; }

@@ -1,0 +1,152 @@
+// A network device, whatever its kind (struct net_device), and the two ways through it: `transmit` (dev_queue_xmit)
+// and `receive` (netif_receive_skb). Kinds are told apart by a switch; each has a file beside this one.
+
+import { arena } from "../memory";
+import { CT_UNTRACKED, Frame } from "../frame";
+import { drop, Drop } from "../drops";
+import { Namespace } from "../stack/namespace";
+import { tap } from "../capture/tap";
+import { bridgeReceive, bridgeTransmit } from "./bridge";
+import { vxlanTransmit } from "./vxlan";
+import { physicalTransmit } from "./physical";
+import { stackReceive } from "../stack/input";
+
+export enum Kind { LOOPBACK, VETH, BRIDGE, VXLAN, PHYSICAL }
+
+// Device.flags
+export const UP: u32 = 1;
+/** Bridge ports send frames back out of the port they came by. */
+export const HAIRPIN: u32 = 2;
+/** vxlan: answer ARP from the neighbour table, never let it into the tunnel. */
+export const VXLAN_PROXY: u32 = 4;
+/** vxlan: learn remote MACs; bridge port: learn local ones. */
+export const LEARNING: u32 = 8;
+
+/** A frame crosses this many devices at the most: a loop of bridges ends. */
+const MAX_HOPS: u32 = 128;
+
+@unmanaged
+export class Device {
+  id: u32;
+  kind: u8;
+  /** 1 + the capture interface, or 0: not captured. */
+  tap: u32;
+  flags: u32;
+  namespace: Namespace;
+  /** Next device of the namespace. */
+  next: Device | null;
+  mac: u64;
+  mtu: u32;
+  index: u32;
+  /** veth: the other end. */
+  peer: Device | null;
+  /** The bridge that it is a port of. */
+  master: Device | null;
+  /** bridge: its first port; a port: the next one, in order of joining. */
+  ports: Device | null;
+  nextPort: Device | null;
+  portNumber: u32;
+  /** vxlan: network identifier, UDP port (network byte order), the namespace that its socket lives in. */
+  vni: u32;
+  vxlanPort: u32;
+  underlay: Namespace | null;
+  /** physical: the segment that it is plugged into. */
+  segment: usize;
+  segmentNext: Device | null;
+  routeLocalnet: u8;
+  /** First address, for source selection, and counters as `ip -s link` has them. */
+  address: u32;
+  rxPackets: u64;
+  rxBytes: u64;
+  txPackets: u64;
+  txBytes: u64;
+  /** u32 a drop reason. */
+  drops: usize;
+}
+
+let lastId: u32 = 0;
+let first: usize = 0; // all devices by id: an array that doubles
+let capacity: u32 = 0;
+
+/** Virtual time that a frame needs from one device to the next, ns. */
+export let hopDelay: u64 = 1000;
+export function setHopDelay(ns: u64): void { hopDelay = ns; }
+
+export function newDevice(namespace: Namespace, kind: Kind): Device {
+  const at = arena(offsetof<Device>());
+  const device = changetype<Device>(at);
+  if (lastId + 1 >= capacity) {
+    const grown = arena(<usize>max(256, capacity * 2) * sizeof<usize>());
+    memory.copy(grown, first, <usize>capacity * sizeof<usize>());
+    first = grown;
+    capacity = max(256, capacity * 2);
+  }
+  device.id = ++lastId;
+  store<usize>(first + <usize>device.id * sizeof<usize>(), at);
+  device.kind = <u8>kind;
+  device.flags = UP | LEARNING;
+  device.namespace = namespace;
+  device.drops = arena(<usize>Drop.REASONS << 2);
+  // Devices of a namespace in the order they were made.
+  if (!namespace.devices) namespace.devices = device;
+  else {
+    let last = namespace.devices!;
+    while (last.next) last = last.next!;
+    last.next = device;
+  }
+  return device;
+}
+
+export function deviceById(id: u32): Device {
+  return changetype<Device>(load<usize>(first + <usize>id * sizeof<usize>()));
+}
+
+/** What dev_queue_xmit does: the tap sees it, then the kind's own way out. `frame.data` is the Ethernet header. */
+export function transmit(device: Device, frame: Frame): void {
+  frame.time += hopDelay;
+  if (!(device.flags & UP)) return drop(frame, Drop.DEV_DOWN, device);
+  if (++frame.hops > MAX_HOPS) return drop(frame, Drop.LOOP, device);
+  device.txPackets++;
+  device.txBytes += frame.length;
+  if (device.tap) tap(device, frame, false);
+  switch (device.kind) {
+    case Kind.VETH: {
+      const peer = device.peer;
+      if (!peer) return drop(frame, Drop.NO_CARRIER, device);
+      scrub(frame);
+      return receive(peer, frame);
+    }
+    case Kind.BRIDGE: return bridgeTransmit(device, frame);
+    case Kind.VXLAN: return vxlanTransmit(device, frame);
+    case Kind.PHYSICAL: scrub(frame); return physicalTransmit(device, frame);
+    default: scrubHash(frame); return receive(device, frame);
+  }
+}
+
+/** What netif_receive_skb does: the tap, then the bridge that it is a port of, or the stack. */
+export function receive(device: Device, frame: Frame): void {
+  frame.time += hopDelay;
+  frame.device = device;
+  if (!(device.flags & UP)) return drop(frame, Drop.DEV_DOWN, device);
+  device.rxPackets++;
+  device.rxBytes += frame.length;
+  if (device.tap) tap(device, frame, true);
+  if (frame.length < 14) return drop(frame, Drop.PKT_TOO_SMALL, device);
+  if (device.master) return bridgeReceive(device, frame);
+  stackReceive(device, frame);
+}
+
+/** Into another namespace: its conntrack and marks start anew (skb_scrub_packet). The socket's hash stays. */
+export function scrub(frame: Frame): void {
+  frame.connection = null;
+  frame.connectionInfo = CT_UNTRACKED;
+  frame.mark = 0;
+  frame.flags &= 8; // SOCKET_HASH
+  frame.port = null;
+  frame.out = null;
+}
+function scrubHash(frame: Frame): void {
+  frame.port = null;
+  frame.out = null;
+  frame.flags &= ~2;
+}

@@ -1,0 +1,93 @@
+// Why a frame ended here: one list for the counters, the reports and the docs. Names follow the kernel's
+// (include/net/dropreason-core.h: SKB_DROP_REASON_*), or its counters where it has no reason of its own.
+//
+// Conservation: made (injected + generated + cloned) = delivered + dropped + in flight. Every frame that ends passes
+// through `deliver` or `drop` below.
+
+import { Device } from "./devices/device";
+import { Frame, freeFrame } from "./frame";
+import { releaseUnconfirmed } from "./tables/connections";
+
+export enum Drop {
+  NONE,
+  PKT_TOO_SMALL,
+  OTHERHOST,
+  UNHANDLED_PROTO,
+  IP_INHDR,
+  IP_CSUM,
+  IP_INVALID_SOURCE,
+  IP_INVALID_DEST,
+  IP_LOCAL_SOURCE,
+  IP_IN_NO_ROUTE,
+  IP_OUT_NO_ROUTE,
+  IP_FORWARDING_OFF,
+  IP_TTL_EXPIRED,
+  IP_NOPROTO,
+  NETFILTER_DROP,
+  CONNTRACK_TABLE_FULL,
+  CONNTRACK_CLASH,
+  NAT_NO_FREE_TUPLE,
+  IPVS_NO_DESTINATION,
+  IPVS_NO_CONNECTION,
+  FRAG_REASM_TIMEOUT,
+  FRAG_OVERLAP,
+  FRAG_TOO_FAR,
+  FRAG_INVALID,
+  PKT_TOO_BIG,
+  NEIGH_FAILED,
+  NEIGH_QUEUEFULL,
+  ARP_INVALID,
+  MAC_INVALID_SOURCE,
+  BRIDGE_NO_EGRESS,
+  BRIDGE_SAME_PORT,
+  VXLAN_INVALID_HDR,
+  VXLAN_VNI_NOT_FOUND,
+  VXLAN_ENTRY_EXISTS,
+  VXLAN_NO_REMOTE,
+  VXLAN_ARP_SWALLOWED,
+  UDP_CSUM,
+  TCP_CSUM,
+  ICMP_CSUM,
+  NO_SOCKET,
+  SOCKET_RCVBUFF,
+  TCP_INVALID_SEQUENCE,
+  TCP_FLAGS,
+  TCP_CLOSE,
+  DEV_DOWN,
+  NO_CARRIER,
+  LOOP,
+  NOMEM,
+  SEGMENT_LOSS,
+  SILENT,
+  REASONS,
+}
+
+/** Every frame is counted where it is made and where it ends. */
+@final
+class Account {
+  made: u32 = 0;
+  injected: u32 = 0;
+  generated: u32 = 0;
+  cloned: u32 = 0;
+  delivered: u32 = 0;
+  dropped: u32 = 0;
+}
+export const account = new Account();
+
+/** The frame ends at its goal: a socket took it, or the stack itself (ARP, ICMP, a merged fragment). */
+export function deliver(frame: Frame): void {
+  account.delivered++;
+  if (frame.connection) releaseUnconfirmed(frame);
+  freeFrame(frame);
+}
+
+/** The frame ends at `place` for `reason`: counted there, whatever device it came by. */
+export function drop(frame: Frame, reason: Drop, place: Device | null): void {
+  account.dropped++;
+  if (place) {
+    const at = place.drops + (<usize>reason << 2);
+    store<u32>(at, load<u32>(at) + 1);
+  }
+  if (frame.connection) releaseUnconfirmed(frame);
+  freeFrame(frame);
+}

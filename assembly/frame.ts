@@ -1,0 +1,166 @@
+// A frame in its slot: what the kernel keeps in an sk_buff, then headroom, then the bytes.
+//
+//  slot            +256                   +256+HEADROOM                      end
+//  | Frame fields  | guard? | headroom    | data ... data+length | tailroom  |
+//
+// Headers are pushed into the headroom and pulled off again by moving `data`; payload bytes are never moved.
+// Two sizes: a small slot holds any frame of an MTU up to 1550; a large one a whole IPv4 datagram (loopback, reassembly).
+
+import { Pool } from "./memory";
+import { Device } from "./devices/device";
+import { Connection } from "./tables/connections";
+import { account } from "./drops";
+
+export const META: usize = 256;
+export const HEADROOM: usize = 128;
+const GUARD: usize = isDefined(CHECKED) ? 64 : 0;
+const POISON: u8 = 0xa5;
+export const SMALL: usize = 2048;
+export const LARGE: usize = 66560;
+const smallPool = new Pool(SMALL + 2 * GUARD, 1024);
+const largePool = new Pool(LARGE + 2 * GUARD, 8);
+
+// Frame.flags
+/** IPVS has handled it: further IPVS hooks leave it alone (skb->ipvs_property). */
+export const IPVS_PROPERTY: u32 = 1;
+/** br_netfilter has run PREROUTING for it: the IP layer must not again (ip_sabotage_in). */
+export const PREROUTED: u32 = 2;
+/** Made by this namespace's own stack. */
+export const LOCAL: u32 = 4;
+/** The socket's random transmit hash is in `hash`. */
+export const SOCKET_HASH: u32 = 8;
+/** IPVS un-NATed a reply: POSTROUTING and the route are asked again. */
+export const IPVS_REPLY: u32 = 16;
+/** Handed in from outside (a replay, a test): a sender that our stack does not know. */
+export const INJECTED: u32 = 32;
+
+/** How a packet stands to its connection (enum ip_conntrack_info). */
+export const CT_ESTABLISHED: u8 = 0;
+export const CT_RELATED: u8 = 1;
+export const CT_NEW: u8 = 2;
+export const CT_REPLY: u8 = 3; // added to the first two for the reply direction
+export const CT_UNTRACKED: u8 = 7;
+/** Seen by conntrack and refused: no connection, ctstate INVALID. */
+export const CT_INVALID: u8 = 6;
+
+/** Where a hop has changed the frame since its last tap; see capture/trace. */
+export const NOTES: u32 = 5;
+
+@unmanaged
+export class Frame {
+  next: Frame | null;
+  /** First byte: the Ethernet header on a device, the IP header inside the stack. */
+  data: usize;
+  length: u32;
+  /** Bytes that the slot may hold end here. */
+  end: usize;
+  /** Virtual time, ns; runs ahead of the queue's by the hops taken. */
+  time: u64;
+  /** The device that it is on; inside the stack the one that it came in by. */
+  device: Device | null;
+  /** Bridge port that it came in by, for br_netfilter. */
+  port: Device | null;
+  out: Device | null;
+  connection: Connection | null;
+  mark: u32;
+  hash: u32;
+  flags: u32;
+  nextHop: u32;
+  /** Largest fragment of the datagram that conntrack put together, or 0 (IPCB(skb)->frag_max_size). */
+  fragmentMax: u32;
+  /** DF was set on such a fragment. */
+  fragmentDf: u8;
+  connectionInfo: u8;
+  large: u8;
+  noteCount: u8;
+  hops: u32;
+  /** Counts frames as they are made; a clone has its own. */
+  id: u32;
+  /** Routing's verdict: 1 unicast, 2 local, 3 broadcast. */
+  routeType: u8;
+  reserved: u8;
+}
+
+/** A slot for a frame of `length` bytes with headroom before it, or null when there is no memory. */
+export function takeFrame(length: u32): Frame | null {
+  const small = <usize>length <= SMALL - META - HEADROOM;
+  let at = small ? smallPool.take(META + GUARD) : <usize>length <= LARGE - META - HEADROOM ? largePool.take(META + GUARD) : 0;
+  if (!at) return null;
+  const size = small ? SMALL : LARGE;
+  if (GUARD) {
+    memory.fill(at, POISON, GUARD);
+    memory.fill(at + GUARD + size, POISON, GUARD);
+    at += GUARD;
+  }
+  const frame = changetype<Frame>(at);
+  frame.data = at + META + HEADROOM;
+  frame.length = length;
+  frame.end = at + size;
+  frame.large = small ? 0 : 1;
+  frame.id = ++account.made;
+  return frame;
+}
+
+/** The slot goes back; the caller has counted the frame as delivered or dropped. */
+export function freeFrame(frame: Frame): void {
+  const at = changetype<usize>(frame) - GUARD;
+  if (GUARD) {
+    const size = frame.large ? LARGE : SMALL;
+    for (let i: usize = 0; i < GUARD; i++) {
+      assert(load<u8>(at + i) == POISON && load<u8>(at + GUARD + size + i) == POISON, "a write outside a slot");
+    }
+    assert(frame.data >= changetype<usize>(frame) + META && frame.data + frame.length <= frame.end, "data outside the slot");
+  }
+  if (frame.large) largePool.give(at);
+  else smallPool.give(at);
+}
+
+/** A copy with its own slot: flooding needs one, and nothing else. Connection and mark go along. */
+export function cloneFrame(frame: Frame): Frame | null {
+  const copy = takeFrame(frame.length);
+  if (!copy) return null;
+  const id = copy.id;
+  const end = copy.end;
+  const large = copy.large;
+  const data = copy.data;
+  memory.copy(changetype<usize>(copy), changetype<usize>(frame), META);
+  copy.id = id;
+  copy.end = end;
+  copy.large = large;
+  copy.data = data;
+  copy.next = null;
+  memory.copy(data, frame.data, frame.length);
+  account.cloned++;
+  return copy;
+}
+
+/** Between vectors: enough slots for the next one. */
+export function ensureFrames(): void {
+  smallPool.ensure(1024);
+  largePool.ensure(8);
+}
+
+export function framesInFlight(): u32 { return smallPool.used + largePool.used; }
+
+/** Room before `data` for `bytes` more? */
+// @ts-ignore: decorator
+@inline
+export function push(frame: Frame, bytes: u32): usize {
+  frame.data -= bytes;
+  frame.length += bytes;
+  return frame.data;
+}
+
+// @ts-ignore: decorator
+@inline
+export function pull(frame: Frame, bytes: u32): usize {
+  frame.data += bytes;
+  frame.length -= bytes;
+  return frame.data;
+}
+
+// @ts-ignore: decorator
+@inline
+export function headroom(frame: Frame): usize {
+  return frame.data - changetype<usize>(frame) - META;
+}

@@ -1,0 +1,54 @@
+// Linear memory: an arena that only grows, pools of fixed-size records on it, and frame slots.
+//
+// Nothing here runs while a vector of frames moves, but for taking a record or a slot from a free list: pools are
+// topped up between vectors (`ensure`), so a record's address never changes. Records are `@unmanaged` classes laid over
+// an address; a free record's first word links to the next free one.
+
+/** `bytes` of zeroed memory, 64-byte aligned (a cache line), never given back. */
+export function arena(bytes: usize): usize {
+  const at = (heap.alloc(bytes + 64) + 63) & ~63;
+  memory.fill(at, 0, bytes);
+  return at;
+}
+
+/** Records of one size. `size` includes a guard zone in the testing build. */
+@final
+export class Pool {
+  private head: usize = 0;
+  free: u32 = 0;
+  total: u32 = 0;
+  constructor(private size: usize, private chunk: u32) {}
+
+  /** At least `wanted` free records; between vectors only. */
+  ensure(wanted: u32): void {
+    while (this.free < wanted) {
+      const count = max(this.chunk, min(this.total, 65536));
+      let at = arena(this.size * <usize>count);
+      for (let i: u32 = 0; i < count; i++) {
+        store<usize>(at, this.head);
+        this.head = at;
+        at += this.size;
+      }
+      this.free += count;
+      this.total += count;
+    }
+  }
+
+  /** A record whose first `clear` bytes are zero, or 0 when the pool is empty. */
+  take(clear: usize): usize {
+    const at = this.head;
+    if (!at) return 0;
+    this.head = load<usize>(at);
+    this.free--;
+    memory.fill(at, 0, clear);
+    return at;
+  }
+
+  give(at: usize): void {
+    store<usize>(at, this.head);
+    this.head = at;
+    this.free++;
+  }
+
+  get used(): u32 { return this.total - this.free; }
+}

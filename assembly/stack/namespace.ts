@@ -1,0 +1,67 @@
+// A network namespace (struct net): its devices, its sysctls, the chains of its hooks. All other tables are shared by
+// every namespace and carry its id in their keys.
+
+import { arena } from "../memory";
+import { Chain } from "../tables/rules";
+import { Device, Kind, newDevice } from "../devices/device";
+
+@unmanaged
+export class Namespace {
+  /** 1 and up; 24 bits at the most, since table keys hold it. */
+  id: u32;
+  /** net.ipv4.ip_forward */
+  forward: u8;
+  /** Conntrack hooks are registered: a nat rule or a state match asked for them. */
+  conntrack: u8;
+  /** IPVS has a service here; net.ipv4.vs.conntrack, .snat_reroute, .expire_nodest_conn, .conn_reuse_mode. */
+  ipvs: u8;
+  ipvsConntrack: u8;
+  ipvsSnatReroute: u8;
+  ipvsExpireNodest: u8;
+  ipvsReuseMode: u8;
+  /** net.bridge.bridge-nf-call-iptables */
+  bridgeNetfilter: u8;
+  /** A replay's sender: makes no ARP, echo reply, error or reset of its own; a packet that waits for a neighbour waits on. */
+  silent: u8;
+  devices: Device | null;
+  loopback: Device;
+  /** Base chains: mangle, nat, filter × PREROUTING … POSTROUTING. */
+  chains: usize;
+  /** Prefix lengths in use, a bit each, of the local and the main table. */
+  localPrefixes: u64;
+  mainPrefixes: u64;
+  /** net.ipv4.ip_local_port_range, and where the last search for a free port ended. */
+  portMin: u32;
+  portMax: u32;
+  ephemeral: u32;
+  connections: u32;
+  /** net.netfilter.nf_conntrack_max */
+  connectionsMax: u32;
+  /** vxlan devices whose UDP socket lives here. */
+  vxlans: u32;
+}
+
+let lastId: u32 = 0;
+
+export function newNamespace(): Namespace {
+  const namespace = changetype<Namespace>(arena(offsetof<Namespace>()));
+  namespace.id = ++lastId;
+  namespace.chains = arena(15 * sizeof<usize>());
+  namespace.portMin = 32768;
+  namespace.portMax = 60999;
+  namespace.connectionsMax = 262144;
+  namespace.ipvsReuseMode = 1;
+  const loopback = newDevice(namespace, Kind.LOOPBACK);
+  loopback.mtu = 65536;
+  namespace.loopback = loopback;
+  return namespace;
+}
+
+// @ts-ignore: decorator
+@inline
+export function baseChain(namespace: Namespace, table: u32, hook: u32): Chain | null {
+  return changetype<Chain | null>(load<usize>(namespace.chains + <usize>(table * 5 + hook) * sizeof<usize>()));
+}
+export function setBaseChain(namespace: Namespace, table: u32, hook: u32, chain: Chain): void {
+  store<usize>(namespace.chains + <usize>(table * 5 + hook) * sizeof<usize>(), changetype<usize>(chain));
+}

@@ -1,0 +1,211 @@
+// Connections: conntrack's entries, found by either tuple (struct nf_conn).
+//
+// A tuple is a 16-byte key: a = source | destination << 32, b = source port | destination port << 16 |
+// protocol << 32 | namespace << 40, addresses and ports in network byte order. ICMP echo: both "ports" hold the
+// identifier and type/code as the kernel's tuple does (source = id, destination = type | code << 8).
+// A new connection belongs to its frame alone until it is confirmed at the last hook; then both tuples are in the index.
+
+import { Pool } from "../memory";
+import { Frame } from "../frame";
+import { Index } from "./hash";
+import { Namespace } from "../stack/namespace";
+
+// Connection.status (enum ip_conntrack_status)
+export const SEEN_REPLY: u32 = 2;
+export const ASSURED: u32 = 4;
+export const CONFIRMED: u32 = 8;
+export const SRC_NAT: u32 = 16;
+export const DST_NAT: u32 = 32;
+export const SRC_NAT_DONE: u32 = 128;
+export const DST_NAT_DONE: u32 = 256;
+export const DYING: u32 = 512;
+
+/** What conntrack keeps of one direction of a TCP connection (struct ip_ct_tcp_state): 20 bytes. */
+@unmanaged
+export class Direction {
+  end: u32;
+  maxEnd: u32;
+  maxWindow: u32;
+  maxAck: u32;
+  scale: u8;
+  flags: u8;
+  pad: u16;
+}
+
+/** 128 bytes, 64-byte aligned: a key's address tells which of the two tuples it is. */
+@unmanaged
+export class Connection {
+  originalA: u64;
+  originalB: u64;
+  replyA: u64;
+  replyB: u64;
+  status: u32;
+  mark: u32;
+  /** It is over at this virtual time. */
+  deadline: u64;
+  namespace: Namespace;
+  /** Frames that carry it while it is not confirmed. */
+  frames: u16;
+  /** TCP state (hooks/conntrack-tcp), 0 for other protocols. */
+  state: u8;
+  lastDirection: u8;
+  lastIndex: u8;
+  retransmissions: u8;
+  lastWindow: u16;
+  lastSequence: u32;
+  lastAck: u32;
+  lastEnd: u32;
+  lastScale: u8;
+  lastFlags: u8;
+  pad: u16;
+  /** Two `Direction`s, original then reply: `directionOf`. For UDP the first 8 bytes hold when it becomes a stream. */
+  direction0: u32; direction1: u32; direction2: u32; direction3: u32; direction4: u32;
+  direction5: u32; direction6: u32; direction7: u32; direction8: u32; direction9: u32;
+  /** The rules that chose its DNAT and SNAT, for captures' comments. */
+  ruleDnat: u32;
+  ruleSnat: u32;
+}
+const SIZE: usize = 128;
+const AT_REPLY: usize = 16;
+
+// @ts-ignore: decorator
+@inline
+export function directionOf(connection: Connection, reply: u32): Direction {
+  return changetype<Direction>(changetype<usize>(connection) + offsetof<Connection>("direction0") + <usize>reply * 20);
+}
+// @ts-ignore: decorator
+@inline
+export function streamAt(connection: Connection): u64 {
+  return load<u64>(changetype<usize>(connection) + offsetof<Connection>("direction0"));
+}
+// @ts-ignore: decorator
+@inline
+export function setStreamAt(connection: Connection, time: u64): void {
+  store<u64>(changetype<usize>(connection) + offsetof<Connection>("direction0"), time);
+}
+
+const pool = new Pool(SIZE, 512);
+const index = new Index(1024);
+/** Grows when one is confirmed or goes; for reports. */
+export let liveConnections: u32 = 0;
+
+// @ts-ignore: decorator
+@inline
+export function keyA(source: u32, destination: u32): u64 { return <u64>source | (<u64>destination << 32); }
+// @ts-ignore: decorator
+@inline
+export function keyB(namespace: u32, protocol: u32, sport: u32, dport: u32): u64 {
+  return <u64>(sport | (dport << 16)) | (<u64>protocol << 32) | (<u64>namespace << 40);
+}
+// @ts-ignore: decorator
+@inline
+export function sourceOf(a: u64): u32 { return <u32>a; }
+// @ts-ignore: decorator
+@inline
+export function destinationOf(a: u64): u32 { return <u32>(a >>> 32); }
+// @ts-ignore: decorator
+@inline
+export function sportOf(b: u64): u32 { return <u32>b & 0xffff; }
+// @ts-ignore: decorator
+@inline
+export function dportOf(b: u64): u32 { return <u32>b >>> 16; }
+// @ts-ignore: decorator
+@inline
+export function protocolOf(b: u64): u32 { return <u32>(b >>> 32) & 0xff; }
+const UPPER: u64 = 0xffffffff00000000;
+
+// @ts-ignore: decorator
+@inline
+export function invertA(a: u64): u64 { return rotl<u64>(a, 32); }
+/** The reply's ports: swapped; for ICMP (nf_conntrack_invert_icmp_tuple) the identifier stays and the type is answered. */
+export function invertB(b: u64): u64 {
+  if (protocolOf(b) == 1) {
+    const type = (<u32>b >>> 16) & 0xff;
+    const code = <u32>b >>> 24;
+    return (b & UPPER) | <u64>(sportOf(b) | (answerType(type) << 16) | (code << 24));
+  }
+  return (b & UPPER) | <u64>rotl<u32>(<u32>b, 16);
+}
+function answerType(type: u32): u32 {
+  if (type == 8) return 0;
+  if (type == 0) return 8;
+  if (type >= 13 && type <= 18) return type & 1 ? type + 1 : type - 1;
+  return type;
+}
+
+/** Which tuple was found last: 0 original, 1 reply. */
+export let foundReply: u32 = 0;
+
+/** The connection with this tuple in either direction, or null; one that is over at `time` goes (nf_ct_gc_expired). */
+export function findConnection(a: u64, b: u64, time: u64): Connection | null {
+  const key = index.find(a, b);
+  if (!key) return null;
+  foundReply = <u32>(key & 63) >>> 4;
+  const connection = changetype<Connection>(key & ~63);
+  if (time >= connection.deadline) {
+    removeConnection(connection);
+    return null;
+  }
+  return connection;
+}
+
+/** Is this reply tuple taken by another connection (nf_conntrack_tuple_taken)? */
+export function tupleTaken(a: u64, b: u64, self: Connection, time: u64): bool {
+  const found = findConnection(a, b, time);
+  return found != null && found != self;
+}
+
+/** A new, unconfirmed connection of that original tuple, or null when the pool is empty. */
+export function newConnection(namespace: Namespace, a: u64, b: u64): Connection | null {
+  const at = pool.take(SIZE);
+  if (!at) return null;
+  const connection = changetype<Connection>(at);
+  connection.originalA = a;
+  connection.originalB = b;
+  connection.replyA = invertA(a);
+  connection.replyB = invertB(b);
+  connection.namespace = namespace;
+  return connection;
+}
+
+/** Both tuples go into the index. False: another packet has confirmed the same tuple before (a clash). */
+export function confirmConnection(connection: Connection): bool {
+  if (index.find(connection.originalA, connection.originalB) || index.find(connection.replyA, connection.replyB)) return false;
+  const at = changetype<usize>(connection);
+  if (!index.insert(at)) return false;
+  if (connection.originalA != connection.replyA || connection.originalB != connection.replyB) index.insert(at + AT_REPLY);
+  connection.status |= CONFIRMED;
+  connection.namespace.connections++;
+  liveConnections++;
+  return true;
+}
+
+export function removeConnection(connection: Connection): void {
+  const at = changetype<usize>(connection);
+  index.remove(at);
+  index.remove(at + AT_REPLY);
+  connection.namespace.connections--;
+  liveConnections--;
+  pool.give(at);
+}
+
+/** A frame ends, or leaves the namespace, with a connection that was never confirmed. */
+export function releaseUnconfirmed(frame: Frame): void {
+  const connection = frame.connection!;
+  frame.connection = null;
+  if (connection.status & CONFIRMED) return;
+  if (--connection.frames == 0) pool.give(changetype<usize>(connection));
+}
+
+export function ensureConnections(): void {
+  pool.ensure(1024);
+  index.ensure(2048);
+}
+
+/** For sweeps and dumps: the connection whose original tuple is in index slot `i`, or 0. */
+export function connectionAt(i: u32): usize {
+  if (i >= index.capacity) return 0;
+  const key = index.keyAt(i);
+  return key && (key & 63) == 0 ? key : 0;
+}
+export function connectionSlots(): u32 { return index.capacity; }

@@ -1,0 +1,92 @@
+// Forwarding databases: MAC to port on a bridge (net/bridge/br_fdb.c) and on a segment's switch, MAC to remote VTEP on a
+// vxlan device (drivers/net/vxlan). Key: a = MAC, b = id of the bridge, switch or vxlan device.
+
+import { Pool } from "../memory";
+import { Index } from "./hash";
+import { Device } from "../devices/device";
+
+/** br->ageing_time and vxlan's age_interval: 300 s. */
+export const AGEING: u64 = 300_000_000_000;
+
+// Entry.flags
+export const STATIC: u32 = 1;
+/** The bridge's own MAC or that of one of its ports: goes up the stack. */
+export const OWN: u32 = 2;
+
+@unmanaged
+export class Entry {
+  keyA: u64;
+  keyB: u64;
+  port: Device | null;
+  /** vxlan: remote VTEP, network byte order. */
+  remote: u32;
+  flags: u32;
+  updated: u64;
+}
+
+const pool = new Pool(offsetof<Entry>(), 256);
+const index = new Index(512);
+
+/** The live entry, or null: an aged one is none. */
+// @ts-ignore: decorator
+@inline
+export function findEntry(owner: u32, mac: u64, time: u64): Entry | null {
+  const at = index.find(mac, owner);
+  if (!at) return null;
+  const entry = changetype<Entry>(at);
+  if (!(entry.flags & STATIC) && time > entry.updated && time - entry.updated > AGEING) return null;
+  return entry;
+}
+
+/** Made or overwritten. */
+export function setEntry(owner: u32, mac: u64, port: Device | null, remote: u32, flags: u32, time: u64): Entry {
+  ensureFdb();
+  return putEntry(owner, mac, port, remote, flags, time)!;
+}
+
+function putEntry(owner: u32, mac: u64, port: Device | null, remote: u32, flags: u32, time: u64): Entry | null {
+  const found = index.find(mac, owner);
+  const at = found ? found : pool.take(offsetof<Entry>());
+  if (!at) return null;
+  const entry = changetype<Entry>(at);
+  entry.keyA = mac;
+  entry.keyB = owner;
+  entry.port = port;
+  entry.remote = remote;
+  entry.flags = flags;
+  entry.updated = time;
+  if (!found && !index.insert(at)) {
+    pool.give(at);
+    return null;
+  }
+  return entry;
+}
+
+/** Learn `mac` behind `port` (br_fdb_update): a static entry stays as it is. Nothing is learned when the table is full. */
+export function learn(owner: u32, mac: u64, port: Device, remote: u32, time: u64): void {
+  const at = index.find(mac, owner);
+  if (at) {
+    const entry = changetype<Entry>(at);
+    if (entry.flags & STATIC) return;
+    entry.port = port;
+    entry.remote = remote;
+    entry.updated = time;
+  } else putEntry(owner, mac, port, remote, 0, time);
+}
+
+export function removeEntry(owner: u32, mac: u64): bool {
+  const at = index.find(mac, owner);
+  if (!at) return false;
+  index.remove(at);
+  pool.give(at);
+  return true;
+}
+
+export function ensureFdb(): void {
+  pool.ensure(512);
+  index.ensure(512);
+}
+
+/** For dumps: the entry in index slot `i`, or 0. */
+export function fdbAt(i: u32): usize { return i < index.capacity ? index.keyAt(i) : 0; }
+export function fdbSlots(): u32 { return index.capacity; }

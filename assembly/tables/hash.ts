@@ -1,0 +1,123 @@
+// The one hash index behind every table: 16-byte keys that lie inside fixed-size records.
+//
+// An index slot is 8 bytes: a 32-bit tag of the hash (never 0) and the address of the key. Linear probing, at most
+// half full, deletion by shifting back, so a look-up never degrades with age. Keys are two u64; whoever builds one says
+// what its bits mean. Doubling happens between vectors (`ensure`).
+
+import { arena } from "../memory";
+
+@final
+export class Index {
+  private slots: usize;
+  private mask: u32;
+  count: u32 = 0;
+  constructor(capacity: u32) {
+    this.mask = capacity - 1;
+    this.slots = arena(<usize>capacity << 3);
+  }
+
+  /** The address of the key equal to (a, b), or 0. */
+  find(a: u64, b: u64): usize {
+    const h = hash(a, b);
+    const mask = this.mask;
+    const slots = this.slots;
+    const tag = <u32>(h >>> 32) | 1;
+    let i = <u32>h & mask;
+    while (true) {
+      const slot = slots + (<usize>i << 3);
+      const t = load<u32>(slot);
+      if (t == tag) {
+        const key = <usize>load<u32>(slot, 4);
+        if (((load<u64>(key) ^ a) | (load<u64>(key, 8) ^ b)) == 0) return key;
+      } else if (!t) return 0;
+      i = (i + 1) & mask;
+    }
+  }
+
+  /** The caller knows that the key is not in yet. False when the index is full to the brim (never, if `ensure` is called). */
+  insert(key: usize): bool {
+    if (this.count + 1 >= this.mask) return false;
+    const h = hash(load<u64>(key), load<u64>(key, 8));
+    this.place(<u32>(h >>> 32) | 1, <u32>h, <u32>key);
+    this.count++;
+    return true;
+  }
+
+  private place(tag: u32, h: u32, key: u32): void {
+    const mask = this.mask;
+    let i = h & mask;
+    while (true) {
+      const slot = this.slots + (<usize>i << 3);
+      if (!load<u32>(slot)) {
+        store<u32>(slot, tag);
+        store<u32>(slot, key, 4);
+        return;
+      }
+      i = (i + 1) & mask;
+    }
+  }
+
+  /** Takes out the entry whose key lies at this very address. */
+  remove(key: usize): bool {
+    const mask = this.mask;
+    const slots = this.slots;
+    let i = <u32>hash(load<u64>(key), load<u64>(key, 8)) & mask;
+    while (true) {
+      const slot = slots + (<usize>i << 3);
+      if (!load<u32>(slot)) return false;
+      if (load<u32>(slot, 4) == <u32>key) break;
+      i = (i + 1) & mask;
+    }
+    // Shift back whatever the gap would cut off from its home.
+    let gap = i;
+    let j = i;
+    while (true) {
+      j = (j + 1) & mask;
+      const slot = slots + (<usize>j << 3);
+      if (!load<u32>(slot)) break;
+      const k = <usize>load<u32>(slot, 4);
+      const home = <u32>hash(load<u64>(k), load<u64>(k, 8)) & mask;
+      if (((j - home) & mask) >= ((j - gap) & mask)) {
+        store<u64>(slots + (<usize>gap << 3), load<u64>(slot));
+        gap = j;
+      }
+    }
+    store<u64>(slots + (<usize>gap << 3), 0);
+    this.count--;
+    return true;
+  }
+
+  /** Room for `more` keys at half load; between vectors only. */
+  ensure(more: u32): void {
+    while ((this.count + more) << 1 > this.mask) {
+      const before = this.slots;
+      const capacity = this.mask + 1;
+      this.mask = (capacity << 1) - 1;
+      this.slots = arena(<usize>capacity << 4);
+      for (let i: u32 = 0; i < capacity; i++) {
+        const slot = before + (<usize>i << 3);
+        const tag = load<u32>(slot);
+        if (!tag) continue;
+        const key = load<u32>(slot, 4);
+        this.place(tag, <u32>hash(load<u64>(<usize>key), load<u64>(<usize>key, 8)), key);
+      }
+    }
+  }
+
+  /** For sweeps: the key in slot `i`, or 0. */
+  keyAt(i: u32): usize {
+    return <usize>load<u32>(this.slots + (<usize>i << 3), 4);
+  }
+  get capacity(): u32 { return this.mask + 1; }
+}
+
+/** Multiply and fold: every key bit reaches the low half, which picks the slot, and the high half, which tags it. */
+// @ts-ignore: decorator
+@inline
+export function hash(a: u64, b: u64): u64 {
+  let x = (a ^ (b >>> 29)) * 0x9e3779b97f4a7c15;
+  x ^= x >>> 32;
+  x = (x + b) * 0xd6e8feb86659fd93;
+  x ^= x >>> 32;
+  return x * 0x9e3779b97f4a7c15;
+}

@@ -1,0 +1,80 @@
+// Neighbours: IPv4 address to MAC on a device, with the states that matter (include/net/neighbour.h, NUD_*).
+//
+//  NONE → INCOMPLETE → REACHABLE → STALE → DELAY → PROBE → FAILED, and PERMANENT.
+//
+// Key: a = address, b = device id. Packets for an unresolved neighbour wait in its queue, at most QUEUE of them.
+
+import { Pool } from "../memory";
+import { Frame } from "../frame";
+import { Index } from "./hash";
+import { Device } from "../devices/device";
+
+export enum Nud { NONE, INCOMPLETE, REACHABLE, STALE, DELAY, PROBE, FAILED, PERMANENT }
+
+/** Linux bounds the bytes (unres_qlen_bytes, 212992); that many full frames. */
+export const QUEUE: u32 = 101;
+
+@unmanaged
+export class Neighbour {
+  keyA: u64;
+  keyB: u64;
+  device: Device;
+  mac: u64;
+  first: Frame | null;
+  last: Frame | null;
+  queued: u32;
+  probes: u32;
+  /** When the state was confirmed last, and when its timer is due (0: none). */
+  confirmed: u64;
+  deadline: u64;
+  used: u64;
+  state: u8;
+}
+
+const pool = new Pool(offsetof<Neighbour>(), 256);
+const index = new Index(512);
+
+export function findNeighbour(device: Device, address: u32): Neighbour | null {
+  return changetype<Neighbour | null>(index.find(address, device.id));
+}
+
+/** The entry, made when there is none; null when the table is full. */
+export function obtainNeighbour(device: Device, address: u32): Neighbour | null {
+  const found = findNeighbour(device, address);
+  if (found) return found;
+  const at = pool.take(offsetof<Neighbour>());
+  if (!at) return null;
+  const neighbour = changetype<Neighbour>(at);
+  neighbour.keyA = address;
+  neighbour.keyB = device.id;
+  neighbour.device = device;
+  if (!index.insert(at)) {
+    pool.give(at);
+    return null;
+  }
+  return neighbour;
+}
+
+export function setNeighbour(device: Device, address: u32, mac: u64, state: Nud, time: u64): Neighbour {
+  ensureNeighbours();
+  const neighbour = obtainNeighbour(device, address)!;
+  neighbour.mac = mac;
+  neighbour.state = <u8>state;
+  neighbour.confirmed = time;
+  return neighbour;
+}
+
+/** The caller has emptied the queue. */
+export function removeNeighbour(neighbour: Neighbour): void {
+  index.remove(changetype<usize>(neighbour));
+  pool.give(changetype<usize>(neighbour));
+}
+
+export function ensureNeighbours(): void {
+  pool.ensure(256);
+  index.ensure(256);
+}
+
+/** For dumps: the entry in index slot `i`, or 0. */
+export function neighbourAt(i: u32): usize { return i < index.capacity ? index.keyAt(i) : 0; }
+export function neighbourSlots(): u32 { return index.capacity; }

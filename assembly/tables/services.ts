@@ -1,0 +1,181 @@
+// IPVS's tables: virtual services, their destinations, and their connections (include/net/ip_vs.h).
+//
+// A service is found by firewall mark or by protocol, address and port. Keys: a = mark (or address), b = port |
+// protocol << 32 | namespace << 40 (protocol 0: by mark). A connection has two keys, as conntrack's has: the client's
+// side (client → virtual) and the server's (destination → client).
+
+import { Pool } from "../memory";
+import { Index } from "./hash";
+import { keyA, keyB } from "./connections";
+
+@unmanaged
+export class Destination {
+  /** The list's head is the destination added last (list_add_rcu). */
+  next: Destination | null;
+  service: Service;
+  /** Network byte order; port 0 keeps the packet's. */
+  address: u32;
+  port: u32;
+  weight: i32;
+  active: u32;
+  inactive: u32;
+  id: u32;
+  /** Taken out of its service, kept while connections point to it. */
+  removed: u8;
+  connections: u64;
+  inPackets: u64;
+  outPackets: u64;
+  inBytes: u64;
+  outBytes: u64;
+}
+
+@unmanaged
+export class Service {
+  keyA: u64;
+  keyB: u64;
+  first: Destination | null;
+  /** rr: the destination chosen last, or null: start at the head. */
+  last: Destination | null;
+  id: u32;
+  connections: u64;
+  inPackets: u64;
+  outPackets: u64;
+  inBytes: u64;
+  outBytes: u64;
+}
+
+/** 64-byte aligned like conntrack's, and for the same reason. */
+@unmanaged
+export class BalancedConnection {
+  clientA: u64;
+  clientB: u64;
+  serverA: u64;
+  serverB: u64;
+  deadline: u64;
+  destination: Destination;
+  state: u8;
+  /** Counted as active in its destination (not INACTIVE). */
+  counted: u8;
+}
+const CONNECTION_SIZE: usize = 64;
+const AT_SERVER: usize = 16;
+
+const services = new Pool(offsetof<Service>(), 64);
+const serviceIndex = new Index(128);
+const destinations = new Pool(offsetof<Destination>(), 128);
+const connections = new Pool(CONNECTION_SIZE, 256);
+const connectionIndex = new Index(512);
+let lastService: u32 = 0;
+let lastDestination: u32 = 0;
+
+// @ts-ignore: decorator
+@inline
+export function serviceKeyB(namespace: u32, protocol: u32, port: u32): u64 { return keyB(namespace, protocol, port, 0); }
+
+export function addService(namespace: u32, protocol: u32, addressOrMark: u32, port: u32): Service {
+  services.ensure(1);
+  serviceIndex.ensure(1);
+  const service = changetype<Service>(services.take(offsetof<Service>()));
+  service.keyA = addressOrMark;
+  service.keyB = serviceKeyB(namespace, protocol, port);
+  service.id = ++lastService;
+  serviceIndex.insert(changetype<usize>(service));
+  return service;
+}
+
+export function findService(namespace: u32, protocol: u32, addressOrMark: u32, port: u32): Service | null {
+  return changetype<Service | null>(serviceIndex.find(addressOrMark, serviceKeyB(namespace, protocol, port)));
+}
+
+/** Its destinations go with it. */
+export function removeService(service: Service): void {
+  while (service.first) removeDestination(service.first!);
+  serviceIndex.remove(changetype<usize>(service));
+  services.give(changetype<usize>(service));
+}
+
+/** At the head of the list (__ip_vs_update_dest). */
+export function addDestination(service: Service, address: u32, port: u32, weight: i32): Destination {
+  destinations.ensure(1);
+  const destination = changetype<Destination>(destinations.take(offsetof<Destination>()));
+  destination.service = service;
+  destination.address = address;
+  destination.port = port;
+  destination.weight = weight;
+  destination.id = ++lastDestination;
+  destination.next = service.first;
+  service.first = destination;
+  return destination;
+}
+
+/** rr steps back to the predecessor, or to the head (ip_vs_rr_del_dest). The record stays: connections may point to it. */
+export function removeDestination(destination: Destination): void {
+  const service = destination.service;
+  let before: Destination | null = null;
+  let at = service.first;
+  while (at && at != destination) {
+    before = at;
+    at = at.next;
+  }
+  if (!at) return;
+  if (before) before.next = destination.next;
+  else service.first = destination.next;
+  if (service.last == destination) service.last = before;
+  destination.removed = 1;
+}
+
+export let foundServer: u32 = 0;
+
+export function findBalanced(a: u64, b: u64, time: u64): BalancedConnection | null {
+  const key = connectionIndex.find(a, b);
+  if (!key) return null;
+  foundServer = <u32>(key & 63) >>> 4;
+  const connection = changetype<BalancedConnection>(key & ~63);
+  if (time >= connection.deadline) {
+    removeBalanced(connection);
+    return null;
+  }
+  return connection;
+}
+
+/** client → virtual becomes client → destination. Null when the pool is empty or the tuple is taken. */
+export function newBalanced(namespace: u32, protocol: u32, client: u32, clientPort: u32, virtual: u32, virtualPort: u32, destination: Destination, port: u32): BalancedConnection | null {
+  const at = connections.take(CONNECTION_SIZE);
+  if (!at) return null;
+  const connection = changetype<BalancedConnection>(at);
+  connection.clientA = keyA(client, virtual);
+  connection.clientB = keyB(namespace, protocol, clientPort, virtualPort);
+  connection.serverA = keyA(destination.address, client);
+  connection.serverB = keyB(namespace, protocol, port, clientPort);
+  connection.destination = destination;
+  if (!connectionIndex.insert(at)) {
+    connections.give(at);
+    return null;
+  }
+  if (!connectionIndex.find(connection.serverA, connection.serverB)) connectionIndex.insert(at + AT_SERVER);
+  return connection;
+}
+
+export function removeBalanced(connection: BalancedConnection): void {
+  const at = changetype<usize>(connection);
+  connectionIndex.remove(at);
+  connectionIndex.remove(at + AT_SERVER);
+  const destination = connection.destination;
+  if (connection.counted) destination.active--;
+  else destination.inactive--;
+  connections.give(at);
+}
+
+export function ensureServices(): void {
+  connections.ensure(1024);
+  connectionIndex.ensure(2048);
+}
+
+/** For sweeps and dumps: the connection whose client key is in index slot `i`, or 0. */
+export function balancedAt(i: u32): usize {
+  if (i >= connectionIndex.capacity) return 0;
+  const key = connectionIndex.keyAt(i);
+  return key && (key & 63) == 0 ? key : 0;
+}
+export function balancedSlots(): u32 { return connectionIndex.capacity; }
+
