@@ -14,10 +14,12 @@ export enum Event {
   TCP,
   /** a = reassembly queue */
   REASSEMBLY,
-  /** sweep of the connection tables */
-  SWEEP,
-  /** a = UDP/ICMP/TCP action buffer asked for by JavaScript */
+  /** a = what a socket owes (stack/tcp) */
   ACTION,
+  /** a = device that sends, b = frame */
+  TRANSMIT,
+  /** a = namespace whose socket sends, b = packet */
+  OUTPUT,
 }
 
 @unmanaged

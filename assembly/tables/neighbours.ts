@@ -28,6 +28,8 @@ export class Neighbour {
   confirmed: u64;
   deadline: u64;
   used: u64;
+  /** How long it stays reachable after it was confirmed: 15 to 45 s, drawn anew each time. */
+  reachable: u64;
   state: u8;
 }
 
@@ -61,6 +63,7 @@ export function setNeighbour(device: Device, address: u32, mac: u64, state: Nud,
   neighbour.mac = mac;
   neighbour.state = <u8>state;
   neighbour.confirmed = time;
+  neighbour.reachable = 30_000_000_000;
   return neighbour;
 }
 

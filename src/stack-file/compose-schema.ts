@@ -4,7 +4,8 @@
  *
  * Written here rather than taken over, for the sake of the messages: a key that may be text or a map has one schema with both
  * types instead of a `oneOf`, so one mistake makes one error at the place of the mistake. What has no bearing on networks
- * (build, develop, models …) is described loosely. `hint` is a keyword of ours: what to write instead.
+ * (build, develop, models …) is described loosely. `hint` is a keyword of ours: what to write instead;
+ * `keyHint` says the same of a key.
  */
 import type { SchemaObject } from 'ajv';
 
@@ -30,7 +31,7 @@ function named(values: SchemaObject, more: SchemaObject = {}): SchemaObject {
     type: ['object', 'null'],
     patternProperties: { '^x-': {}, '^(?!x-)[a-zA-Z0-9._-]+$': values },
     additionalProperties: false,
-    hint: 'a name is made of letters, digits, ".", "_" and "-"',
+    keyHint: 'a name is made of letters, digits, ".", "_" and "-"',
     ...more,
   };
 }
@@ -42,8 +43,17 @@ function oneOf(...values: string[]): SchemaObject {
 const anything: SchemaObject = {};
 const text: SchemaObject = { type: 'string' };
 const amount: SchemaObject = { type: ['string', 'number'] };
-const flag: SchemaObject = { type: ['boolean', 'string'], pattern: '^(true|false|yes|no|on|off|y|n|1|0|)$', hint: 'write true or false' };
-const count: SchemaObject = { type: ['integer', 'string'], minimum: 0, pattern: '^[0-9]{1,9}$', hint: 'write a whole number' };
+const flag: SchemaObject = {
+  type: ['boolean', 'string'],
+  pattern: '^(true|false|yes|no|on|off|y|n|1|0|)$',
+  hint: 'write true or false',
+};
+const count: SchemaObject = {
+  type: ['integer', 'string'],
+  minimum: 0,
+  pattern: '^[0-9]{1,9}$',
+  hint: 'write a whole number',
+};
 const texts = list(text);
 const textOrTexts: SchemaObject = { type: ['string', 'array'], items: text };
 const command: SchemaObject = { type: ['string', 'array', 'null'], items: text };
@@ -131,7 +141,11 @@ const port: SchemaObject = map(
     protocol: text,
     app_protocol: text,
   },
-  { type: ['string', 'number', 'object'], required: ['target'], hint: 'write "8080:80", or a map with target and published' },
+  {
+    type: ['string', 'number', 'object'],
+    required: ['target'],
+    hint: 'write "8080:80", or a map with target and published',
+  },
 );
 
 /** `secrets` and `configs` of a service. */

@@ -9,6 +9,7 @@ export type Constraint =
   | { kind: 'unsupported'; key: string }
   | { kind: 'malformed'; message: string; hint: string };
 
+const LABEL = 'node.labels.';
 const KEPT = ['node.hostname', 'node.role', 'node.id'];
 const UNSUPPORTED = ['node.platform.os', 'node.platform.arch', 'node.ip'];
 
@@ -21,12 +22,14 @@ export function readConstraint(text: string): Constraint {
     return {
       kind: 'malformed',
       message: `"${text}" is no placement constraint`,
-      hint: single ? `did you mean "${single[1]} == ${single[2]}"?` : 'a constraint is written "node.role == worker" or "node.hostname != node1"',
+      hint: single
+        ? `did you mean "${single[1]} == ${single[2]}"?`
+        : 'a constraint is written "node.role == worker" or "node.hostname != node1"',
     };
   }
-  if (isLabel(key, 'node.labels.')) return { kind: 'kept', text: `${key}${operator}${value}` };
-  // Like swarm's own, these keys have no case; a label's has.
+  // Like swarm's own, these keys have no case; a label's name has.
   const lower = key.toLowerCase();
+  if (isLabel(key, LABEL)) return { kind: 'kept', text: `${LABEL}${key.slice(LABEL.length)}${operator}${value}` };
   if (KEPT.includes(lower)) {
     const written = lower === 'node.role' ? value.toLowerCase() : value;
     if (lower === 'node.role' && written !== 'manager' && written !== 'worker') {
@@ -38,7 +41,7 @@ export function readConstraint(text: string): Constraint {
   return {
     kind: 'malformed',
     message: `"${key}" is nothing that a node can be chosen by`,
-    hint: knownNames(key, [...KEPT, 'node.labels.NAME']),
+    hint: knownNames(key, [...KEPT, `${LABEL}NAME`]),
   };
 }
 

@@ -2,7 +2,20 @@
  * From text to plain data, with the place of each value: YAML 1.2 (core schema, where 22:22 is text and not a number),
  * anchors, aliases, merge keys (https://yaml.org/type/merge.html), and variables.
  */
-import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseAllDocuments, visit, type YAMLMap } from 'yaml';
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type ParsedNode,
+  parseAllDocuments,
+  visit,
+  type YAMLMap,
+} from 'yaml';
 import type { Place } from './error.js';
 import type { Findings } from './findings.js';
 import { InterpolationError, interpolate } from './interpolate.js';
@@ -46,7 +59,11 @@ function parse(text: string, lines: LineCounter, findings: Findings): Document<P
       findings.refuse(placeAt(lines, offset), `not valid YAML: ${error.message.split(/ at line \d+|\n/)[0]}`, hint);
     }
     for (const warning of document.warnings) {
-      findings.refuse(placeAt(lines, warning.pos[0]), `not valid in a stack file: ${warning.message.split(/ at line \d+|\n/)[0]}`, 'leave the tag away');
+      findings.refuse(
+        placeAt(lines, warning.pos[0]),
+        `not valid in a stack file: ${warning.message.split(/ at line \d+|\n/)[0]}`,
+        'leave the tag away',
+      );
     }
   }
   findings.settle();
@@ -55,7 +72,11 @@ function parse(text: string, lines: LineCounter, findings: Findings): Document<P
   }
   if (second !== undefined) {
     const offset = second.range[0];
-    findings.stop(placeAt(lines, offset), 'a second YAML document begins here; a stack file holds one', 'keep one document, or give each a file of its own');
+    findings.stop(
+      placeAt(lines, offset),
+      'a second YAML document begins here; a stack file holds one',
+      'keep one document, or give each a file of its own',
+    );
   }
   return first;
 }
@@ -63,10 +84,18 @@ function parse(text: string, lines: LineCounter, findings: Findings): Document<P
 function parseOrRefuse(text: string, lines: LineCounter, findings: Findings): Document.Parsed[] {
   try {
     // `schema` is given because a %YAML 1.1 line would otherwise turn 22:22 into 1342.
-    const documents = parseAllDocuments(text, { lineCounter: lines, schema: 'core', uniqueKeys: true, prettyErrors: false });
+    const documents = parseAllDocuments(text, {
+      lineCounter: lines,
+      schema: 'core',
+      uniqueKeys: true,
+      prettyErrors: false,
+    });
     return 'empty' in documents ? [] : documents;
   } catch (error) {
-    return findings.stop({ line: 1, column: 1 }, `not valid YAML: ${error instanceof RangeError ? 'nested too deeply' : String(error)}`);
+    return findings.stop(
+      { line: 1, column: 1 },
+      `not valid YAML: ${error instanceof RangeError ? 'nested too deeply' : String(error)}`,
+    );
   }
 }
 
@@ -103,7 +132,13 @@ class Reader {
   readonly #unset = new Set<string>();
   #values = 0;
 
-  constructor(text: string, lines: LineCounter, document: Document, environment: Record<string, string>, findings: Findings) {
+  constructor(
+    text: string,
+    lines: LineCounter,
+    document: Document,
+    environment: Record<string, string>,
+    findings: Findings,
+  ) {
     this.#text = text;
     this.#lines = lines;
     this.#document = document;
@@ -119,14 +154,18 @@ class Reader {
   }
 
   #plain(node: Node | null, pointer: string, key: Node | undefined, depth: number): unknown {
-    const where = this.#place(node ?? key);
+    // A value that was left empty has no place worth naming: its key has.
+    const empty = node === null || (isScalar(node) && node.source === '');
+    const where = this.#place(empty ? (key ?? node ?? undefined) : node);
     this.#findings.places.record(pointer, key && this.#place(key), where);
     this.#count(where, depth);
     if (node === null) return null;
     if (isAlias(node)) return this.#within(node, (target) => this.#plain(target, pointer, key, depth + 1));
     if (isScalar(node)) return this.#scalar(node.value, node, pointer);
     if (isSeq(node)) {
-      return this.#guard(node, () => node.items.map((item, index) => this.#plain(item as Node | null, below(pointer, index), undefined, depth + 1)));
+      return this.#guard(node, () =>
+        node.items.map((item, index) => this.#plain(item as Node | null, below(pointer, index), undefined, depth + 1)),
+      );
     }
     if (isMap(node)) {
       return this.#guard(node, () => {
@@ -169,13 +208,19 @@ class Reader {
     this.#count(this.#place(node), depth);
     if (isAlias(node)) return this.#within(node, (target) => this.#mergedPairs(target, depth + 1));
     if (isMap(node)) return this.#guard(node, () => this.#pairs(node, depth));
-    if (isSeq(node)) return this.#guard(node, () => node.items.flatMap((item) => this.#mergedPairs(item as Node, depth + 1)));
-    return this.#findings.stop(this.#place(node), '<< merges maps, and this is none', 'write <<: *anchor, or <<: [*one, *other]');
+    if (isSeq(node))
+      return this.#guard(node, () => node.items.flatMap((item) => this.#mergedPairs(item as Node, depth + 1)));
+    return this.#findings.stop(
+      this.#place(node),
+      '<< merges maps, and this is none',
+      'write <<: *anchor, or <<: [*one, *other]',
+    );
   }
 
   #keyNode(node: Node | null, map: YAMLMap): Node {
     const key = isAlias(node) ? this.#targets.get(node) : node;
-    if (key === null || key === undefined) return this.#findings.stop(this.#place(node ?? map), 'a key is missing here');
+    if (key === null || key === undefined)
+      return this.#findings.stop(this.#place(node ?? map), 'a key is missing here');
     return key;
   }
 
@@ -188,11 +233,14 @@ class Reader {
     if (typeof value === 'bigint') return Number(value);
     if (typeof value !== 'string' || !isInterpolated(pointer)) return value;
     try {
-      return interpolate(
+      const filled = interpolate(
         value,
         (name) => (Object.hasOwn(this.#environment, name) ? this.#environment[name] : undefined),
         (name) => this.#tellUnset(name, node),
       );
+      // Compose's schema takes "3" for 3 where a variable may stand; ours has plain numbers, so `nodes: ${N}` becomes one.
+      const isNumber = filled !== value && pointer.startsWith('/x-swarmwire/') && /^\d{1,9}$/.test(filled);
+      return isNumber ? Number(filled) : filled;
     } catch (error) {
       if (!(error instanceof InterpolationError)) throw error;
       this.#findings.refuse(this.#placeOf(value.slice(error.at, error.at + 8), node), error.message, error.hint);
@@ -208,7 +256,8 @@ class Reader {
 
   #within<T>(alias: Alias, read: (target: Node) => T): T {
     const target = this.#targets.get(alias);
-    if (target === undefined) return this.#findings.stop(this.#place(alias), `no anchor &${alias.source} stands before this alias`);
+    if (target === undefined)
+      return this.#findings.stop(this.#place(alias), `no anchor &${alias.source} stands before this alias`);
     return read(target);
   }
 
@@ -224,7 +273,8 @@ class Reader {
   #count(where: Place, depth: number): void {
     this.#values += 1;
     if (depth > DEEPEST) this.#findings.stop(where, 'this is nested too deeply');
-    if (this.#values > MOST_VALUES) this.#findings.stop(where, `this file has more than ${MOST_VALUES} values once its aliases are followed`);
+    if (this.#values > MOST_VALUES)
+      this.#findings.stop(where, `this file has more than ${MOST_VALUES} values once its aliases are followed`);
   }
 
   #place(node: Node | undefined): Place {

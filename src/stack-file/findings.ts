@@ -64,7 +64,13 @@ export class Findings {
   }
 }
 
-function collect(into: Map<string, Collected>, key: string, where: Place, why: string, owner: string | undefined): void {
+function collect(
+  into: Map<string, Collected>,
+  key: string,
+  where: Place,
+  why: string,
+  owner: string | undefined,
+): void {
   // A key may be without effect for two reasons (`ports.mode` of two kinds): each is said once.
   const id = `${key}\n${why}`;
   const known = into.get(id) ?? { where, why, owners: [] };

@@ -95,7 +95,11 @@ export function interpolate(
     if (kind === '-') return word;
     if (!live) return '';
     const state = set === undefined ? 'is not set' : 'is empty';
-    throw new InterpolationError(start, `variable ${name} ${state}${word === '' ? '' : `: ${word}`}`, `set ${name} in the environment`);
+    throw new InterpolationError(
+      start,
+      `variable ${name} ${state}${word === '' ? '' : `: ${word}`}`,
+      `set ${name} in the environment`,
+    );
   }
 
   function close(start: number): void {
@@ -111,7 +115,12 @@ export function interpolate(
 
   function invalid(start: number): InterpolationError {
     const shown = text.slice(start, start + 20);
-    return new InterpolationError(start, `"${shown}" is no variable`, 'a variable is written $NAME or ${NAME:-default}; for a plain dollar sign write $$');
+    return new InterpolationError(
+      start,
+      `"${shown}" is no variable`,
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is Compose's syntax that is shown
+      'a variable is written $NAME or ${NAME:-default}; for a plain dollar sign write $$',
+    );
   }
 
   return read(0, true);

@@ -45,35 +45,57 @@ export function shortPort(text: string): PortReading {
   const protocol = protocolOf(slash < 0 ? 'tcp' : text.slice(slash + 1));
   const found = /^(?:(?<address>\[[^\]]*\]|[^:]*):)??(?:(?<published>[^:]*):)?(?<target>[^:]+)$/.exec(body);
   const { address, published, target } = found?.groups ?? {};
-  if (target === undefined) throw new PortError(`"${text}" is no port`, 'write "8080:80", "8080:80/udp" or a range "8080-8085:80-85"');
-  const ports = expand(range(target, 'target'), published ? range(published, 'published') : undefined, protocol, 'ingress');
+  if (target === undefined)
+    throw new PortError(`"${text}" is no port`, 'write "8080:80", "8080:80/udp" or a range "8080-8085:80-85"');
+  const ports = expand(
+    range(target, 'target'),
+    isAssigned(published) ? undefined : range(published ?? '', 'published'),
+    protocol,
+    'ingress',
+  );
   return address ? { ports, hostAddress: address } : { ports };
 }
 
 /** @throws PortError */
 export function longPort(port: LongPort): PortReading {
   const target = range(port.target, 'target');
-  if (target.first !== target.last) throw new PortError(`target is one port, not the range "${port.target}"`, 'a range needs the short form "8080-8085:80-85"', 'target');
-  const without = port.published === undefined || port.published === '' || Number(port.published) === 0;
-  const published = without ? undefined : range(port.published ?? 0, 'published');
+  if (target.first !== target.last)
+    throw new PortError(
+      `target is one port, not the range "${port.target}"`,
+      'a range needs the short form "8080-8085:80-85"',
+      'target',
+    );
+  const published = isAssigned(port.published) ? undefined : range(port.published ?? '', 'published');
   const ports = expand(target, published, protocolOf(port.protocol ?? 'tcp'), port.mode ?? 'ingress');
   return port.host_ip ? { ports, hostAddress: port.host_ip } : { ports };
+}
+
+/** Without a published port, and with port 0, swarm chooses one. */
+function isAssigned(published: number | string | undefined): boolean {
+  return published === undefined || published === '' || String(published) === '0';
 }
 
 function protocolOf(text: string): Protocol {
   const protocol = text.toLowerCase();
   if (protocol === 'tcp' || protocol === 'udp') return protocol;
-  if (protocol === 'sctp') throw new PortError('protocol sctp is not supported yet', 'swarmwire publishes tcp and udp', 'protocol');
+  if (protocol === 'sctp')
+    throw new PortError('protocol sctp is not supported yet', 'swarmwire publishes tcp and udp', 'protocol');
   throw new PortError(`protocol must be "tcp" or "udp", not "${text}"`, undefined, 'protocol');
 }
 
 function range(value: number | string, key: 'target' | 'published'): Range {
   const found = /^(\d+)(?:-(\d+))?$/.exec(String(value));
-  if (found === null) throw new PortError(`"${value}" is no ${key} port`, 'a port is a number from 1 to 65535, a range is written 8080-8085', key);
+  if (found === null)
+    throw new PortError(
+      `"${value}" is no ${key} port`,
+      'a port is a number from 1 to 65535, a range is written 8080-8085',
+      key,
+    );
   const first = Number(found[1]);
   const last = found[2] === undefined ? first : Number(found[2]);
   for (const port of [first, last]) {
-    if (port < 1 || port > 65535) throw new PortError(`port ${port} is out of range`, 'a port is a number from 1 to 65535', key);
+    if (port < 1 || port > 65535)
+      throw new PortError(`port ${port} is out of range`, 'a port is a number from 1 to 65535', key);
   }
   if (last < first) throw new PortError(`the range ${value} ends before it begins`, `write ${last}-${first}`, key);
   return { first, last };

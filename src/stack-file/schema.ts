@@ -12,7 +12,13 @@ const compiled = new WeakMap<SchemaObject, ValidateFunction>();
 function validatorOf(schema: SchemaObject): ValidateFunction {
   const known = compiled.get(schema);
   if (known !== undefined) return known;
-  const ajv = new Ajv({ allErrors: true, verbose: true, allowUnionTypes: true, strictTypes: false, keywords: ['hint'] });
+  const ajv = new Ajv({
+    allErrors: true,
+    verbose: true,
+    allowUnionTypes: true,
+    strictTypes: false,
+    keywords: ['hint', 'keyHint'],
+  });
   const validate = ajv.compile(schema);
   compiled.set(schema, validate);
   return validate;
@@ -30,11 +36,16 @@ function tell(error: ErrorObject, pointer: string, findings: Findings): void {
   const schema = (error.parentSchema ?? {}) as SchemaObject;
   const here = spelled(pointer) || 'the file';
   const hint = typeof schema.hint === 'string' ? schema.hint : undefined;
+  const keyHint = typeof schema.keyHint === 'string' ? schema.keyHint : undefined;
   const params = error.params as Record<string, unknown>;
   switch (error.keyword) {
     case 'additionalProperties': {
       const key = String(params.additionalProperty);
-      findings.refuse(places.key(below(pointer, key)), `${here} has no key "${key}"`, hintForKey(key, schema) ?? hint);
+      findings.refuse(
+        places.key(below(pointer, key)),
+        `${here} has no key "${key}"`,
+        hintForKey(key, schema) ?? keyHint ?? hint,
+      );
       return;
     }
     case 'required': {
@@ -42,7 +53,11 @@ function tell(error: ErrorObject, pointer: string, findings: Findings): void {
       return;
     }
     case 'type':
-      findings.refuse(places.value(pointer), `${here} must be ${expected(schema.type)}, not ${found(error.data)}`, hint);
+      findings.refuse(
+        places.value(pointer),
+        `${here} must be ${expected(schema.type)}, not ${found(error.data)}`,
+        hint,
+      );
       return;
     case 'enum': {
       const allowed = (schema.enum as unknown[]).map(String);
@@ -54,8 +69,20 @@ function tell(error: ErrorObject, pointer: string, findings: Findings): void {
       );
       return;
     }
+    case 'pattern':
+      // A pattern is no explanation; the hint beside it is.
+      findings.refuse(places.value(pointer), `${here} cannot be ${found(error.data)}`, hint);
+      return;
+    case 'minProperties':
+    case 'maxProperties':
+      findings.refuse(places.value(pointer), `${here} must have one key, and no more`, hint);
+      return;
     default:
-      findings.refuse(places.value(pointer), `${here} ${error.message ?? 'is not valid'}, and this is ${found(error.data)}`, hint);
+      findings.refuse(
+        places.value(pointer),
+        `${here} ${error.message ?? 'is not valid'}, and this is ${found(error.data)}`,
+        hint,
+      );
   }
 }
 
@@ -67,7 +94,9 @@ function hintForKey(key: string, schema: SchemaObject): string | undefined {
   }
   const meant = nearest(key, Object.keys(properties));
   if (meant !== undefined) return `did you mean "${meant}"?`;
-  return Object.hasOwn(properties, 'services') ? 'a service belongs under "services", an extension is named x-…' : undefined;
+  return Object.hasOwn(properties, 'services')
+    ? 'a service belongs under "services", an extension is named x-…'
+    : undefined;
 }
 
 const TYPE_WORDS: Record<string, string> = {

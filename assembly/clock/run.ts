@@ -1,0 +1,101 @@
+// The run loop: events in time order, a vector of frames to completion, tables topped up between vectors.
+
+import { Frame, ensureFrames } from "../frame";
+import { deviceById, receive, transmit } from "../devices/device";
+import { Namespace } from "../stack/namespace";
+import { Event, a, b, kind, next, now, setNow } from "./queue";
+import { neighbourTimer } from "../stack/arp";
+import { output } from "../stack/output";
+import { reassemblyTimer } from "../stack/fragments";
+import { ensureReassembly } from "../tables/reassembly";
+import { ensureSockets, runAction } from "../stack/sockets";
+import { tcpTimer } from "../stack/tcp";
+import { puntHorizon, puntsFull } from "../stack/punts";
+import { captureFull } from "../capture/tap";
+import { Connection, connectionAt, connectionSlots, ensureConnections, removeConnection } from "../tables/connections";
+import { BalancedConnection, balancedAt, balancedSlots, ensureServices, removeBalanced } from "../tables/services";
+import { ensureNeighbours } from "../tables/neighbours";
+import { ensureFdb } from "../tables/fdb";
+
+export enum Stopped {
+  /** Everything up to the time asked for has happened. */
+  DONE,
+  /** JavaScript has something to answer before time may go on. */
+  PUNTS,
+  /** The capture buffer wants to be drained. */
+  CAPTURE,
+}
+
+const SWEEP_EVERY: u64 = 1_000_000_000;
+let nextSweep: u64 = SWEEP_EVERY;
+
+/** Between vectors: no table may run out while one moves. */
+export function ensure(): void {
+  ensureFrames();
+  ensureConnections();
+  ensureServices();
+  ensureNeighbours();
+  ensureFdb();
+  ensureReassembly();
+  ensureSockets();
+}
+
+export function runUntil(until: u64): Stopped {
+  while (true) {
+    if (puntsFull()) return Stopped.PUNTS;
+    if (captureFull()) return Stopped.CAPTURE;
+    const horizon = puntHorizon();
+    ensure();
+    if (!next(min(until, horizon))) {
+      setNow(min(until, horizon));
+      return horizon < until ? Stopped.PUNTS : Stopped.DONE;
+    }
+    if (now >= nextSweep) sweep();
+    switch (kind) {
+      case Event.FRAMES: vector(a, b); break;
+      case Event.TRANSMIT: transmit(deviceById(<u32>a), started(b)); break;
+      case Event.OUTPUT: output(changetype<Namespace>(a), started(b)); break;
+      case Event.NEIGHBOUR: neighbourTimer(a); break;
+      case Event.TCP: tcpTimer(a); break;
+      case Event.REASSEMBLY: reassemblyTimer(a); break;
+      case Event.ACTION: runAction(a); break;
+      default: break;
+    }
+  }
+}
+
+function started(at: usize): Frame {
+  const frame = changetype<Frame>(at);
+  frame.time = now;
+  return frame;
+}
+
+function vector(device: usize, first: usize): void {
+  const to = deviceById(<u32>device);
+  let frame = changetype<Frame | null>(first);
+  while (frame) {
+    const following = frame.next;
+    frame.next = null;
+    receive(to, frame);
+    frame = following;
+  }
+}
+
+/** What is over goes, so that a full table is full of the living. */
+function sweep(): void {
+  nextSweep = now + SWEEP_EVERY;
+  for (let i: u32 = 0; i < connectionSlots(); i++) {
+    let at = connectionAt(i);
+    while (at && changetype<Connection>(at).deadline <= now) {
+      removeConnection(changetype<Connection>(at));
+      at = connectionAt(i);
+    }
+  }
+  for (let i: u32 = 0; i < balancedSlots(); i++) {
+    let at = balancedAt(i);
+    while (at && changetype<BalancedConnection>(at).deadline <= now) {
+      removeBalanced(changetype<BalancedConnection>(at));
+      at = balancedAt(i);
+    }
+  }
+}

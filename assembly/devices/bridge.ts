@@ -1,0 +1,102 @@
+// A learning bridge without STP (net/bridge: br_input.c, br_forward.c, br_device.c). Its own tap makes it promiscuous,
+// as a capture on a real bridge does: then it sees what passes between its ports, too.
+
+import { Frame, cloneFrame } from "../frame";
+import { drop, Drop } from "../drops";
+import * as ethernet from "../wire/ethernet";
+import { OWN, findEntry, learn } from "../tables/fdb";
+import { Device, HAIRPIN, hopDelay, transmit } from "./device";
+import { bridgeForward, bridgePrerouting } from "../hooks/bridge";
+import { stackReceive } from "../stack/input";
+import { tap } from "../capture/tap";
+
+/** The namespace's own stack sends by the bridge (br_dev_xmit). */
+export function bridgeTransmit(bridge: Device, frame: Frame): void {
+  const destination = ethernet.destination(frame.data);
+  if (!ethernet.isGroup(destination)) {
+    const entry = findEntry(bridge.id, destination, frame.time);
+    if (entry && !(entry.flags & OWN) && entry.port) return transmit(entry.port!, frame);
+  }
+  flood(bridge, null, frame);
+}
+
+/** A port received it (br_handle_frame, br_handle_frame_finish). */
+export function bridgeReceive(port: Device, frame: Frame): void {
+  const bridge = port.master!;
+  const source = ethernet.source(frame.data);
+  if (ethernet.isGroup(source) || !source) return drop(frame, Drop.MAC_INVALID_SOURCE, port);
+  // 01:80:c2:00:00:0x is for the bridge itself and is never forwarded (IEEE 802.1D 7.12.6).
+  if ((ethernet.destination(frame.data) & 0xf0ffffffffff) == 0x0000c28001) return drop(frame, Drop.BRIDGE_NO_EGRESS, port);
+  frame.port = port;
+  if (bridge.namespace.bridgeNetfilter && ethernet.type(frame.data) == ethernet.TYPE_IPV4) {
+    const after = bridgePrerouting(bridge, port, frame);
+    if (!after) return;
+    return pass(bridge, port, after);
+  }
+  pass(bridge, port, frame);
+}
+
+function pass(bridge: Device, port: Device, frame: Frame): void {
+  const time = frame.time;
+  learn(bridge.id, ethernet.source(frame.data), port, 0, time);
+  const destination = ethernet.destination(frame.data);
+  if (ethernet.isGroup(destination)) {
+    // Up as well as out: the copy goes out first, as in the kernel.
+    const copy = cloneFrame(frame);
+    if (copy) flood(bridge, port, copy);
+    return passUp(bridge, frame);
+  }
+  const entry = findEntry(bridge.id, destination, time);
+  if (entry && entry.flags & OWN) return passUp(bridge, frame);
+  see(bridge, frame);
+  if (entry && entry.port) return forwardTo(bridge, port, entry.port!, frame);
+  flood(bridge, port, frame);
+}
+
+/** To the bridge's own stack (br_pass_frame_up). */
+function passUp(bridge: Device, frame: Frame): void {
+  frame.time += hopDelay;
+  frame.device = bridge;
+  bridge.rxPackets++;
+  bridge.rxBytes += frame.length;
+  if (bridge.tap) tap(bridge, frame, true);
+  stackReceive(bridge, frame);
+}
+
+/** A promiscuous bridge gets a copy of what it only forwards; nothing but the tap is interested in that. */
+function see(bridge: Device, frame: Frame): void {
+  if (!bridge.tap) return;
+  frame.time += hopDelay;
+  tap(bridge, frame, true);
+}
+
+function forwardTo(bridge: Device, from: Device, to: Device, frame: Frame): void {
+  if (from == to && !(to.flags & HAIRPIN)) return drop(frame, Drop.BRIDGE_SAME_PORT, from);
+  if (frame.length > to.mtu + ethernet.LENGTH && !frame.fragmentMax) return drop(frame, Drop.PKT_TOO_BIG, to);
+  if (bridge.namespace.bridgeNetfilter && ethernet.type(frame.data) == ethernet.TYPE_IPV4) return bridgeForward(bridge, to, frame);
+  transmit(to, frame);
+}
+
+/** To every port but the one it came by; the last takes the frame itself (br_flood). */
+function flood(bridge: Device, from: Device | null, frame: Frame): void {
+  let target: Device | null = null;
+  let port = bridge.ports;
+  while (port) {
+    if (port != from || port.flags & HAIRPIN) {
+      if (target) {
+        const copy = cloneFrame(frame);
+        if (copy) deliverTo(bridge, from, target, copy);
+      }
+      target = port;
+    }
+    port = port.nextPort;
+  }
+  if (target) deliverTo(bridge, from, target, frame);
+  else drop(frame, Drop.BRIDGE_NO_EGRESS, bridge);
+}
+
+function deliverTo(bridge: Device, from: Device | null, to: Device, frame: Frame): void {
+  if (from) forwardTo(bridge, from, to, frame);
+  else transmit(to, frame);
+}
+

@@ -1,0 +1,196 @@
+// vxlan devices (drivers/net/vxlan/vxlan_core.c; RFC 7348): frames into UDP towards the VTEP that the forwarding database
+// names for their MAC, headers pushed into the frame's own headroom; ARP answered from the device's neighbour table.
+
+import { arena } from "../memory";
+import { CT_UNTRACKED, Frame, LOCAL, SOCKET_HASH, pull, push, takeFrame } from "../frame";
+import { account, deliver, drop, Drop } from "../drops";
+import { Device, LEARNING, VXLAN_PROXY, receive, scrub } from "./device";
+import { Namespace } from "../stack/namespace";
+import * as arp from "../wire/arp";
+import * as ethernet from "../wire/ethernet";
+import * as ipv4 from "../wire/ipv4";
+import * as udp from "../wire/udp";
+import * as vxlan from "../wire/vxlan";
+import { Index } from "../tables/hash";
+import { STATIC, findEntry, learn } from "../tables/fdb";
+import { Nud, findNeighbour } from "../tables/neighbours";
+import { keyedHash } from "../random";
+import { nextId, output, sourceFor } from "../stack/output";
+import { note, Note } from "../capture/tap";
+
+const OUTER: u32 = ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH;
+const TTL: u32 = 64;
+
+/** Which device listens for a VNI on a UDP port of a namespace. Key: a = VNI | port << 32, b = namespace. */
+@unmanaged
+class Listener {
+  keyA: u64;
+  keyB: u64;
+  device: Device;
+}
+const listeners = new Index(64);
+
+export function openVxlan(device: Device, underlay: Namespace, vni: u32, port: u32): void {
+  device.vni = vni;
+  device.vxlanPort = port;
+  device.underlay = underlay;
+  if (!listening(underlay, port)) listen(device, underlay, ANY_VNI, port);
+  listen(device, underlay, vni, port);
+  underlay.vxlans++;
+}
+
+function listen(device: Device, underlay: Namespace, vni: u32, port: u32): void {
+  listeners.ensure(1);
+  const listener = changetype<Listener>(arena(offsetof<Listener>()));
+  listener.keyA = <u64>vni | (<u64>port << 32);
+  listener.keyB = underlay.id;
+  listener.device = device;
+  listeners.insert(changetype<usize>(listener));
+}
+
+/** vxlan_xmit. */
+export function vxlanTransmit(device: Device, frame: Frame): void {
+  const at = frame.data;
+  if (ethernet.type(at) == ethernet.TYPE_ARP && device.flags & VXLAN_PROXY) return answerArp(device, frame);
+  const entry = findEntry(device.id, ethernet.destination(at), frame.time);
+  if (!entry || !entry.remote) return drop(frame, Drop.VXLAN_NO_REMOTE, device);
+  encapsulate(device, frame, entry.remote);
+}
+
+function encapsulate(device: Device, frame: Frame, remote: u32): void {
+  const underlay = device.underlay!;
+  const source = sourceFor(underlay, remote);
+  if (!source) return drop(frame, Drop.IP_OUT_NO_ROUTE, device);
+  const inner = frame.data;
+  const port = sourcePort(frame);
+  // Only the ECN bits of the inner packet show outside (RFC 6040): CE turns into ECT(0).
+  let ecn: u32 = 0;
+  if (ethernet.type(inner) == ethernet.TYPE_IPV4 && frame.length >= 16) {
+    ecn = <u32>load<u8>(inner, 15) & 3;
+    if (ecn == 3) ecn = 2;
+  }
+  const ip = push(frame, OUTER);
+  const length = frame.length;
+  const l4 = ip + ipv4.LENGTH;
+  vxlan.emit(l4 + udp.LENGTH, device.vni);
+  udp.emit(l4, port, device.vxlanPort, length - ipv4.LENGTH);
+  udp.seal(l4, length - ipv4.LENGTH, source, remote);
+  ipv4.emit(ip, ecn, length, nextId(underlay, source, remote, ipv4.UDP), 0, TTL, ipv4.UDP, source, remote);
+  scrub(frame);
+  frame.fragmentMax = 0;
+  frame.connectionInfo = CT_UNTRACKED;
+  frame.flags |= LOCAL;
+  note(frame, Note.ENCAPSULATE, device.vni, source, port, remote, device.vxlanPort, device);
+  output(underlay, frame);
+}
+
+/**
+ * Source port, network byte order: the flow's hash scaled to ip_local_port_range (udp_flow_src_port). A local socket's
+ * own hash comes with the frame; else it is keyed and the same for both directions, without ports for fragments.
+ */
+function sourcePort(frame: Frame): u32 {
+  let h = frame.hash;
+  if (!(frame.flags & SOCKET_HASH)) {
+    const at = frame.data;
+    let x = ethernet.source(at) ^ ethernet.destination(at);
+    let y: u64 = 0;
+    if (ethernet.type(at) == ethernet.TYPE_IPV4 && frame.length >= ethernet.LENGTH + ipv4.LENGTH) {
+      const ip = at + ethernet.LENGTH;
+      const protocol = ipv4.protocol(ip);
+      x = <u64>(ipv4.source(ip) ^ ipv4.destination(ip)) | (<u64>(ipv4.source(ip) + ipv4.destination(ip)) << 32);
+      y = protocol;
+      if ((protocol == ipv4.TCP || protocol == ipv4.UDP) && !ipv4.isFragment(ip)) {
+        const ports = ip + ipv4.headerLength(ip);
+        if (ports + 4 <= at + frame.length) {
+          const s = <u32>load<u16>(ports);
+          const d = <u32>load<u16>(ports, 2);
+          y |= <u64>((s ^ d) | ((s + d) << 16)) << 8;
+        }
+      }
+    }
+    h = keyedHash(x, y);
+  }
+  return bswap<u16>(<u16>(32768 + <u32>((<u64>h * 28231) >>> 32)));
+}
+
+/** ARP never enters the tunnel: a known neighbour is answered for, as if it had answered itself (arp_reduce). */
+function answerArp(device: Device, frame: Frame): void {
+  const at = frame.data + ethernet.LENGTH;
+  if (!arp.valid(at, frame.length - ethernet.LENGTH) || arp.operation(at) != arp.REQUEST) return drop(frame, Drop.VXLAN_ARP_SWALLOWED, device);
+  const target = arp.targetAddress(at);
+  const sender = arp.senderAddress(at);
+  const senderMac = arp.senderMac(at);
+  const neighbour = findNeighbour(device, target);
+  if (!neighbour || neighbour.state != <u8>Nud.PERMANENT) return drop(frame, Drop.VXLAN_ARP_SWALLOWED, device);
+  const reply = takeFrame(ethernet.LENGTH + arp.LENGTH);
+  if (!reply) return drop(frame, Drop.NOMEM, device);
+  account.generated++;
+  reply.time = frame.time;
+  ethernet.emit(reply.data, senderMac, neighbour.mac, ethernet.TYPE_ARP);
+  arp.emit(reply.data + ethernet.LENGTH, arp.REPLY, neighbour.mac, target, senderMac, sender);
+  note(reply, Note.PROXY_ARP, device.vni, 0, 0, target, 0, device);
+  deliver(frame);
+  receive(device, reply);
+}
+
+/** A UDP packet for this namespace: is it for one of its vxlan devices? Then it has been taken (vxlan_rcv). */
+export function vxlanReceive(namespace: Namespace, frame: Frame): bool {
+  const ip = frame.data;
+  const header = ipv4.headerLength(ip);
+  const l4 = ip + header;
+  if (frame.length < header + udp.LENGTH) return false;
+  const port = udp.destination(l4);
+  // No device on this port at all: an ordinary socket's business.
+  if (!listening(namespace, port)) return false;
+  const place = frame.device;
+  const length = udp.length(l4);
+  if (length < udp.LENGTH || length > frame.length - header) {
+    drop(frame, Drop.PKT_TOO_SMALL, place);
+    return true;
+  }
+  if (!udp.checksumOk(l4, length, ipv4.source(ip), ipv4.destination(ip))) {
+    drop(frame, Drop.UDP_CSUM, place);
+    return true;
+  }
+  const at = l4 + udp.LENGTH;
+  if (length < udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH || !vxlan.hasVni(at) || load<u32>(at) != 0x08 || load<u8>(at, 7)) {
+    drop(frame, Drop.VXLAN_INVALID_HDR, place);
+    return true;
+  }
+  const found = listeners.find(<u64>vxlan.vni(at) | (<u64>port << 32), namespace.id);
+  if (!found) {
+    drop(frame, Drop.VXLAN_VNI_NOT_FOUND, place);
+    return true;
+  }
+  const device = changetype<Listener>(found).device;
+  const remote = ipv4.source(ip);
+  const time = frame.time;
+  frame.length = header + length;
+  pull(frame, header + udp.LENGTH + vxlan.LENGTH);
+  const mac = ethernet.source(frame.data);
+  if (mac == device.mac || ethernet.isGroup(mac) || !mac) {
+    drop(frame, Drop.MAC_INVALID_SOURCE, device);
+    return true;
+  }
+  if (device.flags & LEARNING) {
+    // A permanent entry that names another VTEP: the frame goes, silently in Linux (vxlan_snoop).
+    const known = findEntry(device.id, mac, time);
+    if (known && known.flags & STATIC && known.remote != remote) {
+      drop(frame, Drop.VXLAN_ENTRY_EXISTS, device);
+      return true;
+    }
+    learn(device.id, mac, device, remote, time);
+  }
+  scrub(frame);
+  frame.flags &= ~SOCKET_HASH;
+  frame.fragmentMax = 0;
+  note(frame, Note.DECAPSULATE, device.vni, remote, 0, 0, 0, device);
+  receive(device, frame);
+  return true;
+}
+
+/** Does any device listen on this port? The first of each stands for it under a VNI that no frame can carry. */
+const ANY_VNI: u32 = 0x1000000;
+function listening(namespace: Namespace, port: u32): bool {
+  return listeners.find(<u64>ANY_VNI | (<u64>port << 32), namespace.id) != 0;
+}

@@ -1,0 +1,538 @@
+// How TCP moves a connection on (nf_conntrack_proto_tcp.c, Linux 6.1): its state, its timeout, and whether a segment can
+// belong to it at all, judged by both ends' windows (van Rooij, "Real Stateful TCP Packet Filtering in IP Filter").
+// Sysctls as they come: tcp_loose 1, tcp_be_liberal 0, tcp_max_retrans 3, tcp_no_window_check 0, tcp_ignore_invalid_rst 0.
+//
+// Conntrack stands between the two ends: a segment that it sees may be lost further on, and the windows that it keeps are
+// a guess. So a segment that may be right after all passes and moves nothing (ignored); only one that cannot be right is
+// refused (invalid).
+//
+// `segment` is the TCP header, `length` the bytes from there to the end of the IP packet.
+
+import * as tcp from "../wire/tcp";
+import { after, before } from "../wire/tcp";
+import { ASSURED, Connection, Direction, DYING, SEEN_REPLY, directionOf } from "../tables/connections";
+
+/** In the kernel's order (enum tcp_conntrack). */
+export enum TcpState { NONE, SYN_SENT, SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT, LAST_ACK, TIME_WAIT, CLOSE, SYN_SENT2 }
+
+// What tcpPacket answers.
+export const ACCEPT: i32 = 1;
+/** The packet goes on without a connection, as INVALID (-NF_ACCEPT). */
+export const INVALID: i32 = 0;
+export const DROP: i32 = -1;
+/** The entry is over: destroy it, and the packet opens a new one (-NF_REPEAT). */
+export const REPEAT: i32 = -2;
+
+/** What a segment is to the table below: RST before SYN before FIN before ACK. */
+enum Kind { SYN, SYN_ACK, FIN, ACK, RST, NONE }
+
+const NO: u8 = <u8>TcpState.NONE;
+const SS: u8 = <u8>TcpState.SYN_SENT;
+const SR: u8 = <u8>TcpState.SYN_RECV;
+const ES: u8 = <u8>TcpState.ESTABLISHED;
+const FW: u8 = <u8>TcpState.FIN_WAIT;
+const CW: u8 = <u8>TcpState.CLOSE_WAIT;
+const LA: u8 = <u8>TcpState.LAST_ACK;
+const TW: u8 = <u8>TcpState.TIME_WAIT;
+const CL: u8 = <u8>TcpState.CLOSE;
+const S2: u8 = <u8>TcpState.SYN_SENT2;
+/** Cannot be right. */
+const XX: u8 = 10;
+/** May be right: passes and moves nothing. */
+const IG: u8 = 11;
+
+// The way of most connections, and where each arrow stands in the table:
+//
+//         SYN           SYN-ACK          ACK              FIN            ACK              FIN            ACK
+//   NONE ----> SYN_SENT ------> SYN_RECV ----> ESTABLISHED ----> FIN_WAIT ----> CLOSE_WAIT ----> LAST_ACK ----> TIME_WAIT
+//                 | SYN of the other end                            |       FIN               ^                |
+//                 v                                                 +-------------------------+            SYN |
+//             SYN_SENT2 -- SYN-ACK --> SYN_RECV                                                  (a new entry) v
+//   any state -- RST --> CLOSE                                                                          SYN_SENT
+//
+// A SYN may reopen what is in TIME_WAIT or CLOSE (RFC 1122, 4.2.2.13). A bare ACK opens ESTABLISHED: picked up in the
+// middle. A SYN or SYN-ACK to a connection that is up already is ignored: one end may have begun anew.
+const STATES: usize = 10;
+const KINDS: usize = 6;
+const TABLE = memory.data<u8>([
+  // original direction
+  // NO  SS  SR  ES  FW  CW  LA  TW  CL  S2
+     SS, SS, IG, IG, IG, IG, IG, SS, SS, S2, // SYN
+     XX, XX, SR, XX, XX, XX, XX, XX, XX, SR, // SYN-ACK
+     XX, XX, FW, FW, LA, LA, LA, TW, CL, XX, // FIN
+     ES, XX, ES, ES, CW, CW, TW, TW, CL, XX, // ACK
+     XX, CL, CL, CL, CL, CL, CL, CL, CL, CL, // RST
+     XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, // none of them
+  // reply direction
+  // NO  SS  SR  ES  FW  CW  LA  TW  CL  S2
+     XX, S2, XX, XX, XX, XX, XX, SS, XX, S2, // SYN
+     XX, SR, IG, IG, IG, IG, IG, IG, IG, SR, // SYN-ACK
+     XX, XX, FW, FW, LA, LA, LA, TW, CL, XX, // FIN
+     XX, IG, SR, ES, CW, CW, TW, TW, CL, IG, // ACK
+     XX, CL, CL, CL, CL, CL, CL, CL, CL, CL, // RST
+     XX, XX, XX, XX, XX, XX, XX, XX, XX, XX, // none of them
+]);
+
+const SECOND: u64 = 1_000_000_000;
+/** net.netfilter.nf_conntrack_tcp_timeout_*, ns, by state. NONE never lasts. */
+const TIMEOUTS = memory.data<u64>([
+  0, 120 * SECOND, 60 * SECOND, 432000 * SECOND, 120 * SECOND, 60 * SECOND, 30 * SECOND, 120 * SECOND, 10 * SECOND, 120 * SECOND,
+]);
+/** Retransmitted MAX_RETRANSMISSIONS times without an answer, or the window is shut. */
+export const RETRANSMISSION_TIMEOUT: u64 = 300 * SECOND;
+/** Data is not acknowledged yet. */
+export const UNACKNOWLEDGED_TIMEOUT: u64 = 300 * SECOND;
+const MAX_RETRANSMISSIONS: u8 = 3;
+
+/** How long a connection in `state` lasts without a packet, ns. */
+// @ts-ignore: decorator
+@inline
+export function tcpTimeout(state: u32): u64 { return load<u64>(TIMEOUTS + (<usize>state << 3)); }
+
+// Direction.flags; the last two are in Connection.lastFlags alone (IP_CT_TCP_FLAG_*).
+const WINDOW_SCALE: u8 = 1;
+const SACK_PERMITTED: u8 = 2;
+/** It sent the first FIN. */
+const CLOSE_INIT: u8 = 4;
+/** Picked up in the middle: its window scale is not known, so nothing of it is refused for its numbers. */
+const BE_LIBERAL: u8 = 8;
+const DATA_UNACKNOWLEDGED: u8 = 16;
+const MAX_ACK_SET: u8 = 32;
+/** A SYN went through in LAST_ACK: the ACK that follows may be a challenge (RFC 5961, 4), not that of the FIN. */
+const CHALLENGE_ACK: u8 = 64;
+const SIMULTANEOUS_OPEN: u8 = 128;
+
+const MAX_SCALE: u8 = 14; // RFC 7323, 2.3
+/** An ACK may lag behind what the other end has sent by that much, or by the largest window seen. */
+const MIN_ACK_WINDOW: u32 = 66000;
+
+/** Combinations of FIN, SYN, RST, ACK and URG that make sense, a bit each; PSH, ECE and CWR always may stand. */
+const VALID_FLAGS: u64 =
+  (<u64>1 << tcp.SYN) | (<u64>1 << (tcp.SYN | tcp.URG)) | (<u64>1 << (tcp.SYN | tcp.ACK)) |
+  (<u64>1 << tcp.RST) | (<u64>1 << (tcp.RST | tcp.ACK)) |
+  (<u64>1 << (tcp.FIN | tcp.ACK)) | (<u64>1 << (tcp.FIN | tcp.ACK | tcp.URG)) |
+  (<u64>1 << tcp.ACK) | (<u64>1 << (tcp.ACK | tcp.URG));
+
+/** Is it malformed: cut short, or with flags that no TCP sends together? The checksum is `tcp.checksumOk`, at PREROUTING only. */
+export function tcpError(ip: usize, segment: usize, length: u32): bool {
+  if (length < tcp.LENGTH) return true;
+  const header = tcp.headerLength(segment);
+  if (header < tcp.LENGTH || header > length) return true;
+  const flags = tcp.flags(segment) & ~(tcp.PSH | tcp.ECE | tcp.CWR);
+  return !((VALID_FLAGS >>> <u64>flags) & 1);
+}
+
+/** May it open a connection (a SYN, or any segment of one that is under way)? Sets up the windows of its sender. */
+export function tcpNew(connection: Connection, segment: usize, length: u32): bool {
+  const opens = transition(0, kindOf(tcp.flags(segment)), NO);
+  if (opens == XX) return false;
+  memory.fill(
+    changetype<usize>(connection) + offsetof<Connection>("state"), 0,
+    offsetof<Connection>("ruleDnat") - offsetof<Connection>("state"),
+  );
+  const sender = directionOf(connection, 0);
+  sender.end = endOf(segment, length);
+  sender.maxWindow = max(tcp.window(segment), 1);
+  sender.maxEnd = sender.end;
+  if (opens == SS) readOptions(segment, sender);
+  else {
+    sender.maxEnd += sender.maxWindow;
+    sender.flags = SACK_PERMITTED | BE_LIBERAL;
+    directionOf(connection, 1).flags = SACK_PERMITTED | BE_LIBERAL;
+  }
+  connection.lastIndex = <u8>Kind.NONE;
+  return true;
+}
+
+/** Moves the connection on by a segment that `tcpError` has passed; `reply` is its direction, 0 or 1. See ACCEPT … REPEAT. */
+export function tcpPacket(connection: Connection, reply: u32, segment: usize, length: u32, time: u64): i32 {
+  const kind = kindOf(tcp.flags(segment));
+  let from = connection.state;
+  let to = transition(reply, kind, from);
+  let checkWindow = true;
+
+  switch (to) {
+    case SS:
+      if (from < TW) break;
+      return reopens(connection, reply) ? REPEAT : ignore(connection, reply, kind, segment, length);
+    case IG:
+      if (!answersIgnored(connection, reply, kind, segment)) return ignore(connection, reply, kind, segment, length);
+      // Both ends agree on a connection that is not ours: follow them.
+      resume(connection, reply);
+      from = SS;
+      to = SR;
+      break;
+    case XX:
+      return INVALID;
+    case TW:
+      if (from == LA && kind == Kind.ACK && challenges(connection, reply)) {
+        connection.lastFlags &= ~CHALLENGE_ACK;
+        return ACCEPT;
+      }
+      break;
+    case S2:
+      connection.lastFlags |= SIMULTANEOUS_OPEN;
+      break;
+    case SR:
+      // Both SYNs are acknowledged: the table, which knows one handshake only, does not say so.
+      if (reply && kind == Kind.ACK && connection.lastFlags & SIMULTANEOUS_OPEN) to = ES;
+      break;
+    case CL:
+      if (kind != Kind.RST) break;
+      switch (weighReset(connection, reply, segment)) {
+        case Reset.REFUSE: return INVALID;
+        case Reset.STAY: to = from; break;
+        case Reset.CLOSE_UNCHECKED: checkWindow = false; break;
+      }
+      break;
+  }
+
+  if (checkWindow) {
+    const verdict = inWindow(connection, reply, kind, segment, length);
+    if (verdict == Window.IGNORE) return ACCEPT;
+    if (verdict == Window.OUTSIDE) {
+      shorten(connection, reply, kind, time);
+      return INVALID;
+    }
+  }
+
+  connection.lastIndex = <u8>kind;
+  connection.lastDirection = <u8>reply;
+  connection.state = to;
+  if (to == FW && from != FW) directionOf(connection, reply).flags |= CLOSE_INIT;
+
+  let timeout = timeoutAfter(connection, kind, to);
+  if (!(connection.status & SEEN_REPLY)) {
+    // Only a RST ever answered: there was no connection.
+    if (kind == Kind.RST) {
+      connection.status |= DYING;
+      connection.deadline = 0;
+      return ACCEPT;
+    }
+    // A client that tries a port over and over must not keep the entry, NAT and all, alive.
+    if (kind == Kind.SYN && from == SS) return ACCEPT;
+    if (to == ES) timeout = min(timeout, UNACKNOWLEDGED_TIMEOUT);
+  } else if (to == ES && (from == SR || from == ES)) connection.status |= ASSURED;
+  connection.deadline = time + timeout;
+  return ACCEPT;
+}
+
+// @ts-ignore: decorator
+@inline
+function kindOf(flags: u32): u32 {
+  if (flags & tcp.RST) return Kind.RST;
+  if (flags & tcp.SYN) return flags & tcp.ACK ? Kind.SYN_ACK : Kind.SYN;
+  if (flags & tcp.FIN) return Kind.FIN;
+  return flags & tcp.ACK ? Kind.ACK : Kind.NONE;
+}
+
+// @ts-ignore: decorator
+@inline
+function transition(reply: u32, kind: u32, from: u8): u8 {
+  return load<u8>(TABLE + (<usize>reply * KINDS + <usize>kind) * STATES + <usize>from);
+}
+
+/** The sequence number after its last byte; SYN and FIN count as one. */
+// @ts-ignore: decorator
+@inline
+function endOf(segment: usize, length: u32): u32 {
+  const flags = tcp.flags(segment);
+  return tcp.sequence(segment) + length - tcp.headerLength(segment) + ((flags >>> 1) & 1) + (flags & 1);
+}
+
+function timeoutAfter(connection: Connection, kind: u32, to: u8): u64 {
+  const timeout = tcpTimeout(to);
+  if (connection.retransmissions >= MAX_RETRANSMISSIONS && timeout > RETRANSMISSION_TIMEOUT) return RETRANSMISSION_TIMEOUT;
+  if (kind == Kind.RST) return tcpTimeout(CL);
+  const flags = directionOf(connection, 0).flags | directionOf(connection, 1).flags;
+  if (flags & DATA_UNACKNOWLEDGED && timeout > UNACKNOWLEDGED_TIMEOUT) return UNACKNOWLEDGED_TIMEOUT;
+  if (!connection.lastWindow && timeout > RETRANSMISSION_TIMEOUT) return RETRANSMISSION_TIMEOUT;
+  return timeout;
+}
+
+/** A SYN in TIME_WAIT or CLOSE: does a new connection begin, for the old one was closed or its sender gave it up? */
+function reopens(connection: Connection, reply: u32): bool {
+  if ((directionOf(connection, 0).flags | directionOf(connection, 1).flags) & CLOSE_INIT) return true;
+  return connection.lastDirection == reply && connection.lastIndex == Kind.RST;
+}
+
+/** A SYN-ACK to the SYN that was ignored last? */
+function answersIgnored(connection: Connection, reply: u32, kind: u32, segment: usize): bool {
+  return kind == Kind.SYN_ACK && connection.lastIndex == Kind.SYN && connection.lastDirection != reply &&
+    tcp.acknowledgment(segment) == connection.lastEnd;
+}
+
+/** The SYN that was ignored is taken for what its direction has sent; the other direction has yet to say. */
+function resume(connection: Connection, reply: u32): void {
+  connection.lastFlags &= ~CHALLENGE_ACK;
+  const opener = directionOf(connection, connection.lastDirection);
+  opener.end = connection.lastEnd;
+  opener.maxEnd = connection.lastEnd;
+  opener.maxWindow = max<u32>(connection.lastWindow, 1);
+  opener.scale = connection.lastScale;
+  opener.flags = connection.lastFlags;
+  const answerer = directionOf(connection, reply);
+  answerer.end = 0;
+  answerer.maxEnd = 0;
+  answerer.maxWindow = 0;
+  answerer.maxAck = 0;
+  answerer.scale = 0;
+  answerer.flags &= BE_LIBERAL;
+}
+
+/** Passes it, and keeps what a later answer to it will be known by. */
+function ignore(connection: Connection, reply: u32, kind: u32, segment: usize, length: u32): i32 {
+  connection.lastIndex = <u8>kind;
+  connection.lastDirection = <u8>reply;
+  connection.lastSequence = tcp.sequence(segment);
+  connection.lastEnd = endOf(segment, length);
+  connection.lastWindow = <u16>tcp.window(segment);
+  if (kind == Kind.SYN && !reply) {
+    scanOptions(segment);
+    connection.lastFlags = connection.state == LA ? scanned | CHALLENGE_ACK : scanned;
+    connection.lastScale = scannedScale;
+  }
+  // A challenge ACK perhaps; a RST with this number may follow.
+  if (connection.state == SS && kind == Kind.ACK && reply) connection.lastAck = tcp.acknowledgment(segment);
+  return ACCEPT;
+}
+
+// @ts-ignore: decorator
+@inline
+function challenges(connection: Connection, reply: u32): bool {
+  return connection.lastDirection != reply && connection.lastIndex == Kind.SYN && (connection.lastFlags & CHALLENGE_ACK) != 0;
+}
+
+enum Reset { REFUSE, STAY, CLOSE, CLOSE_UNCHECKED }
+
+/** Is a RST what its sender's peer would believe (RFC 5961, 3)? A blind one must not close the entry. */
+function weighReset(connection: Connection, reply: u32, segment: usize): Reset {
+  const state = connection.state;
+  // It is closing: the ports may be in use again, and the windows mean nothing.
+  if (state >= FW && state <= CL) return Reset.CLOSE_UNCHECKED;
+
+  const last = connection.lastIndex;
+  const sequence = tcp.sequence(segment);
+  const acknowledgment = tcp.acknowledgment(segment);
+  const peer = directionOf(connection, reply ^ 1);
+  // After a SYN that was let through, what the peer has acknowledged may be out of date.
+  if (peer.flags & MAX_ACK_SET && last != Kind.SYN) {
+    const established = state == ES && (connection.status & ASSURED) != 0;
+    // Most likely the answer to a SYN that was let through.
+    if (!sequence && !established) return Reset.CLOSE;
+    if (before(sequence, peer.maxAck)) return Reset.REFUSE;
+    if (!established || sequence == peer.maxAck) return Reset.CLOSE;
+    // Right behind its sender's last data, which the peer has not acknowledged yet.
+    if (last == Kind.ACK && connection.lastDirection == reply && sequence == connection.lastEnd) return Reset.CLOSE;
+    // Not the exact number: the peer will challenge it.
+    return Reset.STAY;
+  }
+  // The answer to a SYN or an ACK that was ignored.
+  if (acknowledgment == connection.lastEnd) {
+    if (last == Kind.SYN && connection.status & SEEN_REPLY) return Reset.CLOSE_UNCHECKED;
+    if (last == Kind.ACK && !(connection.status & ASSURED)) return Reset.CLOSE_UNCHECKED;
+  }
+  // The answer to a challenge ACK that was let through.
+  if (state == SS && last == Kind.ACK && connection.lastDirection == 1 && sequence == connection.lastAck) return Reset.CLOSE_UNCHECKED;
+  return Reset.CLOSE;
+}
+
+enum Window { IGNORE, OUTSIDE, INSIDE }
+
+/** One that picked up in the middle passes, but what it says is not believed. */
+// @ts-ignore: decorator
+@inline
+function unless(sender: Direction, verdict: Window): Window {
+  return sender.flags & BE_LIBERAL ? Window.INSIDE : verdict;
+}
+
+// For each direction: end = the highest number after what it has sent; maxEnd = how far its peer's windows let it go;
+// maxWindow = the largest window that it has offered, scaled; maxAck = the highest number that it has acknowledged.
+// A segment fits when
+//   sequence <= sender.maxEnd                        it does not run over the receiver's window
+//   end      >= sender.end - receiver.maxWindow      it is not older than a window
+//   sack     <= receiver.end                         it acknowledges what was sent
+//   sack     >= receiver.end - MIN_ACK_WINDOW        and not something long past
+// where sack is the highest edge that its SACK blocks reach, or its acknowledgment.
+function inWindow(connection: Connection, reply: u32, kind: u32, segment: usize, length: u32): Window {
+  const sender = directionOf(connection, reply);
+  const receiver = directionOf(connection, reply ^ 1);
+  const flags = tcp.flags(segment);
+  const rawWindow = tcp.window(segment);
+  let window = rawWindow;
+  let sequence = tcp.sequence(segment);
+  let end = endOf(segment, length);
+  let acknowledgment = tcp.acknowledgment(segment);
+  let sack = acknowledgment;
+  if (receiver.flags & SACK_PERMITTED) sack = highestSack(segment, sack);
+
+  if (!sender.maxWindow) {
+    // The first of its direction.
+    if (flags & tcp.SYN) {
+      begin(sender, receiver, reply, segment, end, window);
+      if (!(flags & tcp.ACK)) return Window.INSIDE; // simultaneous open
+    } else {
+      sender.end = end;
+      sender.maxWindow = max(window << <u32>sender.scale, 1);
+      sender.maxEnd = end + sender.maxWindow;
+      if (!receiver.maxWindow) {
+        receiver.end = sack;
+        receiver.maxEnd = sack;
+      } else if (sack == receiver.end + 1) receiver.end++; // the answer to a keepalive
+    }
+  } else if (flags & tcp.SYN && after(end, sender.end) && (connection.state == SS || connection.state == SR)) {
+    // Begun anew with a higher number, as RFC 9293 (3.6.1) wants it.
+    begin(sender, receiver, reply, segment, end, window);
+    if (reply && !(flags & tcp.ACK)) return Window.INSIDE;
+  }
+
+  // Some stacks send a RST with the ACK flag and no number.
+  if (!(flags & tcp.ACK) || (flags & tcp.RST && !acknowledgment)) {
+    acknowledgment = receiver.end;
+    sack = receiver.end;
+  }
+  // A RST that answers a SYN.
+  if (flags & tcp.RST && !sequence && connection.state == SS) {
+    sequence = sender.end;
+    end = sender.end;
+  }
+
+  const ackWindow = max(sender.maxWindow, MIN_ACK_WINDOW);
+  if (!before(sequence, sender.maxEnd + 1)) {
+    const overshot = end - sender.maxEnd + 1;
+    if (
+      receiver.maxWindow && overshot <= receiver.maxWindow &&
+      after(end, sender.end - receiver.maxWindow - 1) &&
+      after(sack, receiver.end - ackWindow - 1) && before(sack, receiver.end + 1)
+    ) {
+      // More than the window allows, and nothing else is wrong: if it is acknowledged, we want to follow.
+      sender.end = end;
+      sender.flags |= DATA_UNACKNOWLEDGED;
+      return unless(sender, Window.IGNORE);
+    }
+    return unless(sender, Window.OUTSIDE);
+  }
+  if (!before(sack, receiver.end + 1)) return unless(sender, Window.OUTSIDE);
+  if (receiver.maxWindow && !after(end, sender.end - receiver.maxWindow - 1)) return unless(sender, Window.IGNORE);
+  if (!after(sack, receiver.end - ackWindow - 1)) return unless(sender, Window.IGNORE);
+
+  // The window of a SYN is never scaled (RFC 7323, 2.2).
+  if (!(flags & tcp.SYN)) window <<= <u32>sender.scale;
+  sender.maxWindow = max(sender.maxWindow, window + (sack - acknowledgment));
+  if (after(end, sender.end)) {
+    sender.end = end;
+    sender.flags |= DATA_UNACKNOWLEDGED;
+  }
+  if (flags & tcp.ACK && (!(sender.flags & MAX_ACK_SET) || after(acknowledgment, sender.maxAck))) {
+    sender.maxAck = acknowledgment;
+    sender.flags |= MAX_ACK_SET;
+  }
+  if (receiver.maxWindow && after(end, sender.maxEnd)) receiver.maxWindow += end - sender.maxEnd;
+  if (after(sack + window, receiver.maxEnd - 1)) receiver.maxEnd = sack + max(window, 1);
+  if (acknowledgment == receiver.end) receiver.flags &= ~DATA_UNACKNOWLEDGED;
+
+  if (kind == Kind.ACK) {
+    if (
+      connection.lastDirection == reply && connection.lastSequence == sequence && connection.lastAck == acknowledgment &&
+      connection.lastEnd == end && connection.lastWindow == rawWindow
+    ) connection.retransmissions++;
+    else {
+      connection.lastDirection = <u8>reply;
+      connection.lastSequence = sequence;
+      connection.lastAck = acknowledgment;
+      connection.lastEnd = end;
+      connection.lastWindow = <u16>rawWindow;
+      connection.retransmissions = 0;
+    }
+  }
+  return Window.INSIDE;
+}
+
+/** A direction begins with its SYN or SYN-ACK. Windows are scaled only if both ends said so (RFC 7323, 2.2). */
+function begin(sender: Direction, receiver: Direction, reply: u32, segment: usize, end: u32, window: u32): void {
+  sender.end = end;
+  sender.maxEnd = end;
+  sender.maxWindow = max(window, 1);
+  readOptions(segment, sender);
+  if (reply && !(sender.flags & receiver.flags & WINDOW_SCALE)) {
+    sender.scale = 0;
+    receiver.scale = 0;
+  }
+}
+
+/** A FIN or RST outside of the window, and the other end's before it: the connection is dead, and five days are too long. */
+function shorten(connection: Connection, reply: u32, kind: u32, time: u64): void {
+  if (!(connection.status & ASSURED) || (kind != Kind.RST && kind != Kind.FIN)) return;
+  const last = connection.lastIndex;
+  if (connection.lastDirection != reply && (last == Kind.FIN || last == Kind.RST)) {
+    connection.deadline = min(connection.deadline, time + UNACKNOWLEDGED_TIMEOUT);
+  } else {
+    connection.lastIndex = <u8>kind;
+    connection.lastDirection = <u8>reply;
+  }
+}
+
+/** What a SYN says: window scale and SACK. Without any option the direction stays as it is. */
+function readOptions(segment: usize, direction: Direction): void {
+  if (tcp.headerLength(segment) == tcp.LENGTH) return;
+  scanOptions(segment);
+  direction.scale = scannedScale;
+  direction.flags = (direction.flags & BE_LIBERAL) | scanned;
+}
+
+let scanned: u8 = 0;
+let scannedScale: u8 = 0;
+
+function scanOptions(segment: usize): void {
+  scanned = 0;
+  scannedScale = 0;
+  let at = segment + tcp.LENGTH;
+  const end = segment + tcp.headerLength(segment);
+  while (at < end) {
+    const option = <u32>load<u8>(at);
+    if (option == tcp.OPTION_END) return;
+    if (option == tcp.OPTION_NOP) {
+      at++;
+      continue;
+    }
+    if (at + 2 > end) return;
+    const size = <usize>load<u8>(at, 1);
+    if (size < 2 || at + size > end) return;
+    if (option == tcp.OPTION_SACK_PERMITTED && size == 2) scanned |= SACK_PERMITTED;
+    else if (option == tcp.OPTION_WINDOW_SCALE && size == 3) {
+      scanned |= WINDOW_SCALE;
+      scannedScale = min(load<u8>(at, 2), MAX_SCALE);
+    }
+    at += size;
+  }
+}
+
+/** NOP, NOP, timestamps of 10 bytes, as loaded: what most segments carry and nothing else. */
+const TIMESTAMPS_ALONE: u32 = 0x0a080101;
+
+function highestSack(segment: usize, acknowledgment: u32): u32 {
+  let at = segment + tcp.LENGTH;
+  const end = segment + tcp.headerLength(segment);
+  if (at == end || (end - at == 12 && load<u32>(at) == TIMESTAMPS_ALONE)) return acknowledgment;
+  while (at < end) {
+    const option = <u32>load<u8>(at);
+    if (option == tcp.OPTION_END) break;
+    if (option == tcp.OPTION_NOP) {
+      at++;
+      continue;
+    }
+    if (at + 2 > end) break;
+    const size = <usize>load<u8>(at, 1);
+    if (size < 2 || at + size > end) break;
+    if (option == tcp.OPTION_SACK && size >= 10 && ((size - 2) & 7) == 0) {
+      let highest = acknowledgment;
+      for (let block = at + 2; block < at + size; block += 8) {
+        const edge = bswap<u32>(load<u32>(block, 4));
+        if (after(edge, highest)) highest = edge;
+      }
+      return highest;
+    }
+    at += size;
+  }
+  return acknowledgment;
+}

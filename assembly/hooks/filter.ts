@@ -1,0 +1,119 @@
+// Walking rule chains (ipt_do_table): matches, jumps, returns, policies, counters; and the targets that need no NAT.
+
+import { CT_ESTABLISHED, CT_INVALID, CT_NEW, CT_RELATED, CT_REPLY, Frame, IPVS_PROPERTY } from "../frame";
+import { Device } from "../devices/device";
+import { Namespace } from "../stack/namespace";
+import * as ipv4 from "../wire/ipv4";
+import { addressType } from "../tables/routes";
+import {
+  Chain, DESTINATION, DESTINATION_TYPE, DPORT, Hook, IN, IPVS, MARKED, OUT, PROTOCOL, Rule, SOURCE, SOURCE_TYPE, SPORT, STATE,
+  STATE_ESTABLISHED, STATE_INVALID, STATE_NEW, STATE_RELATED, STATE_UNTRACKED, Target,
+} from "../tables/rules";
+import { natTarget } from "./nat";
+import { note, Note } from "../capture/tap";
+
+/** Jumps nest no deeper than this: iptables refuses loops when rules are loaded, we cut them here. */
+const DEPTH: i32 = 32;
+const stack: usize = memory.data(32 * sizeof<usize>());
+
+/** True: the packet goes on. */
+export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hook, device: Device | null, out: Device | null): bool {
+  const ip = frame.data;
+  const length = <u64>ipv4.totalLength(ip);
+  let depth: i32 = 0;
+  let rule = chain.first;
+  while (true) {
+    if (!rule) {
+      // The end of a user chain returns to where it was called from; that of a base chain meets the policy.
+      if (depth == 0) {
+        chain.packets++;
+        chain.bytes += length;
+        return chain.policy != Target.DROP;
+      }
+      rule = changetype<Rule>(load<usize>(stack + <usize>(--depth) * sizeof<usize>())).next;
+      continue;
+    }
+    if (!matches(rule, namespace, frame, ip, device, out)) {
+      rule = rule.next;
+      continue;
+    }
+    rule.packets++;
+    rule.bytes += length;
+    switch (rule.target) {
+      case Target.ACCEPT: return true;
+      case Target.DROP: return false;
+      case Target.RETURN: {
+        if (depth == 0) {
+          chain.packets++;
+          chain.bytes += length;
+          return chain.policy != Target.DROP;
+        }
+        rule = changetype<Rule>(load<usize>(stack + <usize>(--depth) * sizeof<usize>())).next;
+        continue;
+      }
+      case Target.JUMP: {
+        if (depth < DEPTH && rule.jump) {
+          store<usize>(stack + <usize>(depth++) * sizeof<usize>(), changetype<usize>(rule));
+          rule = rule.jump!.first;
+          continue;
+        }
+        break;
+      }
+      case Target.MARK: {
+        const before = frame.mark;
+        frame.mark = (before & ~rule.setMask) ^ rule.setMark;
+        if (frame.mark != before) note(frame, Note.MARK, rule.id, before, 0, frame.mark, 0, device);
+        break;
+      }
+      case Target.DNAT:
+      case Target.REDIRECT:
+      case Target.SNAT:
+      case Target.MASQUERADE:
+        return natTarget(rule, namespace, frame, hook, device, out);
+      default: break;
+    }
+    rule = rule.next;
+  }
+}
+
+function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, device: Device | null, out: Device | null): bool {
+  const match = rule.match;
+  if (!match) return true;
+  const invert = rule.invert;
+  if (match & IN && (rule.in == device) == ((invert & IN) != 0)) return false;
+  if (match & OUT && (rule.out == out) == ((invert & OUT) != 0)) return false;
+  if (match & SOURCE && ((ipv4.source(ip) & rule.sourceMask) == rule.source) == ((invert & SOURCE) != 0)) return false;
+  if (match & DESTINATION && ((ipv4.destination(ip) & rule.destinationMask) == rule.destination) == ((invert & DESTINATION) != 0)) return false;
+  if (match & PROTOCOL && (ipv4.protocol(ip) == <u32>rule.protocol) == ((invert & PROTOCOL) != 0)) return false;
+  if (match & (SPORT | DPORT)) {
+    if (ipv4.flagsAndOffset(ip) & ipv4.OFFSET) return false;
+    const l4 = ip + ipv4.headerLength(ip);
+    if (l4 + 4 > frame.data + frame.length) return false;
+    if (match & SPORT) {
+      const port = bswap<u16>(load<u16>(l4));
+      if ((port >= rule.sportMin && port <= rule.sportMax) == ((invert & SPORT) != 0)) return false;
+    }
+    if (match & DPORT) {
+      const port = bswap<u16>(load<u16>(l4, 2));
+      if ((port >= rule.dportMin && port <= rule.dportMax) == ((invert & DPORT) != 0)) return false;
+    }
+  }
+  if (match & STATE && ((stateOf(frame) & rule.states) != 0) == ((invert & STATE) != 0)) return false;
+  if (match & SOURCE_TYPE && (addressType(namespace, ipv4.source(ip)) == <i32>rule.sourceType) == ((invert & SOURCE_TYPE) != 0)) return false;
+  if (match & DESTINATION_TYPE && (addressType(namespace, ipv4.destination(ip)) == <i32>rule.destinationType) == ((invert & DESTINATION_TYPE) != 0)) return false;
+  if (match & IPVS && ((frame.flags & IPVS_PROPERTY) != 0) == ((invert & IPVS) != 0)) return false;
+  if (match & MARKED && ((frame.mark & rule.markMask) == rule.markValue) == ((invert & MARKED) != 0)) return false;
+  return true;
+}
+
+/** The bit of `--ctstate` (xt_conntrack). */
+function stateOf(frame: Frame): u8 {
+  const info = frame.connectionInfo;
+  if (info == CT_INVALID) return STATE_INVALID;
+  if (!frame.connection) return STATE_UNTRACKED;
+  const kind = info >= CT_REPLY ? info - CT_REPLY : info;
+  if (kind == CT_ESTABLISHED) return STATE_ESTABLISHED;
+  if (kind == CT_RELATED) return STATE_RELATED;
+  if (kind == CT_NEW) return STATE_NEW;
+  return STATE_UNTRACKED;
+}

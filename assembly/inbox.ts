@@ -1,0 +1,77 @@
+// Frames from JavaScript: bytes written into the inbox become frames at a device, packets at a socket, or a batch that
+// arrives at once.
+
+import { arena } from "./memory";
+import { Frame, INJECTED, ensureFrames, takeFrame } from "./frame";
+import { account } from "./drops";
+import { Device, receive } from "./devices/device";
+import { Namespace } from "./stack/namespace";
+import { Event, now, schedule } from "./clock/queue";
+import { ensure } from "./clock/run";
+import { mangle } from "./hooks/nat";
+import * as ipv4 from "./wire/ipv4";
+
+/** Room for the largest frame, or for what a socket is given to send in one call. */
+export const INBOX: u32 = 1 << 20;
+const inbox = arena(INBOX);
+export function inboxAt(): usize { return inbox; }
+
+function frameOf(length: u32, time: u64): Frame | null {
+  ensureFrames();
+  const frame = takeFrame(length);
+  if (!frame) return null;
+  account.injected++;
+  memory.copy(frame.data, inbox, length);
+  frame.flags |= INJECTED;
+  frame.time = time;
+  return frame;
+}
+
+/** The frame in the inbox leaves by `device` at `time`, as if its namespace had sent it. */
+export function injectTransmit(device: Device, length: u32, time: f64): bool {
+  const frame = frameOf(length, <u64>time);
+  if (!frame) return false;
+  schedule(max(<u64>time, now), Event.TRANSMIT, device.id, changetype<usize>(frame));
+  return true;
+}
+
+/** The frame in the inbox arrives at `device` at `time`, as if the wire had brought it. */
+export function injectReceive(device: Device, length: u32, time: f64): bool {
+  const frame = frameOf(length, <u64>time);
+  if (!frame) return false;
+  schedule(max(<u64>time, now), Event.FRAMES, device.id, changetype<usize>(frame));
+  return true;
+}
+
+/**
+ * The IPv4 packet in the inbox is sent by a socket at `time`, above OUTPUT, with the addresses and ports that the socket
+ * used (network byte order); checksums follow.
+ */
+export function injectSocket(namespace: Namespace, length: u32, source: u32, sport: u32, destination: u32, dport: u32, time: f64): bool {
+  const frame = frameOf(length, <u64>time);
+  if (!frame) return false;
+  const ip = frame.data;
+  const protocol = ipv4.protocol(ip);
+  mangle(ip, length, true, source, protocol, sport);
+  mangle(ip, length, false, destination, protocol, dport);
+  schedule(max(<u64>time, now), Event.OUTPUT, changetype<usize>(namespace), changetype<usize>(frame));
+  return true;
+}
+
+/**
+ * `count` frames arrive at `device` now, in order: the inbox holds their lengths (u32 each), then the frames, each at a
+ * multiple of `stride` bytes. The benchmark's way in: one call a batch.
+ */
+export function receiveBatch(device: Device, frames: usize, lengths: usize, stride: u32, count: u32): void {
+  ensure();
+  for (let i: u32 = 0; i < count; i++) {
+    const length = load<u32>(lengths + (<usize>i << 2));
+    const frame = takeFrame(length);
+    if (!frame) return;
+    account.injected++;
+    memory.copy(frame.data, frames + <usize>(i * stride), length);
+    frame.time = now;
+    receive(device, frame);
+    if ((i & 255) == 255) ensure();
+  }
+}

@@ -1,0 +1,93 @@
+// What JavaScript may call: a table of contents. Addresses of records are handles; times are ns since the run's start,
+// as f64 where JavaScript gives them. Addresses and ports in arguments are in network byte order.
+
+import { arena } from "./memory";
+import { framesInFlight } from "./frame";
+import { account } from "./drops";
+import { reseedSecret, seed as seedRandom } from "./random";
+import { Namespace } from "./stack/namespace";
+import { Device, newDevice, setHopDelay as hop } from "./devices/device";
+import { setEpoch as epoch, setTracing as tracing } from "./capture/tap";
+import { now, setNow } from "./clock/queue";
+import { runUntil } from "./clock/run";
+import { STATIC, setEntry } from "./tables/fdb";
+import { setNeighbour as putNeighbour } from "./tables/neighbours";
+import { Chain } from "./tables/rules";
+import { setBaseChain as putBaseChain } from "./stack/namespace";
+import { liveConnections } from "./tables/connections";
+import { portSearches } from "./hooks/nat";
+import { missed as missedFrames, captured as capturedFrames } from "./capture/tap";
+import { setServiceDelay as serviceDelay } from "./stack/punts";
+import { tcpClose as closeTcp, tcpConnect as connectTcp, tcpListen as listenTcp, tcpWrite as writeTcp, tcpAbort as abortTcp } from "./stack/tcp";
+import { udpSend as sendUdp } from "./stack/udp";
+import { pingSend as sendPing } from "./stack/echo";
+
+// Time and chance
+export function seed(low: u32, high: u32): void {
+  seedRandom(<u64>low | (<u64>high << 32));
+  reseedSecret();
+}
+export function run(until: f64): u32 { return runUntil(<u64>until); }
+export function time(): f64 { return <f64>now; }
+export function advanceTo(t: f64): void { setNow(<u64>t); }
+export function setHopDelay(ns: f64): void { hop(<u64>ns); }
+
+// Namespaces, devices, segments
+export { newNamespace } from "./stack/namespace";
+export { newSegment, plugIn } from "./devices/physical";
+export { openVxlan } from "./devices/vxlan";
+export function addDevice(namespace: Namespace, kind: u32): Device { return newDevice(namespace, kind); }
+
+// Tables
+export { addRoute, removeRoute } from "./tables/routes";
+export { removeNeighbour, neighbourAt, neighbourSlots } from "./tables/neighbours";
+export { fdbAt, fdbSlots, removeEntry as removeFdb } from "./tables/fdb";
+export { linkRule, newChain, newRule, unlinkRule } from "./tables/rules";
+export { connectionAt, connectionSlots } from "./tables/connections";
+export { addDestination, addService, balancedAt, balancedSlots, removeDestination, removeService } from "./tables/services";
+export function setNeighbour(device: Device, address: u32, macLow: u32, macHigh: u32, state: u32): usize {
+  return changetype<usize>(putNeighbour(device, address, <u64>macLow | (<u64>macHigh << 32), state, now));
+}
+/** `owner`: id of a bridge, a segment or a vxlan device. */
+export function setFdb(owner: u32, macLow: u32, macHigh: u32, port: Device | null, remote: u32, flags: u32): usize {
+  return changetype<usize>(setEntry(owner, <u64>macLow | (<u64>macHigh << 32), port, remote, flags, now));
+}
+export function setBaseChain(namespace: Namespace, table: u32, hook: u32, chain: Chain): void { putBaseChain(namespace, table, hook, chain); }
+export const FDB_STATIC: u32 = STATIC;
+
+// Frames in
+export { inboxAt, injectReceive, injectSocket, injectTransmit, receiveBatch } from "./inbox";
+export function scratch(bytes: u32): usize { return arena(bytes); }
+
+// Sockets
+export { udpOpen, udpClose } from "./stack/udp";
+export { socketAddress, socketPort, socketState } from "./stack/sockets";
+export function tcpListen(namespace: Namespace, address: u32, port: u32): u32 { return listenTcp(namespace, address, port); }
+export function tcpConnect(namespace: Namespace, destination: u32, port: u32, t: f64): u32 { return connectTcp(namespace, destination, port, 0, 0, <u64>t); }
+export function tcpWrite(socket: u32, at: usize, length: u32, t: f64): u32 { return writeTcp(socket, at, length, <u64>t); }
+export function tcpClose(socket: u32, t: f64): void { closeTcp(socket, <u64>t); }
+export function tcpAbort(socket: u32, t: f64): void { abortTcp(socket, <u64>t); }
+export function udpSend(socket: u32, destination: u32, port: u32, at: usize, length: u32, t: f64): u32 { return sendUdp(socket, destination, port, at, length, <u64>t); }
+export function pingSend(namespace: Namespace, destination: u32, identifier: u32, sequence: u32, size: u32, t: f64): bool {
+  return sendPing(namespace, 0, destination, identifier, sequence, size, <u64>t);
+}
+export { clearPunts, puntsAt, puntsLength } from "./stack/punts";
+export function setServiceDelay(ns: f64): void { serviceDelay(<u64>ns); }
+
+// Captures
+export { captureAt, captureLength, clearCapture, openCapture } from "./capture/tap";
+export function setEpoch(low: u32, high: u32): void { epoch(<u64>low | (<u64>high << 32)); }
+export function setTracing(on: bool): void { tracing(on); }
+
+// Accounts
+export function made(): u32 { return account.made; }
+export function injected(): u32 { return account.injected; }
+export function generated(): u32 { return account.generated; }
+export function cloned(): u32 { return account.cloned; }
+export function delivered(): u32 { return account.delivered; }
+export function dropped(): u32 { return account.dropped; }
+export function inFlight(): u32 { return framesInFlight(); }
+export function connections(): u32 { return liveConnections; }
+export function natPortSearches(): u32 { return portSearches; }
+export function missed(): u32 { return missedFrames; }
+export function captured(): f64 { return <f64>capturedFrames; }

@@ -1,0 +1,133 @@
+// Out of the IP layer: routing and OUTPUT for what this namespace sends (ip_local_out), POSTROUTING, fragmentation to
+// the MTU, and the neighbour (ip_output, ip_finish_output2).
+
+import { Frame, LOCAL, push } from "../frame";
+import { drop, Drop } from "../drops";
+import { Device, Kind, transmit } from "../devices/device";
+import { Namespace } from "./namespace";
+import * as ethernet from "../wire/ethernet";
+import * as ipv4 from "../wire/ipv4";
+import { Route, RouteType, lookUp } from "../tables/routes";
+import { localOutput, postrouting } from "../hooks/netfilter";
+import { resolveAndSend } from "./arp";
+import { defragment, fragmentFrame } from "./fragments";
+import { sendFragmentationNeeded } from "./icmp";
+import { resetConntrack } from "../hooks/conntrack";
+import { keyedHash, random } from "../random";
+import { arena } from "../memory";
+
+const DEFRAG_CONNTRACK_OUT: u32 = 3;
+
+/** A whole IPv4 packet of this namespace's own at `frame.data`, checksums set. Takes the frame over. */
+export function output(namespace: Namespace, frame: Frame): void {
+  const ip = frame.data;
+  frame.flags |= LOCAL;
+  const route = lookUp(namespace, ipv4.destination(ip));
+  if (!route || route.type == <u8>RouteType.UNREACHABLE) return drop(frame, Drop.IP_OUT_NO_ROUTE, namespace.loopback);
+  if (namespace.conntrack && ipv4.isFragment(ip)) {
+    const whole = defragment(namespace, frame, DEFRAG_CONNTRACK_OUT);
+    if (whole) send(namespace, whole, route);
+    return;
+  }
+  send(namespace, frame, route);
+}
+
+/** What IPVS sends to a destination: OUTPUT and POSTROUTING see it as the namespace's own (ip_vs_nat_send_or_cont). */
+export function outputBalanced(namespace: Namespace, frame: Frame, route: Route): void {
+  send(namespace, frame, route);
+}
+
+function send(namespace: Namespace, frame: Frame, route: Route): void {
+  let out = deviceOf(namespace, route);
+  const destination = ipv4.destination(frame.data);
+  const source = ipv4.source(frame.data);
+  const mark = frame.mark;
+  if (!localOutput(namespace, frame, out)) return;
+  let chosen = route;
+  const after = ipv4.destination(frame.data);
+  if (after != destination || ipv4.source(frame.data) != source || frame.mark != mark) {
+    // A hook changed what routing had looked at (ip_route_me_harder).
+    const again = lookUp(namespace, after);
+    if (!again) return drop(frame, Drop.IP_OUT_NO_ROUTE, out);
+    chosen = again;
+    out = deviceOf(namespace, again);
+  }
+  frame.nextHop = chosen.gateway ? chosen.gateway : after;
+  frame.routeType = chosen.type;
+  finishOutput(namespace, frame, null, out);
+}
+
+/** What is for an own address goes over lo. */
+// @ts-ignore: decorator
+@inline
+function deviceOf(namespace: Namespace, route: Route): Device {
+  return route.type == <u8>RouteType.LOCAL ? namespace.loopback : route.device;
+}
+
+/** POSTROUTING, fragments, neighbour. `device` is where it came in, or null. */
+export function finishOutput(namespace: Namespace, frame: Frame, device: Device | null, out: Device): void {
+  if (!postrouting(namespace, frame, device, out)) return;
+  const loopback = out.kind == <u8>Kind.LOOPBACK;
+  // From here on the packet may wait, and its connection may end meanwhile; over lo it comes back with it.
+  if (!loopback) resetConntrack(frame);
+  frame.out = out;
+  if (frame.length <= out.mtu && !frame.fragmentMax) return toNeighbour(frame, out);
+  const limit = frame.fragmentMax ? min(out.mtu, frame.fragmentMax) : out.mtu;
+  if (frame.length <= limit) return toNeighbour(frame, out);
+  if (ipv4.flagsAndOffset(frame.data) & ipv4.DF && (!frame.fragmentMax || frame.fragmentMax > out.mtu)) {
+    sendFragmentationNeeded(namespace, frame, out.mtu);
+    return drop(frame, Drop.PKT_TOO_BIG, out);
+  }
+  let fragment = fragmentFrame(frame, limit);
+  while (fragment) {
+    const next = fragment.next;
+    fragment.next = null;
+    toNeighbour(fragment, out);
+    fragment = next;
+  }
+}
+
+function toNeighbour(frame: Frame, out: Device): void {
+  if (out.kind == <u8>Kind.LOOPBACK) return sendTo(frame, out, 0);
+  if (frame.routeType == <u8>RouteType.BROADCAST || frame.nextHop == 0xffffffff) return sendTo(frame, out, ethernet.BROADCAST);
+  const hop = frame.nextHop;
+  // Multicast maps to 01:00:5e and the low 23 bits (RFC 1112, section 6.4).
+  if ((hop & 0xf0) == 0xe0) return sendTo(frame, out, 0x5e0001 | (<u64>(hop & 0xffff7f00) << 16));
+  resolveAndSend(frame, out, hop);
+}
+
+/** Push the Ethernet header and go. */
+export function sendTo(frame: Frame, out: Device, mac: u64): void {
+  ethernet.emit(push(frame, ethernet.LENGTH), mac, out.mac, ethernet.TYPE_IPV4);
+  transmit(out, frame);
+}
+
+/** The address that a packet to `destination` is sent from, or 0 without a route (fib_select_path, inet_select_addr). */
+export function sourceFor(namespace: Namespace, destination: u32): u32 {
+  const route = lookUp(namespace, destination);
+  if (!route) return 0;
+  if (route.type == <u8>RouteType.LOCAL) return destination;
+  return route.source ? route.source : route.device.address;
+}
+
+/** The MTU of the way to `destination`; 0 without a route. */
+export function pathMtu(namespace: Namespace, destination: u32): u32 {
+  const route = lookUp(namespace, destination);
+  return route ? deviceOf(namespace, route).mtu : 0;
+}
+
+const BUCKETS: u32 = 2048;
+let ids: usize = 0;
+
+/** IP id for packets without a socket's own: one counter a (source, destination, protocol) bucket (__ip_select_ident). */
+export function nextId(namespace: Namespace, source: u32, destination: u32, protocol: u32): u32 {
+  if (!ids) {
+    ids = arena(BUCKETS * 2);
+    for (let i: u32 = 0; i < BUCKETS; i++) store<u16>(ids + 2 * <usize>i, <u16>random());
+  }
+  const bucket = keyedHash(<u64>source | (<u64>destination << 32), <u64>protocol | (<u64>namespace.id << 8)) & (BUCKETS - 1);
+  const at = ids + 2 * <usize>bucket;
+  const id = <u16>(load<u16>(at) + 1);
+  store<u16>(at, id);
+  return id ? id : nextId(namespace, source, destination, protocol);
+}

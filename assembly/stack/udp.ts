@@ -1,0 +1,112 @@
+// UDP sockets (RFC 768; net/ipv4/udp.c: udp_sendmsg, __udp4_lib_rcv).
+
+import { Frame, SOCKET_HASH } from "../frame";
+import { deliver, drop, Drop } from "../drops";
+import { random } from "../random";
+import * as ipv4 from "../wire/ipv4";
+import * as udp from "../wire/udp";
+import { Namespace } from "./namespace";
+import { sendPortUnreachable } from "./icmp";
+import { nextId, pathMtu, sourceFor } from "./output";
+import { Punt, punt, puntRoom } from "./punts";
+import {
+  findBound, findSocket, freePort, indexSocket, moveSocket, newPacket, newSocket, outputLater, prepare, removeSocket, socketById, State,
+} from "./sockets";
+
+const TTL: u32 = 64; // net.ipv4.ip_default_ttl
+/** Routing's verdict on a frame: see Frame.routeType. */
+const ROUTE_BROADCAST: u8 = 3;
+
+/** socket() and bind(): `address` 0 is every address, `port` 0 (wire order) a free one. The socket's id; 0: address in use. */
+export function udpOpen(namespace: Namespace, address: u32, port: u32): u32 {
+  prepare();
+  if (!port) port = freePort(namespace, ipv4.UDP, address, 0, 0);
+  if (!port || findBound(namespace, ipv4.UDP, address, port)) return 0;
+  const socket = newSocket(namespace, ipv4.UDP, address, port, 0, 0);
+  if (!socket) return 0;
+  socket.state = <u8>State.BOUND;
+  if (indexSocket(socket)) return socket.id;
+  removeSocket(socket);
+  return 0;
+}
+
+/** connect(): only this peer from now on; its own IP ids and transmit hash (ip4_datagram_connect). False: no route, or taken. */
+export function udpConnect(id: u32, destination: u32, port: u32): bool {
+  prepare();
+  const socket = socketById(id);
+  if (!socket || socket.protocol != ipv4.UDP || socket.remotePort) return false;
+  const local = socket.local ? socket.local : sourceFor(socket.namespace, destination);
+  if (!local || !port || !moveSocket(socket, local, destination, port)) return false;
+  socket.ipId = random();
+  socket.hash = random() | 1;
+  return true;
+}
+
+/**
+ * sendto() at `time`. A connected socket takes destination 0. Larger than the route's MTU: DF is clear and `output` makes
+ * fragments; else DF is set (IP_PMTUDISC_WANT, ip_dont_fragment). Returns `length`, or 0: no such socket, no route, too
+ * long, or no memory.
+ */
+export function udpSend(id: u32, destination: u32, port: u32, dataAt: usize, length: u32, time: u64): u32 {
+  prepare();
+  const socket = socketById(id);
+  if (!socket || socket.protocol != ipv4.UDP) return 0;
+  const namespace = socket.namespace;
+  const connected = socket.remotePort != 0;
+  if (!destination) destination = socket.remote;
+  if (!port) port = socket.remotePort;
+  if (!destination || !port) return 0;
+  const total = ipv4.LENGTH + udp.LENGTH + length;
+  if (length > 65507) return 0;
+  const source = socket.local ? socket.local : sourceFor(namespace, destination);
+  if (!source) return 0;
+  const frame = newPacket(total, time);
+  if (!frame) return 0;
+  const ip = frame.data;
+  const header = ip + ipv4.LENGTH;
+  udp.emit(header, socket.localPort, port, udp.LENGTH + length);
+  memory.copy(header + udp.LENGTH, dataAt, length);
+  udp.seal(header, udp.LENGTH + length, source, destination);
+  // A connected socket counts its own ids; the others share the namespace's (ip_select_ident_segs).
+  const ipId = connected ? socket.ipId++ & 0xffff : nextId(namespace, source, destination, ipv4.UDP);
+  ipv4.emit(ip, 0, total, ipId, total <= pathMtu(namespace, destination) ? ipv4.DF : 0, TTL, ipv4.UDP, source, destination);
+  if (connected) {
+    frame.hash = socket.hash;
+    frame.flags |= SOCKET_HASH;
+  }
+  outputLater(namespace, frame);
+  return length;
+}
+
+export function udpClose(id: u32): void {
+  const socket = socketById(id);
+  if (socket && socket.protocol == ipv4.UDP) removeSocket(socket);
+}
+
+/** Local delivery of a datagram: `frame.data` is the IP header, which has been checked. */
+export function udpReceive(namespace: Namespace, frame: Frame): void {
+  const ip = frame.data;
+  const skip = ipv4.headerLength(ip);
+  const available = frame.length - skip;
+  const header = ip + skip;
+  if (available < udp.LENGTH) return drop(frame, Drop.PKT_TOO_SMALL, frame.device);
+  const length = udp.length(header);
+  if (length < udp.LENGTH || length > available) return drop(frame, Drop.PKT_TOO_SMALL, frame.device);
+  const source = ipv4.source(ip);
+  const destination = ipv4.destination(ip);
+  if (!udp.checksumOk(header, length, source, destination)) return drop(frame, Drop.UDP_CSUM, frame.device);
+  const socket = findSocket(namespace, ipv4.UDP, destination, udp.destination(header), source, udp.source(header), frame.time);
+  if (!socket) {
+    if (namespace.silent) return deliver(frame);
+    // Nobody complains about a broadcast (RFC 1122, 3.2.2).
+    if (frame.routeType != ROUTE_BROADCAST) sendPortUnreachable(namespace, frame);
+    return drop(frame, Drop.NO_SOCKET, frame.device);
+  }
+  const payload = length - udp.LENGTH;
+  if (!puntRoom(8 + payload)) return drop(frame, Drop.SOCKET_RCVBUFF, frame.device);
+  const data = punt(Punt.DATAGRAM, frame.time, socket.id, 8 + payload, destination, udp.destination(header));
+  store<u32>(data, source);
+  store<u32>(data, udp.source(header), 4);
+  memory.copy(data + 8, header + udp.LENGTH, payload);
+  deliver(frame);
+}

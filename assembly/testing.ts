@@ -1,0 +1,77 @@
+// The testing build's entry: all that index.ts exports, and what is inlined elsewhere, so that tests can call it. Built
+// with asserts and with a poisoned guard zone round every slot (CHECKED).
+
+export * from "./index";
+import * as checksum from "./wire/checksum";
+import * as ethernet from "./wire/ethernet";
+import * as arp from "./wire/arp";
+import * as ipv4 from "./wire/ipv4";
+import * as icmp from "./wire/icmp";
+import * as udp from "./wire/udp";
+import * as tcp from "./wire/tcp";
+import * as vxlan from "./wire/vxlan";
+import { Index } from "./tables/hash";
+import { maskOf } from "./tables/routes";
+import { mangle as natMangle } from "./hooks/nat";
+
+export function checksumSum(at: usize, length: u32): u32 { return checksum.sum(at, length); }
+export function checksumFinish(total: u32): u32 { return checksum.finish(total); }
+export function checksumUpdate16(check: u32, before: u32, after: u32): u32 { return checksum.update16(check, before, after); }
+export function checksumUpdate32(check: u32, before: u32, after: u32): u32 { return checksum.update32(check, before, after); }
+
+export function ethernetEmit(at: usize, destination: u64, source: u64, type: u32): void { ethernet.emit(at, destination, source, type); }
+export function ethernetDestination(at: usize): u64 { return ethernet.destination(at); }
+export function ethernetSource(at: usize): u64 { return ethernet.source(at); }
+export function ethernetType(at: usize): u32 { return ethernet.type(at); }
+
+export function arpEmit(at: usize, op: u32, senderMac: u64, sender: u32, targetMac: u64, target: u32): void { arp.emit(at, op, senderMac, sender, targetMac, target); }
+export function arpValid(at: usize, length: u32): bool { return arp.valid(at, length); }
+export function arpOperation(at: usize): u32 { return arp.operation(at); }
+export function arpSenderMac(at: usize): u64 { return arp.senderMac(at); }
+export function arpSenderAddress(at: usize): u32 { return arp.senderAddress(at); }
+export function arpTargetMac(at: usize): u64 { return arp.targetMac(at); }
+export function arpTargetAddress(at: usize): u32 { return arp.targetAddress(at); }
+
+export function ipv4Emit(at: usize, tos: u32, length: u32, id: u32, flags: u32, ttl: u32, protocol: u32, source: u32, destination: u32): void {
+  ipv4.emit(at, tos, length, id, flags, ttl, protocol, source, destination);
+}
+export function ipv4HeaderLength(at: usize): u32 { return ipv4.headerLength(at); }
+export function ipv4TotalLength(at: usize): u32 { return ipv4.totalLength(at); }
+export function ipv4Id(at: usize): u32 { return ipv4.id(at); }
+export function ipv4FlagsAndOffset(at: usize): u32 { return ipv4.flagsAndOffset(at); }
+export function ipv4Ttl(at: usize): u32 { return ipv4.ttl(at); }
+export function ipv4Protocol(at: usize): u32 { return ipv4.protocol(at); }
+export function ipv4Source(at: usize): u32 { return ipv4.source(at); }
+export function ipv4Destination(at: usize): u32 { return ipv4.destination(at); }
+export function ipv4ChecksumOk(at: usize): bool { return ipv4.checksumOk(at); }
+export function ipv4DecrementTtl(at: usize): void { ipv4.decrementTtl(at); }
+export function ipv4Rewrite16(at: usize, field: u32, value: u32): void { ipv4.rewrite16(at, field, value); }
+
+export function icmpEmit(at: usize, type: u32, code: u32, rest: u32): void { icmp.emit(at, type, code, rest); }
+export function icmpSeal(at: usize, length: u32): void { icmp.seal(at, length); }
+
+export function udpEmit(at: usize, source: u32, destination: u32, length: u32): void { udp.emit(at, source, destination, length); }
+export function udpSeal(at: usize, length: u32, source: u32, destination: u32): void { udp.seal(at, length, source, destination); }
+export function udpChecksumOk(at: usize, length: u32, source: u32, destination: u32): bool { return udp.checksumOk(at, length, source, destination); }
+
+export function tcpEmit(at: usize, source: u32, destination: u32, sequence: u32, ack: u32, header: u32, flags: u32, window: u32): void {
+  tcp.emit(at, source, destination, sequence, ack, header, flags, window);
+}
+export function tcpSeal(at: usize, length: u32, source: u32, destination: u32): void { tcp.seal(at, length, source, destination); }
+export function tcpChecksumOk(at: usize, length: u32, source: u32, destination: u32): bool { return tcp.checksumOk(at, length, source, destination); }
+
+export function vxlanEmit(at: usize, vni: u32): void { vxlan.emit(at, vni); }
+export function vxlanVni(at: usize): u32 { return vxlan.vni(at); }
+export function vxlanHasVni(at: usize): bool { return vxlan.hasVni(at); }
+
+export function newIndex(capacity: u32): Index { return new Index(capacity); }
+export function indexFind(index: Index, a: u64, b: u64): usize { return index.find(a, b); }
+export function indexInsert(index: Index, key: usize): bool { return index.insert(key); }
+export function indexRemove(index: Index, key: usize): bool { return index.remove(key); }
+export function indexEnsure(index: Index, more: u32): void { index.ensure(more); }
+export function indexCount(index: Index): u32 { return index.count; }
+
+export function prefixMask(length: u32): u32 { return maskOf(length); }
+export function natRewrite(ip: usize, length: u32, source: bool, address: u32, protocol: u32, port: u32): void {
+  natMangle(ip, length, source, address, protocol, port);
+}

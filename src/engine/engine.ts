@@ -1,0 +1,223 @@
+/**
+ * The engine, loaded: one WebAssembly instance of a module that is compiled once. This folder alone knows addresses in
+ * its memory; everyone else holds namespaces, devices, rules and sockets.
+ */
+
+import { instantiate } from '@assemblyscript/loader';
+import type { Destination } from './balancer.js';
+import type { Device } from './device.js';
+import type { EngineExports } from './exports.js';
+import { Segment as SegmentLayout, Stopped } from './generated/layout.js';
+import { engineWasm } from './generated/module.js';
+import { Memory } from './memory.js';
+import { Namespace } from './namespace.js';
+import { type Punted, readPunts } from './punts.js';
+import type { Rule } from './rules.js';
+import { ipv4, mac, port } from './wire.js';
+
+let compiled: Promise<WebAssembly.Module> | undefined;
+function compile(): Promise<WebAssembly.Module> {
+  compiled ??= WebAssembly.compile(Uint8Array.from(atob(engineWasm), (c) => c.charCodeAt(0)));
+  return compiled;
+}
+
+export interface EngineOptions {
+  seed?: number;
+  /** ns since 1970 of the run's start, as captures show it. */
+  epoch?: bigint;
+  /** Virtual time from one device to the next, ns. */
+  hopDelay?: number;
+  /** Bytes of finished capture records that gather before they are drained. */
+  captureBuffer?: number;
+  /** Say in a packet comment what each hop changed. */
+  comments?: boolean;
+  /** Another build of the module: tests load the checked one. */
+  module?: WebAssembly.Module;
+}
+
+/** Every frame that was made, and where it ended: made = injected + generated + cloned = delivered + dropped + inFlight. */
+export interface Account {
+  made: number;
+  injected: number;
+  generated: number;
+  cloned: number;
+  delivered: number;
+  dropped: number;
+  inFlight: number;
+}
+
+/** A layer-2 wire: a learning switch whose ports are physical devices. */
+export class Segment {
+  constructor(
+    readonly engine: Engine,
+    readonly at: number,
+  ) {}
+  get id(): number {
+    return this.engine.memory.get(this.at, SegmentLayout.id);
+  }
+  /** Share of frames that get lost, 0 … 1. */
+  set loss(share: number) {
+    this.engine.memory.set(this.at, SegmentLayout.loss, Math.round(share * 65536));
+  }
+  /** The switch has seen this MAC behind that device before. */
+  learn(hardware: string, device: Device): void {
+    const { low, high } = mac(hardware);
+    this.engine.exports.setFdb(this.id, low, high, device.at, 0, 0);
+  }
+}
+
+export class Engine {
+  readonly memory: Memory;
+  readonly namespaces = new Map<string, Namespace>();
+  readonly devices: Device[] = [];
+  /** Capture interfaces, in the order of their numbers. */
+  readonly taps: Device[] = [];
+  readonly rules = new Map<number, Rule>();
+  readonly destinations = new Map<number, Destination>();
+  /** Given the finished capture records of a run, in the order they were written. */
+  onCapture: ((records: Uint8Array) => void) | undefined;
+  readonly serviceDelay = 50_000;
+
+  private constructor(
+    readonly exports: EngineExports,
+    readonly epoch: bigint,
+  ) {
+    this.memory = new Memory(exports.memory);
+  }
+
+  static async create(options: EngineOptions = {}): Promise<Engine> {
+    const { exports } = await instantiate(options.module ?? (await compile()), {
+      env: {
+        abort(message: number, file: number, line: number, column: number) {
+          throw new Error(`the engine gave up at ${file}:${line}:${column} (${message})`);
+        },
+      },
+    });
+    const engine = new Engine(exports as unknown as EngineExports, options.epoch ?? 0n);
+    const seed = BigInt.asUintN(64, BigInt(options.seed ?? 1));
+    engine.exports.seed(Number(seed & 0xffffffffn), Number(seed >> 32n));
+    engine.exports.setEpoch(Number(engine.epoch & 0xffffffffn), Number(engine.epoch >> 32n));
+    engine.exports.setHopDelay(options.hopDelay ?? 1000);
+    engine.exports.setServiceDelay(engine.serviceDelay);
+    engine.exports.openCapture(options.captureBuffer ?? 4 << 20);
+    engine.exports.setTracing(options.comments ? 1 : 0);
+    return engine;
+  }
+
+  /** Virtual time, ns since the run's start. */
+  get now(): number {
+    return this.exports.time();
+  }
+
+  namespace(name: string): Namespace {
+    if (this.namespaces.has(name)) throw new Error(`there is a namespace ${name} already`);
+    const namespace = new Namespace(this, name);
+    this.namespaces.set(name, namespace);
+    return namespace;
+  }
+
+  /** `latency` in ns. */
+  segment(latency: number): Segment {
+    return new Segment(this, this.exports.newSegment(BigInt(latency)));
+  }
+
+  noteDevice(device: Device): void {
+    this.devices.push(device);
+  }
+  noteRule(rule: Rule): void {
+    this.rules.set(rule.id, rule);
+  }
+  noteDestination(destination: Destination): void {
+    this.destinations.set(destination.id, destination);
+  }
+  addTap(device: Device): number {
+    return this.taps.push(device) - 1;
+  }
+
+  #inbox(bytes: Uint8Array): void {
+    this.memory.bytes.set(bytes, this.exports.inboxAt() >>> 0);
+  }
+
+  /** `frame` leaves by `device` at `time`, as if its namespace had sent it. */
+  transmit(device: Device, frame: Uint8Array, time = this.now): void {
+    this.#inbox(frame);
+    if (!this.exports.injectTransmit(device.at, frame.length, time)) throw new RangeError(`a frame of ${frame.length} bytes does not fit`);
+  }
+
+  /** `frame` arrives at `device` at `time`, as if the wire had brought it. */
+  receive(device: Device, frame: Uint8Array, time = this.now): void {
+    this.#inbox(frame);
+    if (!this.exports.injectReceive(device.at, frame.length, time)) throw new RangeError(`a frame of ${frame.length} bytes does not fit`);
+  }
+
+  /** An IPv4 packet is sent by a socket, above OUTPUT, with the addresses that the socket used. */
+  sendFromSocket(
+    namespace: Namespace,
+    packet: Uint8Array,
+    source: { address: string; port: number },
+    destination: { address: string; port: number },
+    time = this.now,
+  ): void {
+    this.#inbox(packet);
+    const { exports } = this;
+    const done = exports.injectSocket(
+      namespace.at,
+      packet.length,
+      ipv4(source.address),
+      port(source.port),
+      ipv4(destination.address),
+      port(destination.port),
+      time,
+    );
+    if (!done) throw new RangeError(`a packet of ${packet.length} bytes does not fit`);
+  }
+
+  /**
+   * Runs until `until` (ns), answering what is punted by `answer`; captures go to `onCapture`. Returns the time reached.
+   */
+  run(until: number, answer?: (punted: Punted) => void): number {
+    while (true) {
+      const stopped = this.exports.run(until);
+      this.drain();
+      const punts = this.takePunts();
+      for (const punted of punts) answer?.(punted);
+      if (stopped === Stopped.DONE && punts.length === 0) return this.now;
+    }
+  }
+
+  takePunts(): Punted[] {
+    const length = this.exports.puntsLength();
+    if (!length) return [];
+    const at = this.exports.puntsAt() >>> 0;
+    const punts = readPunts(this.memory.bytes.slice(at, at + length));
+    this.exports.clearPunts();
+    return punts;
+  }
+
+  /** Hands over what was captured since. */
+  drain(): void {
+    const length = this.exports.captureLength();
+    if (!length) return;
+    const at = this.exports.captureAt() >>> 0;
+    this.onCapture?.(this.memory.bytes.slice(at, at + length));
+    this.exports.clearCapture();
+  }
+
+  get account(): Account {
+    const { made, injected, generated, cloned, delivered, dropped, inFlight } = this.exports;
+    return {
+      made: made() >>> 0,
+      injected: injected() >>> 0,
+      generated: generated() >>> 0,
+      cloned: cloned() >>> 0,
+      delivered: delivered() >>> 0,
+      dropped: dropped() >>> 0,
+      inFlight: inFlight() >>> 0,
+    };
+  }
+
+  /** Every drop so far: where, why, how often. */
+  get drops(): { device: Device; reason: string; count: number }[] {
+    return this.devices.flatMap((device) => [...device.drops].map(([reason, count]) => ({ device, reason, count })));
+  }
+}

@@ -1,0 +1,245 @@
+/** A network namespace: devices, addresses, routes, neighbours, rules and balancers are added to it. */
+
+import { Ipvs } from './balancer.js';
+import { Device, type DeviceKind } from './device.js';
+import type { Engine, Segment } from './engine.js';
+import { Device as DeviceLayout, Kind, Namespace as Layout, Nud, RouteType } from './generated/layout.js';
+import { Iptables } from './rules.js';
+import { cidr, ipv4, mac, mask, port } from './wire.js';
+
+const LOCAL_TABLE = 255;
+const MAIN_TABLE = 254;
+const FDB_STATIC = 1;
+const FDB_OWN = 2;
+const FLAG_VXLAN_PROXY = 4;
+
+/** Sysctls that have an effect, by the name of their field. */
+export type Sysctl =
+  | 'forward'
+  | 'ipvs'
+  | 'ipvsConntrack'
+  | 'ipvsSnatReroute'
+  | 'ipvsExpireNodest'
+  | 'ipvsReuseMode'
+  | 'bridgeNetfilter'
+  | 'silent'
+  | 'connectionsMax';
+
+export interface RouteEntry {
+  table: 'local' | 'main';
+  type: 'unicast' | 'local' | 'broadcast';
+  /** CIDR; 0.0.0.0/0 is the default route. */
+  destination: string;
+  device: Device;
+  gateway: string | undefined;
+  source: string | undefined;
+  at: number;
+}
+
+export interface NeighbourEntry {
+  device: Device;
+  address: string;
+  mac: string;
+  at: number;
+}
+
+export interface LinkOptions {
+  mac: string;
+  mtu: number;
+}
+
+export class Namespace {
+  readonly at: number;
+  readonly devices = new Map<string, Device>();
+  readonly routes: RouteEntry[] = [];
+  /** Permanent ones, as they were added. */
+  readonly neighbours: NeighbourEntry[] = [];
+  readonly iptables: Iptables;
+  readonly ipvs: Ipvs;
+
+  constructor(
+    readonly engine: Engine,
+    /** `node1/host`, `node1/ingress_sbox`, `client/host` */
+    readonly name: string,
+  ) {
+    this.at = engine.exports.newNamespace();
+    const loopback = new Device(engine, this, 'lo', 'loopback', engine.memory.get(this.at, Layout.loopback));
+    this.devices.set('lo', loopback);
+    engine.noteDevice(loopback);
+    this.iptables = new Iptables(engine, this);
+    this.ipvs = new Ipvs(engine, this);
+    this.addAddress(loopback, '127.0.0.1/8');
+  }
+
+  get id(): number {
+    return this.engine.memory.get(this.at, Layout.id);
+  }
+
+  set(name: Sysctl, value: number): void {
+    this.engine.memory.set(this.at, Layout[name], value);
+  }
+  get(name: Sysctl | 'conntrack' | 'connections'): number {
+    return this.engine.memory.get(this.at, Layout[name]);
+  }
+
+  /** Conntrack's hooks are registered: a nat chain or a state match was added. */
+  trackConnections(): void {
+    this.engine.memory.set(this.at, Layout.conntrack, 1);
+  }
+
+  device(name: string): Device {
+    const device = this.devices.get(name);
+    if (!device) throw new Error(`${this.name} has no device ${name}`);
+    return device;
+  }
+
+  #add(name: string, kind: DeviceKind, { mac: address, mtu }: LinkOptions): Device {
+    if (this.devices.has(name)) throw new Error(`${this.name} has a device ${name} already`);
+    const at = this.engine.exports.addDevice(this.at, Kind[kind.toUpperCase() as keyof typeof Kind]);
+    const device = new Device(this.engine, this, name, kind, at);
+    device.mac = address;
+    device.mtu = mtu;
+    this.devices.set(name, device);
+    this.engine.noteDevice(device);
+    return device;
+  }
+
+  addPhysical(name: string, segment: Segment, options: LinkOptions): Device {
+    const device = this.#add(name, 'physical', options);
+    this.engine.exports.plugIn(segment.at, device.at);
+    return device;
+  }
+
+  /** A pair: this end is `name`, the other end `peer.name` in `peer.namespace`. */
+  addVeth(name: string, options: LinkOptions, peer: { namespace: Namespace; name: string } & LinkOptions): [Device, Device] {
+    const here = this.#add(name, 'veth', options);
+    const there = peer.namespace.#add(peer.name, 'veth', peer);
+    this.engine.memory.set(here.at, DeviceLayout.peer, there.at);
+    this.engine.memory.set(there.at, DeviceLayout.peer, here.at);
+    here.peer = there;
+    there.peer = here;
+    return [here, there];
+  }
+
+  addBridge(name: string, options: LinkOptions): Device {
+    const bridge = this.#add(name, 'bridge', options);
+    this.#own(bridge, bridge);
+    return bridge;
+  }
+
+  /** `port` becomes the bridge's next port. */
+  addPort(bridge: Device, device: Device): void {
+    const { memory } = this.engine;
+    const last = bridge.ports.at(-1);
+    if (last) memory.set(last.at, DeviceLayout.nextPort, device.at);
+    else memory.set(bridge.at, DeviceLayout.ports, device.at);
+    bridge.ports.push(device);
+    memory.set(device.at, DeviceLayout.portNumber, bridge.ports.length);
+    memory.set(device.at, DeviceLayout.master, bridge.at);
+    device.master = bridge;
+    this.#own(bridge, device);
+  }
+
+  /** Frames for a bridge's own MAC, or for a port's, go up its stack. */
+  #own(bridge: Device, device: Device): void {
+    const { low, high } = mac(device.mac);
+    this.engine.exports.setFdb(bridge.id, low, high, 0, 0, FDB_STATIC | FDB_OWN);
+  }
+
+  addVxlan(name: string, options: LinkOptions & { vni: number; port: number; underlay: Namespace }): Device {
+    const device = this.#add(name, 'vxlan', options);
+    const { memory, exports } = this.engine;
+    memory.set(device.at, DeviceLayout.flags, memory.get(device.at, DeviceLayout.flags) | FLAG_VXLAN_PROXY);
+    exports.openVxlan(device.at, options.underlay.at, options.vni, port(options.port));
+    return device;
+  }
+
+  /** `ip addr add`: with it come the local, broadcast and connected routes that the kernel makes (fib_add_ifaddr). */
+  addAddress(device: Device, text: string): void {
+    const { address, length } = device.noteAddress(text);
+    const own = ipv4(address);
+    const first = device.addresses[0]?.address ?? address;
+    this.#route('local', 'local', `${address}/32`, device, undefined, address);
+    if (device.kind === 'loopback') {
+      if (length < 32) this.#route('local', 'local', `${address}/${length}`, device, undefined, address);
+      return;
+    }
+    if (length < 32) {
+      this.#route('main', 'unicast', `${address}/${length}`, device, undefined, address);
+      const bits = mask(length);
+      if (length < 31) this.#routeNumbers('broadcast', (own | ~bits) >>> 0, device, first);
+    }
+  }
+
+  #routeNumbers(type: 'broadcast', destination: number, device: Device, source: string): void {
+    const text = [destination & 255, (destination >>> 8) & 255, (destination >>> 16) & 255, destination >>> 24].join('.');
+    this.#route('local', type, `${text}/32`, device, undefined, source);
+  }
+
+  /** `ip route add DESTINATION [via GATEWAY] dev DEVICE`. */
+  addRoute(destination: string, device: Device, gateway?: string): RouteEntry {
+    return this.#route('main', 'unicast', destination, device, gateway, undefined);
+  }
+
+  #route(
+    table: 'local' | 'main',
+    type: RouteEntry['type'],
+    destination: string,
+    device: Device,
+    gateway: string | undefined,
+    source: string | undefined,
+  ): RouteEntry {
+    const { address, length } = cidr(destination);
+    const at = this.engine.exports.addRoute(
+      this.at,
+      table === 'local' ? LOCAL_TABLE : MAIN_TABLE,
+      address,
+      length,
+      RouteType[type.toUpperCase() as keyof typeof RouteType],
+      device.at,
+      gateway ? ipv4(gateway) : 0,
+      source ? ipv4(source) : 0,
+      0,
+    );
+    const entry: RouteEntry = { table, type, destination, device, gateway, source, at };
+    this.routes.push(entry);
+    return entry;
+  }
+
+  removeRoute(route: RouteEntry): void {
+    this.routes.splice(this.routes.indexOf(route), 1);
+    this.engine.exports.removeRoute(route.at);
+  }
+
+  /** `ip neigh replace ADDRESS lladdr MAC nud permanent dev DEVICE`, or a learned one with state `reachable`. */
+  addNeighbour(device: Device, address: string, hardware: string, state: 'permanent' | 'reachable' = 'permanent'): NeighbourEntry {
+    const { low, high } = mac(hardware);
+    const nud = state === 'permanent' ? Nud.PERMANENT : Nud.REACHABLE;
+    const at = this.engine.exports.setNeighbour(device.at, ipv4(address), low, high, nud);
+    const entry = { device, address, mac: hardware, at };
+    if (state === 'permanent') this.neighbours.push(entry);
+    return entry;
+  }
+
+  removeNeighbour(entry: NeighbourEntry): void {
+    this.neighbours.splice(this.neighbours.indexOf(entry), 1);
+    this.engine.exports.removeNeighbour(entry.at);
+  }
+
+  /** `bridge fdb add MAC dev VXLAN dst REMOTE self permanent`. */
+  addVxlanFdb(vxlan: Device, hardware: string, remote: string): void {
+    const { low, high } = mac(hardware);
+    this.engine.exports.setFdb(vxlan.id, low, high, vxlan.at, ipv4(remote), FDB_STATIC);
+  }
+
+  /** What a bridge has learned before: MAC behind a port. */
+  learnFdb(bridge: Device, hardware: string, portDevice: Device): void {
+    const { low, high } = mac(hardware);
+    this.engine.exports.setFdb(bridge.id, low, high, portDevice.at, 0, 0);
+  }
+
+  removeFdb(owner: Device, hardware: string): boolean {
+    const { low, high } = mac(hardware);
+    return this.engine.exports.removeFdb(owner.id, BigInt(low) | (BigInt(high) << 32n)) !== 0;
+  }
+}

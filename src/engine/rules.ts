@@ -1,0 +1,219 @@
+/** Rule chains as iptables knows them: a rule as data, written into the engine, read back with its counters. */
+
+import type { Device } from './device.js';
+import type { Engine } from './engine.js';
+import { Chain as ChainLayout, Rule as RuleLayout, RouteType, Target } from './generated/layout.js';
+import type { Namespace } from './namespace.js';
+import { cidr, ipv4, mask } from './wire.js';
+
+export type Table = 'mangle' | 'nat' | 'filter';
+export type HookName = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
+export type State = 'INVALID' | 'ESTABLISHED' | 'RELATED' | 'NEW' | 'UNTRACKED';
+export type RuleProtocol = 'tcp' | 'udp' | 'icmp' | 'sctp';
+
+const TABLES: Record<Table, number> = { mangle: 0, nat: 1, filter: 2 };
+const HOOKS: Record<HookName, number> = { PREROUTING: 0, INPUT: 1, FORWARD: 2, OUTPUT: 3, POSTROUTING: 4 };
+const STATES: Record<State, number> = { INVALID: 1, ESTABLISHED: 2, RELATED: 4, NEW: 8, UNTRACKED: 64 };
+export const PROTOCOLS: Record<RuleProtocol, number> = { icmp: 1, tcp: 6, udp: 17, sctp: 132 };
+// assembly/tables/rules.ts: Rule.match
+const MATCH = { in: 1, out: 2, source: 4, destination: 8, protocol: 16, sport: 32, dport: 64, state: 128, sourceType: 256, destinationType: 512, ipvs: 1024, mark: 2048 };
+
+/** `-m`, `-i`, `-s` …: what must hold. A name with "not" in front is its "!". */
+export interface RuleMatch {
+  in?: Device;
+  notIn?: Device;
+  out?: Device;
+  notOut?: Device;
+  /** CIDR */
+  source?: string;
+  notSource?: string;
+  destination?: string;
+  notDestination?: string;
+  protocol?: RuleProtocol;
+  sport?: number;
+  dport?: number;
+  /** `-m conntrack --ctstate`, or `-m state --state` with `stateMatch`. */
+  states?: State[];
+  stateMatch?: 'conntrack' | 'state';
+  sourceType?: 'LOCAL';
+  destinationType?: 'LOCAL';
+  ipvs?: true;
+}
+
+/** `-j`: what happens. */
+export type RuleTarget =
+  | { target: 'ACCEPT' | 'DROP' | 'RETURN' | 'MASQUERADE' }
+  | { target: 'JUMP'; chain: string }
+  | { target: 'MARK'; value: number; mask?: number }
+  /** Without an address, or without a port, that part stays. */
+  | { target: 'DNAT' | 'SNAT'; address?: string; port?: number }
+  | { target: 'REDIRECT'; port: number };
+
+export type RuleSpec = RuleMatch & RuleTarget;
+
+/** A rule that stands in a chain. */
+export class Rule {
+  constructor(
+    readonly chain: Chain,
+    readonly spec: RuleSpec,
+    readonly at: number,
+  ) {}
+  get id(): number {
+    return this.chain.engine.memory.get(this.at, RuleLayout.id);
+  }
+  get packets(): number {
+    return this.chain.engine.memory.get(this.at, RuleLayout.packets);
+  }
+  get bytes(): number {
+    return this.chain.engine.memory.get(this.at, RuleLayout.bytes);
+  }
+  /** Takes it out of its chain. */
+  remove(): void {
+    this.chain.rules.splice(this.chain.rules.indexOf(this), 1);
+    this.chain.engine.exports.unlinkRule(this.at);
+  }
+}
+
+export class Chain {
+  readonly rules: Rule[] = [];
+  constructor(
+    readonly engine: Engine,
+    readonly table: Table,
+    readonly name: string,
+    readonly at: number,
+    /** Base chains only. */
+    readonly hook: HookName | undefined,
+  ) {}
+  get policy(): 'ACCEPT' | 'DROP' | undefined {
+    const policy = this.engine.memory.get(this.at, ChainLayout.policy);
+    return policy === Target.ACCEPT ? 'ACCEPT' : policy === Target.DROP ? 'DROP' : undefined;
+  }
+  set policy(policy: 'ACCEPT' | 'DROP') {
+    this.engine.memory.set(this.at, ChainLayout.policy, Target[policy]);
+  }
+  get packets(): number {
+    return this.engine.memory.get(this.at, ChainLayout.packets);
+  }
+  get bytes(): number {
+    return this.engine.memory.get(this.at, ChainLayout.bytes);
+  }
+}
+
+/** The tables of one namespace. */
+export class Iptables {
+  readonly chains: Record<Table, Map<string, Chain>> = { mangle: new Map(), nat: new Map(), filter: new Map() };
+
+  constructor(
+    readonly engine: Engine,
+    readonly namespace: Namespace,
+  ) {}
+
+  /** The chain of that name; a base chain is registered at its hook when it is first asked for. */
+  chain(table: Table, name: string): Chain {
+    const known = this.chains[table].get(name);
+    if (known) return known;
+    const hook = name in HOOKS ? (name as HookName) : undefined;
+    const at = this.engine.exports.newChain(hook ? Target.ACCEPT : Target.NONE);
+    const chain = new Chain(this.engine, table, name, at, hook);
+    if (hook) this.engine.exports.setBaseChain(this.namespace.at, TABLES[table], HOOKS[hook], at);
+    this.chains[table].set(name, chain);
+    if (table === 'nat') this.namespace.trackConnections();
+    return chain;
+  }
+
+  append(table: Table, chain: string, spec: RuleSpec): Rule {
+    return this.insert(table, chain, spec, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Before the rule at `position`, counted from 0. */
+  insert(table: Table, chainName: string, spec: RuleSpec, position = 0): Rule {
+    const chain = this.chain(table, chainName);
+    const { exports } = this.engine;
+    const at = exports.newRule();
+    this.#write(at, table, spec);
+    const index = Math.min(position, chain.rules.length);
+    exports.linkRule(chain.at, at, index);
+    const rule = new Rule(chain, spec, at);
+    chain.rules.splice(index, 0, rule);
+    this.engine.noteRule(rule);
+    return rule;
+  }
+
+  #write(at: number, table: Table, spec: RuleSpec): void {
+    const { memory } = this.engine;
+    const L = RuleLayout;
+    let match = 0;
+    let invert = 0;
+    const device = (bit: number, field: typeof L.in, plain: Device | undefined, not: Device | undefined): void => {
+      const chosen = plain ?? not;
+      if (!chosen) return;
+      match |= bit;
+      if (not) invert |= bit;
+      memory.set(at, field, chosen.at);
+    };
+    device(MATCH.in, L.in, spec.in, spec.notIn);
+    device(MATCH.out, L.out, spec.out, spec.notOut);
+    const prefix = (bit: number, value: typeof L.source, bits: typeof L.sourceMask, plain?: string, not?: string): void => {
+      const chosen = plain ?? not;
+      if (!chosen) return;
+      match |= bit;
+      if (not) invert |= bit;
+      const { address, length } = cidr(chosen);
+      memory.set(at, bits, mask(length));
+      memory.set(at, value, (address & mask(length)) >>> 0);
+    };
+    prefix(MATCH.source, L.source, L.sourceMask, spec.source, spec.notSource);
+    prefix(MATCH.destination, L.destination, L.destinationMask, spec.destination, spec.notDestination);
+    if (spec.protocol) {
+      match |= MATCH.protocol;
+      memory.set(at, L.protocol, PROTOCOLS[spec.protocol]);
+    }
+    if (spec.sport !== undefined) {
+      match |= MATCH.sport;
+      memory.set(at, L.sportMin, spec.sport);
+      memory.set(at, L.sportMax, spec.sport);
+    }
+    if (spec.dport !== undefined) {
+      match |= MATCH.dport;
+      memory.set(at, L.dportMin, spec.dport);
+      memory.set(at, L.dportMax, spec.dport);
+    }
+    if (spec.states) {
+      match |= MATCH.state;
+      memory.set(at, L.states, spec.states.reduce((bits, state) => bits | STATES[state], 0));
+      this.namespace.trackConnections();
+    }
+    if (spec.sourceType) {
+      match |= MATCH.sourceType;
+      memory.set(at, L.sourceType, RouteType[spec.sourceType]);
+    }
+    if (spec.destinationType) {
+      match |= MATCH.destinationType;
+      memory.set(at, L.destinationType, RouteType[spec.destinationType]);
+    }
+    if (spec.ipvs) match |= MATCH.ipvs;
+    memory.set(at, L.match, match);
+    memory.set(at, L.invert, invert);
+    memory.set(at, L.target, Target[spec.target]);
+    switch (spec.target) {
+      case 'JUMP':
+        memory.set(at, L.jump, this.chain(table, spec.chain).at);
+        break;
+      case 'MARK':
+        memory.set(at, L.setMark, spec.value);
+        memory.set(at, L.setMask, spec.mask ?? 0xffffffff);
+        break;
+      case 'DNAT':
+      case 'SNAT':
+        memory.set(at, L.toAddress, spec.address ? ipv4(spec.address) : 0);
+        memory.set(at, L.toPortMin, spec.port ?? 0);
+        memory.set(at, L.toPortMax, spec.port ?? 0);
+        break;
+      case 'REDIRECT':
+        memory.set(at, L.toPortMin, spec.port);
+        memory.set(at, L.toPortMax, spec.port);
+        break;
+      default:
+    }
+  }
+}

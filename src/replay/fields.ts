@@ -1,0 +1,299 @@
+/**
+ * The fields of a frame by the names that Wireshark's display filters have for them (`tshark -G fields`), in the order of the
+ * bytes. Together they cover every byte, so two frames that differ, differ in a field. `tcp.seq` and `tcp.ack` are the
+ * numbers on the wire, not Wireshark's relative ones.
+ */
+
+import { type Layer, u16, u32 } from './layers.js';
+import { hex, hexNumber, ipv4, ipv6, mac } from './notation.js';
+
+export interface Field {
+  name: string;
+  layer: Layer;
+  start: number;
+  end: number;
+  /** As a person reads it, and as exact as the bytes; undefined for payloads, whose bytes are compared themselves. */
+  value: string | undefined;
+}
+
+/** A field within a header: name, offset, size in bytes, and how it is written. */
+type Shape = readonly [name: string, at: number, size: number, show: (bytes: Uint8Array, at: number) => string];
+
+const number8 = (bytes: Uint8Array, at: number) => String(bytes[at] ?? 0);
+const number16 = (bytes: Uint8Array, at: number) => String(u16(bytes, at));
+const number32 = (bytes: Uint8Array, at: number) => String(u32(bytes, at));
+const hex8 = (bytes: Uint8Array, at: number) => hexNumber(bytes[at] ?? 0, 2);
+const hex16 = (bytes: Uint8Array, at: number) => hexNumber(u16(bytes, at), 4);
+const hex32 = (bytes: Uint8Array, at: number) => hexNumber(u32(bytes, at), 8);
+const number24 = (bytes: Uint8Array, at: number) => String(u32(bytes, at) >>> 8);
+const highBits = (shift: number) => (bytes: Uint8Array, at: number) => String((bytes[at] ?? 0) >> shift);
+
+const ETH: readonly Shape[] = [
+  ['eth.dst', 0, 6, mac],
+  ['eth.src', 6, 6, mac],
+  ['eth.type', 12, 2, hex16],
+];
+
+const VLAN: readonly Shape[] = [
+  ['vlan.priority', 0, 1, highBits(5)],
+  ['vlan.dei', 0, 1, (bytes, at) => String(((bytes[at] ?? 0) >> 4) & 1)],
+  ['vlan.id', 0, 2, (bytes, at) => String(u16(bytes, at) & 0x0fff)],
+  ['vlan.etype', 2, 2, hex16],
+];
+
+const ARP: readonly Shape[] = [
+  ['arp.hw.type', 0, 2, number16],
+  ['arp.proto.type', 2, 2, hex16],
+  ['arp.hw.size', 4, 1, number8],
+  ['arp.proto.size', 5, 1, number8],
+  ['arp.opcode', 6, 2, number16],
+  ['arp.src.hw_mac', 8, 6, mac],
+  ['arp.src.proto_ipv4', 14, 4, ipv4],
+  ['arp.dst.hw_mac', 18, 6, mac],
+  ['arp.dst.proto_ipv4', 24, 4, ipv4],
+];
+
+const IP: readonly Shape[] = [
+  ['ip.version', 0, 1, highBits(4)],
+  ['ip.hdr_len', 0, 1, (bytes, at) => String(((bytes[at] ?? 0) & 0x0f) * 4)],
+  ['ip.dsfield', 1, 1, hex8],
+  ['ip.len', 2, 2, number16],
+  ['ip.id', 4, 2, hex16],
+  ['ip.flags', 6, 1, (bytes, at) => hexNumber((bytes[at] ?? 0) >> 5, 1)],
+  ['ip.frag_offset', 6, 2, (bytes, at) => String((u16(bytes, at) & 0x1fff) * 8)],
+  ['ip.ttl', 8, 1, number8],
+  ['ip.proto', 9, 1, number8],
+  ['ip.checksum', 10, 2, hex16],
+  ['ip.src', 12, 4, ipv4],
+  ['ip.dst', 16, 4, ipv4],
+];
+
+const IPV6: readonly Shape[] = [
+  ['ipv6.version', 0, 1, highBits(4)],
+  ['ipv6.tclass', 0, 2, (bytes, at) => hexNumber((u16(bytes, at) >> 4) & 0xff, 2)],
+  ['ipv6.flow', 0, 4, (bytes, at) => hexNumber(u32(bytes, at) & 0xfffff, 5)],
+  ['ipv6.plen', 4, 2, number16],
+  ['ipv6.nxt', 6, 1, number8],
+  ['ipv6.hlim', 7, 1, number8],
+  ['ipv6.src', 8, 16, ipv6],
+  ['ipv6.dst', 24, 16, ipv6],
+];
+
+const IPV6_FRAGMENT: readonly Shape[] = [
+  ['ipv6.fraghdr.nxt', 0, 1, number8],
+  ['ipv6.fraghdr.reserved_octet', 1, 1, hex8],
+  ['ipv6.fraghdr.offset', 2, 2, (bytes, at) => String(u16(bytes, at) & 0xfff8)],
+  ['ipv6.fraghdr.reserved_bits', 3, 1, (bytes, at) => String(((bytes[at] ?? 0) >> 1) & 3)],
+  ['ipv6.fraghdr.more', 3, 1, (bytes, at) => String((bytes[at] ?? 0) & 1)],
+  ['ipv6.fraghdr.ident', 4, 4, hex32],
+];
+
+const UDP: readonly Shape[] = [
+  ['udp.srcport', 0, 2, number16],
+  ['udp.dstport', 2, 2, number16],
+  ['udp.length', 4, 2, number16],
+  ['udp.checksum', 6, 2, hex16],
+];
+
+const TCP: readonly Shape[] = [
+  ['tcp.srcport', 0, 2, number16],
+  ['tcp.dstport', 2, 2, number16],
+  ['tcp.seq', 4, 4, number32],
+  ['tcp.ack', 8, 4, number32],
+  ['tcp.hdr_len', 12, 1, (bytes, at) => String(((bytes[at] ?? 0) >> 4) * 4)],
+  ['tcp.flags', 12, 2, (bytes, at) => hexNumber(u16(bytes, at) & 0x0fff, 3)],
+  ['tcp.window_size_value', 14, 2, number16],
+  ['tcp.checksum', 16, 2, hex16],
+  ['tcp.urgent_pointer', 18, 2, number16],
+];
+
+/** By option kind: the fields after the option's kind and length bytes. */
+const TCP_OPTIONS: Record<number, readonly Shape[]> = {
+  2: [['tcp.options.mss_val', 2, 2, number16]],
+  3: [['tcp.options.wscale.shift', 2, 1, number8]],
+  8: [
+    ['tcp.options.timestamp.tsval', 2, 4, number32],
+    ['tcp.options.timestamp.tsecr', 6, 4, number32],
+  ],
+};
+
+const VXLAN: readonly Shape[] = [
+  ['vxlan.flags', 0, 2, hex16],
+  ['vxlan.gbp', 2, 2, number16],
+  ['vxlan.vni', 4, 3, number24],
+  ['vxlan.reserved8', 7, 1, number8],
+];
+
+const ICMP: readonly Shape[] = [
+  ['icmp.type', 0, 1, number8],
+  ['icmp.code', 1, 1, number8],
+  ['icmp.checksum', 2, 2, hex16],
+];
+const ICMP_ECHO: readonly Shape[] = [
+  ['icmp.ident', 4, 2, number16],
+  ['icmp.seq', 6, 2, number16],
+];
+const ICMP_FRAGMENTATION_NEEDED: readonly Shape[] = [
+  ['icmp.unused', 4, 2, hex16],
+  ['icmp.mtu', 6, 2, number16],
+];
+const ICMP_OTHER: readonly Shape[] = [['icmp.unused', 4, 4, hex32]];
+
+const ICMPV6: readonly Shape[] = [
+  ['icmpv6.type', 0, 1, number8],
+  ['icmpv6.code', 1, 1, number8],
+  ['icmpv6.checksum', 2, 2, hex16],
+];
+const ICMPV6_ECHO: readonly Shape[] = [
+  ['icmpv6.echo.identifier', 4, 2, number16],
+  ['icmpv6.echo.sequence_number', 6, 2, number16],
+];
+const ICMPV6_OTHER: readonly Shape[] = [['icmpv6.reserved', 4, 4, hex32]];
+
+const ESP: readonly Shape[] = [
+  ['esp.spi', 0, 4, hex32],
+  ['esp.sequence', 4, 4, number32],
+];
+const ESP_IV_LENGTH = 8;
+
+/** All fields of a frame whose layers are known. */
+export function fieldsOf(frame: Uint8Array, layers: readonly Layer[]): Field[] {
+  const fields: Field[] = [];
+  layers.forEach((layer, index) => {
+    const take = (shapes: readonly Shape[], start = layer.start) => {
+      for (const [name, at, size, show] of shapes) {
+        fields.push({ name, layer, start: start + at, end: start + at + size, value: show(frame, start + at) });
+      }
+    };
+    const rest = (name: string, start: number, end: number) => {
+      if (end > start) fields.push({ name, layer, start, end, value: undefined });
+    };
+    switch (layer.name) {
+      case 'eth':
+        return take(ETH);
+      case 'vlan':
+        return take(VLAN);
+      case 'arp':
+        return take(ARP);
+      case 'ip':
+        take(IP);
+        return rest('ip.options', layer.start + 20, layer.body);
+      case 'ipv6':
+        return take(IPV6);
+      case 'ipv6-fragment':
+        return take(IPV6_FRAGMENT);
+      case 'ipv6-option':
+        return rest('ipv6.opt', layer.start, layer.body);
+      case 'udp':
+        return take(UDP);
+      case 'tcp':
+        take(TCP);
+        return tcpOptions(frame, layer, take, rest);
+      case 'vxlan':
+        return take(VXLAN);
+      case 'icmp': {
+        take(ICMP);
+        const type = frame[layer.start];
+        if (type === 0 || type === 8) return take(ICMP_ECHO);
+        return take(type === 3 && frame[layer.start + 1] === 4 ? ICMP_FRAGMENTATION_NEEDED : ICMP_OTHER);
+      }
+      case 'icmpv6': {
+        take(ICMPV6);
+        const type = frame[layer.start];
+        return take(type === 128 || type === 129 ? ICMPV6_ECHO : ICMPV6_OTHER);
+      }
+      case 'esp':
+        return take(ESP);
+      case 'trailer':
+        return rest('eth.trailer', layer.start, layer.end);
+      case 'data': {
+        const outside = layers[index - 1]?.name;
+        if (outside === 'esp') {
+          const ivEnd = Math.min(layer.start + ESP_IV_LENGTH, layer.end);
+          rest('esp.iv', layer.start, ivEnd);
+          return rest('esp.encrypted_data', ivEnd, layer.end);
+        }
+        const payload = outside === 'udp' || outside === 'tcp' ? `${outside}.payload` : 'data.data';
+        return rest(payload, layer.start, layer.end);
+      }
+      default:
+        return layer.name satisfies never;
+    }
+  });
+  return fields;
+}
+
+function tcpOptions(
+  frame: Uint8Array,
+  layer: Layer,
+  take: (shapes: readonly Shape[], start: number) => void,
+  rest: (name: string, start: number, end: number) => void,
+): void {
+  let at = layer.start + 20;
+  while (at < layer.body) {
+    const kind = frame[at] ?? 0;
+    const length = kind <= 1 ? 1 : (frame[at + 1] ?? 0);
+    if ((kind > 1 && length < 2) || at + length > layer.body) return rest('tcp.options', at, layer.body);
+    const known = TCP_OPTIONS[kind];
+    const size = known === undefined ? 0 : Math.max(...known.map(([, offset, bytes]) => offset + bytes));
+    if (known !== undefined && size === length) {
+      take([['tcp.option_kind', 0, 1, number8], ['tcp.option_len', 1, 1, number8], ...known], at);
+    } else rest('tcp.options', at, at + length);
+    at += length;
+  }
+}
+
+/** Where two frames differ: in a field of both, or one has a field that the other has not. */
+export interface FieldDifference {
+  name: string;
+  real: Field | undefined;
+  ours: Field | undefined;
+}
+
+/**
+ * The fields in which two frames differ, in the order of the real frame. A name that comes more than once (inside VXLAN,
+ * quoted in an ICMP error) is matched occurrence by occurrence.
+ */
+export function differingFields(
+  real: { bytes: Uint8Array; layers: readonly Layer[] },
+  ours: { bytes: Uint8Array; layers: readonly Layer[] },
+): FieldDifference[] {
+  const differences: FieldDifference[] = [];
+  const theirs = occurrences(fieldsOf(ours.bytes, ours.layers));
+  for (const [key, field] of occurrences(fieldsOf(real.bytes, real.layers))) {
+    const other = theirs.get(key);
+    theirs.delete(key);
+    const same =
+      other !== undefined &&
+      (field.value === undefined || other.value === undefined
+        ? sameBytes(real.bytes.subarray(field.start, field.end), ours.bytes.subarray(other.start, other.end))
+        : field.value === other.value);
+    if (!same) differences.push({ name: field.name, real: field, ours: other });
+  }
+  for (const field of theirs.values()) differences.push({ name: field.name, real: undefined, ours: field });
+  return differences;
+}
+
+function occurrences(fields: readonly Field[]): Map<string, Field> {
+  const counts = new Map<string, number>();
+  const keyed = new Map<string, Field>();
+  for (const field of fields) {
+    const place = `${field.name} ${field.layer.depth} ${field.layer.quoted}`;
+    const number = counts.get(place) ?? 0;
+    counts.set(place, number + 1);
+    keyed.set(`${place} ${number}`, field);
+  }
+  return keyed;
+}
+
+export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at += 1) if (one[at] !== other[at]) return false;
+  return true;
+}
+
+/** The bytes of a payload field, shortened for people. */
+export function showBytes(bytes: Uint8Array): string {
+  const most = 16;
+  return `${bytes.length} bytes ${hex(bytes.subarray(0, most))}${bytes.length > most ? '…' : ''}`;
+}

@@ -1,0 +1,182 @@
+/**
+ * What is said over the networks: `traffic` (flows that a run sends) and `calls` (what a task asks before it answers).
+ */
+import type { CallSpec, ServiceSpec, TrafficSpec } from '../topology/spec.js';
+import { isAddress } from './addresses.js';
+import type { Findings } from './findings.js';
+import type { Answerer, Parties } from './parties.js';
+import { below } from './places.js';
+import { type FlowEntry, SECTION } from './swarmwire-schema.js';
+import { knownNames } from './wording.js';
+
+export function readTraffic(entries: readonly FlowEntry[], parties: Parties, findings: Findings): TrafficSpec[] {
+  return entries.flatMap(({ ping, http, udp }, index): TrafficSpec[] => {
+    const pointer = `${SECTION}/traffic/${index}`;
+    if (ping !== undefined) {
+      const ends = endsOf(ping, undefined, `${pointer}/ping`, parties, findings);
+      return [
+        { kind: 'ping', from: ends.from, to: ends.to, count: ping.count ?? 1, size: ping.size ?? 56, ...ends.at },
+      ];
+    }
+    if (http !== undefined) {
+      const ends = endsOf(http, 80, `${pointer}/http`, parties, findings);
+      return [
+        {
+          kind: 'http',
+          from: ends.from,
+          to: ends.to,
+          port: ends.port,
+          path: http.path ?? '/',
+          requests: http.requests ?? 1,
+          ...ends.at,
+        },
+      ];
+    }
+    if (udp !== undefined) {
+      const ends = endsOf(udp, 'needed', `${pointer}/udp`, parties, findings);
+      return [
+        {
+          kind: 'udp',
+          from: ends.from,
+          to: ends.to,
+          port: ends.port,
+          size: udp.size ?? 64,
+          datagrams: udp.datagrams ?? 1,
+          ...ends.at,
+        },
+      ];
+    }
+    return [];
+  });
+}
+
+interface Ends {
+  from: string;
+  to: string;
+  port: number;
+  at: { at?: number };
+}
+
+/** @param port what stands in for a missing port; undefined where a flow has none */
+function endsOf(
+  flow: { from?: string; to: string; at?: number },
+  port: number | 'needed' | undefined,
+  pointer: string,
+  parties: Parties,
+  findings: Findings,
+): Ends {
+  const { places } = findings;
+  const from = flow.from ?? 'client';
+  const speaker = parties.speaker(from);
+  if (speaker.kind === 'refused') findings.refuse(places.value(`${pointer}/from`), speaker.message, speaker.hint);
+  const where = places.value(`${pointer}/to`);
+  const target = splitTarget(flow.to);
+  if (flow.to.includes('://')) {
+    findings.refuse(
+      where,
+      `"to" is a host and a port, not the URL "${flow.to}"`,
+      'write to: node1:8080, and path: / beside it',
+    );
+  } else if (port === undefined && target.port !== undefined) {
+    findings.refuse(where, 'a ping goes to a host, not to a port', `write to: ${target.host}`);
+  } else if (port === 'needed' && target.port === undefined) {
+    findings.refuse(where, `"${flow.to}" lacks a port`, `write to: ${target.host}:53`);
+  } else {
+    checkPort(target.port, where, findings);
+    const answerer = answererOf(target.host, parties);
+    if (answerer.kind === 'refused') findings.refuse(where, answerer.message, answerer.hint);
+    else if (speaker.kind === 'host' && answerer.service !== undefined) {
+      findings.refuse(
+        where,
+        `"${from}" is outside the networks of service "${target.host}" and cannot ask for it by name`,
+        'ask a node at a published port: to: node1:8080',
+      );
+    } else if (speaker.kind === 'task' && answerer.service !== undefined) {
+      warnOfStrangers(speaker.service, answerer.service, target.host, `${pointer}/to`, findings);
+    }
+  }
+  const fallback = typeof port === 'number' ? port : 0;
+  return {
+    from,
+    to: target.host,
+    port: Number(target.port ?? fallback),
+    at: flow.at === undefined ? {} : { at: flow.at },
+  };
+}
+
+const SCHEMES = { http: 80, redis: 6379 } as const;
+
+export function readCalls(
+  entries: Record<string, string | string[]>,
+  parties: Parties,
+  findings: Findings,
+): CallSpec[] {
+  const { places } = findings;
+  const calls: CallSpec[] = [];
+  for (const [name, urls] of Object.entries(entries)) {
+    const pointer = below(`${SECTION}/calls`, name);
+    const caller = parties.service(name);
+    if (caller === undefined)
+      findings.refuse(
+        places.key(pointer),
+        `there is no service "${name}" here`,
+        knownNames(name, parties.serviceNames),
+      );
+    for (const [index, url] of (Array.isArray(urls) ? urls : [urls]).entries()) {
+      const at = Array.isArray(urls) ? below(pointer, index) : pointer;
+      const call = callOf(name, caller, url, at, parties, findings);
+      if (call !== undefined) calls.push(call);
+    }
+  }
+  return calls;
+}
+
+function callOf(
+  service: string,
+  caller: ServiceSpec | undefined,
+  url: string,
+  pointer: string,
+  parties: Parties,
+  findings: Findings,
+): CallSpec | undefined {
+  const where = findings.places.value(pointer);
+  const [, scheme = '', host = '', port, path = ''] =
+    /^([a-z][a-z0-9+.-]*):\/\/([^/:@?#]+)(?::(\d+))?(\/[!-~]*)?$/i.exec(url) ?? [];
+  const protocol = (['http', 'redis'] as const).find((known) => known === scheme.toLowerCase());
+  if (protocol === undefined) {
+    findings.refuse(where, `"${url}" is nothing that a task can call`, 'write http://node:3000/ or redis://redis:6379');
+    return undefined;
+  }
+  checkPort(port, where, findings);
+  const answerer = answererOf(host, parties);
+  if (answerer.kind === 'refused') findings.refuse(where, answerer.message, answerer.hint);
+  else if (caller !== undefined && answerer.service !== undefined)
+    warnOfStrangers(caller, answerer.service, host, pointer, findings);
+  return { service, to: host, port: Number(port ?? SCHEMES[protocol]), protocol, path: path || '/' };
+}
+
+function splitTarget(text: string): { host: string; port?: string } {
+  const colon = text.lastIndexOf(':');
+  return colon < 0 ? { host: text } : { host: text.slice(0, colon), port: text.slice(colon + 1) };
+}
+
+function checkPort(port: string | undefined, where: { line: number; column: number }, findings: Findings): void {
+  if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65535)) {
+    findings.refuse(where, `"${port}" is no port`, 'a port is a number from 1 to 65535');
+  }
+}
+
+function answererOf(host: string, parties: Parties): Answerer {
+  return isAddress(host) ? { kind: 'known' } : parties.answerer(host);
+}
+
+/** Allowed, since a name that is not found is worth seeing too; but hardly what was meant. */
+function warnOfStrangers(from: ServiceSpec, to: ServiceSpec, name: string, pointer: string, findings: Findings): void {
+  const shared = from.networks.some((network) => to.networks.some((other) => other.name === network.name));
+  if (!shared)
+    findings.warn(
+      name,
+      findings.places.value(pointer),
+      `services "${from.name}" and "${to.name}" share no network, so "${name}" will not be found`,
+    );
+}

@@ -1,0 +1,70 @@
+/**
+ * A stack file in, a `StackSpec` out. The text is read in five steps, a file each:
+ * `document` (YAML, variables, places), `schema` (shape), `services` and `networks` (what to deploy), `x-swarmwire` (around it).
+ *
+ * Names stay as the file has them: `docker stack deploy` would put the stack's name before each (`app_web`), and does not here.
+ */
+import type { StackSpec } from '../topology/spec.js';
+import type { ComposeFile } from './compose-file.js';
+import { composeSchema } from './compose-schema.js';
+import { readDocument } from './document.js';
+import type { Notice } from './error.js';
+import { Findings } from './findings.js';
+import { check } from './schema.js';
+import { readStack } from './services.js';
+import { SECTION, type Section, swarmwireSchema } from './swarmwire-schema.js';
+import { readSurroundings } from './x-swarmwire.js';
+
+export { type Notice, type Place, type Problem, StackFileError } from './error.js';
+
+export interface StackFile {
+  spec: StackSpec;
+  /** Keys that a stack deployment ignores. Each is named once, with the services that have it. */
+  ignored: Notice[];
+  /** Keys that bear on networks and are not carried out yet. */
+  unsupported: Notice[];
+  /** What was understood in another way than its author may expect: variables that are not set, host addresses of ports. */
+  warnings: Notice[];
+}
+
+export interface StackFileOptions {
+  /** The file's name, for messages only: nothing is read from it. */
+  file: string;
+  /** Values of the variables in the file. */
+  environment?: Record<string, string>;
+  /** How many nodes, whatever the file says. */
+  nodes?: number;
+}
+
+/** @throws StackFileError with every problem that was found, and nothing else, whatever the text */
+export function parseStackFile(text: string, options: StackFileOptions): StackFile {
+  const findings = new Findings(options.file);
+  const document = readDocument(text, options.environment ?? {}, findings);
+
+  check(composeSchema, document, '', findings);
+  findings.settle();
+  const file = document as ComposeFile;
+  const section = file['x-swarmwire'] ?? {};
+  check(swarmwireSchema, section, SECTION, findings);
+  findings.settle();
+  if (file.include !== undefined) {
+    findings.refuse(
+      findings.places.key('/include'),
+      'other files cannot be included, nor does docker stack deploy',
+      'put all services into one file; "docker compose config" does it for you',
+    );
+  }
+  if (file.services === undefined && file['x-swarmwire'] === undefined) {
+    findings.refuse({ line: 1, column: 1 }, 'this file has no services', 'write them under "services:"');
+  }
+
+  const { services, networks } = readStack(file, findings);
+  const { nodes, outside, traffic, calls } = readSurroundings(section as Section, services, options.nodes, findings);
+  findings.settle();
+  return {
+    spec: { engine: '20.10', nodes, outside, networks, services, calls, traffic },
+    ignored: findings.ignored,
+    unsupported: findings.unsupported,
+    warnings: findings.warnings,
+  };
+}

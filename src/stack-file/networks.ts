@@ -1,0 +1,265 @@
+/**
+ * The networks of a stack, as `docker stack deploy` makes them (docker/cli, cli/compose/convert/compose.go): overlay networks,
+ * and only those that a service joins; services that name none share the network `default`.
+ *
+ * Docker puts the stack's name before a network's (`app_backend`). Names stay plain here, as their author wrote them.
+ */
+import type { IPv4CidrRange } from 'ip-num';
+import type { DriverName, NetworkSpec } from '../topology/spec.js';
+import { canonical, contains, isAddress, overlap, subnetOf } from './addresses.js';
+import { type ComposeFile, type ComposeNetwork, entries, isOn } from './compose-file.js';
+import type { Findings } from './findings.js';
+import { below, spelled } from './places.js';
+import { knownNames } from './wording.js';
+
+/** A service joins the network that the file calls `key`. */
+export interface Attachment {
+  service: string;
+  key: string;
+  /** Where the service says so. */
+  pointer: string;
+}
+
+export interface Networks {
+  specs: NetworkSpec[];
+  /** The network's name by the key that the file has for it. */
+  names: Map<string, string>;
+}
+
+const DRIVERS: readonly DriverName[] = ['overlay', 'bridge', 'macvlan', 'ipvlan', 'host', 'none'];
+/** Every node has networks of these names already. */
+const TAKEN = ['ingress', 'docker_gwbridge', 'bridge', 'host', 'none'];
+const VNI_OPTION = 'com.docker.network.driver.overlay.vxlanid_list';
+
+interface Pool {
+  name: string;
+  range: IPv4CidrRange;
+  pointer: string;
+}
+
+export function readNetworks(file: ComposeFile, attachments: readonly Attachment[], findings: Findings): Networks {
+  const { places } = findings;
+  const defined = new Map(entries(file.networks));
+  const used = new Set<string>();
+  for (const { service, key, pointer } of attachments) {
+    if (key !== 'default' && !defined.has(key)) {
+      const hint = `define it at the top level, "networks: {${key}: {}}", or ${knownNames(key, [...defined.keys()])}`;
+      findings.refuse(places.key(pointer), `service "${service}" joins network "${key}", which is not defined`, hint);
+    }
+    used.add(key);
+  }
+
+  const specs: NetworkSpec[] = [];
+  const names = new Map<string, string>();
+  const pools: Pool[] = [];
+  for (const key of new Set([...defined.keys(), ...used])) {
+    const pointer = below('/networks', key);
+    if (!used.has(key)) {
+      findings.ignore(
+        `networks.${key}`,
+        places.key(pointer),
+        'no service joins it, so docker stack deploy does not make it',
+      );
+      continue;
+    }
+    const spec = networkOf(key, defined.get(key) ?? {}, pointer, pools, findings);
+    if (specs.some((other) => other.name === spec.name)) {
+      findings.refuse(
+        places.key(pointer),
+        `two networks have the name "${spec.name}"`,
+        'give one of them another "name"',
+      );
+    }
+    names.set(key, spec.name);
+    specs.push(spec);
+  }
+  return { specs, names };
+}
+
+function networkOf(
+  key: string,
+  network: ComposeNetwork,
+  pointer: string,
+  pools: Pool[],
+  findings: Findings,
+): NetworkSpec {
+  const external = typeof network.external === 'object' || isOn(network.external);
+  const name = nameOf(key, network, external, pointer, findings);
+  const spec: NetworkSpec = { name, driver: driverOf(network, external, name, pointer, findings) };
+  if (external) {
+    findings.unsupport(
+      'external',
+      findings.places.key(below(pointer, 'external')),
+      'swarmwire knows no networks but those of the file, so it makes this one with the settings found here',
+      `networks.${key}`,
+    );
+  }
+  readPools(key, network, spec, pointer, pools, findings);
+  readOptions(key, network, spec, pointer, findings);
+  return spec;
+}
+
+function nameOf(key: string, network: ComposeNetwork, external: boolean, pointer: string, findings: Findings): string {
+  const given = (typeof network.external === 'object' ? network.external.name : undefined) || network.name || key;
+  if (!TAKEN.includes(given)) return given;
+  const where = findings.places.key(pointer);
+  if (external || network.name) {
+    if (given === 'ingress' || given === 'docker_gwbridge') {
+      findings.refuse(
+        where,
+        `a service cannot join the network "${given}"`,
+        'every node joins it by itself; publish a port instead',
+      );
+    }
+    return given;
+  }
+  // Docker calls it STACK_ingress and has no clash; without prefixes there would be one.
+  findings.warn(
+    `networks.${key}`,
+    where,
+    `every node has a network "${given}" already; this one is called "stack_${given}"`,
+  );
+  return `stack_${given}`;
+}
+
+function driverOf(
+  network: ComposeNetwork,
+  external: boolean,
+  name: string,
+  pointer: string,
+  findings: Findings,
+): DriverName {
+  const written = network.driver || (external && DRIVERS.includes(name as DriverName) ? name : 'overlay');
+  const where = findings.places.value(below(pointer, 'driver'));
+  const driver = DRIVERS.find((known) => known === (written === 'null' ? 'none' : written));
+  if (driver === undefined) {
+    findings.refuse(where, `there is no network driver "${written}" here`, knownNames(written, DRIVERS));
+    return 'overlay';
+  }
+  if (driver !== 'overlay') {
+    findings.unsupport(
+      'driver',
+      where,
+      `a stack's networks can be overlay networks only, and this is ${driver}`,
+      spelled(pointer),
+    );
+  }
+  return driver;
+}
+
+function readPools(
+  key: string,
+  network: ComposeNetwork,
+  spec: NetworkSpec,
+  pointer: string,
+  pools: Pool[],
+  findings: Findings,
+): void {
+  const { places } = findings;
+  const ipam = network.ipam ?? {};
+  const owner = `networks.${key}`;
+  if (ipam.driver && ipam.driver !== 'default') {
+    findings.unsupport(
+      'ipam.driver',
+      places.value(`${pointer}/ipam/driver`),
+      'addresses come from the default IPAM driver',
+      owner,
+    );
+  }
+  for (const [index, pool] of (ipam.config ?? []).entries()) {
+    const at = `${pointer}/ipam/config/${index}`;
+    for (const other of ['ip_range', 'aux_addresses'] as const) {
+      if (pool[other] !== undefined) {
+        findings.unsupport(
+          `ipam.config.${other}`,
+          places.key(below(at, other)),
+          'every address of the subnet is given out in order',
+          owner,
+        );
+      }
+    }
+    if (pool.subnet === undefined) {
+      if (pool.gateway !== undefined)
+        findings.refuse(places.key(`${at}/gateway`), 'a gateway needs a subnet', 'write subnet: 10.1.0.0/24 beside it');
+      continue;
+    }
+    if (pool.subnet.includes(':')) {
+      findings.unsupport('ipam.config.subnet', places.value(`${at}/subnet`), 'networks have IPv4 only', owner);
+      continue;
+    }
+    const range = subnetOf(pool.subnet);
+    if (range === undefined || range.getPrefix().getValue() > 30n || range.getPrefix().getValue() === 0n) {
+      findings.refuse(places.value(`${at}/subnet`), `"${pool.subnet}" is no subnet`, 'a subnet is written 10.1.0.0/24');
+      continue;
+    }
+    if (spec.subnet !== undefined) {
+      findings.unsupport('ipam.config', places.value(at), 'a network has one IPv4 subnet, the first', owner);
+      continue;
+    }
+    spec.subnet = canonical(range);
+    if (spec.subnet !== pool.subnet)
+      findings.warn('subnet', places.value(`${at}/subnet`), `subnet ${pool.subnet} is taken as ${spec.subnet}`);
+    const clash = pools.find((other) => overlap(other.range, range));
+    if (clash !== undefined) {
+      const { line, column } = places.value(clash.pointer);
+      findings.refuse(
+        places.value(`${at}/subnet`),
+        `subnet ${spec.subnet} overlaps with ${canonical(clash.range)} of network "${clash.name}" (line ${line}, column ${column})`,
+        'give each network a subnet of its own',
+      );
+    }
+    pools.push({ name: key, range, pointer: `${at}/subnet` });
+    if (pool.gateway === undefined) continue;
+    if (isAddress(pool.gateway) && contains(range, pool.gateway)) spec.gateway = pool.gateway;
+    else findings.refuse(places.value(`${at}/gateway`), `gateway "${pool.gateway}" is no address in ${spec.subnet}`);
+  }
+}
+
+function readOptions(
+  key: string,
+  network: ComposeNetwork,
+  spec: NetworkSpec,
+  pointer: string,
+  findings: Findings,
+): void {
+  const { places } = findings;
+  const owner = `networks.${key}`;
+  if (isOn(network.attachable)) spec.attachable = true;
+  if (isOn(network.internal)) {
+    spec.internal = true;
+    findings.unsupport(
+      'internal',
+      places.key(`${pointer}/internal`),
+      'tasks have a way out by docker_gwbridge all the same',
+      owner,
+    );
+  }
+  if (isOn(network.enable_ipv6))
+    findings.unsupport('enable_ipv6', places.key(`${pointer}/enable_ipv6`), 'networks have IPv4 only', owner);
+  if (network.enable_ipv4 !== undefined && !isOn(network.enable_ipv4)) {
+    findings.unsupport('enable_ipv4', places.key(`${pointer}/enable_ipv4`), 'every network has IPv4', owner);
+  }
+  const options = Object.entries(network.driver_opts ?? {});
+  if (options.length === 0) return;
+  spec.options = {};
+  for (const [option, value] of options) {
+    const at = below(`${pointer}/driver_opts`, option);
+    spec.options[option] = String(value ?? '');
+    if (option === VNI_OPTION) readVni(value, spec, at, findings);
+    // An encrypted overlay is asked for by the key alone, whatever its value (libnetwork, drivers/overlay).
+    else if (option === 'encrypted')
+      findings.unsupport('driver_opts.encrypted', places.key(at), 'frames cross the wire in the clear', owner);
+    else findings.unsupport(`driver_opts.${option}`, places.key(at), 'this option has no effect yet', owner);
+  }
+}
+
+function readVni(value: unknown, spec: NetworkSpec, pointer: string, findings: Findings): void {
+  const vni = Number(value);
+  if (Number.isInteger(vni) && vni >= 1 && vni < 2 ** 24) spec.vni = vni;
+  else
+    findings.refuse(
+      findings.places.value(pointer),
+      `"${String(value)}" is no VXLAN network identifier`,
+      'write one number from 1 to 16777215',
+    );
+}

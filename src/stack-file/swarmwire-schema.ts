@@ -1,0 +1,111 @@
+/**
+ * The shape of the `x-swarmwire` section: the machines around a stack, and what is said over its networks.
+ */
+import type { SchemaObject } from 'ajv';
+
+/** Where the section stands in the file. */
+export const SECTION = '/x-swarmwire';
+
+/** As many as have a default address in 192.168.99.0/24. */
+export const MOST_NODES = 140;
+
+const text: SchemaObject = { type: 'string' };
+const mac: SchemaObject = {
+  type: 'string',
+  pattern: '^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$',
+  hint: 'a MAC address is written 02:42:0a:00:00:02',
+};
+const mtu: SchemaObject = { type: 'integer', minimum: 576, maximum: 65535 };
+const address: SchemaObject = {
+  type: 'string',
+  hint: 'an address is written with its prefix length: 192.168.99.110/24',
+};
+const at: SchemaObject = { type: 'number', minimum: 0, maximum: 86_400_000, hint: 'milliseconds of virtual time' };
+
+function map(properties: Record<string, SchemaObject>, more: SchemaObject = {}): SchemaObject {
+  return { type: 'object', properties, additionalProperties: false, ...more };
+}
+
+function number(minimum: number, maximum: number): SchemaObject {
+  return { type: 'integer', minimum, maximum };
+}
+
+const labels: SchemaObject = { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } };
+const host = { address, mac, mtu };
+const extra_addresses: SchemaObject = { type: 'array', items: address };
+
+const flow = { from: text, to: text, at };
+const destination = { required: ['to'] };
+
+export const swarmwireSchema: SchemaObject = map({
+  nodes: {
+    type: ['integer', 'array'],
+    minimum: 1,
+    maximum: MOST_NODES,
+    minItems: 1,
+    maxItems: MOST_NODES,
+    items: map(
+      { name: text, role: { type: 'string', enum: ['manager', 'worker'] }, labels, ...host },
+      { type: ['string', 'object'] },
+    ),
+    hint: 'write how many (nodes: 3), or a list of names or maps',
+  },
+  client: map({ ...host, extra_addresses }),
+  outside: { type: 'array', items: map({ name: text, ...host, extra_addresses }, { required: ['name'] }) },
+  traffic: {
+    type: 'array',
+    items: map(
+      {
+        ping: map({ ...flow, count: number(1, 100_000), size: number(0, 65_507) }, destination),
+        http: map(
+          {
+            ...flow,
+            path: { type: 'string', pattern: '^/[!-~]*$', hint: 'a path begins with /' },
+            requests: number(1, 1_000_000),
+          },
+          destination,
+        ),
+        udp: map({ ...flow, size: number(0, 65_507), datagrams: number(1, 1_000_000) }, destination),
+      },
+      { minProperties: 1, maxProperties: 1, hint: 'write one flow an item: - http: {from: client, to: node1:8080}' },
+    ),
+    hint: 'write a list: - http: {from: client, to: node1:8080}',
+  },
+  calls: {
+    type: 'object',
+    additionalProperties: { type: ['string', 'array'], items: text },
+    hint: 'write a map from a service to what it calls: nginx: http://node:3000/',
+  },
+});
+
+/** The section once `swarmwireSchema` has let it pass. */
+export interface Section {
+  nodes?: number | (string | NodeEntry)[];
+  client?: HostEntry;
+  outside?: (HostEntry & { name: string })[];
+  traffic?: FlowEntry[];
+  calls?: Record<string, string | string[]>;
+}
+
+export interface NodeEntry {
+  name?: string;
+  role?: 'manager' | 'worker';
+  address?: string;
+  mac?: string;
+  mtu?: number;
+  labels?: Record<string, string | number | boolean>;
+}
+
+export interface HostEntry {
+  address?: string;
+  mac?: string;
+  mtu?: number;
+  extra_addresses?: string[];
+}
+
+/** One of the three. */
+export interface FlowEntry {
+  ping?: { from?: string; to: string; at?: number; count?: number; size?: number };
+  http?: { from?: string; to: string; at?: number; path?: string; requests?: number };
+  udp?: { from?: string; to: string; at?: number; size?: number; datagrams?: number };
+}

@@ -1,0 +1,177 @@
+/**
+ * The `x-swarmwire` section of a stack file: nodes, hosts outside, traffic, calls. Compose lets extensions be, so a file that
+ * has one still deploys to a real swarm.
+ *
+ * Left away, there are three nodes, node1 (the manager) to node3 at 192.168.99.110/24 and up, and a client outside
+ * at 192.168.99.1/24, which also answers for 203.0.113.10, an address that is on no network of the swarm.
+ */
+import type { CallSpec, NodeSpec, OutsideSpec, ServiceSpec, TrafficSpec } from '../topology/spec.js';
+import { hostOf, isAddress, subnetOf } from './addresses.js';
+import type { Place } from './error.js';
+import type { Findings } from './findings.js';
+import { readCalls, readTraffic } from './flows.js';
+import { Parties } from './parties.js';
+import { below } from './places.js';
+import { type HostEntry, MOST_NODES, type NodeEntry, SECTION, type Section } from './swarmwire-schema.js';
+
+export interface Surroundings {
+  nodes: NodeSpec[];
+  outside: OutsideSpec[];
+  traffic: TrafficSpec[];
+  calls: CallSpec[];
+}
+
+const FIRST_NODE = 110;
+const NAME = /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/;
+
+/** @param count how many nodes, whatever the section says (`--nodes`) */
+export function readSurroundings(
+  section: Section,
+  services: readonly ServiceSpec[],
+  count: number | undefined,
+  findings: Findings,
+): Surroundings {
+  if (count !== undefined && !(Number.isInteger(count) && count >= 1 && count <= MOST_NODES)) {
+    findings.refuse(
+      findings.places.value(`${SECTION}/nodes`),
+      `a swarm of ${count} nodes was asked for`,
+      `it can have 1 to ${MOST_NODES}`,
+    );
+    return { nodes: [], outside: [], traffic: [], calls: [] };
+  }
+  const hosts = new Hosts(findings);
+  const outside = outsideOf(section, hosts, findings);
+  const nodes = nodesOf(section.nodes, count, hosts, findings);
+  const parties = new Parties(nodes, outside, services);
+  return {
+    nodes,
+    outside,
+    traffic: readTraffic(section.traffic ?? [], parties, findings),
+    calls: readCalls(section.calls ?? {}, parties, findings),
+  };
+}
+
+/** Names and addresses on the underlay, each given once. */
+class Hosts {
+  readonly #findings: Findings;
+  readonly #names = new Map<string, Place>();
+  readonly #addresses = new Map<string, Place>();
+
+  constructor(findings: Findings) {
+    this.#findings = findings;
+  }
+
+  name(name: string, pointer: string): string {
+    const where = this.#findings.places.value(pointer);
+    if (!NAME.test(name))
+      this.#findings.refuse(where, `"${name}" is no host name`, 'a host name is made of letters, digits and "-"');
+    this.#claim(this.#names, name, 'name', where);
+    return name;
+  }
+
+  address(address: string, pointer: string): string {
+    const where = this.#findings.places.value(pointer);
+    if (subnetOf(address) === undefined) {
+      const hint = isAddress(address)
+        ? `write ${address}/24`
+        : 'an address is written with its prefix length: 192.168.99.110/24';
+      this.#findings.refuse(where, `"${address}" is no address with a prefix length`, hint);
+    }
+    this.#claim(this.#addresses, hostOf(address), 'address', where);
+    return address;
+  }
+
+  has(address: string): boolean {
+    return this.#addresses.has(hostOf(address));
+  }
+
+  #claim(taken: Map<string, Place>, value: string, what: string, where: Place): void {
+    const other = taken.get(value);
+    if (other !== undefined) {
+      this.#findings.refuse(
+        where,
+        `the ${what} ${value} is given twice (also at line ${other.line}, column ${other.column})`,
+      );
+    }
+    taken.set(value, where);
+  }
+}
+
+function outsideOf(section: Section, hosts: Hosts, findings: Findings): OutsideSpec[] {
+  const client = {
+    address: '192.168.99.1/24',
+    extra_addresses: ['203.0.113.10/32'],
+    ...section.client,
+    name: 'client',
+  };
+  const specs = [outsideSpec(client, `${SECTION}/client`, hosts)];
+  hosts.name('client', `${SECTION}/client`);
+  for (const [index, entry] of (section.outside ?? []).entries()) {
+    const pointer = `${SECTION}/outside/${index}`;
+    hosts.name(entry.name, `${pointer}/name`);
+    if (entry.address === undefined)
+      findings.refuse(
+        findings.places.value(pointer),
+        `host "${entry.name}" needs an address`,
+        'write address: 192.168.99.2/24',
+      );
+    specs.push(outsideSpec(entry, pointer, hosts));
+  }
+  return specs;
+}
+
+function outsideSpec(entry: HostEntry & { name: string }, pointer: string, hosts: Hosts): OutsideSpec {
+  const spec: OutsideSpec = { name: entry.name };
+  if (entry.address !== undefined) spec.address = hosts.address(entry.address, `${pointer}/address`);
+  if (entry.mac !== undefined) spec.mac = entry.mac.toLowerCase();
+  if (entry.mtu !== undefined) spec.mtu = entry.mtu;
+  if (entry.extra_addresses !== undefined) {
+    spec.extraAddresses = entry.extra_addresses.map((address, index) =>
+      hosts.address(address, `${pointer}/extra_addresses/${index}`),
+    );
+  }
+  return spec;
+}
+
+function nodesOf(written: Section['nodes'], count: number | undefined, hosts: Hosts, findings: Findings): NodeSpec[] {
+  const listed = Array.isArray(written)
+    ? written.map((entry) => (typeof entry === 'string' ? { name: entry } : entry))
+    : [];
+  const wanted = count ?? (Array.isArray(written) ? listed.length : (written ?? 3));
+  const given: NodeEntry[] = Array.from({ length: wanted }, (_, index) => listed[index] ?? {});
+  // Without a manager there is no swarm. The first node that may be one is, unless another says that it is.
+  const manager = given.some(({ role }) => role === 'manager') ? -1 : given.findIndex(({ role }) => role === undefined);
+  if (manager === -1 && !given.some(({ role }) => role === 'manager')) {
+    findings.refuse(
+      findings.places.value(`${SECTION}/nodes`),
+      'no node is a manager',
+      'give one of them role: manager',
+    );
+  }
+  const pointerOf = (index: number): string =>
+    index < listed.length ? below(`${SECTION}/nodes`, index) : `${SECTION}/nodes`;
+  // Addresses that are written down come first, so that a default never takes one of them.
+  const addresses = given.map(({ address }, index) =>
+    address === undefined ? undefined : hosts.address(address, `${pointerOf(index)}/address`),
+  );
+  let next = FIRST_NODE;
+  return given.map((entry, index) => {
+    const pointer = pointerOf(index);
+    let address = addresses[index];
+    if (address === undefined) {
+      while (hosts.has(`192.168.99.${next}/24`) && next < 254) next += 1;
+      address = hosts.address(`192.168.99.${next}/24`, pointer);
+      next += 1;
+    }
+    const spec: NodeSpec = {
+      name: hosts.name(entry.name ?? `node${index + 1}`, `${pointer}/name`),
+      role: entry.role ?? (index === manager ? 'manager' : 'worker'),
+      address,
+    };
+    if (entry.mac !== undefined) spec.mac = entry.mac.toLowerCase();
+    if (entry.mtu !== undefined) spec.mtu = entry.mtu;
+    if (entry.labels !== undefined)
+      spec.labels = Object.fromEntries(Object.entries(entry.labels).map(([key, value]) => [key, String(value)]));
+    return spec;
+  });
+}
