@@ -82,7 +82,7 @@ export function tap(device: Device, frame: Frame, received: bool): void {
     store<u32>(at, TRACE_BLOCK);
     store<u32>(at, traceTotal, 4);
     store<u32>(at, notes, 8);
-    memory.copy(at + 12, changetype<usize>(frame) + AT_NOTES, notes * NOTE_SIZE);
+    memory.copy(at + 12, changetype<usize>(frame) + AT_NOTES, <usize>notes * NOTE_SIZE);
     store<u32>(at + traceTotal - 4, traceTotal);
     at += traceTotal;
     frame.noteCount = 0;

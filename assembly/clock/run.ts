@@ -1,10 +1,10 @@
 // The run loop: events in time order, a vector of frames to completion, tables topped up between vectors.
 
 import { Frame, ensureFrames } from "../frame";
-import { deviceById, receive, transmit } from "../devices/device";
+import { Device, deviceById, receive, transmit } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import { Event, a, b, kind, next, now, setNow } from "./queue";
-import { neighbourTimer } from "../stack/arp";
+import { expectAnswer, neighbourTimer } from "../stack/arp";
 import { output } from "../stack/output";
 import { reassemblyTimer } from "../stack/fragments";
 import { ensureReassembly } from "../tables/reassembly";
@@ -51,9 +51,9 @@ export function runUntil(until: u64): Stopped {
       return horizon < until ? Stopped.PUNTS : Stopped.DONE;
     }
     if (now >= nextSweep) sweep();
-    switch (kind) {
+    switch (<i32>kind) {
       case Event.FRAMES: vector(a, b); break;
-      case Event.TRANSMIT: transmit(deviceById(<u32>a), started(b)); break;
+      case Event.TRANSMIT: inject(deviceById(<u32>a), started(b)); break;
       case Event.OUTPUT: output(changetype<Namespace>(a), started(b)); break;
       case Event.NEIGHBOUR: neighbourTimer(a); break;
       case Event.TCP: tcpTimer(a); break;
@@ -62,6 +62,12 @@ export function runUntil(until: u64): Stopped {
       default: break;
     }
   }
+}
+
+/** A frame from outside leaves by a device. An ARP request among them has been asked for by that device's namespace. */
+function inject(device: Device, frame: Frame): void {
+  expectAnswer(device, frame);
+  transmit(device, frame);
 }
 
 function started(at: usize): Frame {

@@ -109,7 +109,7 @@ export function transmit(device: Device, frame: Frame): void {
   device.txPackets++;
   device.txBytes += frame.length;
   if (device.tap) tap(device, frame, false);
-  switch (device.kind) {
+  switch (<i32>device.kind) {
     case Kind.VETH: {
       const peer = device.peer;
       if (!peer) return drop(frame, Drop.NO_CARRIER, device);

@@ -39,7 +39,7 @@ export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hoo
     }
     rule.packets++;
     rule.bytes += length;
-    switch (rule.target) {
+    switch (<i32>rule.target) {
       case Target.ACCEPT: return true;
       case Target.DROP: return false;
       case Target.RETURN: {

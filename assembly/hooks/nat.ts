@@ -69,7 +69,7 @@ export function natTarget(rule: Rule, namespace: Namespace, frame: Frame, hook: 
   if (!connection) return true;
   const source = changesSource(hook);
   let address = rule.toAddress;
-  switch (rule.target) {
+  switch (<i32>rule.target) {
     case Target.REDIRECT:
       // To the arrival device's own address; for what the namespace itself sends, to 127.0.0.1 (nf_nat_redirect_ipv4).
       address = hook == Hook.OUTPUT ? 0x0100007f : device ? device.address : 0;
@@ -125,25 +125,25 @@ function uniqueTuple(connection: Connection, a: u64, b: u64, source: bool, addre
   } else if (!taken(connection, newA, newB, time)) return true;
   if (protocol != ipv4.TCP && protocol != ipv4.UDP && protocol != ipv4.ICMP) return false;
 
-  let min = portMin;
+  let lowest = portMin;
   let range: u32;
   if (portMin) range = portMax - portMin + 1;
   else if (protocol == ipv4.ICMP) {
-    min = 0;
+    lowest = 0;
     range = 65536;
   } else {
     // A destination port that no rule names stays (the kernel gives up too).
     if (!source) return false;
-    if (host < 512) { min = 1; range = 511; }
-    else if (host < 1024) { min = 600; range = 424; }
-    else { min = 1024; range = 64512; }
+    if (host < 512) { lowest = 1; range = 511; }
+    else if (host < 1024) { lowest = 600; range = 424; }
+    else { lowest = 1024; range = 64512; }
   }
   portSearches++;
   let offset = <u32>random();
   let attempts: u32 = min<u32>(range, 128);
   while (true) {
     for (let i: u32 = 0; i < attempts; i++, offset++) {
-      setPort(source, protocol, min + (offset % range));
+      setPort(source, protocol, lowest + (offset % range));
       if (!taken(connection, newA, newB, time)) return true;
     }
     if (attempts >= range || attempts < 16) return false;

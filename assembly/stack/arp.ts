@@ -28,7 +28,7 @@ export function resolveAndSend(frame: Frame, out: Device, address: u32): void {
   const neighbour = obtainNeighbour(out, address);
   if (!neighbour) return drop(frame, Drop.NEIGH_FAILED, out);
   age(neighbour, frame.time);
-  switch (neighbour.state) {
+  switch (<i32>neighbour.state) {
     case Nud.REACHABLE: case Nud.PERMANENT: case Nud.DELAY: case Nud.PROBE:
       neighbour.used = frame.time;
       return sendTo(frame, out, neighbour.mac);
@@ -85,7 +85,7 @@ export function neighbourTimer(at: usize): void {
   const neighbour = changetype<Neighbour>(at);
   if (neighbour.deadline != now) return;
   const device = neighbour.device;
-  switch (neighbour.state) {
+  switch (<i32>neighbour.state) {
     case Nud.INCOMPLETE: {
       if (neighbour.probes < SOLICITATIONS) {
         neighbour.probes++;
@@ -147,6 +147,15 @@ function solicit(neighbour: Neighbour, wanted: u32, mac: u64, time: u64): void {
   if (!sender) sender = sourceFor(namespace, target);
   if (!sender) sender = device.address;
   sendArp(device, arp.REQUEST, mac, device.mac, sender, 0, target, time);
+}
+
+/** An ARP request that is injected at `device` makes the entry which its answer will fill, as asking does. */
+export function expectAnswer(device: Device, frame: Frame): void {
+  const at = frame.data + ethernet.LENGTH;
+  if (frame.length < ethernet.LENGTH + arp.LENGTH || ethernet.type(frame.data) != ethernet.TYPE_ARP) return;
+  if (!arp.valid(at, arp.LENGTH) || arp.operation(at) != arp.REQUEST) return;
+  const neighbour = obtainNeighbour(device, arp.targetAddress(at));
+  if (neighbour && (neighbour.state == <u8>Nud.NONE || neighbour.state == <u8>Nud.FAILED)) neighbour.state = <u8>Nud.INCOMPLETE;
 }
 
 /** One ARP frame out of `device`. */

@@ -29,7 +29,7 @@ export enum Punt {
   DATAGRAM,
   /** a = identifier (as loaded), b = sequence; data: source address 4, ttl 1, pad 3, payload length u32. socket = namespace id. */
   ECHO_REPLY,
-  /** ICMP about a UDP socket or an echo: a = type | code << 8, b = info; data: remote address 4, remote port 2, pad 2. */
+  /** ICMP about a UDP socket or an echo: a = type << 8 | code, b = info (next-hop MTU); data: remote address 4, remote port 2, pad 2. */
   ERROR,
   /** `tcpWrite` took less than it was given; there is room again. */
   WRITABLE,

@@ -8,14 +8,13 @@
 
 import { arena, Pool } from "../memory";
 import { Frame, LOCAL, ensureFrames, takeFrame } from "../frame";
-import { account, drop, Drop } from "../drops";
+import { account } from "../drops";
 import { below } from "../random";
 import { Event, now, schedule } from "../clock/queue";
 import { Index } from "../tables/hash";
 import { keyA, keyB } from "../tables/connections";
 import { ICMP, TCP, UDP } from "../wire/ipv4";
 import { Namespace } from "./namespace";
-import { output } from "./output";
 import { Punt, punt } from "./punts";
 import { ensureSendBuffers } from "./tcp-buffer";
 import { tcpAction, tcpError } from "./tcp";
@@ -39,7 +38,7 @@ export class Socket {
   references: u32;
   /** Next in the TIME_WAIT list, oldest first. */
   next: Socket | null;
-  state: u8;
+  state: State;
   protocol: u8;
   dead: u8;
   indexed: u8;
@@ -231,7 +230,7 @@ export function removeSocket(socket: Socket): void {
   socket.indexed = 0;
   forgetId(socket);
   socket.dead = 1;
-  socket.state = <u8>State.CLOSED;
+  socket.state = State.CLOSED;
   if (!socket.references) pool.give(changetype<usize>(socket));
 }
 
@@ -294,7 +293,7 @@ let newest: Socket | null = null;
 
 /** The socket stays in the index until its time is over (tcp_time_wait). */
 export function startTimeWait(socket: Socket, time: u64): void {
-  socket.state = <u8>State.TIME_WAIT;
+  socket.state = State.TIME_WAIT;
   socket.deadline = time + TIME_WAIT_NS;
   socket.next = null;
   socket.references++;
@@ -318,12 +317,9 @@ function sweepTimeWait(time: u64): void {
   if (!socket) newest = null;
 }
 
-// --- Actions: what is to happen at a time of its own, asked for by JavaScript or by a segment that must not be
-// answered on the same call stack (two sockets of one namespace would recurse without end) ---
+// --- Actions: what JavaScript wants a connection to do, each at a time of its own ---
 
 export enum Ask {
-  /** Put the frame out. */
-  OUTPUT,
   /** TCP: bytes up to `value` may go. */
   RELEASE,
   CONNECT,
@@ -341,9 +337,9 @@ export enum Ask {
 @unmanaged
 class Action {
   kind: u32;
-  /** A namespace's address (OUTPUT) or a socket's id. */
+  /** A socket's id: the socket may be gone when the time comes. */
   target: u32;
-  /** A frame's address or what the kind says. */
+  /** What the kind says. */
   value: u32;
 }
 const actions = new Pool(offsetof<Action>(), 256);
@@ -354,39 +350,30 @@ export function prepare(): void {
   ensureFrames();
 }
 
-function ask(kind: Ask, target: u32, value: u32, time: u64): bool {
+/** False: no record is free before the next `ensureSockets`. */
+export function ask(kind: Ask, socket: Socket, value: u32, time: u64): bool {
   const at = actions.take(offsetof<Action>());
   if (!at) return false;
   const action = changetype<Action>(at);
   action.kind = kind;
-  action.target = target;
+  action.target = socket.id;
   action.value = value;
   schedule(max(time, now), Event.ACTION, at, 0);
   return true;
 }
 
-export function askSocket(kind: Ask, socket: Socket, value: u32, time: u64): bool {
-  return ask(kind, socket.id, value, time);
-}
-
-/** Puts the frame out at its own time. */
+/** Puts the packet out at its own time, by an event. */
 export function outputLater(namespace: Namespace, frame: Frame): void {
-  if (!ask(Ask.OUTPUT, <u32>changetype<usize>(namespace), <u32>changetype<usize>(frame), frame.time)) drop(frame, Drop.NOMEM, null);
+  schedule(max(frame.time, now), Event.OUTPUT, changetype<usize>(namespace), changetype<usize>(frame));
 }
 
 /** For the run loop: `Event.ACTION`. */
 export function runAction(at: usize): void {
   const action = changetype<Action>(at);
   const kind = action.kind;
-  const target = action.target;
   const value = action.value;
+  const socket = socketById(action.target);
   actions.give(at);
-  if (kind == Ask.OUTPUT) {
-    const frame = changetype<Frame>(<usize>value);
-    frame.time = max(frame.time, now);
-    return output(changetype<Namespace>(<usize>target), frame);
-  }
-  const socket = socketById(target);
   if (socket) tcpAction(socket, kind, value);
 }
 
@@ -404,7 +391,7 @@ export function newPacket(length: u32, time: u64): Frame | null {
 
 /**
  * An ICMP error about a packet that this namespace sent (tcp_v4_err, __udp4_lib_err, ping_err). Addresses and ports as
- * that packet had them, wire order; for an echo the local port is its identifier. `kind` = type | code << 8, `info` =
+ * that packet had them, wire order; for an echo the local port is its identifier. `kind` = type << 8 | code, `info` =
  * next-hop MTU of a "fragmentation needed".
  */
 export function socketError(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32, kind: u32, info: u32): void {

@@ -5,7 +5,6 @@
 //  later          NOP NOP timestamps 10 | NOP NOP SACK 2 + 8 a block
 
 import * as tcp from "../wire/tcp";
-import { Frame } from "../frame";
 import { Socket } from "./sockets";
 import { blockStart, blockEnd } from "./tcp-queue";
 

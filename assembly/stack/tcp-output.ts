@@ -10,7 +10,6 @@ import { Event, now, schedule } from "../clock/queue";
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
 import { output } from "./output";
-import { Namespace } from "./namespace";
 import { NEVER, newPacket, outputLater, Socket, State, unreference } from "./sockets";
 import { backedOff, timedOut } from "./tcp-congestion";
 import { copyOut } from "./tcp-buffer";
@@ -98,6 +97,13 @@ export function tcpTimer(at: usize): void {
   unreference(socket);
 }
 
+/** A write goes out at once, not with what comes next: its own segment, then the FIN's, as send() and close() make them. */
+export function sendNow(socket: Socket): void {
+  if (socket.work && now < socket.workAt) return request(socket, WORK_SEND, now);
+  socket.work |= <u8>WORK_SEND;
+  perform(socket);
+}
+
 function perform(socket: Socket): void {
   const work = <u32>socket.work;
   socket.work = 0;
@@ -107,7 +113,7 @@ function perform(socket: Socket): void {
   let sent = false;
   if (work & WORK_RETRANSMIT) sent = retransmit(socket);
   if (work & WORK_SEND && pushData(socket)) sent = true;
-  if (work & (WORK_ACK | WORK_ACK_NOW) && !(work & WORK_ACK_NOW) && !sent) sendAck(socket);
+  if (work & WORK_ACK && !(work & WORK_ACK_NOW) && !sent) sendAck(socket);
 }
 
 function expire(socket: Socket): void {
@@ -200,7 +206,7 @@ export function sendReset(socket: Socket): void {
 /** May this state send data or a FIN? */
 // @ts-ignore: decorator
 @inline
-function sends(state: u32): bool {
+function sends(state: State): bool {
   return state == State.ESTABLISHED || state == State.CLOSE_WAIT || state == State.FIN_WAIT_1 || state == State.CLOSING || state == State.LAST_ACK;
 }
 
@@ -209,13 +215,20 @@ function sends(state: u32): bool {
 @inline
 function finDue(socket: Socket): bool { return socket.finQueued == 2 && socket.released == socket.writeEnd; }
 
+/** Payload of a full segment: SACK blocks take their part of it (tcp_current_mss). */
+// @ts-ignore: decorator
+@inline
+function payloadRoom(socket: Socket): u32 {
+  return socket.outOfOrder ? socket.mss + (socket.timestamps ? 12 : 0) - options.length(socket) : socket.mss;
+}
+
 /** Sends what the windows allow (tcp_write_xmit). True: something went out. */
 function pushData(socket: Socket): bool {
   let sent = false;
   for (let i: u32 = 0; sends(socket.state); i++) {
     const next = socket.sendNext;
     const fin = finDue(socket);
-    if (after(next, socket.writeEnd)) break; // the FIN is out
+    if (tcp.after(next, socket.writeEnd)) break; // the FIN is out
     const left = socket.released - next;
     if (!left && !fin) break;
     if (i == BURST) {
@@ -224,7 +237,7 @@ function pushData(socket: Socket): bool {
     }
     const flight = next - socket.sendUnacknowledged;
     const again = tcp.before(next, socket.sendMax);
-    const full = socket.mss - (socket.outOfOrder ? options.length(socket) - (socket.timestamps ? 12 : 0) : 0);
+    const full = payloadRoom(socket);
     let length = min(left, full);
     if (length) {
       if (flight && flight + length > socket.congestionWindow) break;
@@ -232,8 +245,8 @@ function pushData(socket: Socket): bool {
         // A piece that just fills the window goes only when nothing is out (tcp_mss_split_point).
         if (flight || !socket.sendWindow) break;
         length = socket.sendWindow;
-      } else if (flight && flight + length == socket.sendWindow && length < left) {
-        // To the byte full: leave it to the next acknowledgment, as a sender with whole segments hardly ever gets there.
+      } else if (flight && flight + length == socket.sendWindow) {
+        // To the byte full is legal, but Wireshark warns of it: the next acknowledgment is on its way anyhow.
         break;
       }
       // Nagle, after Minshall: a small segment waits while another small one is out, unless the FIN goes with it.
@@ -261,8 +274,9 @@ function segment(socket: Socket, sequence: u32, length: u32, fin: bool): bool {
   let flags: u32 = tcp.ACK;
   if (fin) flags |= tcp.FIN;
   if (length && sequence + length == socket.released) flags |= tcp.PSH;
+  const furthest = socket.sendMax;
   socket.sendNext = end;
-  if (tcp.after(end, socket.sendMax)) {
+  if (tcp.after(end, furthest)) {
     if (!socket.timing && sequence == socket.sendMax) {
       socket.timing = 1;
       socket.timedSequence = end;
@@ -272,6 +286,7 @@ function segment(socket: Socket, sequence: u32, length: u32, fin: bool): bool {
   }
   if (emit(socket, sequence, length, flags, now, false)) return true;
   socket.sendNext = sequence;
+  socket.sendMax = furthest;
   return false;
 }
 
@@ -280,7 +295,7 @@ function retransmit(socket: Socket): bool {
   const start = socket.sendUnacknowledged;
   if (start == socket.sendMax || !sends(socket.state)) return false;
   const finSent = tcp.after(socket.sendMax, socket.writeEnd);
-  const length = min(socket.mss, socket.sendMax - start - <u32>finSent);
+  const length = min(payloadRoom(socket), socket.sendMax - start - <u32>finSent);
   const fin = finSent && start + length == socket.writeEnd;
   socket.timing = 0;
   const next = socket.sendNext;
@@ -289,10 +304,6 @@ function retransmit(socket: Socket): bool {
   if (socket.recovering) socket.sendNext = next;
   return true;
 }
-
-// @ts-ignore: decorator
-@inline
-function after(a: u32, b: u32): bool { return tcp.after(a, b); }
 
 // --- The receive window (tcp_select_initial_window, tcp_init_buffer_space, tcp_select_window) ---
 

@@ -14,8 +14,6 @@ import {
 } from "./sockets";
 
 const TTL: u32 = 64; // net.ipv4.ip_default_ttl
-/** Routing's verdict on a frame: see Frame.routeType. */
-const ROUTE_BROADCAST: u8 = 3;
 
 /** socket() and bind(): `address` 0 is every address, `port` 0 (wire order) a free one. The socket's id; 0: address in use. */
 export function udpOpen(namespace: Namespace, address: u32, port: u32): u32 {
@@ -24,7 +22,7 @@ export function udpOpen(namespace: Namespace, address: u32, port: u32): u32 {
   if (!port || findBound(namespace, ipv4.UDP, address, port)) return 0;
   const socket = newSocket(namespace, ipv4.UDP, address, port, 0, 0);
   if (!socket) return 0;
-  socket.state = <u8>State.BOUND;
+  socket.state = State.BOUND;
   if (indexSocket(socket)) return socket.id;
   removeSocket(socket);
   return 0;
@@ -98,8 +96,7 @@ export function udpReceive(namespace: Namespace, frame: Frame): void {
   const socket = findSocket(namespace, ipv4.UDP, destination, udp.destination(header), source, udp.source(header), frame.time);
   if (!socket) {
     if (namespace.silent) return deliver(frame);
-    // Nobody complains about a broadcast (RFC 1122, 3.2.2).
-    if (frame.routeType != ROUTE_BROADCAST) sendPortUnreachable(namespace, frame);
+    sendPortUnreachable(namespace, frame); // not about a broadcast: it sees to that itself
     return drop(frame, Drop.NO_SOCKET, frame.device);
   }
   const payload = length - udp.LENGTH;

@@ -20,7 +20,10 @@ export class Destination {
     return this.service.engine.memory.get(this.at, DestinationLayout.id);
   }
   /** Field values as `ipvsadm -Ln --stats` shows them. */
-  get counters(): Record<'active' | 'inactive' | 'connections' | 'inPackets' | 'outPackets' | 'inBytes' | 'outBytes', number> {
+  get counters(): Record<
+    'active' | 'inactive' | 'connections' | 'inPackets' | 'outPackets' | 'inBytes' | 'outBytes',
+    number
+  > {
     const { memory } = this.service.engine;
     const get = (name: 'active' | 'inactive' | 'connections' | 'inPackets' | 'outPackets' | 'inBytes' | 'outBytes') =>
       memory.get(this.at, DestinationLayout[name]);

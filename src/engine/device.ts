@@ -1,7 +1,7 @@
 /** A network device: a handle on its record. */
 
 import type { Engine } from './engine.js';
-import { Device as Layout, Drop } from './generated/layout.js';
+import { Drop, Device as Layout } from './generated/layout.js';
 import type { Namespace } from './namespace.js';
 import { cidr, ipv4Text, mac, macText } from './wire.js';
 

@@ -141,13 +141,15 @@ export class Engine {
   /** `frame` leaves by `device` at `time`, as if its namespace had sent it. */
   transmit(device: Device, frame: Uint8Array, time = this.now): void {
     this.#inbox(frame);
-    if (!this.exports.injectTransmit(device.at, frame.length, time)) throw new RangeError(`a frame of ${frame.length} bytes does not fit`);
+    if (!this.exports.injectTransmit(device.at, frame.length, time))
+      throw new RangeError(`a frame of ${frame.length} bytes does not fit`);
   }
 
   /** `frame` arrives at `device` at `time`, as if the wire had brought it. */
   receive(device: Device, frame: Uint8Array, time = this.now): void {
     this.#inbox(frame);
-    if (!this.exports.injectReceive(device.at, frame.length, time)) throw new RangeError(`a frame of ${frame.length} bytes does not fit`);
+    if (!this.exports.injectReceive(device.at, frame.length, time))
+      throw new RangeError(`a frame of ${frame.length} bytes does not fit`);
   }
 
   /** An IPv4 packet is sent by a socket, above OUTPUT, with the addresses that the socket used. */

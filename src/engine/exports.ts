@@ -11,7 +11,17 @@ export interface EngineExports extends Record<string, unknown> {
   newSegment(latency: bigint): number;
   plugIn(segment: number, device: number): void;
   openVxlan(device: number, underlay: number, vni: number, port: number): void;
-  addRoute(ns: number, table: number, destination: number, length: number, type: number, device: number, gateway: number, source: number, metric: number): number;
+  addRoute(
+    ns: number,
+    table: number,
+    destination: number,
+    length: number,
+    type: number,
+    device: number,
+    gateway: number,
+    source: number,
+    metric: number,
+  ): number;
   removeRoute(route: number): void;
   setNeighbour(device: number, address: number, macLow: number, macHigh: number, state: number): number;
   removeNeighbour(neighbour: number): void;
@@ -37,7 +47,15 @@ export interface EngineExports extends Record<string, unknown> {
   inboxAt(): number;
   injectTransmit(device: number, length: number, time: number): number;
   injectReceive(device: number, length: number, time: number): number;
-  injectSocket(ns: number, length: number, source: number, sport: number, destination: number, dport: number, time: number): number;
+  injectSocket(
+    ns: number,
+    length: number,
+    source: number,
+    sport: number,
+    destination: number,
+    dport: number,
+    time: number,
+  ): number;
   receiveBatch(device: number, frames: number, lengths: number, stride: number, count: number): void;
   scratch(bytes: number): number;
   udpOpen(ns: number, address: number, port: number): number;

@@ -111,7 +111,11 @@ export class Namespace {
   }
 
   /** A pair: this end is `name`, the other end `peer.name` in `peer.namespace`. */
-  addVeth(name: string, options: LinkOptions, peer: { namespace: Namespace; name: string } & LinkOptions): [Device, Device] {
+  addVeth(
+    name: string,
+    options: LinkOptions,
+    peer: { namespace: Namespace; name: string } & LinkOptions,
+  ): [Device, Device] {
     const here = this.#add(name, 'veth', options);
     const there = peer.namespace.#add(peer.name, 'veth', peer);
     this.engine.memory.set(here.at, DeviceLayout.peer, there.at);
@@ -172,7 +176,9 @@ export class Namespace {
   }
 
   #routeNumbers(type: 'broadcast', destination: number, device: Device, source: string): void {
-    const text = [destination & 255, (destination >>> 8) & 255, (destination >>> 16) & 255, destination >>> 24].join('.');
+    const text = [destination & 255, (destination >>> 8) & 255, (destination >>> 16) & 255, destination >>> 24].join(
+      '.',
+    );
     this.#route('local', type, `${text}/32`, device, undefined, source);
   }
 
@@ -212,7 +218,12 @@ export class Namespace {
   }
 
   /** `ip neigh replace ADDRESS lladdr MAC nud permanent dev DEVICE`, or a learned one with state `reachable`. */
-  addNeighbour(device: Device, address: string, hardware: string, state: 'permanent' | 'reachable' = 'permanent'): NeighbourEntry {
+  addNeighbour(
+    device: Device,
+    address: string,
+    hardware: string,
+    state: 'permanent' | 'reachable' = 'permanent',
+  ): NeighbourEntry {
     const { low, high } = mac(hardware);
     const nud = state === 'permanent' ? Nud.PERMANENT : Nud.REACHABLE;
     const at = this.engine.exports.setNeighbour(device.at, ipv4(address), low, high, nud);

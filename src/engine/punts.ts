@@ -9,7 +9,15 @@ export type Punted =
   | { kind: 'failed'; time: number; socket: number; reason: 'refused' | 'timeout' | 'unreachable' }
   | { kind: 'data'; time: number; socket: number; data: Uint8Array }
   | { kind: 'datagram'; time: number; socket: number; remote: string; remotePort: number; data: Uint8Array }
-  | { kind: 'echo-reply'; time: number; identifier: number; sequence: number; from: string; ttl: number; length: number }
+  | {
+      kind: 'echo-reply';
+      time: number;
+      identifier: number;
+      sequence: number;
+      from: string;
+      ttl: number;
+      length: number;
+    }
   | { kind: 'error'; time: number; socket: number; type: number; code: number; info: number };
 
 const REASONS = ['refused', 'refused', 'timeout', 'unreachable'] as const;
@@ -54,7 +62,14 @@ export function readPunts(bytes: Uint8Array): Punted[] {
         found.push({ kind: 'failed', time, socket, reason: REASONS[a] ?? 'unreachable' });
         break;
       case Punt.DATAGRAM:
-        found.push({ kind: 'datagram', time, socket, remote: remote(), remotePort: remotePort(), data: data.subarray(8) });
+        found.push({
+          kind: 'datagram',
+          time,
+          socket,
+          remote: remote(),
+          remotePort: remotePort(),
+          data: data.subarray(8),
+        });
         break;
       case Punt.ECHO_REPLY:
         found.push({

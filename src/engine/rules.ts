@@ -2,7 +2,8 @@
 
 import type { Device } from './device.js';
 import type { Engine } from './engine.js';
-import { Chain as ChainLayout, Rule as RuleLayout, RouteType, Target } from './generated/layout.js';
+import { Chain as ChainLayout, RouteType, Rule as RuleLayout, Target } from './generated/layout.js';
+import type { Field } from './memory.js';
 import type { Namespace } from './namespace.js';
 import { cidr, ipv4, mask } from './wire.js';
 
@@ -16,7 +17,20 @@ const HOOKS: Record<HookName, number> = { PREROUTING: 0, INPUT: 1, FORWARD: 2, O
 const STATES: Record<State, number> = { INVALID: 1, ESTABLISHED: 2, RELATED: 4, NEW: 8, UNTRACKED: 64 };
 export const PROTOCOLS: Record<RuleProtocol, number> = { icmp: 1, tcp: 6, udp: 17, sctp: 132 };
 // assembly/tables/rules.ts: Rule.match
-const MATCH = { in: 1, out: 2, source: 4, destination: 8, protocol: 16, sport: 32, dport: 64, state: 128, sourceType: 256, destinationType: 512, ipvs: 1024, mark: 2048 };
+const MATCH = {
+  in: 1,
+  out: 2,
+  source: 4,
+  destination: 8,
+  protocol: 16,
+  sport: 32,
+  dport: 64,
+  state: 128,
+  sourceType: 256,
+  destinationType: 512,
+  ipvs: 1024,
+  mark: 2048,
+};
 
 /** `-m`, `-i`, `-s` …: what must hold. A name with "not" in front is its "!". */
 export interface RuleMatch {
@@ -144,7 +158,7 @@ export class Iptables {
     const L = RuleLayout;
     let match = 0;
     let invert = 0;
-    const device = (bit: number, field: typeof L.in, plain: Device | undefined, not: Device | undefined): void => {
+    const device = (bit: number, field: Field, plain: Device | undefined, not: Device | undefined): void => {
       const chosen = plain ?? not;
       if (!chosen) return;
       match |= bit;
@@ -153,7 +167,7 @@ export class Iptables {
     };
     device(MATCH.in, L.in, spec.in, spec.notIn);
     device(MATCH.out, L.out, spec.out, spec.notOut);
-    const prefix = (bit: number, value: typeof L.source, bits: typeof L.sourceMask, plain?: string, not?: string): void => {
+    const prefix = (bit: number, value: Field, bits: Field, plain?: string, not?: string): void => {
       const chosen = plain ?? not;
       if (!chosen) return;
       match |= bit;
@@ -180,7 +194,11 @@ export class Iptables {
     }
     if (spec.states) {
       match |= MATCH.state;
-      memory.set(at, L.states, spec.states.reduce((bits, state) => bits | STATES[state], 0));
+      memory.set(
+        at,
+        L.states,
+        spec.states.reduce((bits, state) => bits | STATES[state], 0),
+      );
       this.namespace.trackConnections();
     }
     if (spec.sourceType) {

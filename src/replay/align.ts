@@ -102,11 +102,7 @@ function alignMiddle<R, O>(
 }
 
 /** Without a search: first with first, second with second, while they have anything in common. */
-function inTurn<R, O>(
-  real: readonly R[],
-  ours: readonly O[],
-  distance: (real: R, ours: O) => number,
-): Aligned<R, O>[] {
+function inTurn<R, O>(real: readonly R[], ours: readonly O[], distance: (real: R, ours: O) => number): Aligned<R, O>[] {
   const pairs: Aligned<R, O>[] = [];
   for (let at = 0; at < Math.max(real.length, ours.length); at += 1) {
     const pair: Aligned<R, O> = {};

@@ -157,12 +157,15 @@ class Comparison {
     });
   }
 
-  /** Takes out the frames that were injected at this tap, and those of ours that are their sight. */
+  /**
+   * Takes out the frames that were injected at this tap, and those of ours that are their sight: the same bytes, or the same
+   * but for a checksum, which a capture may hold partial and an injection completes.
+   */
   #withoutInjected(realFrames: Seen[], ourFrames: Seen[]): [Seen[], Seen[]] {
     const injected = this.options.injected;
     if (injected === undefined || injected.size === 0) return [realFrames, ourFrames];
     const sights = new Map<string, Seen[]>();
-    for (const seen of ourFrames) addTo(sights, keyOf(seen.bytes), seen);
+    for (const seen of ourFrames) addTo(sights, keyOf(seen.likeness), seen);
     const taken = new Set<Seen>();
     const rest: Seen[] = [];
     for (const seen of realFrames) {
@@ -171,8 +174,10 @@ class Comparison {
         continue;
       }
       this.#result.injected += 1;
-      const candidates = (sights.get(keyOf(seen.bytes)) ?? []).filter((sight) => !taken.has(sight));
-      const sight = candidates.find(({ direction }) => direction === seen.direction) ?? candidates[0];
+      const candidates = (sights.get(keyOf(seen.likeness)) ?? []).filter((sight) => !taken.has(sight));
+      const same = candidates.filter(({ bytes }) => sameBytes(bytes, seen.bytes));
+      const best = same.length > 0 ? same : candidates;
+      const sight = best.find(({ direction }) => direction === seen.direction) ?? best[0];
       if (sight !== undefined) taken.add(sight);
     }
     return [rest, ourFrames.filter((seen) => !taken.has(seen))];
@@ -207,11 +212,10 @@ class Comparison {
 
   #judge(real: Seen, ours: Seen): void {
     const verdict = judge(real, ours, this.options, this.#drawn);
-    if (verdict.kind === 'different') return this.#differ('changed', real, ours, verdict.words);
-    this.#result[verdict.kind] += 1;
-    if (verdict.kind === 'masked') {
-      for (const mask of verdict.masks) this.#result.masks[mask] = (this.#result.masks[mask] ?? 0) + 1;
-    }
+    if (verdict.kind === 'different') this.#differ('changed', real, ours, verdict.words);
+    else this.#result[verdict.kind] += 1;
+    if (verdict.kind !== 'masked') return;
+    for (const mask of verdict.masks) this.#result.masks[mask] = (this.#result.masks[mask] ?? 0) + 1;
   }
 
   /** A frame of ours that carries what an overwritten one carries is its sight; nothing else of the two can be compared. */
@@ -258,7 +262,8 @@ class Comparison {
     this.#extra = [];
     for (const key of new Set([...missing.keys(), ...extra.keys()])) {
       const inOrder = (frames: Seen[] | undefined) => (frames ?? []).sort((one, other) => one.number - other.number);
-      const related = (real: Seen, ours: Seen) => (areAlike(real, ours) ? distance(real, ours) : Number.POSITIVE_INFINITY);
+      const related = (real: Seen, ours: Seen) =>
+        areAlike(real, ours) ? distance(real, ours) : Number.POSITIVE_INFINITY;
       for (const { real, ours } of align(inOrder(missing.get(key)), inOrder(extra.get(key)), related)) {
         if (real === undefined || ours === undefined) {
           if (real !== undefined) this.#missing.push(real);
@@ -374,5 +379,7 @@ function share(one: Uint8Array, other: Uint8Array): number {
 /** One frame changed, rather than two frames: the same headers, and most of the bytes. */
 function areAlike(real: Seen, ours: Seen): boolean {
   if (share(real.likeness, ours.likeness) > 0.4) return false;
-  return real.layers.length === ours.layers.length && real.layers.every(({ name }, at) => name === ours.layers[at]?.name);
+  return (
+    real.layers.length === ours.layers.length && real.layers.every(({ name }, at) => name === ours.layers[at]?.name)
+  );
 }

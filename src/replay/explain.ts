@@ -15,11 +15,7 @@ export interface Sides {
 export const REPLAY_SIDES: Sides = { real: 'real', ours: 'ours' };
 
 /** A sentence per differing field; empty when the frames are identical. */
-export function explain(
-  real: Uint8Array,
-  ours: Uint8Array,
-  options: DecodeOptions & { sides?: Sides } = {},
-): string[] {
+export function explain(real: Uint8Array, ours: Uint8Array, options: DecodeOptions & { sides?: Sides } = {}): string[] {
   const one = { bytes: real, layers: layersOf(real, options) };
   const other = { bytes: ours, layers: layersOf(ours, options) };
   return explainFields(differingFields(one, other), one, other, options.sides);
@@ -43,7 +39,7 @@ export function explainFields(
     const values =
       difference.real !== undefined && difference.ours !== undefined && difference.real.value === undefined
         ? payloadDifference(difference.real, difference.ours, real.bytes, ours.bytes, sides)
-        : `${sides.real} ${valueOf(difference.real, real.bytes)}, ${sides.ours} ${valueOf(difference.ours, ours.bytes)}`;
+        : `${sides.real} ${written(difference.real, real.bytes)}, ${sides.ours} ${written(difference.ours, ours.bytes)}`;
     words.push(`${difference.name}${where}: ${values}`);
   }
   return words;
@@ -61,13 +57,19 @@ function placeOf(field: Field | undefined): string {
   return field?.layer.quoted === true ? `${inside} (quoted in icmp)` : inside;
 }
 
-function valueOf(field: Field | undefined, bytes: Uint8Array): string {
+function written(field: Field | undefined, bytes: Uint8Array): string {
   if (field === undefined) return 'has none';
   return field.value ?? showBytes(bytes.subarray(field.start, field.end));
 }
 
 /** Of two payloads, the first byte that differs says more than their beginnings. */
-function payloadDifference(real: Field, ours: Field, realBytes: Uint8Array, ourBytes: Uint8Array, sides: Sides): string {
+function payloadDifference(
+  real: Field,
+  ours: Field,
+  realBytes: Uint8Array,
+  ourBytes: Uint8Array,
+  sides: Sides,
+): string {
   const lengths = [real.end - real.start, ours.end - ours.start] as const;
   if (lengths[0] !== lengths[1]) return `${sides.real} ${lengths[0]} bytes, ${sides.ours} ${lengths[1]} bytes`;
   let at = 0;

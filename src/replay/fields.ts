@@ -107,6 +107,11 @@ const TCP: readonly Shape[] = [
   ['tcp.urgent_pointer', 18, 2, number16],
 ];
 
+const TCP_OPTION: readonly Shape[] = [
+  ['tcp.option_kind', 0, 1, number8],
+  ['tcp.option_len', 1, 1, number8],
+];
+
 /** By option kind: the fields after the option's kind and length bytes. */
 const TCP_OPTIONS: Record<number, readonly Shape[]> = {
   2: [['tcp.options.mss_val', 2, 2, number16]],
@@ -158,88 +163,115 @@ const ESP_IV_LENGTH = 8;
 
 /** All fields of a frame whose layers are known. */
 export function fieldsOf(frame: Uint8Array, layers: readonly Layer[]): Field[] {
-  const fields: Field[] = [];
-  layers.forEach((layer, index) => {
-    const take = (shapes: readonly Shape[], start = layer.start) => {
-      for (const [name, at, size, show] of shapes) {
-        fields.push({ name, layer, start: start + at, end: start + at + size, value: show(frame, start + at) });
-      }
-    };
-    const rest = (name: string, start: number, end: number) => {
-      if (end > start) fields.push({ name, layer, start, end, value: undefined });
-    };
-    switch (layer.name) {
-      case 'eth':
-        return take(ETH);
-      case 'vlan':
-        return take(VLAN);
-      case 'arp':
-        return take(ARP);
-      case 'ip':
-        take(IP);
-        return rest('ip.options', layer.start + 20, layer.body);
-      case 'ipv6':
-        return take(IPV6);
-      case 'ipv6-fragment':
-        return take(IPV6_FRAGMENT);
-      case 'ipv6-option':
-        return rest('ipv6.opt', layer.start, layer.body);
-      case 'udp':
-        return take(UDP);
-      case 'tcp':
-        take(TCP);
-        return tcpOptions(frame, layer, take, rest);
-      case 'vxlan':
-        return take(VXLAN);
-      case 'icmp': {
-        take(ICMP);
-        const type = frame[layer.start];
-        if (type === 0 || type === 8) return take(ICMP_ECHO);
-        return take(type === 3 && frame[layer.start + 1] === 4 ? ICMP_FRAGMENTATION_NEEDED : ICMP_OTHER);
-      }
-      case 'icmpv6': {
-        take(ICMPV6);
-        const type = frame[layer.start];
-        return take(type === 128 || type === 129 ? ICMPV6_ECHO : ICMPV6_OTHER);
-      }
-      case 'esp':
-        return take(ESP);
-      case 'trailer':
-        return rest('eth.trailer', layer.start, layer.end);
-      case 'data': {
-        const outside = layers[index - 1]?.name;
-        if (outside === 'esp') {
-          const ivEnd = Math.min(layer.start + ESP_IV_LENGTH, layer.end);
-          rest('esp.iv', layer.start, ivEnd);
-          return rest('esp.encrypted_data', ivEnd, layer.end);
-        }
-        const payload = outside === 'udp' || outside === 'tcp' ? `${outside}.payload` : 'data.data';
-        return rest(payload, layer.start, layer.end);
-      }
-      default:
-        return layer.name satisfies never;
-    }
-  });
-  return fields;
+  return layers.flatMap((layer, index) => [...new Header(frame, layer, layers[index - 1]).fields()]);
 }
 
-function tcpOptions(
-  frame: Uint8Array,
-  layer: Layer,
-  take: (shapes: readonly Shape[], start: number) => void,
-  rest: (name: string, start: number, end: number) => void,
-): void {
-  let at = layer.start + 20;
-  while (at < layer.body) {
-    const kind = frame[at] ?? 0;
-    const length = kind <= 1 ? 1 : (frame[at + 1] ?? 0);
-    if ((kind > 1 && length < 2) || at + length > layer.body) return rest('tcp.options', at, layer.body);
-    const known = TCP_OPTIONS[kind];
-    const size = known === undefined ? 0 : Math.max(...known.map(([, offset, bytes]) => offset + bytes));
-    if (known !== undefined && size === length) {
-      take([['tcp.option_kind', 0, 1, number8], ['tcp.option_len', 1, 1, number8], ...known], at);
-    } else rest('tcp.options', at, at + length);
-    at += length;
+class Header {
+  constructor(
+    readonly frame: Uint8Array,
+    readonly layer: Layer,
+    readonly outside: Layer | undefined,
+  ) {}
+
+  *#take(shapes: readonly Shape[], start = this.layer.start): Generator<Field> {
+    for (const [name, at, size, show] of shapes) {
+      const value = show(this.frame, start + at);
+      yield { name, layer: this.layer, start: start + at, end: start + at + size, value };
+    }
+  }
+
+  *#bytes(name: string, start: number, end: number): Generator<Field> {
+    if (end > start) yield { name, layer: this.layer, start, end, value: undefined };
+  }
+
+  *fields(): Generator<Field> {
+    const { frame, layer } = this;
+    switch (layer.name) {
+      case 'eth':
+        yield* this.#take(ETH);
+        break;
+      case 'vlan':
+        yield* this.#take(VLAN);
+        break;
+      case 'arp':
+        yield* this.#take(ARP);
+        break;
+      case 'ip':
+        yield* this.#take(IP);
+        yield* this.#bytes('ip.options', layer.start + 20, layer.body);
+        break;
+      case 'ipv6':
+        yield* this.#take(IPV6);
+        break;
+      case 'ipv6-fragment':
+        yield* this.#take(IPV6_FRAGMENT);
+        break;
+      case 'ipv6-option':
+        yield* this.#bytes('ipv6.opt', layer.start, layer.body);
+        break;
+      case 'udp':
+        yield* this.#take(UDP);
+        break;
+      case 'tcp':
+        yield* this.#take(TCP);
+        yield* this.#tcpOptions();
+        break;
+      case 'vxlan':
+        yield* this.#take(VXLAN);
+        break;
+      case 'icmp': {
+        const [type, code] = [frame[layer.start], frame[layer.start + 1]];
+        yield* this.#take(ICMP);
+        if (type === 0 || type === 8) yield* this.#take(ICMP_ECHO);
+        else yield* this.#take(type === 3 && code === 4 ? ICMP_FRAGMENTATION_NEEDED : ICMP_OTHER);
+        break;
+      }
+      case 'icmpv6': {
+        const type = frame[layer.start];
+        yield* this.#take(ICMPV6);
+        yield* this.#take(type === 128 || type === 129 ? ICMPV6_ECHO : ICMPV6_OTHER);
+        break;
+      }
+      case 'esp':
+        yield* this.#take(ESP);
+        break;
+      case 'trailer':
+        yield* this.#bytes('eth.trailer', layer.start, layer.end);
+        break;
+      case 'data':
+        yield* this.#payload();
+        break;
+      default:
+        layer.name satisfies never;
+    }
+  }
+
+  *#payload(): Generator<Field> {
+    const { start, end } = this.layer;
+    const carrier = this.outside?.name;
+    if (carrier === 'esp') {
+      const ivEnd = Math.min(start + ESP_IV_LENGTH, end);
+      yield* this.#bytes('esp.iv', start, ivEnd);
+      yield* this.#bytes('esp.encrypted_data', ivEnd, end);
+    } else yield* this.#bytes(carrier === 'udp' || carrier === 'tcp' ? `${carrier}.payload` : 'data.data', start, end);
+  }
+
+  *#tcpOptions(): Generator<Field> {
+    const { frame, layer } = this;
+    let at = layer.start + 20;
+    while (at < layer.body) {
+      const kind = frame[at] ?? 0;
+      const length = kind <= 1 ? 1 : (frame[at + 1] ?? 0);
+      if ((kind > 1 && length < 2) || at + length > layer.body) {
+        yield* this.#bytes('tcp.options', at, layer.body);
+        return;
+      }
+      const known = TCP_OPTIONS[kind];
+      const size = known === undefined ? 0 : Math.max(...known.map(([, offset, bytes]) => offset + bytes));
+      if (known !== undefined && size === length) yield* this.#take([...TCP_OPTION, ...known], at);
+      else yield* this.#bytes('tcp.options', at, at + length);
+      at += length;
+    }
   }
 }
 

@@ -125,7 +125,12 @@ const serviceSchema = v.looseObject({
   endpointMode: v.optional(text, 'vip'),
   ports: v.optional(
     v.array(
-      v.looseObject({ published: maybe(count), target: count, protocol: v.optional(text, 'tcp'), mode: v.optional(text, 'ingress') }),
+      v.looseObject({
+        published: maybe(count),
+        target: count,
+        protocol: v.optional(text, 'tcp'),
+        mode: v.optional(text, 'ingress'),
+      }),
     ),
     [],
   ),
@@ -330,7 +335,15 @@ const inputsSchema = v.looseObject({
   resolver: v.optional(v.record(text, resolverSchema), {}),
   encryption: v.optional(encryptionSchema),
   unlisted: v.optional(
-    v.array(v.looseObject({ mac: text, addresses: v.optional(texts, []), node: maybe(text), seenAt: maybe(text), first: maybe(integer) })),
+    v.array(
+      v.looseObject({
+        mac: text,
+        addresses: v.optional(texts, []),
+        node: maybe(text),
+        seenAt: maybe(text),
+        first: maybe(integer),
+      }),
+    ),
     [],
   ),
   atStart: v.optional(atStartSchema, {}),

@@ -51,6 +51,8 @@ export interface DecodeOptions {
 
 export const VXLAN_PORT = 4789;
 const VXLAN_FLAG_VNI = 0x08;
+/** No real frame has so many headers; a made-up one may be tags from beginning to end. */
+const MOST_LAYERS = 64;
 
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
@@ -102,7 +104,10 @@ class Walk {
   }
 
   ethernet(start: number, end: number): void {
-    if (end - start < 14) return this.#data(start, end);
+    if (end - start < 14) {
+      this.#data(start, end);
+      return;
+    }
     this.#add('eth', start, start + 14, end);
     this.#ethertype(u16(this.frame, start + 12), start + 14, end);
   }
@@ -113,7 +118,7 @@ class Walk {
     else if (type === ETHERTYPE_ARP && end - start >= 28 && u32(this.frame, start + 2) === 0x08000604) {
       this.#add('arp', start, start + 28, start + 28);
       if (end > start + 28) this.#add('trailer', start + 28, start + 28, end);
-    } else if (type === ETHERTYPE_VLAN && end - start >= 4) {
+    } else if (type === ETHERTYPE_VLAN && end - start >= 4 && this.layers.length < MOST_LAYERS) {
       this.#add('vlan', start, start + 4, end);
       this.#ethertype(u16(this.frame, start + 2), start + 4, end);
     } else this.#data(start, end);
@@ -123,7 +128,10 @@ class Walk {
     const headerLength = ((this.frame[start] ?? 0) & 0x0f) * 4;
     const totalLength = u16(this.frame, start + 2);
     const wrong = (this.frame[start] ?? 0) >> 4 !== 4 || headerLength < 20 || totalLength < headerLength;
-    if (end - start < 20 || wrong || start + headerLength > end) return this.#data(start, end);
+    if (end - start < 20 || wrong || start + headerLength > end) {
+      this.#data(start, end);
+      return;
+    }
     const packetEnd = Math.min(start + totalLength, end);
     this.#add('ip', start, start + headerLength, packetEnd);
     const protocol = this.frame[start + 9] ?? 0;
@@ -133,7 +141,10 @@ class Walk {
   }
 
   #ipv6(start: number, end: number): void {
-    if (end - start < 40 || (this.frame[start] ?? 0) >> 4 !== 6) return this.#data(start, end);
+    if (end - start < 40 || (this.frame[start] ?? 0) >> 4 !== 6) {
+      this.#data(start, end);
+      return;
+    }
     const packetEnd = Math.min(start + 40 + u16(this.frame, start + 4), end);
     this.#add('ipv6', start, start + 40, packetEnd);
     let next = this.frame[start + 6] ?? 0;
@@ -173,7 +184,8 @@ class Walk {
   #udp(start: number, end: number): void {
     this.#add('udp', start, start + 8, end);
     const tunnel = u16(this.frame, start + 2) === this.vxlanPort && end - start >= 16 && !this.#quoted;
-    if (tunnel && ((this.frame[start + 8] ?? 0) & VXLAN_FLAG_VNI) !== 0) {
+    const valid = ((this.frame[start + 8] ?? 0) & VXLAN_FLAG_VNI) !== 0 && this.layers.length < MOST_LAYERS;
+    if (tunnel && valid) {
       this.#add('vxlan', start + 8, start + 16, end);
       this.#depth += 1;
       this.ethernet(start + 16, end);
@@ -193,7 +205,10 @@ class Walk {
     const type = this.frame[start] ?? 0;
     // Destination unreachable, time exceeded, parameter problem, redirect quote the packet that they are about.
     const quotes = name === 'icmp' ? [3, 4, 5, 11, 12].includes(type) : type < 128;
-    if (!quotes || this.#quoted) return this.#data(start + 8, end);
+    if (!quotes || this.#quoted) {
+      this.#data(start + 8, end);
+      return;
+    }
     this.#quoted = true;
     if (name === 'icmp') this.#ipv4(start + 8, end);
     else this.#ipv6(start + 8, end);

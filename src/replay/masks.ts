@@ -180,7 +180,8 @@ function illegal(
   switch (mask) {
     case 'vxlan-source-port': {
       const [low, high] = rules.localPorts ?? LOCAL_PORTS;
-      if (ourValue < low || ourValue >= high) return `udp.srcport of VXLAN: ${ourValue} is outside ${low} to ${high - 1}`;
+      if (ourValue < low || ourValue >= high)
+        return `udp.srcport of VXLAN: ${ourValue} is outside ${low} to ${high - 1}`;
       return unstable;
     }
     case 'own-ip-id': {
@@ -190,7 +191,9 @@ function illegal(
       }
       const packet = `${field.layer.quoted ? 'quoted ' : ''}packet ${addressesOf(real.bytes, field.layer)} with id ${hexNumber(realValue, 4)}`;
       const before = drawn.note([packet, hexNumber(ourValue, 4)]);
-      return before === undefined ? undefined : `ip.id: one packet has two ids, ${before} and ${hexNumber(ourValue, 4)}`;
+      return before === undefined
+        ? undefined
+        : `ip.id: one packet has two ids, ${before} and ${hexNumber(ourValue, 4)}`;
     }
     case 'nat-port': {
       const protocol = field.layer.name;
@@ -257,7 +260,10 @@ function checksumComplaints(index: number, real: Decoded, ours: Decoded): string
   const [realLayer, ourLayer] = [real.layers[index], ours.layers[index]];
   if (realLayer === undefined || ourLayer === undefined || realLayer.name !== ourLayer.name) return [];
   if (realLayer.name === 'ip') {
-    const sides = { real: ipHeaderChecksumIsRight(real.bytes, realLayer), ours: ipHeaderChecksumIsRight(ours.bytes, ourLayer) };
+    const sides = {
+      real: ipHeaderChecksumIsRight(real.bytes, realLayer),
+      ours: ipHeaderChecksumIsRight(ours.bytes, ourLayer),
+    };
     return complaints('ip.checksum', realLayer.start + 10, sides, real, ours);
   }
   const at = transportChecksumAt(realLayer);

@@ -203,7 +203,9 @@ export function comparisonOptions(
   all: readonly Stimulus[],
 ): (tap: RealTap) => CompareOptions {
   const drawnValues = new DrawnValues();
-  const vxlanPort = inputs.networks.flatMap(({ nodes }) => Object.values(nodes).map((node) => node.vxlanPort)).find(Boolean);
+  const vxlanPort = inputs.networks
+    .flatMap(({ nodes }) => Object.values(nodes).map((node) => node.vxlanPort))
+    .find(Boolean);
   const numbers = new Map<string, Set<number>>();
   for (const { pcap, frame, socket } of injected) {
     if (socket !== undefined) continue;
@@ -259,7 +261,8 @@ function drawnPorts(
     }
   }
   const add = (protocol: string, ...ports: (number | null | undefined)[]) => {
-    for (const port of ports) if (port != null && (protocol === 'tcp' || protocol === 'udp')) chosen[protocol].add(port);
+    for (const port of ports)
+      if (port != null && (protocol === 'tcp' || protocol === 'udp')) chosen[protocol].add(port);
   };
   for (const { ports } of inputs.services) {
     for (const { protocol, published, target } of ports) add(protocol, published, target);

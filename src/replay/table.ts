@@ -77,16 +77,21 @@ export function renderTable(
   if (compared.length > 0) {
     const rows = compared.map(({ scenario, mode, taps }) => {
       const totals = totalsOf(taps);
-      return [scenario, mode, totals.taps, totals.compared, totals.identical, totals.masked, totals.different].map(String);
+      return [scenario, mode, totals.taps, totals.compared, totals.identical, totals.masked, totals.different].map(
+        String,
+      );
     });
     lines.push(...inColumns([[...COLUMNS], ...rows]), '');
   }
   for (const { scenario, reason } of waiting) lines.push(`waiting: ${scenario} (${reason})`);
   if (waiting.length > 0) lines.push('');
   const totals = totalsOf(compared.flatMap(({ taps }) => taps));
-  const masks = MASK_NAMES.flatMap((mask) => (totals.masks[mask] === undefined ? [] : [`${mask} ${totals.masks[mask]}`]));
+  const masks = MASK_NAMES.flatMap((mask) =>
+    totals.masks[mask] === undefined ? [] : [`${mask} ${totals.masks[mask]}`],
+  );
   if (masks.length > 0) lines.push(`masked fields: ${masks.join(', ')}`);
-  if (totals.overwritten > 0) lines.push(`left out, because the recording overwrote their headers: ${totals.overwritten}`);
+  if (totals.overwritten > 0)
+    lines.push(`left out, because the recording overwrote their headers: ${totals.overwritten}`);
   lines.push(`not counted, because they were injected at the tap: ${totals.injected}`, '');
   for (const { scenario, mode, notes } of compared) {
     for (const note of notes ?? []) lines.push(`note: ${scenario} (${mode}): ${note}`);

@@ -78,7 +78,9 @@ describe('pcapng', () => {
     ['an offset of two seconds', little.option(14, [2, 0, 0, 0, 0, 0, 0, 0]), 1n, 2_000_001_000n],
     ['an offset of minus one second', little.option(14, Array(8).fill(0xff)), 1_000_001n, 1000n],
   ])('keeps time in %s', (_, options, ticks, time) => {
-    expect(read(little.section(), little.interface(options), little.enhanced(0, ticks, [0])).frames[0]?.time).toBe(time);
+    expect(read(little.section(), little.interface(options), little.enhanced(0, ticks, [0])).frames[0]?.time).toBe(
+      time,
+    );
   });
 
   test.each([
@@ -145,15 +147,46 @@ describe('pcapng', () => {
 
   test('is written byte for byte as the format says', () => {
     expect(Buffer.from(pcapngHeader([{ name: 'a/b/lo' }])).toString('hex')).toBe(
-      '0a0d0d0a' + '30000000' + '4d3c2b1a' + '01000000' + 'ffffffffffffffff' +
-        '04000900' + '737761726d7769726500' + '0000' + '00000000' + '30000000' +
-        '01000000' + '2c000000' + '01000000' + '00000000' +
-        '02000600' + '612f622f6c6f0000' + '09000100' + '09000000' + '00000000' + '2c000000',
+      '0a0d0d0a' +
+        '30000000' +
+        '4d3c2b1a' +
+        '01000000' +
+        'ffffffffffffffff' +
+        '04000900' +
+        '737761726d7769726500' +
+        '0000' +
+        '00000000' +
+        '30000000' +
+        '01000000' +
+        '2c000000' +
+        '01000000' +
+        '00000000' +
+        '02000600' +
+        '612f622f6c6f0000' +
+        '09000100' +
+        '09000000' +
+        '00000000' +
+        '2c000000',
     );
-    const block = enhancedPacketBlock({ interface: 1, time: 0x1_0000_0002n, data: Uint8Array.of(1, 2, 3), direction: 'transmitted' });
+    const block = enhancedPacketBlock({
+      interface: 1,
+      time: 0x1_0000_0002n,
+      data: Uint8Array.of(1, 2, 3),
+      direction: 'transmitted',
+    });
     expect(Buffer.from(block).toString('hex')).toBe(
-      '06000000' + '30000000' + '01000000' + '01000000' + '02000000' + '03000000' + '03000000' + '01020300' +
-        '02000400' + '02000000' + '00000000' + '30000000',
+      '06000000' +
+        '30000000' +
+        '01000000' +
+        '01000000' +
+        '02000000' +
+        '03000000' +
+        '03000000' +
+        '01020300' +
+        '02000400' +
+        '02000000' +
+        '00000000' +
+        '30000000',
     );
   });
 
@@ -192,7 +225,9 @@ describe('pcapng', () => {
   });
 
   test('has room for an MTU only in the description', () => {
-    const { interfaces } = readCapture(pcapngHeader([{ name: 'eth0', mtu: 1450, description: 'a task' }, { name: 'lo' }]));
+    const { interfaces } = readCapture(
+      pcapngHeader([{ name: 'eth0', mtu: 1450, description: 'a task' }, { name: 'lo' }]),
+    );
     expect(interfaces.map(({ description }) => description)).toEqual(['a task, MTU 1450', undefined]);
   });
 });

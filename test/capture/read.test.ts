@@ -29,7 +29,10 @@ describe('a capture', () => {
     ['text', new TextEncoder().encode('hello, world')],
     ['gzip', Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0)],
     ['a pcap magic without a header', Uint8Array.of(0x4d, 0x3c, 0xb2, 0xa1, 2, 0)],
-    ['a section header type without its magic', Uint8Array.of(0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)],
+    [
+      'a section header type without its magic',
+      Uint8Array.of(0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    ],
   ])('is refused with a reason: %s', (_, bytes) => {
     expect(() => readCapture(bytes)).toThrow(CaptureError);
   });
@@ -62,7 +65,10 @@ describe('a capture', () => {
         }),
       ),
     );
-    const small = joined(pcapHeader(), ...[60, 1, 0].map((length) => pcapRecord({ time: 7n, data: new Uint8Array(length) })));
+    const small = joined(
+      pcapHeader(),
+      ...[60, 1, 0].map((length) => pcapRecord({ time: 7n, data: new Uint8Array(length) })),
+    );
     const change = fc.record({ at: fc.nat(), value: fc.integer({ min: 0, max: 255 }) });
     fc.assert(
       fc.property(

@@ -14,10 +14,15 @@ const { frames } = readCapture(readFileSync(new URL('node1.host.eth0.pcap', ORAC
 /** What tshark shows of a file, a line per frame, columns by tabs. */
 function tshark(file: string, ...fields: string[]): string[][] {
   const columns = fields.flatMap((field) => ['-e', field]);
-  const { stdout, stderr, status } = spawnSync('tshark', ['-r', file, '-T', 'fields', ...columns], { encoding: 'utf8' });
+  const { stdout, stderr, status } = spawnSync('tshark', ['-r', file, '-T', 'fields', ...columns], {
+    encoding: 'utf8',
+  });
   expect(stderr.replace(/^Running as user.*\n?/m, '')).toBe('');
   expect(status).toBe(0);
-  return stdout.trimEnd().split('\n').map((line) => line.split('\t'));
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split('\t'));
 }
 
 describe.skipIf(!installed)(`tshark${installed ? '' : ' (skipped: tshark is not installed)'}`, () => {
@@ -38,8 +43,18 @@ describe.skipIf(!installed)(`tshark${installed ? '' : ' (skipped: tshark is not 
         ...(index === 2 ? { comment: 'nat DOCKER-INGRESS: DNAT to 172.19.0.2:8080' } : {}),
       }),
     );
-    writeFileSync(file, Buffer.concat([pcapngHeader([{ name: 'node1/host/eth0' }, { name: 'client/eth0' }]), ...blocks]));
-    const rows = tshark(file, 'frame.interface_name', 'frame.packet_flags_direction', 'frame.len', 'frame.time_epoch', 'frame.comment');
+    writeFileSync(
+      file,
+      Buffer.concat([pcapngHeader([{ name: 'node1/host/eth0' }, { name: 'client/eth0' }]), ...blocks]),
+    );
+    const rows = tshark(
+      file,
+      'frame.interface_name',
+      'frame.packet_flags_direction',
+      'frame.len',
+      'frame.time_epoch',
+      'frame.comment',
+    );
     expect(rows).toHaveLength(frames.length);
     rows.forEach(([name, direction, length, time, comment], index) => {
       expect(name).toBe(index % 2 === 0 ? 'node1/host/eth0' : 'client/eth0');

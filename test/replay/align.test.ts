@@ -6,7 +6,9 @@ import { align } from '../../src/replay/align.js';
 const distance = (real: string, ours: string) =>
   real === ours ? 0 : real.toLowerCase() === ours.toLowerCase() ? 1.1 : 1.8;
 const written = (real: string, ours: string) =>
-  align([...real], [...ours], distance).map((pair) => `${pair.real ?? '-'}${pair.ours ?? '-'}`).join(' ');
+  align([...real], [...ours], distance)
+    .map((pair) => `${pair.real ?? '-'}${pair.ours ?? '-'}`)
+    .join(' ');
 
 describe('two lists side by side', () => {
   test.each([

@@ -29,7 +29,11 @@ const NAMES = [
 /** Where Wireshark's field of the name is relative, the one that is not. */
 const WIRESHARK_RAW: Record<string, string> = { 'tcp.seq': 'tcp.seq_raw', 'tcp.ack': 'tcp.ack_raw' };
 const decode = (bytes: Uint8Array) => ({ bytes, layers: layersOf(bytes) });
-const frames = SCENARIOS.flatMap((name) => recorded(name).realTaps().flatMap((tap) => tap.frames.map(({ data }) => data)));
+const frames = SCENARIOS.flatMap((name) =>
+  recorded(name)
+    .realTaps()
+    .flatMap((tap) => tap.frames.map(({ data }) => data)),
+);
 
 describe('the fields of a frame', () => {
   test('cover every byte of every real frame, without gaps', () => {
@@ -69,11 +73,18 @@ describe('the fields of a frame', () => {
   });
 });
 
+test('a frame of nothing but VLAN tags has an end', () => {
+  const frame = new Uint8Array(65_536).map((_, at) => (at % 4 === 0 ? 0x81 : 0));
+  frame.copyWithin(12, 0);
+  expect(layersOf(frame).length).toBeLessThan(100);
+  expect(explain(frame, frame.subarray(1))).not.toEqual([]);
+});
+
 describe.skipIf(!installed)(`Wireshark${installed ? '' : ' (skipped: tshark is not installed)'}`, () => {
   test('knows every field by the same name', () => {
     const known = new Set(
-      spawnSync('tshark', ['-G', 'fields'], { encoding: 'utf8', maxBuffer: 1 << 28 }).stdout
-        .split('\n')
+      spawnSync('tshark', ['-G', 'fields'], { encoding: 'utf8', maxBuffer: 1 << 28 })
+        .stdout.split('\n')
         .map((line) => line.split('\t')[2]),
     );
     const names = new Set(frames.flatMap((frame) => fieldsOf(frame, layersOf(frame)).map(({ name }) => name)));
@@ -85,13 +96,25 @@ describe.skipIf(!installed)(`Wireshark${installed ? '' : ' (skipped: tshark is n
     const pcap = fileURLToPath(new URL('../oracle/S6-ingress/node1.host.eth0.pcap', import.meta.url));
     const columns = NAMES.flatMap((name) => ['-e', WIRESHARK_RAW[name] ?? name]);
     const { stdout } = spawnSync('tshark', ['-r', pcap, '-T', 'fields', ...columns], { encoding: 'utf8' });
-    const theirs = stdout.split('\n').slice(0, -1).map((line) => line.split('\t'));
+    const theirs = stdout
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => line.split('\t'));
     const ours = tapOf('S6-ingress', 'node1.host/eth0').frames.map(({ data }) => {
       const fields = fieldsOf(data, layersOf(data));
-      return NAMES.map((name) => fields.filter((field) => field.name === name).map(({ value }) => value).join());
+      return NAMES.map((name) =>
+        fields
+          .filter((field) => field.name === name)
+          .map(({ value }) => value)
+          .join(),
+      );
     });
     // tshark writes hexadecimal of any width as it pleases: compared as numbers.
-    const plain = (value: string) => value.split(',').map((part) => (part.startsWith('0x') ? Number(part) : part)).join();
+    const plain = (value: string) =>
+      value
+        .split(',')
+        .map((part) => (part.startsWith('0x') ? Number(part) : part))
+        .join();
     NAMES.forEach((name, column) => {
       expect([name, ...ours.map((row) => plain(row[column] ?? ''))]).toEqual([
         name,

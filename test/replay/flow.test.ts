@@ -4,14 +4,21 @@ import { layersOf } from '../../src/replay/layers.js';
 import { changed, put16, tapOf } from './recorded.js';
 
 const eth0 = tapOf('S6-ingress', 'node1.host/eth0').frames.map(({ data }) => data);
-const keyOf = (bytes: Uint8Array | undefined) => flowOf(bytes ?? new Uint8Array(), layersOf(bytes ?? new Uint8Array())).key;
+const keyOf = (bytes: Uint8Array | undefined) =>
+  flowOf(bytes ?? new Uint8Array(), layersOf(bytes ?? new Uint8Array())).key;
 const familyOf = (bytes: Uint8Array) => flowOf(bytes, layersOf(bytes)).family;
 
 const bytesOf = (...parts: (string | number[])[]) =>
-  Uint8Array.from(parts.flatMap((part) => (typeof part === 'string' ? [...Buffer.from(part.replaceAll(' ', ''), 'hex')] : part)));
+  Uint8Array.from(
+    parts.flatMap((part) => (typeof part === 'string' ? [...Buffer.from(part.replaceAll(' ', ''), 'hex')] : part)),
+  );
 const ETHERNET = '02 42 0a 00 00 02  02 42 0a 00 00 03  08 00';
 const ip = (protocol: number, length: number, fragment = 0, id = 7) =>
-  bytesOf('45 00', [0, 20 + length, 0, id, fragment >> 8, fragment & 0xff, 64, protocol, 0, 0], '0a 00 00 03  0a 00 00 02');
+  bytesOf(
+    '45 00',
+    [0, 20 + length, 0, id, fragment >> 8, fragment & 0xff, 64, protocol, 0, 0],
+    '0a 00 00 03  0a 00 00 02',
+  );
 const frame = (header: Uint8Array, payload: string) => bytesOf(ETHERNET, [...header], payload);
 
 describe('a flow', () => {
@@ -65,9 +72,14 @@ describe('a flow', () => {
   test('of a neighbour solicitation names the address that is asked for', () => {
     const addresses = 'fe80 0000 0000 0000 0042 acff fe14 0002  ff02 0000 0000 0000 0000 0001 ff00 0003';
     const asked = '2001 0db8 0001 0000 0000 0000 0000 0003';
-    expect(keyOf(bytesOf('33 33 ff 00 00 03 02 42 ac 14 00 02 86 dd', `60000000 0018 3a ff ${addresses} 87 00 00 00 00 00 00 00 ${asked}`))).toBe(
-      'icmpv6 neighbour-solicitation fe80::42:acff:fe14:2 > ff02::1:ff00:3 for 2001:db8:1::3',
-    );
+    expect(
+      keyOf(
+        bytesOf(
+          '33 33 ff 00 00 03 02 42 ac 14 00 02 86 dd',
+          `60000000 0018 3a ff ${addresses} 87 00 00 00 00 00 00 00 ${asked}`,
+        ),
+      ),
+    ).toBe('icmpv6 neighbour-solicitation fe80::42:acff:fe14:2 > ff02::1:ff00:3 for 2001:db8:1::3');
   });
 
   test('keeps the order of its frames', () => {

@@ -22,10 +22,13 @@ describe('the source port of VXLAN', () => {
     expect(verdict(vxlan, withPort(port))).toEqual({ kind: 'masked', masks: ['vxlan-source-port'] });
   });
 
-  test.each([32767, 60999, 61000, 0, 4789, 65535])('may not be %i: the kernel scales its hash into 32768 to 60998', (port) => {
-    const result = verdict(vxlan, withPort(port));
-    expect(result).toEqual({ kind: 'different', words: [`udp.srcport of VXLAN: ${port} is outside 32768 to 60998`] });
-  });
+  test.each([32767, 60999, 61000, 0, 4789, 65535])(
+    'may not be %i: the kernel scales its hash into 32768 to 60998',
+    (port) => {
+      const result = verdict(vxlan, withPort(port));
+      expect(result).toEqual({ kind: 'different', words: [`udp.srcport of VXLAN: ${port} is outside 32768 to 60998`] });
+    },
+  );
 
   test('has the range that the sender was given', () => {
     expect(verdict(vxlan, withPort(1500), { localPorts: [1024, 2000] }).kind).toBe('masked');
@@ -172,7 +175,8 @@ describe('the IP id of a packet that our own stack made', () => {
 });
 
 describe('a port that NAT drew', () => {
-  const withPort = (frame: Uint8Array, port: number) => withChecksums(changed(frame, (bytes) => put16(bytes, SOURCE_PORT, port)));
+  const withPort = (frame: Uint8Array, port: number) =>
+    withChecksums(changed(frame, (bytes) => put16(bytes, SOURCE_PORT, port)));
   const drawn = (_protocol: string, port: number) => port === 41001;
 
   test('is masked only where no endpoint chose it', () => {

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import type { RealTap, TapFrame, TapFrames } from '../../src/replay/compare.js';
-import { type ReadFile, type Scenario, loadScenario } from '../../src/replay/scenario.js';
+import { loadScenario, type ReadFile, type Scenario } from '../../src/replay/scenario.js';
 
 export const SCENARIOS = ['S6-ingress', 'S7-ingress-one'] as const;
 
@@ -20,7 +20,9 @@ export function recorded(name: string): Scenario {
 
 /** One tap of a scenario. */
 export function tapOf(scenario: string, tap: string): RealTap {
-  const found = recorded(scenario).realTaps().find((candidate) => candidate.tap === tap);
+  const found = recorded(scenario)
+    .realTaps()
+    .find((candidate) => candidate.tap === tap);
   if (found === undefined) throw new Error(`no tap ${tap} in ${scenario}`);
   return found;
 }

@@ -1,0 +1,437 @@
+// Segments that arrive (RFC 9293 3.10.7, RFC 5961, RFC 7323 5; net/ipv4/tcp_input.c: tcp_validate_incoming, tcp_ack,
+// tcp_data_queue, tcp_rcv_state_process).
+
+import { Frame } from "../frame";
+import { deliver, drop, Drop } from "../drops";
+import { random } from "../random";
+import * as ipv4 from "../wire/ipv4";
+import * as tcp from "../wire/tcp";
+import { Namespace } from "./namespace";
+import { pathMtu } from "./output";
+import { Failure, Punt, punt } from "./punts";
+import { buffered, LIMIT, release } from "./tcp-buffer";
+import * as congestion from "./tcp-congestion";
+import { closeSilently, failed, leaveBacklog, resetFor, timeWait, wasReset } from "./tcp-end";
+import * as options from "./tcp-options";
+import * as kept from "./tcp-queue";
+import {
+  acknowledgeLater, arm, disarm, FIN_TIMEOUT, openWindow, PROCESSING_DELAY, request, settleReceiveWindow, startReceiveWindow,
+  TIMER_FIN_WAIT, TIMER_RETRANSMIT, WORK_ACK, WORK_ACK_NOW, WORK_RETRANSMIT, WORK_SEND, WORK_SYN,
+} from "./tcp-output";
+import { findBound, findSocket, indexSocket, newSocket, removeSocket, restartTimeWait, Socket, socketById, State } from "./sockets";
+
+const SCALE: u8 = 7;
+const DEFAULT_MSS: u32 = 536;
+/** net.ipv4.tcp_invalid_ratelimit */
+const CHALLENGE_INTERVAL: u64 = 500_000_000;
+
+// The segment at hand. Receiving never sends, so no other segment comes in between.
+let time: u64 = 0;
+let header: usize = 0;
+let headerLength: u32 = 0;
+let sequence: u32 = 0;
+let acknowledgment: u32 = 0;
+let flags: u32 = 0;
+let length: u32 = 0;
+
+/** Local delivery of a segment: `frame.data` is the IP header, which has been checked. */
+export function tcpReceive(namespace: Namespace, frame: Frame): void {
+  const ip = frame.data;
+  const skip = ipv4.headerLength(ip);
+  const total = frame.length - skip;
+  header = ip + skip;
+  if (total < tcp.LENGTH) return drop(frame, Drop.PKT_TOO_SMALL, frame.device);
+  headerLength = tcp.headerLength(header);
+  if (headerLength < tcp.LENGTH || headerLength > total) return drop(frame, Drop.PKT_TOO_SMALL, frame.device);
+  const source = ipv4.source(ip);
+  const destination = ipv4.destination(ip);
+  if (!tcp.checksumOk(header, total, source, destination)) return drop(frame, Drop.TCP_CSUM, frame.device);
+  time = frame.time;
+  sequence = tcp.sequence(header);
+  acknowledgment = tcp.acknowledgment(header);
+  flags = tcp.flags(header);
+  length = total - headerLength;
+  const socket = findSocket(namespace, ipv4.TCP, destination, tcp.destination(header), source, tcp.source(header), time);
+  if (!socket) return toNobody(namespace, frame);
+  options.parse(header, headerLength);
+  switch (socket.state) {
+    case State.LISTEN: return listening(socket, frame);
+    case State.SYN_SENT: return synSent(socket, frame);
+    case State.TIME_WAIT: return inTimeWait(namespace, socket, frame);
+    default: return synchronized(socket, frame);
+  }
+}
+
+function toNobody(namespace: Namespace, frame: Frame): void {
+  if (namespace.silent) return deliver(frame);
+  resetFor(namespace, frame);
+  drop(frame, Drop.NO_SOCKET, frame.device);
+}
+
+// --- The handshake ---
+
+/** MSS for what a route carries: its MTU without the two headers (ip_mtu caps it at 65535). */
+export function mssOf(mtu: u32): u32 { return max<u32>(min<u32>(mtu, 65535), 88) - 40; }
+
+/** What both SYNs agreed on. */
+function agree(socket: Socket): void {
+  socket.timestamps &= <u8>options.timestamps;
+  socket.sack &= <u8>options.sackPermitted;
+  socket.scaling &= <u8>(options.scale >= 0);
+  socket.sendScale = socket.scaling ? <u8>options.scale : 0;
+  socket.receiveScale = socket.scaling ? SCALE : 0;
+  // RFC 6691: the MSS option does not count the options that segments carry; those come off here.
+  const mss = min(socket.advertisedMss, max<u32>(options.mss ? options.mss : DEFAULT_MSS, 64));
+  socket.mss = mss - (socket.timestamps ? 12 : 0);
+  socket.timestampRecent = socket.timestamps ? options.timestampValue : 0;
+  socket.receiveNext = sequence + 1;
+  socket.receiveTold = sequence + 1;
+}
+
+/** Offers what Linux offers; `agree` takes off what the peer does not want. For both ends of a connection. */
+export function prepareConnection(socket: Socket, mtu: u32): void {
+  socket.timestamps = 1;
+  socket.sack = 1;
+  socket.scaling = 1;
+  socket.receiveScale = SCALE;
+  socket.advertisedMss = mssOf(mtu);
+  socket.timestampOffset = random();
+  socket.ipId = random();
+  socket.hash = random() | 1;
+  const initial = random();
+  socket.initialSend = initial;
+  socket.sendUnacknowledged = initial;
+  socket.sendNext = initial + 1;
+  socket.sendMax = initial + 1;
+  socket.bufferStart = initial + 1;
+  socket.writeEnd = initial + 1;
+  socket.released = initial + 1;
+  socket.smallEnd = initial;
+  congestion.startTimeouts(socket);
+}
+
+function listening(listener: Socket, frame: Frame): void {
+  if (flags & tcp.RST) return drop(frame, Drop.TCP_FLAGS, frame.device);
+  const namespace = listener.namespace;
+  if (flags & tcp.ACK) {
+    // Half-open: it speaks of a connection that is no more (or never was).
+    resetFor(namespace, frame);
+    return drop(frame, Drop.TCP_FLAGS, frame.device);
+  }
+  if (!(flags & tcp.SYN) || flags & tcp.FIN) return drop(frame, Drop.TCP_FLAGS, frame.device);
+  // A full backlog lets the SYN fall; the peer will send it again (tcp_conn_request, without SYN cookies).
+  if (listener.backlog >= listener.backlogMax) return drop(frame, Drop.SOCKET_RCVBUFF, frame.device);
+  const ip = frame.data;
+  const peer = ipv4.source(ip);
+  const socket = newSocket(namespace, ipv4.TCP, ipv4.destination(ip), tcp.destination(header), peer, tcp.source(header));
+  if (!socket) return drop(frame, Drop.NOMEM, frame.device);
+  if (!indexSocket(socket)) {
+    removeSocket(socket);
+    return drop(frame, Drop.NOMEM, frame.device);
+  }
+  socket.state = State.SYN_RECEIVED;
+  socket.listener = listener.id;
+  socket.noDelay = listener.noDelay;
+  listener.backlog++;
+  prepareConnection(socket, pathMtu(namespace, peer));
+  agree(socket);
+  startReceiveWindow(socket, socket.advertisedMss - (socket.timestamps ? 12 : 0));
+  tellWindow(socket, tcp.window(header));
+  request(socket, WORK_SYN, time + PROCESSING_DELAY);
+  deliver(frame);
+}
+
+function synSent(socket: Socket, frame: Frame): void {
+  if (flags & tcp.ACK && acknowledgment != socket.initialSend + 1) {
+    resetFor(socket.namespace, frame);
+    return drop(frame, Drop.TCP_FLAGS, frame.device);
+  }
+  if (flags & tcp.RST) {
+    if (!(flags & tcp.ACK)) return drop(frame, Drop.TCP_FLAGS, frame.device);
+    failed(socket, Failure.REFUSED, time);
+    return deliver(frame);
+  }
+  if (!(flags & tcp.SYN)) return drop(frame, Drop.TCP_FLAGS, frame.device);
+  agree(socket);
+  tellWindow(socket, tcp.window(header)); // a SYN's window is never scaled
+  if (flags & tcp.ACK) {
+    socket.sendUnacknowledged = acknowledgment;
+    establish(socket);
+    request(socket, WORK_ACK_NOW, time + PROCESSING_DELAY);
+  } else {
+    // Both have called each other (RFC 9293, figure 7).
+    socket.state = State.SYN_RECEIVED;
+    socket.retries = 0;
+    socket.backoff = 0;
+    request(socket, WORK_SYN, time + PROCESSING_DELAY);
+  }
+  deliver(frame);
+}
+
+function tellWindow(socket: Socket, window: u32): void {
+  socket.sendWindow = window;
+  socket.windowSequence = sequence;
+  socket.windowAck = acknowledgment;
+}
+
+function establish(socket: Socket): void {
+  if (socket.timing && !socket.retries) congestion.sampleRoundTrip(socket, time - socket.timedAt);
+  socket.timing = 0;
+  socket.retries = 0;
+  socket.backoff = 0;
+  socket.state = State.ESTABLISHED;
+  disarm(socket);
+  settleReceiveWindow(socket);
+  // At least two segments fit into the peer's window (tcp_bound_to_half_wnd): on lo they are half as long as they might be.
+  if (socket.sendWindow > DEFAULT_MSS) socket.mss = min(socket.mss, socket.sendWindow >> 1);
+  congestion.startWindow(socket);
+  if (socket.listener) {
+    leaveBacklog(socket);
+    const data = punt(Punt.ACCEPTED, time, socket.id, 8, socket.listener, socket.local);
+    socket.listener = 0;
+    if (data) {
+      store<u32>(data, socket.remote);
+      store<u32>(data, socket.remotePort, 4);
+    }
+  } else punt(Punt.CONNECTED, time, socket.id, 0, socket.local, socket.localPort);
+  if (socket.released != socket.sendNext || socket.finQueued == 2) request(socket, WORK_SEND, time + PROCESSING_DELAY);
+}
+
+// --- TIME_WAIT (tcp_timewait_state_process) ---
+
+function inTimeWait(namespace: Namespace, socket: Socket, frame: Frame): void {
+  if (flags & tcp.RST) {
+    if (sequence == socket.receiveNext) removeSocket(socket);
+    return deliver(frame);
+  }
+  const newer = options.timestamps && socket.timestamps && <i32>(options.timestampValue - socket.timestampRecent) > 0;
+  if (flags & tcp.SYN && !(flags & tcp.ACK) && (tcp.after(sequence, socket.receiveNext) || newer)) {
+    // The same port anew: surely not an old duplicate (RFC 6191).
+    const local = socket.local;
+    const port = socket.localPort;
+    removeSocket(socket);
+    const listener = findBound(namespace, ipv4.TCP, local, port);
+    if (listener && listener.state == State.LISTEN) return listening(listener, frame);
+    return toNobody(namespace, frame);
+  }
+  if (length || flags & (tcp.SYN | tcp.FIN)) {
+    acknowledgeLater(socket, time);
+    if (flags & tcp.FIN) restartTimeWait(socket, time);
+  }
+  deliver(frame);
+}
+
+// --- Synchronized ---
+
+function synchronized(socket: Socket, frame: Frame): void {
+  const end = sequence + length + <u32>((flags & tcp.SYN) != 0) + <u32>((flags & tcp.FIN) != 0);
+  // PAWS (RFC 7323, 5.3) with Linux's leave for one tick and for acknowledgments that overtook each other
+  // (TCP_PAWS_WINDOW, tcp_disordered_ack), then the window (tcp_sequence).
+  const stale = socket.timestamps && options.timestamps && length && <i32>(options.timestampValue - socket.timestampRecent) < -1;
+  if (
+    (stale && !(flags & tcp.RST)) ||
+    tcp.before(end, socket.receiveTold) ||
+    tcp.after(sequence, socket.receiveNext + openWindow(socket))
+  ) {
+    // A SYN that comes again means that our SYN-ACK was lost.
+    if (flags & tcp.SYN && socket.state == State.SYN_RECEIVED && sequence + 1 == socket.receiveNext) request(socket, WORK_SYN, time + PROCESSING_DELAY);
+    else if (!(flags & tcp.RST)) challenge(socket);
+    return drop(frame, Drop.TCP_INVALID_SEQUENCE, frame.device);
+  }
+  if (flags & tcp.RST) {
+    // RFC 5961, 3.2: only the very next number resets.
+    if (sequence == socket.receiveNext) {
+      if (socket.state == State.SYN_RECEIVED) failed(socket, Failure.REFUSED, time);
+      else wasReset(socket, time);
+      return deliver(frame);
+    }
+    challenge(socket);
+    return drop(frame, Drop.TCP_INVALID_SEQUENCE, frame.device);
+  }
+  if (flags & tcp.SYN) {
+    if (socket.state == State.SYN_RECEIVED && sequence + 1 == socket.receiveNext) {
+      if (flags & tcp.ACK && acknowledgment == socket.initialSend + 1) {
+        // The other half of a simultaneous open.
+        socket.sendUnacknowledged = acknowledgment;
+        tellWindow(socket, tcp.window(header));
+        establish(socket);
+        request(socket, WORK_ACK, time + PROCESSING_DELAY);
+      } else request(socket, WORK_SYN, time + PROCESSING_DELAY);
+      return deliver(frame);
+    }
+    challenge(socket); // RFC 5961, 4.2
+    return drop(frame, Drop.TCP_FLAGS, frame.device);
+  }
+  if (!(flags & tcp.ACK)) return drop(frame, Drop.TCP_FLAGS, frame.device);
+  if (socket.timestamps && options.timestamps && !tcp.after(sequence, socket.receiveTold)) {
+    if (<i32>(options.timestampValue - socket.timestampRecent) > 0) socket.timestampRecent = options.timestampValue;
+  }
+
+  if (socket.state == State.SYN_RECEIVED) {
+    if (acknowledgment != socket.initialSend + 1 || (socket.listener && !socketById(socket.listener))) {
+      // It acknowledges what was never sent, or the listener is gone.
+      resetFor(socket.namespace, frame);
+      if (acknowledgment == socket.initialSend + 1) failed(socket, Failure.REFUSED, time);
+      return drop(frame, Drop.TCP_FLAGS, frame.device);
+    }
+    socket.sendUnacknowledged = acknowledgment;
+    tellWindow(socket, tcp.window(header) << socket.sendScale);
+    establish(socket);
+  } else if (!acknowledged(socket)) return drop(frame, Drop.TCP_INVALID_SEQUENCE, frame.device);
+  if (socket.dead || socket.state == State.TIME_WAIT) {
+    // LAST_ACK or CLOSING are over with this very acknowledgment.
+    return deliver(frame);
+  }
+  received(socket, frame);
+}
+
+/** An acknowledgment for what cannot be right, so that a peer that is right learns where we are; not in endless turns. */
+function challenge(socket: Socket): void {
+  if (socket.state == State.SYN_RECEIVED && socket.listener && !length) return;
+  if (!length || flags & tcp.SYN) {
+    if (socket.challengedAt && time < socket.challengedAt + CHALLENGE_INTERVAL) return;
+    socket.challengedAt = time;
+  }
+  acknowledgeLater(socket, time);
+}
+
+/** tcp_ack. False: it acknowledges what was not sent. */
+function acknowledged(socket: Socket): bool {
+  const una = socket.sendUnacknowledged;
+  if (tcp.after(acknowledgment, socket.sendMax)) {
+    challenge(socket);
+    return false;
+  }
+  if (tcp.before(acknowledgment, una)) return true; // an old one; its data may be new all the same
+  socket.retries = 0;
+  const window = tcp.window(header) << socket.sendScale;
+  const flight = socket.sendMax - una;
+  let changed = window != socket.sendWindow;
+  if (
+    acknowledgment != una || tcp.after(sequence, socket.windowSequence) ||
+    (sequence == socket.windowSequence && window > socket.sendWindow)
+  ) {
+    tellWindow(socket, window);
+  } else changed = false;
+
+  if (acknowledgment == una) {
+    if (flight && !length && !changed && !(flags & tcp.FIN)) {
+      congestion.duplicateAck(socket);
+      if (congestion.retransmitNow) request(socket, WORK_RETRANSMIT | WORK_SEND, time + PROCESSING_DELAY);
+      else if (socket.recovering) request(socket, WORK_SEND, time + PROCESSING_DELAY);
+    } else if (changed) {
+      if (!flight && window) {
+        socket.backoff = 0;
+        disarm(socket);
+      }
+      wantSend(socket);
+    }
+    return true;
+  }
+
+  // Something new is acknowledged.
+  socket.sendUnacknowledged = acknowledgment;
+  if (tcp.before(socket.sendNext, acknowledgment)) socket.sendNext = acknowledgment;
+  if (tcp.before(socket.smallEnd, acknowledgment)) socket.smallEnd = acknowledgment;
+  socket.backoff = 0;
+  if (socket.timing && !tcp.before(acknowledgment, socket.timedSequence)) {
+    socket.timing = 0;
+    congestion.sampleRoundTrip(socket, time - socket.timedAt);
+  }
+  const finAcknowledged = tcp.after(acknowledgment, socket.writeEnd);
+  release(socket, finAcknowledged ? socket.writeEnd : acknowledgment);
+  congestion.acknowledged(socket, acknowledgment - una, flight);
+  if (acknowledgment == socket.sendMax) disarm(socket);
+  else arm(socket, TIMER_RETRANSMIT, time + socket.timeout);
+  if (socket.wantsWrite && buffered(socket) <= LIMIT >> 1) {
+    socket.wantsWrite = 0;
+    punt(Punt.WRITABLE, time, socket.id, 0, LIMIT - buffered(socket), 0);
+  }
+  if (congestion.retransmitNow) request(socket, WORK_RETRANSMIT | WORK_SEND, time + PROCESSING_DELAY);
+  else wantSend(socket);
+  if (finAcknowledged) {
+    switch (socket.state) {
+      case State.FIN_WAIT_1:
+        socket.state = State.FIN_WAIT_2;
+        if (socket.orphan) arm(socket, TIMER_FIN_WAIT, time + FIN_TIMEOUT);
+        break;
+      case State.CLOSING: timeWait(socket, time); break;
+      case State.LAST_ACK: closeSilently(socket, time); break;
+    }
+  }
+  return true;
+}
+
+/** An event is worth while only when something waits. */
+// @ts-ignore: decorator
+@inline
+function wantSend(socket: Socket): void {
+  const finWaits = socket.finQueued == 2 && !tcp.after(socket.sendNext, socket.writeEnd);
+  if (tcp.before(socket.sendNext, socket.released) || finWaits) request(socket, WORK_SEND, time + PROCESSING_DELAY);
+}
+
+/** tcp_data_queue: the segment's payload and FIN; consumes the frame. */
+function received(socket: Socket, frame: Frame): void {
+  let fin = (flags & tcp.FIN) != 0;
+  if (!length && !fin) return deliver(frame);
+  const state = socket.state;
+  if (state != State.ESTABLISHED && state != State.FIN_WAIT_1 && state != State.FIN_WAIT_2) {
+    // Behind the peer's FIN there is nothing; it has not seen our acknowledgment of it.
+    request(socket, WORK_ACK, time + PROCESSING_DELAY);
+    return deliver(frame);
+  }
+  let start = sequence;
+  let at = header + headerLength;
+  let bytes = length;
+  if (tcp.before(start, socket.receiveNext)) {
+    const known = socket.receiveNext - start;
+    if (known >= bytes + <u32>fin) {
+      // All of it has come before: our acknowledgment was lost, or it was late.
+      request(socket, WORK_ACK, time + PROCESSING_DELAY);
+      return deliver(frame);
+    }
+    start += known;
+    at += known;
+    bytes -= known;
+  }
+  const room = socket.receiveNext + openWindow(socket) - start;
+  if (bytes > room) {
+    bytes = room;
+    fin = false;
+    if (!bytes) {
+      request(socket, WORK_ACK, time + PROCESSING_DELAY);
+      return drop(frame, Drop.TCP_INVALID_SEQUENCE, frame.device);
+    }
+  }
+  if (bytes && socket.orphan) {
+    // Nobody will ever read it (RFC 9293, 3.10.4; tcp_rcv_state_process).
+    resetFor(socket.namespace, frame);
+    closeSilently(socket, time);
+    return deliver(frame);
+  }
+  if (start != socket.receiveNext) {
+    kept.keepOutOfOrder(socket, frame, start, at, bytes, <u32>fin);
+    return acknowledgeLater(socket, time); // a duplicate ACK, at once (RFC 5681, 4.2)
+  }
+  if (bytes) {
+    // No room in the ring: as if it had been lost on the way.
+    if (!kept.take(socket, frame, at, bytes)) return drop(frame, Drop.SOCKET_RCVBUFF, frame.device);
+  } else deliver(frame);
+  if (!fin && socket.outOfOrder) {
+    kept.drain(socket, time);
+    fin = kept.finFound;
+  }
+  request(socket, WORK_ACK, time + PROCESSING_DELAY);
+  if (fin) finReceived(socket);
+}
+
+/** tcp_fin: in its turn, behind all data. */
+function finReceived(socket: Socket): void {
+  socket.receiveNext++;
+  if (!socket.orphan) kept.puntFin(socket, time);
+  switch (socket.state) {
+    case State.ESTABLISHED: socket.state = State.CLOSE_WAIT; break;
+    case State.FIN_WAIT_1: socket.state = State.CLOSING; break;
+    case State.FIN_WAIT_2: timeWait(socket, time); break;
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * A recorded scenario played through the engine: the topology is built by our own layers, what endpoints sent is injected
+ * at its time, and what our taps see is kept for comparison.
+ */
+
+import { pcapngHeader } from '../capture/pcapng.js';
+import { readCapture } from '../capture/read.js';
+import { Engine } from '../engine/index.js';
+import { type Realized, realize } from '../swarm/realize.js';
+import type { TapFrame } from './compare.js';
+import type { Inputs } from './inputs.js';
+import { injectedIn, type Mode, type Stimulus } from './scenario.js';
+import { namespaceName, topologyOf } from './topology.js';
+
+/** Links and hops of a replay take this long, ns: nothing that a real machine's timing shows is imitated. */
+const LATENCY = 1;
+
+export interface Played {
+  /** By the recording's name of the tap, `namespace/device`. */
+  taps: Map<string, TapFrame[]>;
+  injected: Stimulus[];
+  realized: Realized;
+}
+
+export async function play(inputs: Inputs, stimuli: readonly Stimulus[], mode: Mode, seed = 1): Promise<Played> {
+  const engine = await Engine.create({ seed, epoch: inputs.start, hopDelay: LATENCY });
+  const realized = realize(engine, topologyOf(inputs), { latency: LATENCY });
+  learnBefore(realized, inputs);
+  const names: string[] = [];
+  for (const recorded of [
+    ...inputs.captures.map(({ namespace, device }) => ({ namespace, device })),
+    ...emptyTaps(inputs),
+  ]) {
+    const device = realized.namespaces.get(namespaceName(recorded.namespace))?.devices.get(recorded.device);
+    if (!device) continue;
+    device.tap();
+    names.push(`${recorded.namespace}/${recorded.device}`);
+  }
+  if (mode === 'path') for (const namespace of realized.namespaces.values()) namespace.set('silent', 1);
+
+  const records: Uint8Array[] = [];
+  engine.onCapture = (bytes) => records.push(bytes);
+  const injected = injectedIn(mode, stimuli);
+  for (const stimulus of injected) inject(realized, stimulus);
+  const last = injected.at(-1)?.time ?? 0;
+  engine.run(last + 1_000_000_000);
+  return { taps: framesByTap(names, records), injected, realized };
+}
+
+function inject(
+  { engine, namespaces }: Realized,
+  { namespace: recorded, device: name, socket, data, time, kind }: Stimulus,
+): void {
+  const namespace = namespaces.get(namespaceName(recorded));
+  if (!namespace) throw new Error(`a frame is to be injected in ${recorded}, which is not in the topology`);
+  if (!socket) return engine.transmit(namespace.device(name), data, time);
+  const port = (given: number | undefined, at: number) =>
+    given ?? (kind.startsWith('icmp') ? (data[38] ?? 0) * 256 + (data[39] ?? 0) : at);
+  engine.sendFromSocket(
+    namespace,
+    data.subarray(14),
+    { address: socket.source.address, port: port(socket.source.port, 0) },
+    { address: socket.destination.address, port: port(socket.destination.port, 0) },
+    time,
+  );
+}
+
+/** What had been learned before the first frame. */
+function learnBefore({ namespaces, underlay, topology }: Realized, { atStart }: Inputs): void {
+  for (const [device, neighbours] of Object.entries(atStart.neighbours)) {
+    const [recorded = '', name = ''] = device.split('/');
+    const namespace = namespaces.get(namespaceName(recorded));
+    for (const [mac, address] of Object.entries(neighbours)) {
+      if (namespace) namespace.addNeighbour(namespace.device(name), address, mac, 'reachable');
+    }
+  }
+  for (const [bridge, { known }] of Object.entries(atStart.fdb)) {
+    const [recorded = '', name = ''] = bridge.split('/');
+    const namespace = namespaces.get(namespaceName(recorded));
+    for (const [mac, where] of Object.entries(known)) {
+      if (namespace) namespace.learnFdb(namespace.device(name), mac, namespace.device(where));
+      else {
+        // The underlay's switch: behind the NIC of that node or host.
+        const owner = namespaceName(where);
+        const nic = [...topology.nodes, ...topology.hosts].find(({ name: one }) => owner === `${one}/host`)?.nic.name;
+        const device = nic ? namespaces.get(owner)?.device(nic) : undefined;
+        if (device) underlay.learn(mac, device);
+      }
+    }
+  }
+}
+
+function emptyTaps(inputs: Inputs): { namespace: string; device: string }[] {
+  return inputs.emptyCaptures.flatMap((name) => {
+    for (const [namespace, devices] of Object.entries(inputs.devices)) {
+      const device = devices.find((candidate) => `${namespace}.${candidate.name}` === name);
+      if (device) return [{ namespace, device: device.name }];
+    }
+    return [];
+  });
+}
+
+/** The engine's records are pcapng blocks: with a header they are a capture. Frames in time order, tap by tap. */
+function framesByTap(names: string[], records: Uint8Array[]): Map<string, TapFrame[]> {
+  const header = pcapngHeader(names.map((name) => ({ name })));
+  const total = records.reduce((sum, { length }) => sum + length, header.length);
+  const bytes = new Uint8Array(total);
+  bytes.set(header);
+  let at = header.length;
+  for (const record of records) {
+    bytes.set(record, at);
+    at += record.length;
+  }
+  const taps = new Map<string, TapFrame[]>(names.map((name) => [name, []]));
+  for (const { interface: index, time, data, direction } of readCapture(bytes).frames) {
+    taps.get(names[index] ?? '')?.push({ time, data, ...(direction ? { direction } : {}) });
+  }
+  for (const frames of taps.values()) frames.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
+  return taps;
+}

@@ -1,0 +1,130 @@
+/** A topology becomes namespaces, devices, tables and rules in an engine, in the order in which Docker would make them. */
+
+import { bridge, programNode } from '../drivers/bridge.js';
+import type { Driver, NodeContext } from '../drivers/driver.js';
+import { overlay } from '../drivers/overlay.js';
+import type { Engine, Namespace, Segment } from '../engine/index.js';
+import { type Endpoint, hostPart, type Network, type Sandbox, type Topology } from '../topology/topology.js';
+import {
+  programBalancerSandbox,
+  programNodeForMesh,
+  programResolver,
+  programService,
+  programTask,
+  publishOnNode,
+} from './mesh.js';
+
+const DRIVERS: Record<Network['driver'], Driver> = { bridge, overlay };
+const GWBRIDGE = 'docker_gwbridge';
+
+export interface Realized {
+  engine: Engine;
+  topology: Topology;
+  underlay: Segment;
+  /** By name: `client/host`, `node1/host`, `node1/ingress_sbox`, `node1/ov-net1`, `node1/task-web.1` */
+  namespaces: Map<string, Namespace>;
+}
+
+/** `latency` of the underlay, ns. */
+export function realize(engine: Engine, topology: Topology, { latency = 50_000 }: { latency?: number } = {}): Realized {
+  const underlay = engine.segment(latency);
+  const { namespaces } = engine;
+  for (const host of topology.hosts) {
+    const namespace = engine.namespace(`${host.name}/host`);
+    const device = namespace.addPhysical(host.nic.name, underlay, host.nic);
+    for (const address of host.nic.addresses) namespace.addAddress(device, address);
+    for (const address of host.extraAddresses) namespace.addAddress(namespace.device('lo'), address);
+    namespace.set('forward', host.forwards ? 1 : 0);
+  }
+  for (const node of topology.nodes) realizeNode(engine, topology, underlay, node.name);
+  return { engine, topology, underlay, namespaces };
+}
+
+function realizeNode(engine: Engine, topology: Topology, underlay: Segment, name: string): void {
+  const node = topology.nodes.find((one) => one.name === name);
+  if (!node) throw new Error(`there is no node ${name}`);
+  const host = engine.namespace(`${name}/host`);
+  const nic = host.addPhysical(node.nic.name, underlay, node.nic);
+  for (const address of node.nic.addresses) host.addAddress(nic, address);
+  if (node.gateway) host.addRoute('0.0.0.0/0', nic, node.gateway);
+  const swarm = topology.networks.some(({ ingress }) => ingress);
+  programNode(host, swarm);
+  const context: NodeContext = {
+    name,
+    engine,
+    topology,
+    host,
+    vtepOf: (other) => hostPart(topology.nodes.find((one) => one.name === other)?.nic.addresses[0] ?? ''),
+  };
+  // Networks of this node, local ones first: a bridge is there before an overlay's sandbox needs it.
+  const bridges = new Map<string, Namespace>();
+  const here = topology.networks.filter((network) => network.onNode[name]);
+  for (const network of [...here].sort((a, b) => Number(a.driver === 'overlay') - Number(b.driver === 'overlay'))) {
+    const local = network.onNode[name];
+    if (local) bridges.set(network.name, DRIVERS[network.driver].createNetwork(context, network, local));
+  }
+  const sandboxes = topology.sandboxes
+    .filter((sandbox) => sandbox.node === name)
+    .map((spec) => ({ spec, namespace: engine.namespace(`${name}/${spec.name}`) }));
+  join(context, here, bridges, sandboxes);
+  const ingress = topology.networks.find((network) => network.ingress);
+  for (const { spec, namespace } of sandboxes) {
+    namespace.set('forward', 1);
+    namespace.set('bridgeNetfilter', 1);
+    if (spec.resolver) programResolver(namespace, spec.resolver);
+    if (spec.kind === 'balancer') programBalancer(topology, spec, namespace);
+    const service = topology.services.find((one) => one.name === spec.service);
+    if (spec.kind === 'task' && service && ingress) programTask(namespace, spec, service, ingress.name);
+  }
+  const ingressSandbox = sandboxes.find(({ spec }) => spec.name === 'ingress_sbox');
+  const way = ingressSandbox?.spec.endpoints.find(({ network }) => network === GWBRIDGE);
+  if (!way) return;
+  programNodeForMesh(
+    host,
+    topology.networks.find((network) => network.name === GWBRIDGE)?.onNode[name]?.bridge ?? GWBRIDGE,
+  );
+  for (const service of topology.services) {
+    for (const port of service.ports) publishOnNode(host, port, hostPart(way.address));
+  }
+}
+
+/** Endpoints join bridge by bridge in the order of their ports, so that the bridges' ports stand as they did. */
+function join(
+  context: NodeContext,
+  networks: Network[],
+  bridges: Map<string, Namespace>,
+  sandboxes: { spec: Sandbox; namespace: Namespace }[],
+): void {
+  const all = sandboxes.flatMap((sandbox) => sandbox.spec.endpoints.map((endpoint) => ({ sandbox, endpoint })));
+  const order = (endpoint: Endpoint) => networks.findIndex(({ name }) => name === endpoint.network);
+  all.sort((a, b) => order(a.endpoint) - order(b.endpoint) || a.endpoint.port - b.endpoint.port);
+  for (const { sandbox, endpoint } of all) {
+    const network = networks.find(({ name }) => name === endpoint.network);
+    const local = network?.onNode[context.name];
+    const namespace = bridges.get(endpoint.network);
+    if (!network || !local || !namespace)
+      throw new Error(`${sandbox.spec.name} joins ${endpoint.network}, which ${context.name} does not have`);
+    DRIVERS[network.driver].join(context, network, local, namespace, sandbox, endpoint);
+  }
+}
+
+function programBalancer(topology: Topology, spec: Sandbox, namespace: Namespace): void {
+  for (const endpoint of spec.endpoints) {
+    const network = topology.networks.find(({ name, driver }) => name === endpoint.network && driver === 'overlay');
+    const local = network?.onNode[spec.node];
+    if (!network || !local) continue;
+    const services = topology.services.flatMap((service) =>
+      service.balancers
+        .filter(
+          (balancer) =>
+            balancer.node === spec.node && balancer.network === network.name && balancer.destinations.length > 0,
+        )
+        .map((balancer) => ({ service, balancer })),
+    );
+    if (services.length === 0) continue;
+    services.sort((a, b) => a.balancer.mark - b.balancer.mark);
+    programBalancerSandbox(namespace, local.subnet, hostPart(endpoint.address));
+    for (const { service, balancer } of services)
+      programService(namespace, service, balancer, endpoint.interface, network.ingress);
+  }
+}
