@@ -83,7 +83,7 @@ export function readPunts(bytes: Uint8Array): Punted[] {
         });
         break;
       case Punt.ERROR:
-        found.push({ kind: 'error', time, socket, type: a & 255, code: (a >>> 8) & 255, info: b });
+        found.push({ kind: 'error', time, socket, type: a >>> 8, code: a & 255, info: b });
         break;
       default:
         throw new Error(`the engine punted a record of unknown kind ${kind}`);
