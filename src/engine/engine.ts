@@ -134,20 +134,23 @@ export class Engine {
     return this.taps.push(device) - 1;
   }
 
-  #inbox(bytes: Uint8Array): void {
-    this.memory.bytes.set(bytes, this.exports.inboxAt() >>> 0);
+  /** Puts bytes where the engine takes them from, and says where that is. */
+  fill(bytes: Uint8Array): number {
+    const at = this.exports.inboxAt() >>> 0;
+    this.memory.bytes.set(bytes, at);
+    return at;
   }
 
   /** `frame` leaves by `device` at `time`, as if its namespace had sent it. */
   transmit(device: Device, frame: Uint8Array, time = this.now): void {
-    this.#inbox(frame);
+    this.fill(frame);
     if (!this.exports.injectTransmit(device.at, frame.length, time))
       throw new RangeError(`a frame of ${frame.length} bytes does not fit`);
   }
 
   /** `frame` arrives at `device` at `time`, as if the wire had brought it. */
   receive(device: Device, frame: Uint8Array, time = this.now): void {
-    this.#inbox(frame);
+    this.fill(frame);
     if (!this.exports.injectReceive(device.at, frame.length, time))
       throw new RangeError(`a frame of ${frame.length} bytes does not fit`);
   }
@@ -160,7 +163,7 @@ export class Engine {
     destination: { address: string; port: number },
     time = this.now,
   ): void {
-    this.#inbox(packet);
+    this.fill(packet);
     const { exports } = this;
     const done = exports.injectSocket(
       namespace.at,

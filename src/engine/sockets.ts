@@ -1,0 +1,208 @@
+/**
+ * The sockets of the engine's own TCP, UDP and ping, with handlers: what the engine punts is handed to whom it concerns.
+ * What a handler sends goes out no sooner than the engine's service delay after what it answers.
+ */
+
+import type { Engine } from './engine.js';
+import type { Namespace } from './namespace.js';
+import type { Punted } from './punts.js';
+import { ipv4, ipv4Text, port as wirePort } from './wire.js';
+
+export type Failure = 'refused' | 'timeout' | 'unreachable' | 'reset';
+
+/** One TCP connection. Handlers are set by its owner; each call's `time` is virtual, ns. */
+export class TcpConnection {
+  onConnected: ((time: number) => void) | undefined;
+  onData: ((data: Uint8Array, time: number) => void) | undefined;
+  /** The peer will send no more. */
+  onEnd: ((time: number) => void) | undefined;
+  onFailed: ((reason: Failure, time: number) => void) | undefined;
+  onClosed: ((time: number) => void) | undefined;
+
+  constructor(
+    private readonly engine: Engine,
+    readonly socket: number,
+    readonly remote: { address: string; port: number },
+  ) {}
+
+  /** Dotted address and port of this end, once it is known. */
+  get local(): { address: string; port: number } {
+    const { exports } = this.engine;
+    return { address: ipv4Text(exports.socketAddress(this.socket)), port: wirePort(exports.socketPort(this.socket)) };
+  }
+
+  write(data: Uint8Array, time: number): void {
+    const { exports } = this.engine;
+    const at = this.engine.fill(data);
+    if (exports.tcpWrite(this.socket, at, data.length, time) < data.length)
+      throw new RangeError(`a send buffer does not take ${data.length} bytes at once`);
+  }
+
+  /** FIN follows what was written. */
+  close(time: number): void {
+    this.engine.exports.tcpClose(this.socket, time);
+  }
+}
+
+export interface Datagram {
+  data: Uint8Array;
+  from: { address: string; port: number };
+  time: number;
+}
+
+export class UdpSocket {
+  constructor(
+    private readonly engine: Engine,
+    readonly socket: number,
+    readonly onDatagram: (datagram: Datagram, socket: UdpSocket) => void,
+    readonly onError: ((type: number, code: number, time: number) => void) | undefined,
+  ) {}
+
+  get port(): number {
+    return wirePort(this.engine.exports.socketPort(this.socket));
+  }
+
+  send(to: { address: string; port: number }, data: Uint8Array, time: number): void {
+    const at = this.engine.fill(data);
+    this.engine.exports.udpSend(this.socket, ipv4(to.address), wirePort(to.port), at, data.length, time);
+  }
+
+  close(): void {
+    this.engine.exports.udpClose(this.socket);
+  }
+}
+
+export interface EchoReply {
+  sequence: number;
+  from: string;
+  ttl: number;
+  time: number;
+}
+
+export class Sockets {
+  readonly #listeners = new Map<number, (connection: TcpConnection, time: number) => void>();
+  readonly #connections = new Map<number, TcpConnection>();
+  readonly #udp = new Map<number, UdpSocket>();
+  readonly #pings = new Map<number, (reply: EchoReply) => void>();
+  #identifier = 0;
+
+  constructor(readonly engine: Engine) {}
+
+  /** Earliest time at which what was seen at `time` may be answered. */
+  after(time: number): number {
+    return Math.max(time + this.engine.serviceDelay, this.engine.now);
+  }
+
+  listen(namespace: Namespace, port: number, onAccept: (connection: TcpConnection, time: number) => void): void {
+    const socket = this.engine.exports.tcpListen(namespace.at, 0, wirePort(port));
+    if (!socket) throw new Error(`${namespace.name}: TCP port ${port} is taken`);
+    this.#listeners.set(socket, onAccept);
+  }
+
+  /** Undefined: there is no route, or no port left. */
+  connect(namespace: Namespace, to: { address: string; port: number }, time: number): TcpConnection | undefined {
+    const socket = this.engine.exports.tcpConnect(namespace.at, ipv4(to.address), wirePort(to.port), time);
+    if (!socket) return undefined;
+    const connection = new TcpConnection(this.engine, socket, to);
+    this.#connections.set(socket, connection);
+    return connection;
+  }
+
+  /** Port 0 takes a free one. */
+  openUdp(
+    namespace: Namespace,
+    port: number,
+    onDatagram: (datagram: Datagram, socket: UdpSocket) => void,
+    onError?: (type: number, code: number, time: number) => void,
+  ): UdpSocket {
+    const id = this.engine.exports.udpOpen(namespace.at, 0, wirePort(port));
+    if (!id) throw new Error(`${namespace.name}: UDP port ${port} is taken`);
+    const socket = new UdpSocket(this.engine, id, onDatagram, onError);
+    this.#udp.set(id, socket);
+    return socket;
+  }
+
+  /** One echo request of `size` payload bytes; false when there is no route. */
+  ping(
+    namespace: Namespace,
+    to: string,
+    options: { identifier: number; sequence: number; size: number; time: number },
+  ): boolean {
+    const { identifier, sequence, size, time } = options;
+    return this.engine.exports.pingSend(namespace.at, ipv4(to), wirePort(identifier), sequence, size, time) !== 0;
+  }
+
+  /** An identifier of one's own, and who hears of its replies. */
+  openPing(onReply: (reply: EchoReply) => void): number {
+    this.#identifier = (this.#identifier % 65535) + 1;
+    this.#pings.set(this.#identifier, onReply);
+    return this.#identifier;
+  }
+
+  closeUdp(socket: UdpSocket): void {
+    this.#udp.delete(socket.socket);
+    socket.close();
+  }
+
+  /** To be given to `Engine.run`. */
+  readonly handle = (punted: Punted): void => {
+    switch (punted.kind) {
+      case 'accepted': {
+        const connection = new TcpConnection(this.engine, punted.socket, {
+          address: punted.remote,
+          port: punted.remotePort,
+        });
+        this.#connections.set(punted.socket, connection);
+        this.#listeners.get(punted.listener)?.(connection, punted.time);
+        break;
+      }
+      case 'datagram': {
+        const socket = this.#udp.get(punted.socket);
+        socket?.onDatagram(
+          { data: punted.data, from: { address: punted.remote, port: punted.remotePort }, time: punted.time },
+          socket,
+        );
+        break;
+      }
+      case 'echo-reply':
+        this.#pings.get(wirePort(punted.identifier))?.(punted);
+        break;
+      case 'error':
+        this.#udp.get(punted.socket)?.onError?.(punted.type, punted.code, punted.time);
+        break;
+      default:
+        this.#stream(punted);
+    }
+  };
+
+  #stream(
+    punted: Extract<Punted, { kind: 'connected' | 'data' | 'fin' | 'closed' | 'reset' | 'failed' | 'writable' }>,
+  ): void {
+    const connection = this.#connections.get(punted.socket);
+    if (!connection) return;
+    switch (punted.kind) {
+      case 'connected':
+        connection.onConnected?.(punted.time);
+        break;
+      case 'data':
+        connection.onData?.(punted.data, punted.time);
+        break;
+      case 'fin':
+        connection.onEnd?.(punted.time);
+        break;
+      case 'closed':
+        this.#connections.delete(punted.socket);
+        connection.onClosed?.(punted.time);
+        break;
+      case 'reset':
+        this.#connections.delete(punted.socket);
+        connection.onFailed?.('reset', punted.time);
+        break;
+      case 'failed':
+        this.#connections.delete(punted.socket);
+        connection.onFailed?.(punted.reason, punted.time);
+        break;
+      default:
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Docker's address management: default pools cut into subnets, addresses handed out from them (reference: libnetwork
+ * ipamutils/utils.go, ipams/defaultipam). Bridges give the lowest free address, swarm the next one after the last.
+ */
+
+import { IPv4, IPv4CidrRange } from 'ip-num';
+
+/** Swarm-scope networks: 10.0.0.0/8 in /24s. Local ones: 172.17 to 172.31 in /16s, then 192.168.0.0/16 in /20s. */
+const SWARM = { pools: ['10.0.0.0/8'], length: 24n };
+const LOCAL: { pools: string[]; length: bigint }[] = [
+  { pools: ['172.17.0.0/16', '172.18.0.0/16', '172.19.0.0/16', '172.20.0.0/14', '172.24.0.0/14', '172.28.0.0/14'], length: 16n },
+  { pools: ['192.168.0.0/16'], length: 20n },
+];
+
+export type Scope = 'swarm' | 'local';
+
+function* subnetsOf(scope: Scope): Generator<IPv4CidrRange> {
+  for (const { pools, length } of scope === 'swarm' ? [SWARM] : LOCAL) {
+    for (const pool of pools) {
+      const range = IPv4CidrRange.fromCidr(pool);
+      const step = 1n << (32n - length);
+      const last = range.getLast().getValue();
+      for (let first = range.getFirst().getValue(); first + step - 1n <= last; first += step) {
+        yield IPv4CidrRange.fromCidr(`${new IPv4(first)}/${length}`);
+      }
+    }
+  }
+}
+
+/** The first block of Docker's default pool that overlaps nothing in `taken`. Throws when the pool is used up. */
+export function nextSubnet(scope: Scope, taken: readonly string[]): string {
+  const used = taken.map((cidr) => IPv4CidrRange.fromCidr(cidr));
+  for (const candidate of subnetsOf(scope)) {
+    if (!used.some((range) => overlaps(range, candidate))) return candidate.toCidrString();
+  }
+  throw new RangeError(`Docker's default pool for ${scope} networks is used up`);
+}
+
+function overlaps(a: IPv4CidrRange, b: IPv4CidrRange): boolean {
+  return a.getFirst().isLessThanOrEquals(b.getLast()) && b.getFirst().isLessThanOrEquals(a.getLast());
+}
+
+/** Addresses of one subnet. The network's and the broadcast address are never given. */
+export class Pool {
+  readonly #range: IPv4CidrRange;
+  readonly #used = new Set<bigint>();
+  #last: bigint;
+
+  constructor(
+    readonly subnet: string,
+    /** Swarm continues after the last one given; a bridge takes the lowest that is free. */
+    private readonly serial: boolean,
+  ) {
+    this.#range = IPv4CidrRange.fromCidr(subnet);
+    this.#last = this.#range.getFirst().getValue();
+  }
+
+  /** Marks an address as taken. Throws when it is not of this subnet or is taken already. */
+  take(address: string): string {
+    const value = new IPv4(address).getValue();
+    if (value < this.#range.getFirst().getValue() || value > this.#range.getLast().getValue())
+      throw new RangeError(`${address} is not in ${this.subnet}`);
+    if (this.#used.has(value)) throw new RangeError(`${address} is taken already in ${this.subnet}`);
+    this.#used.add(value);
+    return address;
+  }
+
+  next(): string {
+    const first = this.#range.getFirst().getValue() + 1n;
+    const last = this.#range.getLast().getValue() - 1n;
+    const size = last - first + 1n;
+    const start = this.serial && this.#last >= first ? this.#last + 1n - first : 0n;
+    for (let i = 0n; i < size; i++) {
+      const value = first + ((start + i) % size);
+      if (this.#used.has(value)) continue;
+      this.#used.add(value);
+      this.#last = value;
+      return new IPv4(value).toString();
+    }
+    throw new RangeError(`${this.subnet} has no free address left`);
+  }
+
+  /** The address in CIDR form, as an interface gets it. */
+  withLength(address: string): string {
+    return `${address}/${this.subnet.split('/')[1]}`;
+  }
+}
