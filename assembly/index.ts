@@ -61,7 +61,7 @@ export function scratch(bytes: u32): usize { return arena(bytes); }
 
 // Sockets
 export { udpOpen, udpClose } from "./stack/udp";
-export { socketAddress, socketPort, socketState } from "./stack/sockets";
+export { foreignSocket, socketAddress, socketPort, socketState } from "./stack/sockets";
 export function tcpListen(namespace: Namespace, address: u32, port: u32): u32 { return listenTcp(namespace, address, port); }
 export function tcpConnect(namespace: Namespace, destination: u32, port: u32, t: f64): u32 { return connectTcp(namespace, destination, port, 0, 0, <u64>t); }
 export function tcpWrite(socket: u32, at: usize, length: u32, t: f64): u32 { return writeTcp(socket, at, length, <u64>t); }

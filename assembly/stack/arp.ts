@@ -90,6 +90,7 @@ export function neighbourTimer(at: usize): void {
       if (neighbour.probes < SOLICITATIONS) {
         neighbour.probes++;
         arm(neighbour, now + RETRANSMIT);
+        if (device.namespace.askOnce) return;
         const first = neighbour.first;
         return solicit(neighbour, first ? ipv4.source(first.data) : 0, ethernet.BROADCAST, now);
       }
@@ -103,6 +104,7 @@ export function neighbourTimer(at: usize): void {
         neighbour.state = <u8>Nud.REACHABLE;
         return;
       }
+      if (device.namespace.askOnce) return;
       neighbour.state = <u8>Nud.PROBE;
       neighbour.probes = 1;
       arm(neighbour, now + RETRANSMIT);

@@ -23,6 +23,8 @@ export class Namespace {
   bridgeNetfilter: u8;
   /** A replay's sender: makes no ARP, echo reply, error or reset of its own; a packet that waits for a neighbour waits on. */
   silent: u8;
+  /** A replay's sender: asks for a neighbour once; repeated requests and probes hang on random timers and are injected. */
+  askOnce: u8;
   devices: Device | null;
   loopback: Device;
   /** Base chains: mangle, nat, filter × PREROUTING … POSTROUTING. */

@@ -24,6 +24,8 @@ export const NEVER: u64 = u64.MAX_VALUE;
 /** TCP's states (RFC 9293 3.3.2). A UDP socket is BOUND. */
 export enum State {
   CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT, BOUND,
+  /** The process is outside the simulation: what arrives is taken and not answered. */
+  FOREIGN,
 }
 
 @unmanaged
@@ -198,6 +200,17 @@ function address(socket: Socket, local: u32, localPort: u32, remote: u32, remote
   socket.remotePort = remotePort;
   socket.a = keyA(local, remote);
   socket.b = keyB(socket.namespace.id, socket.protocol, localPort, remotePort);
+}
+
+/** A process outside the simulation has this socket (a replay's). Remote 0: any. False: the tuple is taken. */
+export function foreignSocket(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32): bool {
+  prepare();
+  const socket = newSocket(namespace, protocol, local, localPort, remote, remotePort);
+  if (!socket) return false;
+  socket.state = State.FOREIGN;
+  if (indexSocket(socket)) return true;
+  removeSocket(socket);
+  return false;
 }
 
 /** Into the index. False: that tuple is taken, or the index is full. */
@@ -398,7 +411,7 @@ export function socketError(namespace: Namespace, protocol: u32, local: u32, loc
   let id = namespace.id;
   if (protocol == TCP || protocol == UDP) {
     const socket = findSocket(namespace, protocol, local, localPort, remote, remotePort, now);
-    if (!socket) return;
+    if (!socket || socket.state == State.FOREIGN) return;
     if (protocol == TCP) return tcpError(socket, kind, info);
     id = socket.id;
   } else if (protocol != ICMP) return;

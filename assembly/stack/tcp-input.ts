@@ -55,6 +55,7 @@ export function tcpReceive(namespace: Namespace, frame: Frame): void {
   if (!socket) return toNobody(namespace, frame);
   options.parse(header, headerLength);
   switch (socket.state) {
+    case State.FOREIGN: return deliver(frame);
     case State.LISTEN: return listening(socket, frame);
     case State.SYN_SENT: return synSent(socket, frame);
     case State.TIME_WAIT: return inTimeWait(namespace, socket, frame);

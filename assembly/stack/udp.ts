@@ -99,6 +99,7 @@ export function udpReceive(namespace: Namespace, frame: Frame): void {
     sendPortUnreachable(namespace, frame); // not about a broadcast: it sees to that itself
     return drop(frame, Drop.NO_SOCKET, frame.device);
   }
+  if (socket.state == State.FOREIGN) return deliver(frame);
   const payload = length - udp.LENGTH;
   if (!puntRoom(8 + payload)) return drop(frame, Drop.SOCKET_RCVBUFF, frame.device);
   const data = punt(Punt.DATAGRAM, frame.time, socket.id, 8 + payload, destination, udp.destination(header));

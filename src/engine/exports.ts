@@ -66,6 +66,14 @@ export interface EngineExports extends Record<string, unknown> {
   tcpWrite(socket: number, at: number, length: number, time: number): number;
   tcpClose(socket: number, time: number): void;
   tcpAbort(socket: number, time: number): void;
+  foreignSocket(
+    ns: number,
+    protocol: number,
+    local: number,
+    localPort: number,
+    remote: number,
+    remotePort: number,
+  ): number;
   socketAddress(socket: number): number;
   socketPort(socket: number): number;
   socketState(socket: number): number;

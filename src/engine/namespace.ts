@@ -4,7 +4,7 @@ import { Ipvs } from './balancer.js';
 import { Device, type DeviceKind } from './device.js';
 import type { Engine, Segment } from './engine.js';
 import { Device as DeviceLayout, Kind, Namespace as Layout, Nud, RouteType } from './generated/layout.js';
-import { Iptables } from './rules.js';
+import { Iptables, PROTOCOLS } from './rules.js';
 import { cidr, ipv4, mac, mask, port } from './wire.js';
 
 const LOCAL_TABLE = 255;
@@ -23,6 +23,7 @@ export type Sysctl =
   | 'ipvsReuseMode'
   | 'bridgeNetfilter'
   | 'silent'
+  | 'askOnce'
   | 'connectionsMax';
 
 export interface RouteEntry {
@@ -69,6 +70,23 @@ export class Namespace {
     this.iptables = new Iptables(engine, this);
     this.ipvs = new Ipvs(engine, this);
     this.addAddress(loopback, '127.0.0.1/8');
+  }
+
+  /** A process outside the simulation has this socket: what arrives for it is taken and not answered. Port 0 of `remote`: anyone. */
+  addForeignSocket(
+    protocol: 'tcp' | 'udp',
+    local: { address: string; port: number },
+    remote: { address: string; port: number } = { address: '0.0.0.0', port: 0 },
+  ): void {
+    const { exports } = this.engine;
+    exports.foreignSocket(
+      this.at,
+      PROTOCOLS[protocol],
+      ipv4(local.address),
+      port(local.port),
+      ipv4(remote.address),
+      port(remote.port),
+    );
   }
 
   get id(): number {

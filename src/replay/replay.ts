@@ -8,7 +8,9 @@ import { readCapture } from '../capture/read.js';
 import { Engine } from '../engine/index.js';
 import { type Realized, realize } from '../swarm/realize.js';
 import type { TapFrame } from './compare.js';
-import type { Inputs } from './inputs.js';
+import type { Inputs, SocketAddress } from './inputs.js';
+import { fragmentOf, layersOf, u16 } from './layers.js';
+import { ipv4 } from './notation.js';
 import { injectedIn, type Mode, type Stimulus } from './scenario.js';
 import { namespaceName, topologyOf } from './topology.js';
 
@@ -36,11 +38,13 @@ export async function play(inputs: Inputs, stimuli: readonly Stimulus[], mode: M
     device.tap();
     names.push(`${recorded.namespace}/${recorded.device}`);
   }
-  if (mode === 'path') for (const namespace of realized.namespaces.values()) namespace.set('silent', 1);
+  for (const namespace of realized.namespaces.values()) namespace.set(mode === 'path' ? 'silent' : 'askOnce', 1);
+  if (mode === 'stack') for (const stimulus of stimuli) openForeignSocket(realized, stimulus);
 
   const records: Uint8Array[] = [];
   engine.onCapture = (bytes) => records.push(bytes);
-  const injected = injectedIn(mode, stimuli);
+  const chosen = injectedIn(mode, stimuli);
+  const injected = mode === 'stack' ? chosen.map(fromSocket) : chosen;
   for (const stimulus of injected) inject(realized, stimulus);
   const last = injected.at(-1)?.time ?? 0;
   engine.run(last + 1_000_000_000);
@@ -63,6 +67,33 @@ function inject(
     { address: socket.destination.address, port: port(socket.destination.port, 0) },
     time,
   );
+}
+
+/**
+ * With our own stack below it, an application's packet leaves by its socket: the stack finds the neighbour, by ARP if it
+ * must. Addresses are those of the frame where NAT of its own namespace did not change them.
+ */
+function fromSocket(stimulus: Stimulus): Stimulus {
+  const { data, socket, kind } = stimulus;
+  const ip = layersOf(data).find(({ name }) => name === 'ip');
+  if (stimulus.class !== 'application' || socket || !ip || ip.start !== 14) return stimulus;
+  const end = (address: number, port: number): SocketAddress =>
+    kind.startsWith('icmp') ? { address: ipv4(data, address) } : { address: ipv4(data, address), port: u16(data, port) };
+  return { ...stimulus, socket: { source: end(ip.start + 12, ip.body), destination: end(ip.start + 16, ip.body + 2) } };
+}
+
+/** Whoever sent this has a socket outside the simulation: our own stack must not answer in its place. */
+function openForeignSocket({ namespaces }: Realized, { namespace: recorded, socket, data, kind }: Stimulus): void {
+  const protocol = kind.startsWith('tcp-') && kind !== 'tcp-rst' ? 'tcp' : kind === 'udp' ? 'udp' : undefined;
+  const namespace = namespaces.get(namespaceName(recorded));
+  const ip = layersOf(data).find(({ name }) => name === 'ip');
+  if (!protocol || !namespace || !ip || fragmentOf(data, ip)?.offset) return;
+  const end = (address: number, port: number) => ({ address: ipv4(data, address), port: u16(data, port) });
+  const local = end(ip.start + 12, ip.body);
+  const remote = end(ip.start + 16, ip.body + 2);
+  const whole = (given: SocketAddress | undefined, seen: typeof local) => ({ ...seen, ...given });
+  if (protocol === 'tcp') namespace.addForeignSocket('tcp', whole(socket?.source, local), whole(socket?.destination, remote));
+  else namespace.addForeignSocket('udp', { address: '0.0.0.0', port: whole(socket?.source, local).port });
 }
 
 /** What had been learned before the first frame. */

@@ -34,7 +34,7 @@ export function waitingFor(inputs: Inputs): string[] {
     if (Object.keys(container.networks ?? {}).length === 0) reasons.add('containers without a network of their own');
   }
   if (Object.keys(inputs.later).length > 0) reasons.add('changes while traffic runs');
-  if (!inputs.swarm) reasons.add('nodes without a swarm');
+
   return [...reasons];
 }
 

@@ -1,0 +1,239 @@
+/**
+ * Capture files on disk: one pcapng that holds every tap, or a pcap a tap. Node only; what is in the files is `pcapng.ts`'s and
+ * `pcap.ts`'s business.
+ *
+ * Bytes go to a temporary name beside the goal (`.NAME.PID.part`) and get the real name when all is written, so that nobody
+ * meets half a capture. Frames are written as they come: a file may be larger than memory.
+ */
+
+import { appendFileSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { PacketBlock } from './packet-block.js';
+import { pcapHeader, pcapRecord } from './pcap.js';
+import { pcapngHeader, type TapDescription } from './pcapng.js';
+import type { CaptureSink } from './recording.js';
+
+export type CaptureFormat = 'pcapng' | 'pcap';
+
+/** A file or its folder cannot be written. */
+export class CaptureFileError extends Error {
+  override name = 'CaptureFileError';
+}
+
+export interface WrittenFile {
+  path: string;
+  bytes: number;
+  frames: number;
+  /** `node/namespace/device`, of a file that holds one tap. */
+  tap?: string;
+}
+
+export interface CaptureFile extends CaptureSink {
+  /** Completes what was written and gives it its name. */
+  finish(): WrittenFile[];
+  /** Leaves nothing behind. */
+  discard(): void;
+}
+
+/** As many bytes gather before they are written. */
+const CHUNK = 1 << 20;
+
+/**
+ * Opens `DIRECTORY/NAME.pcapng`, or the folder `DIRECTORY/NAME/` for pcap files; `directory` is made if it is not there.
+ * `taps` gives the engine's taps as they are at the time: their number may grow while frames come.
+ * @throws CaptureFileError
+ */
+export function openCapture(
+  format: CaptureFormat,
+  directory: string,
+  name: string,
+  taps: () => readonly TapDescription[],
+): CaptureFile {
+  return attempt(directory, () => {
+    mkdirSync(directory, { recursive: true });
+    return format === 'pcapng'
+      ? new PcapngFile(join(directory, `${name}.pcapng`), taps)
+      : new PcapFolder(join(directory, name), taps);
+  });
+}
+
+/** `node1/host/eth0` → `node1.host.eth0.pcap`, as the captures of a real swarm in `test/oracle` are named. */
+export function pcapName(tap: string): string {
+  return `${tap.replaceAll('/', '.').replace(/[^\p{L}\p{N}._@-]/gu, '_')}.pcap`;
+}
+
+/** Writes one tap's frames, in the order given, under a temporary name first. @throws CaptureFileError */
+export function writePcap(path: string, frames: readonly { time: bigint; data: Uint8Array }[]): WrittenFile {
+  return attempt(path, () => {
+    mkdirSync(dirname(path), { recursive: true });
+    const part = temporary(path);
+    appendFileSync(part, Buffer.concat([pcapHeader(), ...frames.map(pcapRecord)]));
+    renameSync(part, path);
+    return { path, bytes: statSync(path).size, frames: frames.length };
+  });
+}
+
+class PcapngFile implements CaptureFile {
+  readonly #path: string;
+  readonly #part: string;
+  readonly #file: number;
+  readonly #taps: () => readonly TapDescription[];
+  #chunks: Uint8Array[] = [];
+  #gathered = 0;
+  /** Interfaces that the file describes so far. */
+  #described = 0;
+  #frames = 0;
+  #bytes = 0;
+
+  constructor(path: string, taps: () => readonly TapDescription[]) {
+    this.#path = path;
+    this.#part = temporary(path);
+    this.#taps = taps;
+    this.#file = openSync(this.#part, 'w');
+    this.#put(pcapngHeader([]));
+  }
+
+  write(block: PacketBlock): void {
+    if (block.interface >= this.#described) this.#describe();
+    this.#put(block.bytes);
+    this.#frames++;
+  }
+
+  /** An interface must be described before its first frame, not before everything else: taps may be added in a run. */
+  #describe(): void {
+    const taps = this.#taps();
+    const added = taps.slice(this.#described);
+    if (added.length > 0) this.#put(pcapngHeader(added).subarray(pcapngHeader([]).length));
+    this.#described = taps.length;
+  }
+
+  #put(bytes: Uint8Array): void {
+    this.#chunks.push(bytes);
+    this.#gathered += bytes.length;
+    if (this.#gathered >= CHUNK) this.#flush();
+  }
+
+  #flush(): void {
+    attempt(this.#path, () => writeAll(this.#file, Buffer.concat(this.#chunks)));
+    this.#bytes += this.#gathered;
+    this.#chunks = [];
+    this.#gathered = 0;
+  }
+
+  finish(): WrittenFile[] {
+    this.#describe();
+    this.#flush();
+    return attempt(this.#path, () => {
+      closeSync(this.#file);
+      renameSync(this.#part, this.#path);
+      return [{ path: this.#path, bytes: this.#bytes, frames: this.#frames }];
+    });
+  }
+
+  discard(): void {
+    closeSync(this.#file);
+    rmSync(this.#part, { force: true });
+  }
+}
+
+interface PcapPart {
+  tap: string;
+  chunks: Uint8Array[];
+  gathered: number;
+  bytes: number;
+  frames: number;
+}
+
+/** A file per tap that saw frames. Files are opened to append only, so that their number is no matter. */
+class PcapFolder implements CaptureFile {
+  readonly #folder: string;
+  readonly #part: string;
+  readonly #taps: () => readonly TapDescription[];
+  /** By interface. */
+  readonly #files = new Map<number, PcapPart>();
+
+  constructor(folder: string, taps: () => readonly TapDescription[]) {
+    this.#folder = folder;
+    this.#part = temporary(folder);
+    this.#taps = taps;
+    // What another run of this process number left behind when it was killed.
+    rmSync(this.#part, { recursive: true, force: true });
+    mkdirSync(this.#part);
+  }
+
+  write(block: PacketBlock): void {
+    let file = this.#files.get(block.interface);
+    if (!file) {
+      const tap = this.#taps()[block.interface]?.name ?? `tap-${block.interface}`;
+      file = { tap, chunks: [], gathered: 0, bytes: 0, frames: 0 };
+      this.#files.set(block.interface, file);
+      this.#put(file, pcapHeader());
+    }
+    this.#put(file, pcapRecord(block));
+    file.frames++;
+  }
+
+  #put(file: PcapPart, bytes: Uint8Array): void {
+    file.chunks.push(bytes);
+    file.gathered += bytes.length;
+    if (file.gathered >= CHUNK) this.#flush(file);
+  }
+
+  #flush(file: PcapPart): void {
+    attempt(this.#folder, () => appendFileSync(join(this.#part, pcapName(file.tap)), Buffer.concat(file.chunks)));
+    file.bytes += file.gathered;
+    file.chunks = [];
+    file.gathered = 0;
+  }
+
+  finish(): WrittenFile[] {
+    for (const file of this.#files.values()) this.#flush(file);
+    return attempt(this.#folder, () => {
+      mkdirSync(this.#folder, { recursive: true });
+      // An earlier run's capture of a tap that saw nothing this time would pass for this run's. Other files stay.
+      const ours = new Set(this.#taps().map(({ name }) => pcapName(name)));
+      for (const old of readdirSync(this.#folder)) if (ours.has(old)) rmSync(join(this.#folder, old));
+      const written = [...this.#files.values()].map(({ tap, bytes, frames }) => {
+        const path = join(this.#folder, pcapName(tap));
+        renameSync(join(this.#part, pcapName(tap)), path);
+        return { path, bytes, frames, tap };
+      });
+      rmSync(this.#part, { recursive: true });
+      return written.sort((a, b) => (a.path < b.path ? -1 : 1));
+    });
+  }
+
+  discard(): void {
+    rmSync(this.#part, { recursive: true, force: true });
+  }
+}
+
+function temporary(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}.part`);
+}
+
+/** A write may take fewer bytes than it was given. */
+function writeAll(file: number, bytes: Uint8Array): void {
+  let at = 0;
+  while (at < bytes.length) at += writeSync(file, bytes, at);
+}
+
+const REASONS: Record<string, string> = {
+  EACCES: 'permission denied',
+  EEXIST: 'a file of that name is in the way',
+  EISDIR: 'a directory of that name is in the way',
+  ENOTDIR: 'part of the path is a file, not a directory',
+  ENOSPC: 'no space is left on the disk',
+  EROFS: 'the file system is read-only',
+};
+
+/** What the system refuses becomes a sentence about `path`. */
+function attempt<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new CaptureFileError(`cannot write ${path}: ${REASONS[code] ?? message}`, { cause: error });
+  }
+}

@@ -1,0 +1,44 @@
+/** The list of commands. Each is loaded when it is called, so that `--help` does not wait for an engine. */
+
+import type { Terminal } from './terminal.js';
+
+export interface Command {
+  help: string;
+  /** The exit code. Throws `BadInput`, `StackFileError` or `CaptureFileError` for what its caller can mend. */
+  run(args: readonly string[], terminal: Terminal): Promise<number>;
+}
+
+export const COMMANDS = {
+  run: {
+    summary: 'stand up a swarm from a stack file, send its traffic, write captures',
+    load: async (): Promise<Command> => (await import('./run.js')).run,
+  },
+  conformance: {
+    summary: "replay a real swarm's captures and compare every frame",
+    load: async (): Promise<Command> => (await import('./conformance.js')).conformance,
+  },
+} as const;
+
+export type CommandName = keyof typeof COMMANDS;
+
+export function overview(): string {
+  const width = Math.max(...Object.keys(COMMANDS).map((name) => name.length));
+  return [
+    'swarmwire simulates Docker Swarm networking packet by packet: a stack file in, captures for Wireshark out.',
+    'It needs no Docker, no root and no Linux.',
+    '',
+    'usage: swarmwire COMMAND [OPTIONS]',
+    '',
+    ...Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`),
+    '',
+    '  --help          this; after a command: all about it',
+    '  --version       the version',
+    '',
+    'To begin with:',
+    '',
+    '  swarmwire run examples/three-tier.yml     who answers, and what each hop did to the packets',
+    '  wireshark captures/three-tier.pcapng      the same, frame by frame, each with a comment on what changed',
+    '',
+    'Exit codes: 0 all is well, 1 traffic failed or captures differ, 2 bad input.',
+  ].join('\n');
+}
