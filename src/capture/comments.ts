@@ -8,8 +8,8 @@
  * They are to be found as records are drained, before a later call takes the rule away.
  */
 
-import type { Chain, Destination, Device, Engine, Namespace, Rule } from '../engine/index.js';
 import { Note } from '../engine/generated/layout.js';
+import type { Chain, Destination, Device, Engine, Namespace, Rule } from '../engine/index.js';
 import { ipv4Text, port } from '../engine/wire.js';
 import type { TraceNote } from './trace.js';
 
@@ -132,7 +132,15 @@ export class Comments {
     const namespace = this.#device(note)?.namespace.name;
     const before = String(note.before);
     const after = String(note.after);
-    return { what: 'TTL', namespace, by: 'forward', before, after, reply: false, words: `forward: TTL ${before} → ${after}` };
+    return {
+      what: 'TTL',
+      namespace,
+      by: 'forward',
+      before,
+      after,
+      reply: false,
+      words: `forward: TTL ${before} → ${after}`,
+    };
   }
 
   #tunnelled(note: TraceNote): Change {
@@ -146,7 +154,13 @@ export class Comments {
       case Note.ENCAPSULATE:
         return { ...shared, what: 'VXLAN', before: '', after: to, words: `${by}: encapsulated, ${vni}, to ${to}` };
       case Note.DECAPSULATE:
-        return { ...shared, what: 'VXLAN', before: from, after: '', words: `${by}: decapsulated, ${vni}, from ${from}` };
+        return {
+          ...shared,
+          what: 'VXLAN',
+          before: from,
+          after: '',
+          words: `${by}: decapsulated, ${vni}, from ${from}`,
+        };
       default: {
         const words = `${by}: ARP answered for ${to} from the neighbour table`;
         return { ...shared, what: 'ARP', before: '', after: to, words };

@@ -6,7 +6,17 @@
  * meets half a capture. Frames are written as they come: a file may be larger than memory.
  */
 
-import { appendFileSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { PacketBlock } from './packet-block.js';
 import { pcapHeader, pcapRecord } from './pcap.js';

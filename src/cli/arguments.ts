@@ -9,7 +9,10 @@ import { nearest } from './nearest.js';
 
 export type Options = NonNullable<ParseArgsConfig['options']>;
 
-export function readArguments<T extends Options>(args: readonly string[], options: T) {
+type Read<T extends Options> = ReturnType<typeof parseArgs<{ options: T; strict: true; allowPositionals: true }>>;
+
+/** @throws BadInput */
+export function readArguments<T extends Options>(args: readonly string[], options: T): Read<T> {
   try {
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: true });
   } catch (error) {

@@ -1,8 +1,8 @@
 export { Destination, Ipvs, VirtualService } from './balancer.js';
+export { type ConnectionEntry, connectionsOf, type Tuple } from './connections.js';
 export { Device, type DeviceKind } from './device.js';
 export { type Account, Engine, type EngineOptions, Segment } from './engine.js';
 export { Namespace, type NeighbourEntry, type RouteEntry } from './namespace.js';
 export type { Punted } from './punts.js';
 export { Chain, type HookName, Iptables, Rule, type RuleSpec, type State, type Table } from './rules.js';
 export { type Datagram, type EchoReply, type Failure, Sockets, type TcpConnection, type UdpSocket } from './sockets.js';
-export { type ConnectionEntry, connectionsOf, type Tuple } from './connections.js';

@@ -4,7 +4,7 @@
  * engine must not be the engine.
  */
 
-import { fragmentOf, type Layer, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP } from './layers.js';
+import { fragmentOf, type Layer, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP } from '../dissect/layers.js';
 
 /** One's complement sum of 16-bit words, folded. An odd last byte counts as a word's first. */
 export function sum16(bytes: Uint8Array, start: number, end: number, initial = 0): number {

@@ -8,11 +8,11 @@
  */
 
 import type { Direction } from '../capture/read.js';
+import { sameBytes } from '../dissect/fields.js';
+import { type DecodeOptions, type Layer, layersOf } from '../dissect/layers.js';
 import { align } from './align.js';
 import { transportChecksumAt } from './checksums.js';
-import { sameBytes } from './fields.js';
 import { type Flow, flowOf } from './flow.js';
-import { type DecodeOptions, type Layer, layersOf } from './layers.js';
 import { type Decoded, DrawnValues, judge, type MaskName, type MaskRules } from './masks.js';
 
 export interface TapFrame {

@@ -3,8 +3,8 @@
  * filters by; what lies inside VXLAN or is quoted in an ICMP error says so.
  */
 
-import { differingFields, type Field, type FieldDifference, showBytes } from './fields.js';
-import { type DecodeOptions, type Layer, layersOf } from './layers.js';
+import { differingFields, type Field, type FieldDifference, showBytes } from '../dissect/fields.js';
+import { type DecodeOptions, type Layer, layersOf } from '../dissect/layers.js';
 
 /** What the two sides are called: in a replay "the real frame" and "ours", in a comparison of two files their names. */
 export interface Sides {

@@ -12,8 +12,8 @@
  * MAC addresses are no part of a flow: a wrong one is a difference, not another flow.
  */
 
-import { type DecodeOptions, fragmentOf, type Layer, layersOf, u16, u32 } from './layers.js';
-import { hexNumber, ipv4, ipv6, mac } from './notation.js';
+import { type DecodeOptions, fragmentOf, type Layer, layersOf, u16, u32 } from '../dissect/layers.js';
+import { hexNumber, ipv4, ipv6, mac } from '../dissect/notation.js';
 
 export interface Flow {
   /** In words; the same words are the same flow. */

@@ -15,6 +15,9 @@
  *   partial-checksum   the real capture holds the bare sum of the pseudo header (CHECKSUM_PARTIAL on `lo`): ours must be right
  */
 
+import { differingFields, type FieldDifference, sameBytes } from '../dissect/fields.js';
+import { type Layer, u16 } from '../dissect/layers.js';
+import { hexNumber, ipv4, ipv6 } from '../dissect/notation.js';
 import {
   carrierOf,
   ipHeaderChecksumIsRight,
@@ -25,10 +28,7 @@ import {
   transportChecksumIsRight,
 } from './checksums.js';
 import { explainFields, type Sides } from './explain.js';
-import { differingFields, type FieldDifference, sameBytes } from './fields.js';
 import { flowOf } from './flow.js';
-import { type Layer, u16 } from './layers.js';
-import { hexNumber, ipv4, ipv6 } from './notation.js';
 
 export const MASK_NAMES = [
   'vxlan-source-port',

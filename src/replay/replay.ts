@@ -3,14 +3,13 @@
  * at its time, and what our taps see is kept for comparison.
  */
 
-import { pcapngHeader } from '../capture/pcapng.js';
-import { readCapture } from '../capture/read.js';
+import { capturedFrames } from '../capture/captured.js';
+import { fragmentOf, layersOf, u16 } from '../dissect/layers.js';
+import { ipv4 } from '../dissect/notation.js';
 import { Engine } from '../engine/index.js';
 import { type Realized, realize } from '../swarm/realize.js';
 import type { TapFrame } from './compare.js';
 import type { Inputs, SocketAddress } from './inputs.js';
-import { fragmentOf, layersOf, u16 } from './layers.js';
-import { ipv4 } from './notation.js';
 import { injectedIn, type Mode, type Stimulus } from './scenario.js';
 import { namespaceName, topologyOf } from './topology.js';
 
@@ -57,7 +56,10 @@ function inject(
 ): void {
   const namespace = namespaces.get(namespaceName(recorded));
   if (!namespace) throw new Error(`a frame is to be injected in ${recorded}, which is not in the topology`);
-  if (!socket) return engine.transmit(namespace.device(name), data, time);
+  if (!socket) {
+    engine.transmit(namespace.device(name), data, time);
+    return;
+  }
   const port = (given: number | undefined, at: number) =>
     given ?? (kind.startsWith('icmp') ? (data[38] ?? 0) * 256 + (data[39] ?? 0) : at);
   engine.sendFromSocket(
@@ -78,7 +80,9 @@ function fromSocket(stimulus: Stimulus): Stimulus {
   const ip = layersOf(data).find(({ name }) => name === 'ip');
   if (stimulus.class !== 'application' || socket || !ip || ip.start !== 14) return stimulus;
   const end = (address: number, port: number): SocketAddress =>
-    kind.startsWith('icmp') ? { address: ipv4(data, address) } : { address: ipv4(data, address), port: u16(data, port) };
+    kind.startsWith('icmp')
+      ? { address: ipv4(data, address) }
+      : { address: ipv4(data, address), port: u16(data, port) };
   return { ...stimulus, socket: { source: end(ip.start + 12, ip.body), destination: end(ip.start + 16, ip.body + 2) } };
 }
 
@@ -92,7 +96,8 @@ function openForeignSocket({ namespaces }: Realized, { namespace: recorded, sock
   const local = end(ip.start + 12, ip.body);
   const remote = end(ip.start + 16, ip.body + 2);
   const whole = (given: SocketAddress | undefined, seen: typeof local) => ({ ...seen, ...given });
-  if (protocol === 'tcp') namespace.addForeignSocket('tcp', whole(socket?.source, local), whole(socket?.destination, remote));
+  if (protocol === 'tcp')
+    namespace.addForeignSocket('tcp', whole(socket?.source, local), whole(socket?.destination, remote));
   else namespace.addForeignSocket('udp', { address: '0.0.0.0', port: whole(socket?.source, local).port });
 }
 
@@ -131,21 +136,11 @@ function emptyTaps(inputs: Inputs): { namespace: string; device: string }[] {
   });
 }
 
-/** The engine's records are pcapng blocks: with a header they are a capture. Frames in time order, tap by tap. */
+/** Frames in time order, tap by tap; a tap that saw nothing is there too. */
 function framesByTap(names: string[], records: Uint8Array[]): Map<string, TapFrame[]> {
-  const header = pcapngHeader(names.map((name) => ({ name })));
-  const total = records.reduce((sum, { length }) => sum + length, header.length);
-  const bytes = new Uint8Array(total);
-  bytes.set(header);
-  let at = header.length;
-  for (const record of records) {
-    bytes.set(record, at);
-    at += record.length;
-  }
   const taps = new Map<string, TapFrame[]>(names.map((name) => [name, []]));
-  for (const { interface: index, time, data, direction } of readCapture(bytes).frames) {
-    taps.get(names[index] ?? '')?.push({ time, data, ...(direction ? { direction } : {}) });
+  for (const { tap, time, data, direction } of capturedFrames(names, records)) {
+    taps.get(tap)?.push({ time, data, ...(direction ? { direction } : {}) });
   }
-  for (const frames of taps.values()) frames.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
   return taps;
 }

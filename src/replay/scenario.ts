@@ -7,9 +7,9 @@
  */
 
 import { type Capture, CaptureError, readCapture } from '../capture/read.js';
+import { ETHERTYPE_ARP, fragmentOf, type Layer, layersOf, PROTOCOL_ICMP, u16, u32 } from '../dissect/layers.js';
 import type { CompareOptions, RealTap, TapFrame } from './compare.js';
 import { type CaptureInput, type Inputs, InputsError, readInputs, type StimulusInput } from './inputs.js';
-import { ETHERTYPE_ARP, fragmentOf, type Layer, layersOf, PROTOCOL_ICMP, u16, u32 } from './layers.js';
 import { type Decoded, DrawnValues } from './masks.js';
 
 /** `path`: every frame that an endpoint sent is injected. `stack`: only what applications sent; our own stack makes the rest. */

@@ -79,7 +79,15 @@ function tunnel({ topology }: Realized, from: string, to: string): Step[] {
   const network = topology.networks.find(({ name, driver }) => name === shared && driver === 'overlay');
   const address = (node: string) => hostPart(topology.nodes.find(({ name }) => name === node)?.nic.addresses[0] ?? '');
   if (!network) return [];
-  return [{ namespace: `${here}/ov-${network.name}`, what: 'VXLAN', before: address(here), after: address(there), by: `VNI ${network.vni}` }];
+  return [
+    {
+      namespace: `${here}/ov-${network.name}`,
+      what: 'VXLAN',
+      before: address(here),
+      after: address(there),
+      by: `VNI ${network.vni}`,
+    },
+  ];
 }
 
 function networksOf(topology: Realized['topology'], namespace: string): string[] {

@@ -77,7 +77,12 @@ class Planner {
       const address = host.address ?? '192.168.99.1/24';
       return {
         name: host.name,
-        nic: { name: 'eth0', mac: host.mac ?? underlayMac(address), mtu: host.mtu ?? UNDERLAY_MTU, addresses: [address] },
+        nic: {
+          name: 'eth0',
+          mac: host.mac ?? underlayMac(address),
+          mtu: host.mtu ?? UNDERLAY_MTU,
+          addresses: [address],
+        },
         extraAddresses: host.extraAddresses ?? [],
         forwards: true,
       };
@@ -257,13 +262,20 @@ class Planner {
     const tasks = nodes.map((node, i) => this.#task(spec, node, i + 1, networks));
     for (const network of networks) {
       const destinations = tasks.flatMap(({ endpoints }) =>
-        endpoints.filter((endpoint) => endpoint.network === network.name).map(({ address }) => address.split('/')[0] ?? ''),
+        endpoints
+          .filter((endpoint) => endpoint.network === network.name)
+          .map(({ address }) => address.split('/')[0] ?? ''),
       );
       const where = network.ingress ? this.spec.nodes.map(({ name }) => name) : Object.keys(network.onNode);
       for (const node of where) {
         if (!network.ingress) this.#balancerSandbox(node, network);
         // Learned in the order in which tasks came up; the last one learned stands first.
-        service.balancers.push({ node, network: network.name, mark: this.#mark(node), destinations: [...destinations].reverse() });
+        service.balancers.push({
+          node,
+          network: network.name,
+          mark: this.#mark(node),
+          destinations: [...destinations].reverse(),
+        });
       }
     }
     // A node that gets its first task of a network holds the network's earlier services, too.
@@ -289,7 +301,9 @@ class Planner {
   readonly #dynamic = { tcp: FIRST_DYNAMIC_PORT, udp: FIRST_DYNAMIC_PORT };
   #dynamicPort(protocol: 'tcp' | 'udp'): number {
     const taken = new Set(
-      this.spec.services.flatMap(({ ports }) => ports.filter((port) => port.protocol === protocol).map((port) => port.published)),
+      this.spec.services.flatMap(({ ports }) =>
+        ports.filter((port) => port.protocol === protocol).map((port) => port.published),
+      ),
     );
     while (taken.has(this.#dynamic[protocol])) this.#dynamic[protocol]++;
     return this.#dynamic[protocol]++;
@@ -337,7 +351,9 @@ class Planner {
       for (const [node, here] of Object.entries(network.onNode)) {
         const ports = this.#sandboxes
           .filter((sandbox) => sandbox.node === node)
-          .flatMap(({ endpoints }) => endpoints.filter((one) => one.network === network.name).map(({ peer }) => peer.mac));
+          .flatMap(({ endpoints }) =>
+            endpoints.filter((one) => one.network === network.name).map(({ peer }) => peer.mac),
+          );
         here.bridgeMac = lowestMac([...ports, ...(here.vxlan ? [here.vxlan.mac] : [])]);
       }
     }

@@ -1,6 +1,7 @@
 /** A swarm that runs: planned, programmed into an engine, its services listening, its traffic sent and reported on. */
 
-import { Engine, Sockets, type Namespace, type Segment } from '../engine/index.js';
+import { type Captured, capturedFrames } from '../capture/captured.js';
+import { Engine, type Namespace, type Segment, Sockets } from '../engine/index.js';
 import type { CallSpec, StackSpec, TrafficSpec } from '../topology/spec.js';
 import { hostPart, type Sandbox, type Topology } from '../topology/topology.js';
 import * as http from '../traffic/http.js';
@@ -51,6 +52,7 @@ interface Target {
 
 export class Swarm {
   readonly sockets: Sockets;
+  readonly #records: Uint8Array[] = [];
 
   private constructor(
     readonly spec: StackSpec,
@@ -61,6 +63,7 @@ export class Swarm {
     readonly pending: string[],
   ) {
     this.sockets = new Sockets(engine);
+    engine.onCapture = (records) => this.#records.push(records);
   }
 
   /** Throws `PlanError` when the swarm cannot be laid out. */
@@ -85,7 +88,8 @@ export class Swarm {
   /** `client/host`, `node1/ingress_sbox`, `node2/task-web.1`. Throws for a name that is not there. */
   namespace(name: string): Namespace {
     const namespace = this.engine.namespaces.get(name);
-    if (!namespace) throw new Error(`there is no namespace ${name}; there are ${[...this.engine.namespaces.keys()].join(', ')}`);
+    if (!namespace)
+      throw new Error(`there is no namespace ${name}; there are ${[...this.engine.namespaces.keys()].join(', ')}`);
     return namespace;
   }
 
@@ -97,7 +101,19 @@ export class Swarm {
   /** Capture at `node/namespace/device`. */
   tap(path: string): void {
     const at = path.lastIndexOf('/');
-    this.namespace(path.slice(0, at)).device(path.slice(at + 1)).tap();
+    this.namespace(path.slice(0, at))
+      .device(path.slice(at + 1))
+      .tap();
+  }
+
+  /** What was captured at `tap` (`node1/host/eth0`), or at every tap, so far, in time order. */
+  frames(tap?: string): Captured[] {
+    this.engine.drain();
+    const all = capturedFrames(
+      this.engine.taps.map(({ path }) => path),
+      this.#records,
+    );
+    return tap === undefined ? all : all.filter((frame) => frame.tap === tap);
   }
 
   /** The spec's traffic, or every published port tried from the client through every node. */
@@ -251,7 +267,9 @@ export class Swarm {
 
   /** Tasks of a service, or the one task that is meant (`web.2`). */
   #tasks(name: string): Sandbox[] {
-    return this.topology.sandboxes.filter(({ kind, service, task }) => kind === 'task' && (service === name || task === name));
+    return this.topology.sandboxes.filter(
+      ({ kind, service, task }) => kind === 'task' && (service === name || task === name),
+    );
   }
 
   /** The address that `to` means to `from`: a host's, a service's VIP on a network that both share, or itself. */
@@ -268,7 +286,9 @@ export class Swarm {
       if (vip) return { address: vip[1], label: to };
     }
     for (const task of this.#tasks(wanted)) {
-      const endpoint = task.endpoints.find(({ network }) => mine.has(network) && network !== 'docker_gwbridge' && !this.#isIngress(network));
+      const endpoint = task.endpoints.find(
+        ({ network }) => mine.has(network) && network !== 'docker_gwbridge' && !this.#isIngress(network),
+      );
       if (endpoint) return { address: hostPart(endpoint.address), label: to };
     }
     throw new Error(`${from.name} shares no network with ${to}`);
@@ -281,7 +301,13 @@ export class Swarm {
   /** Every published target port has a listener, and every port that a call or a flow asks for. */
   #listen(): void {
     const taken = new Set<string>();
-    const listen = (namespace: Namespace, port: number, protocol: 'tcp' | 'udp', name: string, upstreams: Upstream[]) => {
+    const listen = (
+      namespace: Namespace,
+      port: number,
+      protocol: 'tcp' | 'udp',
+      name: string,
+      upstreams: Upstream[],
+    ) => {
       const key = `${namespace.name} ${protocol} ${port}`;
       if (taken.has(key)) return;
       taken.add(key);
@@ -291,18 +317,23 @@ export class Swarm {
     const asked = [
       ...this.spec.calls.map(({ to, port }) => ({ to, port, protocol: 'tcp' as const })),
       ...this.spec.traffic.flatMap((flow) =>
-        flow.kind === 'ping' ? [] : [{ to: flow.to, port: flow.port, protocol: flow.kind === 'udp' ? ('udp' as const) : ('tcp' as const) }],
+        flow.kind === 'ping'
+          ? []
+          : [{ to: flow.to, port: flow.port, protocol: flow.kind === 'udp' ? ('udp' as const) : ('tcp' as const) }],
       ),
     ];
     for (const sandbox of this.topology.sandboxes) {
       if (sandbox.kind !== 'task') continue;
       const namespace = this.namespace(`${sandbox.node}/${sandbox.name}`);
       const name = `${sandbox.task} on ${sandbox.node}`;
-      const upstreams = this.spec.calls.filter(({ service }) => service === sandbox.service).map((call) => this.#upstream(namespace, call));
+      const upstreams = this.spec.calls
+        .filter(({ service }) => service === sandbox.service)
+        .map((call) => this.#upstream(namespace, call));
       const service = this.topology.services.find((one) => one.name === sandbox.service);
       for (const { target, protocol } of service?.ports ?? []) listen(namespace, target, protocol, name, upstreams);
       for (const { to, port, protocol } of asked) {
-        if (to.replace(/^tasks\./, '') === sandbox.service || to === sandbox.task) listen(namespace, port, protocol, name, upstreams);
+        if (to.replace(/^tasks\./, '') === sandbox.service || to === sandbox.task)
+          listen(namespace, port, protocol, name, upstreams);
       }
     }
     for (const host of this.topology.hosts) {

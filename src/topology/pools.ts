@@ -8,7 +8,10 @@ import { IPv4, IPv4CidrRange } from 'ip-num';
 /** Swarm-scope networks: 10.0.0.0/8 in /24s. Local ones: 172.17 to 172.31 in /16s, then 192.168.0.0/16 in /20s. */
 const SWARM = { pools: ['10.0.0.0/8'], length: 24n };
 const LOCAL: { pools: string[]; length: bigint }[] = [
-  { pools: ['172.17.0.0/16', '172.18.0.0/16', '172.19.0.0/16', '172.20.0.0/14', '172.24.0.0/14', '172.28.0.0/14'], length: 16n },
+  {
+    pools: ['172.17.0.0/16', '172.18.0.0/16', '172.19.0.0/16', '172.20.0.0/14', '172.24.0.0/14', '172.28.0.0/14'],
+    length: 16n,
+  },
   { pools: ['192.168.0.0/16'], length: 20n },
 ];
 

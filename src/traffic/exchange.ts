@@ -57,7 +57,12 @@ export function dial(
     finish(data.length > 0, data.length > 0 ? '' : 'closed without an answer', time);
   };
   connection.onFailed = (reason, time) => {
-    const words = { refused: 'connection refused', timeout: 'connection timed out', unreachable: 'host unreachable', reset: 'connection reset' };
+    const words = {
+      refused: 'connection refused',
+      timeout: 'connection timed out',
+      unreachable: 'host unreachable',
+      reset: 'connection reset',
+    };
     finish(false, words[reason], time);
   };
 }

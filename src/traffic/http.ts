@@ -18,7 +18,10 @@ export function get(
 ): void {
   const request = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: swarmwire\r\nAccept: */*\r\nConnection: close\r\n\r\n`;
   dial(sockets, from, to, encoder.encode(request), at, (result) => {
-    if (!result.ok) return done(result);
+    if (!result.ok) {
+      done(result);
+      return;
+    }
     const text = decoder.decode(result.data);
     const [status = ''] = text.split('\r\n');
     const by = new RegExp(`^${ANSWERED_BY}: (.*)\\r$`, 'm').exec(text)?.[1];
@@ -28,7 +31,13 @@ export function get(
 }
 
 /** Answers a whole request on `connection`, then closes. Returns false while the request is not whole yet. */
-export function answer(connection: TcpConnection, received: Uint8Array, name: string, body: string, time: number): boolean {
+export function answer(
+  connection: TcpConnection,
+  received: Uint8Array,
+  name: string,
+  body: string,
+  time: number,
+): boolean {
   if (!isWhole(received)) return false;
   const content = encoder.encode(body);
   const head = [

@@ -14,7 +14,13 @@ export interface Upstream {
   call: (at: number, done: (result: Exchange) => void) => void;
 }
 
-export function listenTcp(sockets: Sockets, namespace: Namespace, port: number, name: string, upstreams: readonly Upstream[]): void {
+export function listenTcp(
+  sockets: Sockets,
+  namespace: Namespace,
+  port: number,
+  name: string,
+  upstreams: readonly Upstream[],
+): void {
   sockets.listen(namespace, port, (connection) => {
     let received: Uint8Array = new Uint8Array();
     connection.onData = (piece, time) => {
@@ -53,7 +59,10 @@ function ask(
   lines: string[] = [],
 ): void {
   const [next, ...rest] = upstreams;
-  if (!next) return done(lines, at);
+  if (!next) {
+    done(lines, at);
+    return;
+  }
   next.call(at, (result) => {
     const line = `${next.label}: ${result.answeredBy ?? result.detail}`;
     ask(sockets, rest, sockets.after(result.finished), done, [...lines, line]);

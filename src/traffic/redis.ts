@@ -22,7 +22,12 @@ export function ping(
     to,
     encoder.encode(PING),
     at,
-    (result) => done({ ...result, ok: result.ok && isPong(result.data), detail: decoder.decode(result.data).trim() || result.detail }),
+    (result) =>
+      done({
+        ...result,
+        ok: result.ok && isPong(result.data),
+        detail: decoder.decode(result.data).trim() || result.detail,
+      }),
     isPong,
   );
 }

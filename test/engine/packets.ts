@@ -159,7 +159,12 @@ export function tcpPacket(ends: Ends & Partial<Omit<IpOptions, 'options' | 'flag
 /** `rest` is the second word: identifier and sequence of an echo, the next-hop MTU of an error. */
 export function icmpPacket(
   ip: IpOptions,
-  { type, code = 0, rest = 0, payload = new Uint8Array() }: { type: number; code?: number; rest?: number; payload?: Uint8Array },
+  {
+    type,
+    code = 0,
+    rest = 0,
+    payload = new Uint8Array(),
+  }: { type: number; code?: number; rest?: number; payload?: Uint8Array },
 ): Uint8Array {
   const message = concat(Uint8Array.of(type, code, 0, 0), new Uint8Array(4), payload);
   put32(message, 4, rest);
@@ -169,7 +174,12 @@ export function icmpPacket(
 
 export function echo(
   ends: IpOptions,
-  { reply = false, identifier = 7, sequence = 1, size = 56 }: { reply?: boolean; identifier?: number; sequence?: number; size?: number } = {},
+  {
+    reply = false,
+    identifier = 7,
+    sequence = 1,
+    size = 56,
+  }: { reply?: boolean; identifier?: number; sequence?: number; size?: number } = {},
 ): Uint8Array {
   const payload = Uint8Array.from({ length: size }, (_, i) => i & 255);
   return icmpPacket(ends, { type: reply ? 0 : 8, rest: identifier * 65536 + sequence, payload });

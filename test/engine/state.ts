@@ -1,16 +1,16 @@
 /** Records of the engine's tables, read from memory by the generated layout. */
 
-import type { Device, Engine, Namespace } from '../../src/engine/index.js';
 import {
   BalancedConnection,
   Connection,
   Direction,
   Entry,
+  State as IpvsState,
   Neighbour,
   Nud,
-  State as IpvsState,
   TcpState,
 } from '../../src/engine/generated/layout.js';
+import type { Device, Engine, Namespace } from '../../src/engine/index.js';
 import { ipv4Text } from '../../src/engine/wire.js';
 
 export const SECOND = 1_000_000_000;

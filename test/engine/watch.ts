@@ -85,7 +85,9 @@ export function inWords(frame: Uint8Array): string {
 
 /** `node1/host/eth0 IP_CSUM`, with ` x2` when it happened twice. */
 export function dropsOf(engine: Engine): string[] {
-  return engine.drops.map(({ device, reason, count }) => `${device.path} ${reason}${count > 1 ? ` x${count}` : ''}`).sort();
+  return engine.drops
+    .map(({ device, reason, count }) => `${device.path} ${reason}${count > 1 ? ` x${count}` : ''}`)
+    .sort();
 }
 
 /** made = injected + generated + cloned = delivered + dropped + inFlight (design.md, Conservation). */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { layersOf } from '../../src/replay/layers.js';
+import { layersOf } from '../../src/dissect/layers.js';
 import { DrawnValues, judge, type MaskRules } from '../../src/replay/masks.js';
 import { changed, get16, put16, tapOf, withChecksums } from './recorded.js';
 

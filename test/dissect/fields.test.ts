@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { explain } from '../../src/replay/explain.js';
-import { differingFields, fieldsOf } from '../../src/replay/fields.js';
-import { layersOf } from '../../src/replay/layers.js';
-import { changed, recorded, SCENARIOS, tapOf } from './recorded.js';
+import { differingFields, fieldsOf } from '../../src/dissect/fields.js';
+import { layersOf } from '../../src/dissect/layers.js';
+import { changed, recorded, SCENARIOS, tapOf } from '../replay/recorded.js';
 
 const installed = spawnSync('tshark', ['--version']).status === 0;
 const NAMES = [

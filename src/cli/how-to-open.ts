@@ -1,0 +1,35 @@
+/** The commands with which a run's captures are opened. */
+
+import type { RunReport } from './run-report.js';
+
+/**
+ * TCP ports that Wireshark takes for another protocol's, though web services like them (`tshark -G decodes`): it must be told
+ * that HTTP is spoken there.
+ */
+const CLAIMED = new Set([
+  1080, 1099, 1433, 3002, 3003, 3333, 4002, 5000, 5555, 7000, 8004, 8009, 8010, 8023, 8085, 9000, 9999, 10000,
+]);
+
+export function howToOpen({ captures, stack, flows }: RunReport): string[] {
+  const file = captures.files[0]?.path;
+  if (file === undefined) return [];
+  const asked = new Set(
+    flows.filter(({ kind }) => kind === 'http').map(({ to }) => Number(to.slice(to.lastIndexOf(':') + 1))),
+  );
+  const ports = stack.services
+    .flatMap((service) => service.ports)
+    .filter(({ published, protocol }) => protocol === 'tcp' && CLAIMED.has(published) && asked.has(published))
+    .map(({ published }) => published);
+  const decode = ports.map((port) => ` -d tcp.port==${port},http`).join('');
+  if (captures.format === 'pcap') {
+    const client = captures.files.find(({ tap }) => tap?.startsWith('client/host/')) ?? captures.files[0];
+    return [`wireshark${decode} ${quoted(client?.path ?? file)}`];
+  }
+  const one = `tshark -r ${quoted(file)} -Y 'frame.interface_name == "client/host/eth0"'${decode}`;
+  return [`wireshark${decode} ${quoted(file)}`, one];
+}
+
+/** As a shell wants it. */
+function quoted(path: string): string {
+  return /^[\w./@-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}

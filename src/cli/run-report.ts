@@ -1,0 +1,119 @@
+/** What came of a run, as data: `--json` prints it as it is, `run-text.ts` says it in words. */
+
+import type { CaptureFormat, WrittenFile } from '../capture/files.js';
+import type { Recording } from '../capture/recording.js';
+import type { Account } from '../engine/index.js';
+import type { Notice, StackFile } from '../stack-file/index.js';
+import type { FlowReport, Swarm } from '../swarm/swarm.js';
+import type { Protocol } from '../topology/spec.js';
+import type { Topology } from '../topology/topology.js';
+import { type DropReport, dropsOf } from './drops.js';
+
+export interface RunReport {
+  /** Every flow was answered, every frame is accounted for and was captured. */
+  ok: boolean;
+  swarmwire: string;
+  file: string;
+  seed: number;
+  stack: StackReport;
+  flows: FlowReport[];
+  notices: { ignored: Notice[]; unsupported: Notice[]; warnings: Notice[] };
+  captures: {
+    format: CaptureFormat;
+    directory: string;
+    comments: boolean;
+    /** Devices where frames were captured. */
+    taps: number;
+    frames: number;
+    files: WrittenFile[];
+    /** Frames that did not fit into the capture buffer; 0, or the captures are not whole. */
+    missed: number;
+    /** Frames that stand after later ones in their file; 0, unless a frame was held up past its time. */
+    late: number;
+  };
+  drops: DropReport;
+  /** made = delivered + dropped + inFlight. */
+  frames: Account & { balanced: boolean };
+  /** How long all took in the swarm's own time, ns. */
+  virtualTime: number;
+}
+
+export interface StackReport {
+  nodes: { name: string; role: 'manager' | 'worker' }[];
+  networks: { name: string; driver: string; subnet: string; vni?: number; ingress: boolean }[];
+  services: {
+    name: string;
+    tasks: { name: string; node: string }[];
+    ports: { published: number; target: number; protocol: Protocol }[];
+  }[];
+  /** Tasks that found no node, in words. */
+  pending: string[];
+}
+
+export interface Ran {
+  version: string;
+  file: string;
+  seed: number;
+  out: string;
+  format: CaptureFormat;
+  comments: boolean;
+  stack: StackFile;
+  swarm: Swarm;
+  flows: FlowReport[];
+  files: WrittenFile[];
+  recording: Recording;
+}
+
+export function reportOf(ran: Ran): RunReport {
+  const { stack, swarm, flows, recording } = ran;
+  const { engine } = swarm;
+  const { account } = engine;
+  const balanced = account.made === account.delivered + account.dropped + account.inFlight;
+  const missed = engine.exports.missed();
+  return {
+    ok: flows.every(({ ok }) => ok) && balanced && missed === 0,
+    swarmwire: ran.version,
+    file: ran.file,
+    seed: ran.seed,
+    stack: { ...stackOf(swarm.topology), pending: swarm.pending },
+    flows,
+    notices: { ignored: stack.ignored, unsupported: stack.unsupported, warnings: stack.warnings },
+    captures: {
+      format: ran.format,
+      directory: ran.out,
+      comments: ran.comments && ran.format === 'pcapng',
+      taps: engine.taps.length,
+      frames: recording.frames,
+      files: ran.files,
+      missed,
+      late: recording.late,
+    },
+    drops: dropsOf(engine),
+    frames: { ...account, balanced },
+    virtualTime: engine.now,
+  };
+}
+
+function stackOf({ nodes, networks, services, sandboxes }: Topology): Omit<StackReport, 'pending'> {
+  const tasks = sandboxes.filter(({ kind }) => kind === 'task');
+  return {
+    nodes: nodes.map(({ name, role }) => ({ name, role })),
+    networks: networks
+      .filter(({ driver }) => driver === 'overlay')
+      .map(({ name, driver, vni, ingress, onNode }) => ({
+        name,
+        driver,
+        // An overlay has one subnet on all nodes.
+        subnet: Object.values(onNode)[0]?.subnet ?? '',
+        ...(vni === undefined ? {} : { vni }),
+        ingress,
+      })),
+    services: services.map(({ name, ports }) => ({
+      name,
+      tasks: tasks
+        .filter(({ service }) => service === name)
+        .map(({ task, name: sandbox, node }) => ({ name: task ?? sandbox, node })),
+      ports: ports.map(({ published, target, protocol }) => ({ published, target, protocol })),
+    })),
+  };
+}

@@ -1,0 +1,180 @@
+/** A run in words, for people: the stack, each flow with its way, the captures and how to open them, what became of frames. */
+
+import type { FlowReport } from '../swarm/swarm.js';
+import { columns } from './columns.js';
+import { howToOpen } from './how-to-open.js';
+import type { RunReport, StackReport } from './run-report.js';
+import type { Colours } from './terminal.js';
+
+/** So many answered flows are told with their journeys; failed ones always are. */
+const TOLD = 24;
+/** So many files are listed; a swarm has hundreds of interfaces. */
+const LISTED = 12;
+/** A service with more tasks says how many a node has. */
+const NAMED_TASKS = 4;
+
+export function renderRun(report: RunReport, colours: Colours): string[] {
+  const sections = [
+    stackLines(report, colours),
+    noticeLines(report, colours),
+    flowLines(report.flows, colours),
+    captureLines(report, colours),
+    accountLines(report, colours),
+  ];
+  return sections.filter((lines) => lines.length > 0).flatMap((lines, index) => (index === 0 ? lines : ['', ...lines]));
+}
+
+function stackLines({ file, stack }: RunReport, colours: Colours): string[] {
+  const nodes = `${plural(stack.nodes.length, 'node')} (${stack.nodes.map(({ name, role }) => (role === 'manager' ? `${name} manager` : name)).join(', ')})`;
+  const networks = stack.networks.map(
+    ({ name, subnet, vni }) => `${name} ${subnet}${vni === undefined ? '' : ` VNI ${vni}`}`,
+  );
+  const parts = [nodes, ...networks, ...stack.services.map(serviceText)];
+  const line = `${colours.bold(file)}: ${parts.join(' · ')}`;
+  return [line, ...stack.pending.map((words) => `${colours.yellow('pending')}: ${words}`)];
+}
+
+function serviceText({ name, tasks, ports }: StackReport['services'][number]): string {
+  const published = ports.map(
+    ({ published, target, protocol }) => `${published}→${target}${protocol === 'tcp' ? '' : `/${protocol}`}`,
+  );
+  const place =
+    tasks.length <= NAMED_TASKS ? tasks.map((task) => `${task.name} on ${task.node}`).join(', ') : crowd(name, tasks);
+  return `${place || `${name} without tasks`}${published.length > 0 ? ` (${published.join(', ')})` : ''}`;
+}
+
+/** `web ×50 (node1 17, node2 17, node3 16)` */
+function crowd(name: string, tasks: readonly { node: string }[]): string {
+  const byNode = new Map<string, number>();
+  for (const { node } of tasks) byNode.set(node, (byNode.get(node) ?? 0) + 1);
+  return `${name} ×${tasks.length} on ${[...byNode].map(([node, count]) => `${node} ${count}`).join(', ')}`;
+}
+
+function noticeLines({ file, notices }: RunReport, colours: Colours): string[] {
+  const groups = [
+    ['warning', notices.warnings],
+    ['not supported yet', notices.unsupported],
+    ['ignored', notices.ignored],
+  ] as const;
+  return groups.flatMap(([title, list]) =>
+    list.map(({ where, message }) => `${file}:${where.line}:${where.column}: ${colours.yellow(title)}: ${message}`),
+  );
+}
+
+function flowLines(flows: readonly FlowReport[], colours: Colours): string[] {
+  if (flows.length === 0) return [colours.yellow('no traffic: no port is published, and the file names none')];
+  const lines: string[] = [];
+  let told = 0;
+  let untold = 0;
+  for (const flow of flows) {
+    if (flow.ok && told >= TOLD) {
+      untold++;
+      continue;
+    }
+    told++;
+    lines.push(flowLine(flow, colours), ...journeyLines(flow, colours));
+  }
+  if (untold > 0) lines.push(`and ${plural(untold, 'more flow')}, answered; --json tells them all`);
+  const failed = flows.filter(({ ok }) => !ok).length;
+  const sum =
+    failed === 0
+      ? colours.green(`${plural(flows.length, 'flow')}, all answered`)
+      : colours.red(`${failed} of ${plural(flows.length, 'flow')} failed`);
+  return [...lines, sum];
+}
+
+function flowLine(flow: FlowReport, colours: Colours): string {
+  const way = `${colours.bold(`${flow.from} → ${flow.to}`)} ${flow.kind}`;
+  if (!flow.ok) return `${way}  ${colours.red('failed')}${flow.detail ? `: ${flow.detail}` : ''}`;
+  const by = flow.answeredBy === undefined ? '' : ` by ${colours.green(flow.answeredBy)}`;
+  const time = flow.finished === undefined ? '' : ` in ${duration(flow.finished - flow.started)}`;
+  const detail = flow.answeredBy === undefined && flow.detail ? ` (${flow.detail})` : '';
+  return `${way}  answered${by}${time}${detail}`;
+}
+
+function journeyLines({ journey }: FlowReport, colours: Colours): string[] {
+  return columns(
+    journey.map(({ namespace, what, before, after, by }) => [
+      namespace,
+      colours.cyan(what),
+      `${before} → ${after}`,
+      by === undefined ? '' : colours.dim(by),
+    ]),
+    4,
+  );
+}
+
+function captureLines(report: RunReport, colours: Colours): string[] {
+  const { captures } = report;
+  const { files } = captures;
+  if (files.length === 0) return ['no captures: no frame passed any interface'];
+  const head =
+    captures.format === 'pcapng'
+      ? `captured ${plural(captures.frames, 'frame')} at ${plural(captures.taps, 'interface')}:`
+      : `captured ${plural(captures.frames, 'frame')} at ${files.length} of ${plural(captures.taps, 'interface')}, a file each:`;
+  const busiest = files.length <= LISTED ? files : [...files].sort((a, b) => b.frames - a.frames).slice(0, LISTED);
+  const rows = busiest.map(({ path, bytes, frames }) => [path, size(bytes), plural(frames, 'frame')]);
+  const more = files.length > busiest.length ? [`    and ${files.length - busiest.length} more with fewer frames`] : [];
+  const missed =
+    captures.missed === 0
+      ? []
+      : [
+          colours.red(
+            `${plural(captures.missed, 'frame')} did not fit into the capture buffer: the captures are not whole`,
+          ),
+        ];
+  return [head, ...columns(rows, 4, [1, 2]), ...more, ...missed, ...howToOpen(report).map((line) => `    ${line}`)];
+}
+
+function accountLines({ drops, frames, captures }: RunReport, colours: Colours): string[] {
+  const lines: string[] = [];
+  if (drops.expected.length > 0) {
+    lines.push('dropped, as in any real swarm:');
+    lines.push(
+      ...columns(
+        drops.expected.map(({ reason, count, why }) => [reason, String(count), colours.dim(why)]),
+        4,
+        [1],
+      ),
+    );
+  }
+  if (drops.other.length === 0) lines.push(drops.expected.length === 0 ? 'dropped: none' : 'dropped otherwise: none');
+  else {
+    lines.push(colours.yellow('dropped:'));
+    lines.push(
+      ...columns(
+        drops.other.map(({ reason, count, devices }) => [reason, String(count), `at ${places(devices)}`]),
+        4,
+        [1],
+      ),
+    );
+  }
+  const { made, delivered, dropped, inFlight, balanced } = frames;
+  const sum = `frames: ${made} made = ${delivered} delivered + ${dropped} dropped + ${inFlight} in flight`;
+  lines.push(balanced ? sum : colours.red(`${sum}, which does not add up: a fault of the engine`));
+  if (captures.late > 0) lines.push(`${plural(captures.late, 'frame')} stand in the capture after later ones`);
+  return lines;
+}
+
+function places(devices: Record<string, number>): string {
+  const entries = Object.entries(devices).sort(([, a], [, b]) => b - a);
+  const named = entries.slice(0, 3).map(([path, count]) => (entries.length === 1 ? path : `${path} (${count})`));
+  return entries.length > 3 ? `${named.join(', ')} and ${entries.length - 3} more` : named.join(', ');
+}
+
+export function duration(ns: number): string {
+  if (ns < 1_000) return `${ns} ns`;
+  if (ns < 1_000_000) return `${(ns / 1_000).toPrecision(3)} µs`;
+  if (ns < 1_000_000_000) return `${Number((ns / 1_000_000).toPrecision(3))} ms`;
+  return `${Number((ns / 1_000_000_000).toPrecision(3))} s`;
+}
+
+export function size(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(1)} KiB`;
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

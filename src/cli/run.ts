@@ -1,0 +1,136 @@
+/** `swarmwire run`: a stack file becomes a swarm, its traffic is sent, what every tap saw is written. */
+
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { type CaptureFile, type CaptureFormat, openCapture, type WrittenFile } from '../capture/files.js';
+import { Recording } from '../capture/recording.js';
+import { parseStackFile, type StackFile } from '../stack-file/index.js';
+import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
+import { PlanError } from '../swarm/plan.js';
+import { type FlowReport, Swarm } from '../swarm/swarm.js';
+import { oneOf, readArguments, wholeNumber } from './arguments.js';
+import { BadInput } from './bad-input.js';
+import type { Command } from './commands.js';
+import { ProgressLine } from './progress.js';
+import { RUN_HELP } from './run-help.js';
+import { type RunReport, reportOf } from './run-report.js';
+import { renderRun } from './run-text.js';
+import type { Terminal } from './terminal.js';
+import { version } from './version.js';
+
+const FORMATS: readonly CaptureFormat[] = ['pcapng', 'pcap'];
+
+interface RunOptions {
+  file: string;
+  nodes: number | undefined;
+  out: string;
+  format: CaptureFormat;
+  seed: number;
+  json: boolean;
+  comments: boolean;
+}
+
+export const run: Command = {
+  help: RUN_HELP,
+  async run(args, terminal) {
+    const options = readOptions(args);
+    const report = await simulate(options, terminal);
+    if (options.json) terminal.out(JSON.stringify(report, null, 2));
+    else terminal.out(renderRun(report, terminal.colours).join('\n'));
+    return report.ok ? 0 : 1;
+  },
+};
+
+function readOptions(args: readonly string[]): RunOptions {
+  const { values, positionals } = readArguments(args, {
+    nodes: { type: 'string' },
+    out: { type: 'string', default: 'captures' },
+    format: { type: 'string', default: 'pcapng' },
+    seed: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    'no-comments': { type: 'boolean', default: false },
+  });
+  const [file, ...more] = positionals;
+  if (file === undefined) {
+    throw new BadInput(
+      'run: which stack file?',
+      'swarmwire run examples/three-tier.yml; all about it: swarmwire run --help',
+    );
+  }
+  if (more.length > 0) throw new BadInput(`run: one stack file at a time, and ${more.join(', ')} is too many`);
+  if (values.out === '') throw new BadInput('--out: the name of a directory is missing');
+  return {
+    file,
+    nodes: wholeNumber('nodes', values.nodes, 1, MOST_NODES),
+    out: values.out,
+    format: oneOf('format', values.format, FORMATS),
+    seed: wholeNumber('seed', values.seed, 0, Number.MAX_SAFE_INTEGER) ?? 1,
+    json: values.json,
+    comments: !values['no-comments'],
+  };
+}
+
+async function simulate(options: RunOptions, terminal: Terminal): Promise<RunReport> {
+  const stack = readStack(options);
+  const swarm = await layOut(stack, options);
+  swarm.tapEverything();
+  const { engine } = swarm;
+  const taps = () => engine.taps.map(({ path, mtu }) => ({ name: path, mtu }));
+  const capture = openCapture(options.format, options.out, captureName(options.file), taps);
+  const recording = new Recording(engine, capture);
+  const { flows, files } = play(swarm, recording, capture, terminal);
+  return reportOf({ version: version(), ...options, stack, swarm, flows, files, recording });
+}
+
+function play(
+  swarm: Swarm,
+  recording: Recording,
+  capture: CaptureFile,
+  terminal: Terminal,
+): { flows: FlowReport[]; files: WrittenFile[] } {
+  const progress = new ProgressLine(terminal.watched);
+  try {
+    const flows = swarm.play((done, total) => progress.update(done, total, 'flows'));
+    recording.finish();
+    return { flows, files: capture.finish() };
+  } catch (error) {
+    capture.discard();
+    throw error;
+  } finally {
+    progress.clear();
+  }
+}
+
+const REASONS: Record<string, string> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a directory',
+  EACCES: 'permission denied',
+};
+
+function readStack({ file, nodes }: RunOptions): StackFile {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new BadInput(`cannot read ${file}: ${REASONS[code ?? ''] ?? message}`);
+  }
+  const environment = Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+  return parseStackFile(text, { file, environment, ...(nodes === undefined ? {} : { nodes }) });
+}
+
+async function layOut({ spec }: StackFile, { file, seed, comments }: RunOptions): Promise<Swarm> {
+  try {
+    return await Swarm.create(spec, { seed, comments });
+  } catch (error) {
+    if (error instanceof PlanError) throw new BadInput(`${file}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** `examples/three-tier.yml` → `three-tier` */
+function captureName(file: string): string {
+  return basename(file).replace(/(.)\.ya?ml$/i, '$1');
+}

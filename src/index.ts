@@ -1,0 +1,17 @@
+/** swarmwire as a library: stacks in, frames out. Runs wherever WebAssembly does. */
+
+export { Captured } from './capture/captured.js';
+export { type Capture, type CapturedFrame, CaptureError, readCapture } from './capture/read.js';
+export { type Account, Device, Engine, type EngineOptions, Namespace, Segment } from './engine/index.js';
+export {
+  type Notice,
+  parseStackFile,
+  type StackFile,
+  StackFileError,
+  type StackFileOptions,
+} from './stack-file/index.js';
+export type { Step } from './swarm/journey.js';
+export { PlanError } from './swarm/plan.js';
+export { type FlowReport, Swarm, type SwarmOptions } from './swarm/swarm.js';
+export type * from './topology/spec.js';
+export type { Topology } from './topology/topology.js';

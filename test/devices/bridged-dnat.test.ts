@@ -1,0 +1,53 @@
+/**
+ * DNAT of a bridged packet to a host behind the same bridge: it stays a bridged packet (br_nf_pre_routing_finish and
+ * br_nf_pre_routing_finish_bridge). A task that calls a published port of its own node over docker_gwbridge goes this way:
+ * DOCKER-INGRESS sends it to ingress_sbox, which is a port of the same bridge.
+ */
+
+import { expect, it } from 'vitest';
+import type { Device } from '../../src/engine/index.js';
+import { checkedEngine } from '../engine/checked.js';
+import { ethernet, IPV4, macText, tcpPacket } from '../engine/packets.js';
+import { expectConserved, inWords, Watch } from '../engine/watch.js';
+
+it('only the destination MAC changes: the source MAC and the TTL stay', async () => {
+  const engine = await checkedEngine();
+  const host = engine.namespace('node1/host');
+  const bridge = host.addBridge('docker_gwbridge', { mac: '02:42:00:00:00:01', mtu: 1500 });
+  host.addAddress(bridge, '172.19.0.1/16');
+  host.set('bridgeNetfilter', 1);
+  host.set('forward', 1);
+  host.iptables.append('nat', 'PREROUTING', {
+    protocol: 'tcp',
+    dport: 8080,
+    destinationType: 'LOCAL',
+    target: 'DNAT',
+    address: '172.19.0.2',
+    port: 8080,
+  });
+  const join = (name: string, last: number): Device => {
+    const sandbox = engine.namespace(`node1/${name}`);
+    sandbox.set('silent', 1);
+    const [inside, port] = sandbox.addVeth(
+      'eth1',
+      { mac: `02:42:ac:13:00:0${last}`, mtu: 1500 },
+      { namespace: host, name: `veth-${name}`, mac: `02:00:00:00:00:0${last}`, mtu: 1500 },
+    );
+    sandbox.addAddress(inside, `172.19.0.${last}/16`);
+    host.addPort(bridge, port);
+    host.addNeighbour(bridge, `172.19.0.${last}`, `02:42:ac:13:00:0${last}`, 'reachable');
+    return port;
+  };
+  const toSandbox = join('ingress_sbox', 2);
+  const fromTask = join('task-web.1', 3);
+  host.learnFdb(bridge, '02:42:ac:13:00:02', toSandbox);
+  const watch = new Watch(engine, [toSandbox]);
+  const syn = tcpPacket({ source: '172.19.0.3', destination: '172.19.0.1', sport: 4000, dport: 8080 }, { flags: 'S' });
+  engine.receive(fromTask, ethernet('02:42:00:00:00:01', '02:42:ac:13:00:03', IPV4, syn));
+  engine.run(1e9);
+  const [frame = new Uint8Array()] = watch.sent(toSandbox);
+  expect(inWords(frame)).toBe('172.19.0.3:4000 > 172.19.0.2:8080 ttl 64 tcp S');
+  expect(macText(frame, 0)).toBe('02:42:ac:13:00:02');
+  expect(macText(frame, 6)).toBe('02:42:ac:13:00:03');
+  expectConserved(engine);
+});
