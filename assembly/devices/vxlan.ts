@@ -7,6 +7,7 @@ import { account, deliver, drop, Drop } from "../drops";
 import { Device, LEARNING, VXLAN_PROXY, receive, scrub } from "./device";
 import { Namespace } from "../stack/namespace";
 import * as arp from "../wire/arp";
+import * as icmp from "../wire/icmp";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as udp from "../wire/udp";
@@ -15,11 +16,13 @@ import { Index } from "../tables/hash";
 import { STATIC, findEntry, learn } from "../tables/fdb";
 import { Nud, findNeighbour } from "../tables/neighbours";
 import { keyedHash } from "../random";
-import { nextId, output, sourceFor } from "../stack/output";
+import { nextId, output, pathMtu, sourceFor } from "../stack/output";
 import { note, Note } from "../capture/tap";
 
 const OUTER: u32 = ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH;
 const TTL: u32 = 64;
+/** Length of the IP packet that refuses one which is too big. */
+const REFUSAL: u32 = 576;
 
 /** Which device listens for a VNI on a UDP port of a namespace. Key: a = VNI | port << 32, b = namespace. */
 @unmanaged
@@ -62,6 +65,8 @@ function encapsulate(device: Device, frame: Frame, remote: u32): void {
   const source = sourceFor(underlay, remote);
   if (!source) return drop(frame, Drop.IP_OUT_NO_ROUTE, device);
   const inner = frame.data;
+  const mtu = pathMtu(underlay, remote);
+  if (frame.length + OUTER > mtu && refuse(device, frame, mtu - vxlan.OVERHEAD)) return;
   const port = sourcePort(frame);
   // Only the ECN bits of the inner packet show outside (RFC 6040): CE turns into ECT(0).
   let ecn: u32 = 0;
@@ -82,6 +87,35 @@ function encapsulate(device: Device, frame: Frame, remote: u32): void {
   frame.flags |= LOCAL;
   note(frame, Note.ENCAPSULATE, device.vni, source, port, remote, device.vxlanPort, device);
   output(underlay, frame);
+}
+
+/**
+ * A packet with DF that would not fit the underlay: as a bridge's port the device answers in the receiver's place that
+ * fragmentation is needed, with what is left for the packet as the MTU, and drops it (skb_tunnel_check_pmtu,
+ * iptunnel_pmtud_build_icmp). Without DF it is the outer packet that gets fragmented: false.
+ */
+function refuse(device: Device, frame: Frame, mtu: u32): bool {
+  const ip = frame.data + ethernet.LENGTH;
+  const left = frame.length - ethernet.LENGTH;
+  if (ethernet.type(frame.data) != ethernet.TYPE_IPV4 || left < ipv4.LENGTH || !(ipv4.flagsAndOffset(ip) & ipv4.DF)) return false;
+  if (ipv4.protocol(ip) == ipv4.ICMP && left > ipv4.headerLength(ip) && icmp.isError(icmp.type(ip + ipv4.headerLength(ip)))) return false;
+  const quoted = min(left, REFUSAL - ipv4.LENGTH - icmp.LENGTH);
+  const length = icmp.LENGTH + quoted;
+  const error = takeFrame(ethernet.LENGTH + ipv4.LENGTH + length);
+  if (error) {
+    account.generated++;
+    error.time = frame.time;
+    const at = error.data;
+    ethernet.emit(at, ethernet.source(frame.data), ethernet.destination(frame.data), ethernet.TYPE_IPV4);
+    const l4 = at + ethernet.LENGTH + ipv4.LENGTH;
+    icmp.emit(l4, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, <u32>bswap<u16>(<u16>mtu) << 16);
+    memory.copy(l4 + icmp.LENGTH, ip, quoted);
+    icmp.seal(l4, length);
+    ipv4.emit(at + ethernet.LENGTH, 0, ipv4.LENGTH + length, 0, ipv4.DF, TTL, ipv4.ICMP, ipv4.destination(ip), ipv4.source(ip));
+  }
+  drop(frame, Drop.PKT_TOO_BIG, device);
+  if (error) receive(device, error);
+  return true;
 }
 
 /**
