@@ -8,7 +8,7 @@
 
 import { Pool } from "./memory";
 import { Device } from "./devices/device";
-import { Connection } from "./tables/connections";
+import { CONFIRMED, Connection } from "./tables/connections";
 import { account } from "./drops";
 
 export const META: usize = 256;
@@ -130,6 +130,9 @@ export function cloneFrame(frame: Frame): Frame | null {
   copy.data = data;
   copy.next = null;
   memory.copy(data, frame.data, frame.length);
+  // Two frames carry the connection now; whoever ends first must not take it from the other.
+  const connection = copy.connection;
+  if (connection && !(connection.status & CONFIRMED)) connection.frames++;
   account.cloned++;
   return copy;
 }
@@ -157,6 +160,17 @@ export function pull(frame: Frame, bytes: u32): usize {
   frame.data += bytes;
   frame.length -= bytes;
   return frame.data;
+}
+
+/** At least `bytes` of headroom, if need be by moving the data within its slot. False: the slot is too small. */
+export function expandHeadroom(frame: Frame, bytes: u32): bool {
+  const room = headroom(frame);
+  if (room >= <usize>bytes) return true;
+  const at = changetype<usize>(frame) + META + max(<usize>bytes, HEADROOM);
+  if (at + frame.length > frame.end) return false;
+  memory.copy(at, frame.data, frame.length);
+  frame.data = at;
+  return true;
 }
 
 // @ts-ignore: decorator

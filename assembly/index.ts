@@ -40,11 +40,12 @@ export function addDevice(namespace: Namespace, kind: u32): Device { return newD
 
 // Tables
 export { addRoute, removeRoute } from "./tables/routes";
-export { removeNeighbour, neighbourAt, neighbourSlots } from "./tables/neighbours";
+export { forgetNeighbour as removeNeighbour } from "./stack/arp";
+export { neighbourAt, neighbourSlots } from "./tables/neighbours";
 export { fdbAt, fdbSlots, removeEntry as removeFdb } from "./tables/fdb";
 export { linkRule, newChain, newRule, unlinkRule } from "./tables/rules";
 export { connectionAt, connectionSlots } from "./tables/connections";
-export { addDestination, addService, balancedAt, balancedSlots, removeDestination, removeService } from "./tables/services";
+export { addDestination, addService, balancedAt, balancedSlots, removeService } from "./tables/services";
 export function setNeighbour(device: Device, address: u32, macLow: u32, macHigh: u32, state: u32): usize {
   return changetype<usize>(putNeighbour(device, address, <u64>macLow | (<u64>macHigh << 32), state, now));
 }
@@ -54,6 +55,8 @@ export function setFdb(owner: u32, macLow: u32, macHigh: u32, port: Device | nul
 }
 export function setBaseChain(namespace: Namespace, table: u32, hook: u32, chain: Chain): void { putBaseChain(namespace, table, hook, chain); }
 export const FDB_STATIC: u32 = STATIC;
+
+export { withdrawDestination } from "./hooks/ipvs";
 
 // Frames in
 export { inboxAt, injectReceive, injectSocket, injectTransmit, receiveBatch } from "./inbox";

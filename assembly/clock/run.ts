@@ -1,7 +1,7 @@
 // The run loop: events in time order, a vector of frames to completion, tables topped up between vectors.
 
 import { Frame, ensureFrames } from "../frame";
-import { Device, deviceById, receive, transmit } from "../devices/device";
+import { Device, calm, deviceById, receive, transmit } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import { Event, a, b, kind, next, now, setNow } from "./queue";
 import { expectAnswer, neighbourTimer } from "../stack/arp";
@@ -31,6 +31,7 @@ let nextSweep: u64 = SWEEP_EVERY;
 
 /** Between vectors: no table may run out while one moves. */
 export function ensure(): void {
+  calm();
   ensureFrames();
   ensureConnections();
   ensureServices();
@@ -55,7 +56,7 @@ export function runUntil(until: u64): Stopped {
       case Event.FRAMES: vector(a, b); break;
       case Event.TRANSMIT: inject(deviceById(<u32>a), started(b)); break;
       case Event.OUTPUT: output(changetype<Namespace>(a), started(b)); break;
-      case Event.NEIGHBOUR: neighbourTimer(a); break;
+      case Event.NEIGHBOUR: neighbourTimer(a, <u32>b); break;
       case Event.TCP: tcpTimer(a); break;
       case Event.REASSEMBLY: reassemblyTimer(a); break;
       case Event.ACTION: runAction(a); break;

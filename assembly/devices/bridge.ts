@@ -10,6 +10,9 @@ import { bridgeForward, bridgePrerouting } from "../hooks/bridge";
 import { stackReceive } from "../stack/input";
 import { tap } from "../capture/tap";
 
+/** is_skb_forwardable leaves room for one 802.1q tag. */
+const VLAN_TAG: u32 = 4;
+
 /** The namespace's own stack sends by the bridge (br_dev_xmit). */
 export function bridgeTransmit(bridge: Device, frame: Frame): void {
   const destination = ethernet.destination(frame.data);
@@ -72,7 +75,7 @@ function see(bridge: Device, frame: Frame): void {
 
 function forwardTo(bridge: Device, from: Device, to: Device, frame: Frame): void {
   if (from == to && !(to.flags & HAIRPIN)) return drop(frame, Drop.BRIDGE_SAME_PORT, from);
-  if (frame.length > to.mtu + ethernet.LENGTH && !frame.fragmentMax) return drop(frame, Drop.PKT_TOO_BIG, to);
+  if (frame.length > to.mtu + ethernet.LENGTH + VLAN_TAG && !frame.fragmentMax) return drop(frame, Drop.PKT_TOO_BIG, to);
   if (bridge.namespace.bridgeNetfilter && ethernet.type(frame.data) == ethernet.TYPE_IPV4) return bridgeForward(bridge, to, frame);
   transmit(to, frame);
 }

@@ -64,6 +64,11 @@ export class Device {
   drops: usize;
 }
 
+/** Between two vectors no more frames than this are sent: a broadcast storm ends, too. */
+const STORM: u32 = 1 << 18;
+let transmissions: u32 = 0;
+export function calm(): void { transmissions = 0; }
+
 let lastId: u32 = 0;
 let first: usize = 0; // all devices by id: an array that doubles
 let capacity: u32 = 0;
@@ -105,7 +110,7 @@ export function deviceById(id: u32): Device {
 export function transmit(device: Device, frame: Frame): void {
   frame.time += hopDelay;
   if (!(device.flags & UP)) return drop(frame, Drop.DEV_DOWN, device);
-  if (++frame.hops > MAX_HOPS) return drop(frame, Drop.LOOP, device);
+  if (++frame.hops > MAX_HOPS || ++transmissions > STORM) return drop(frame, Drop.LOOP, device);
   device.txPackets++;
   device.txBytes += frame.length;
   if (device.tap) tap(device, frame, false);

@@ -2,7 +2,7 @@
 // names for their MAC, headers pushed into the frame's own headroom; ARP answered from the device's neighbour table.
 
 import { arena } from "../memory";
-import { CT_UNTRACKED, Frame, LOCAL, SOCKET_HASH, pull, push, takeFrame } from "../frame";
+import { CT_UNTRACKED, Frame, LOCAL, SOCKET_HASH, expandHeadroom, pull, push, takeFrame } from "../frame";
 import { account, deliver, drop, Drop } from "../drops";
 import { Device, LEARNING, VXLAN_PROXY, receive, scrub } from "./device";
 import { Namespace } from "../stack/namespace";
@@ -11,6 +11,7 @@ import * as icmp from "../wire/icmp";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as udp from "../wire/udp";
+import { update16 } from "../wire/checksum";
 import * as vxlan from "../wire/vxlan";
 import { Index } from "../tables/hash";
 import { STATIC, findEntry, learn } from "../tables/fdb";
@@ -64,9 +65,10 @@ function encapsulate(device: Device, frame: Frame, remote: u32): void {
   const underlay = device.underlay!;
   const source = sourceFor(underlay, remote);
   if (!source) return drop(frame, Drop.IP_OUT_NO_ROUTE, device);
-  const inner = frame.data;
   const mtu = pathMtu(underlay, remote);
   if (frame.length + OUTER > mtu && refuse(device, frame, mtu - vxlan.OVERHEAD)) return;
+  if (!expandHeadroom(frame, OUTER + ethernet.LENGTH)) return drop(frame, Drop.NOMEM, device);
+  const inner = frame.data;
   const port = sourcePort(frame);
   // Only the ECN bits of the inner packet show outside (RFC 6040): CE turns into ECT(0).
   let ecn: u32 = 0;
@@ -197,6 +199,7 @@ export function vxlanReceive(namespace: Namespace, frame: Frame): bool {
     return true;
   }
   const device = changetype<Listener>(found).device;
+  const ecn = ipv4.tos(ip) & 3;
   const remote = ipv4.source(ip);
   const time = frame.time;
   frame.length = header + length;
@@ -215,11 +218,33 @@ export function vxlanReceive(namespace: Namespace, frame: Frame): bool {
     }
     learn(device.id, mac, device, remote, time);
   }
+  if (!carryCongestion(frame, ecn)) {
+    drop(frame, Drop.IP_TUNNEL_ECN, device);
+    return true;
+  }
   scrub(frame);
   frame.flags &= ~SOCKET_HASH;
   frame.fragmentMax = 0;
   note(frame, Note.DECAPSULATE, device.vni, remote, 0, 0, 0, device);
   receive(device, frame);
+  return true;
+}
+
+/**
+ * What routers marked outside goes to the inner packet (RFC 6040 4.2, INET_ECN_decapsulate): CE becomes CE, ECT(1) stays;
+ * CE on a packet that is not capable of it is dropped: false.
+ */
+function carryCongestion(frame: Frame, outer: u32): bool {
+  const ip = frame.data + ethernet.LENGTH;
+  if (outer == 0 || ethernet.type(frame.data) != ethernet.TYPE_IPV4 || frame.length < ethernet.LENGTH + ipv4.LENGTH) return true;
+  const tos = ipv4.tos(ip);
+  if ((tos & 3) == 0) return outer != 3;
+  const after = outer == 3 ? tos | 3 : outer == 1 && (tos & 3) != 3 ? (tos & ~3) | 1 : tos;
+  if (after != tos) {
+    const before = <u32>load<u16>(ip);
+    store<u8>(ip, <u8>after, 1);
+    ipv4.setCheck(ip, update16(ipv4.check(ip), before, <u32>load<u16>(ip)));
+  }
   return true;
 }
 

@@ -9,6 +9,8 @@ import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import { forward, postrouting, prerouting } from "./netfilter";
 import { resetConntrack } from "./conntrack";
+import { RouteType, lookUp } from "../tables/routes";
+import { Nud, findNeighbour } from "../tables/neighbours";
 import { checkHeader } from "../stack/input";
 import { defragment, fragmentFrame } from "../stack/fragments";
 
@@ -36,10 +38,20 @@ export function bridgePrerouting(bridge: Device, port: Device, frame: Frame): Fr
   const target = ipv4.destination(packet.data);
   if (!prerouting(namespace, packet, bridge)) return null;
   packet.flags |= PREROUTED;
-  // DNAT took place: the packet is for the bridge's own stack now, to be routed (br_nf_pre_routing_finish).
-  const mac = ipv4.destination(packet.data) == target ? destination : bridge.mac;
+  const mac = ipv4.destination(packet.data) == target ? destination : macAfterDnat(bridge, ipv4.destination(packet.data));
   ethernet.emit(push(packet, ethernet.LENGTH), mac, source, ethernet.TYPE_IPV4);
   return packet;
+}
+
+/**
+ * DNAT took place (br_nf_pre_routing_finish). Who is behind the same bridge and known gets the frame as a bridged one;
+ * otherwise it goes to the bridge's own stack, to be routed.
+ */
+function macAfterDnat(bridge: Device, destination: u32): u64 {
+  const route = lookUp(bridge.namespace, destination);
+  if (!route || route.type != <u8>RouteType.UNICAST || route.device != bridge) return bridge.mac;
+  const neighbour = findNeighbour(bridge, route.gateway ? route.gateway : destination);
+  return neighbour && neighbour.mac && neighbour.state != <u8>Nud.FAILED && neighbour.state != <u8>Nud.INCOMPLETE ? neighbour.mac : bridge.mac;
 }
 
 /** From one port to another (br_nf_forward_ip, br_nf_post_routing). */

@@ -9,13 +9,14 @@ import * as ipv4 from "../wire/ipv4";
 import * as icmp from "../wire/icmp";
 import * as tcp from "../wire/tcp";
 import {
-  BalancedConnection, Destination, Service, findBalanced, findService, foundServer, newBalanced, removeBalanced,
+  BalancedConnection, Destination, Service, balancedAt, balancedSlots, findBalanced, findService, foundServer, newBalanced, removeBalanced, removeDestination,
 } from "../tables/services";
-import { CONFIRMED, destinationOf, dportOf, keyA, keyB, releaseUnconfirmed, removeConnection, sourceOf, sportOf } from "../tables/connections";
+import { CONFIRMED, destinationOf, dportOf, findConnection, keyA, keyB, releaseUnconfirmed, removeConnection, sourceOf, sportOf } from "../tables/connections";
 import { alterReply, mangle } from "./nat";
 import { sendPortUnreachable, sendTimeExceeded, sendFragmentationNeeded } from "../stack/icmp";
 import { lookUp } from "../tables/routes";
 import { outputBalanced } from "../stack/output";
+import { now } from "../clock/queue";
 import { note, Note } from "../capture/tap";
 
 const SECOND: u64 = 1_000_000_000;
@@ -73,7 +74,7 @@ export function ipvsInput(namespace: Namespace, frame: Frame, device: Device): b
   if (!connection) {
     const service = serviceOf(namespace, frame, protocol, ipv4.destination(ip), load<u16>(l4, 2));
     if (!service) return true;
-    if (protocol == ipv4.TCP && (tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.SYN) return true;
+    if (protocol == ipv4.TCP && (tcp.flags(l4) & (tcp.SYN | tcp.RST)) != tcp.SYN) return true;
     const destination = roundRobin(service);
     if (!destination) {
       sendPortUnreachable(namespace, frame);
@@ -102,6 +103,25 @@ export function ipvsInput(namespace: Namespace, frame: Frame, device: Device): b
   if (protocol == ipv4.TCP) touch(connection);
   send(namespace, frame, connection, device);
   return false;
+}
+
+/**
+ * A destination goes. With expire_nodest_conn its connections go at once, conntrack's with them (ip_vs_conn_flush's
+ * expire_nodest_conn_flush), so that the next segment meets nothing.
+ */
+export function withdrawDestination(namespace: Namespace, destination: Destination): void {
+  removeDestination(destination);
+  if (!namespace.ipvsExpireNodest) return;
+  for (let i: u32 = 0; i < balancedSlots(); i++) {
+    let at = balancedAt(i);
+    while (at && changetype<BalancedConnection>(at).destination == destination) {
+      const connection = changetype<BalancedConnection>(at);
+      const tracked = findConnection(connection.clientA, connection.clientB, now);
+      if (tracked && namespace.ipvsConntrack) removeConnection(tracked);
+      removeBalanced(connection);
+      at = balancedAt(i);
+    }
+  }
 }
 
 function serviceOf(namespace: Namespace, frame: Frame, protocol: u32, address: u32, port: u32): Service | null {
@@ -172,11 +192,11 @@ function send(namespace: Namespace, frame: Frame, connection: BalancedConnection
     sendTimeExceeded(namespace, frame, 0);
     return drop(frame, Drop.IP_TTL_EXPIRED, device);
   }
+  ipv4.decrementTtl(ip);
   if (frame.length > route.device.mtu && ipv4.flagsAndOffset(ip) & ipv4.DF) {
     sendFragmentationNeeded(namespace, frame, route.device.mtu);
     return drop(frame, Drop.PKT_TOO_BIG, device);
   }
-  ipv4.decrementTtl(ip);
   const port = sportOf(connection.serverB);
   const before = ipv4.destination(ip);
   const l4 = ip + ipv4.headerLength(ip);

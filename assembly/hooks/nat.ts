@@ -132,8 +132,8 @@ function uniqueTuple(connection: Connection, a: u64, b: u64, source: bool, addre
     lowest = 0;
     range = 65536;
   } else {
-    // A destination port that no rule names stays (the kernel gives up too).
-    if (!source) return false;
+    // A destination's port stays, taken or not: the source port gives way at POSTROUTING, or the confirmation refuses.
+    if (!source) return true;
     if (host < 512) { lowest = 1; range = 511; }
     else if (host < 1024) { lowest = 600; range = 424; }
     else { lowest = 1024; range = 64512; }

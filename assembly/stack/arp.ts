@@ -11,7 +11,7 @@ import * as arp from "../wire/arp";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import { isLocal } from "../tables/routes";
-import { Neighbour, Nud, QUEUE, findNeighbour, obtainNeighbour } from "../tables/neighbours";
+import { Neighbour, Nud, QUEUE, findNeighbour, obtainNeighbour, removeNeighbour } from "../tables/neighbours";
 import { Event, now, schedule } from "../clock/queue";
 import { below } from "../random";
 import { sendTo, sourceFor } from "./output";
@@ -77,13 +77,13 @@ function age(neighbour: Neighbour, time: u64): void {
 
 function arm(neighbour: Neighbour, time: u64): void {
   neighbour.deadline = time;
-  schedule(time, Event.NEIGHBOUR, changetype<usize>(neighbour), 0);
+  schedule(time, Event.NEIGHBOUR, changetype<usize>(neighbour), neighbour.serial);
 }
 
 /** `neigh_timer_handler`, for a deadline that still stands. */
-export function neighbourTimer(at: usize): void {
+export function neighbourTimer(at: usize, serial: u32): void {
   const neighbour = changetype<Neighbour>(at);
-  if (neighbour.deadline != now) return;
+  if (neighbour.serial != serial || neighbour.deadline != now) return;
   const device = neighbour.device;
   switch (<i32>neighbour.state) {
     case Nud.INCOMPLETE: {
@@ -122,6 +122,18 @@ export function neighbourTimer(at: usize): void {
     }
     default: return;
   }
+}
+
+/** Taken out by hand (`ip neigh del`): what waited for it goes, and nobody is told (neigh_purge). */
+export function forgetNeighbour(neighbour: Neighbour): void {
+  let frame = neighbour.first;
+  while (frame) {
+    const next = frame.next;
+    frame.next = null;
+    drop(frame, Drop.NEIGH_FAILED, neighbour.device);
+    frame = next;
+  }
+  removeNeighbour(neighbour);
 }
 
 /** Nobody answered: whoever sent the waiting packets is told (arp_error_report). */

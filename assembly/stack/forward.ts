@@ -19,7 +19,7 @@ export function forwardPacket(namespace: Namespace, frame: Frame, device: Device
     sendTimeExceeded(namespace, frame, 0);
     return drop(frame, Drop.IP_TTL_EXPIRED, device);
   }
-  if (frame.length > out.mtu && ipv4.flagsAndOffset(ip) & ipv4.DF && frame.fragmentMax == 0) {
+  if (frame.length > out.mtu && ipv4.flagsAndOffset(ip) & ipv4.DF && (!frame.fragmentMax || frame.fragmentMax > out.mtu)) {
     sendFragmentationNeeded(namespace, frame, out.mtu);
     return drop(frame, Drop.PKT_TOO_BIG, device);
   }

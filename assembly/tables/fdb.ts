@@ -34,7 +34,7 @@ export function findEntry(owner: u32, mac: u64, time: u64): Entry | null {
   const at = index.find(mac, owner);
   if (!at) return null;
   const entry = changetype<Entry>(at);
-  if (!(entry.flags & STATIC) && time > entry.updated && time - entry.updated > AGEING) return null;
+  if (!(entry.flags & STATIC) && time > entry.updated && time - entry.updated >= AGEING) return null;
   return entry;
 }
 

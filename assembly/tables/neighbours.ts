@@ -31,10 +31,13 @@ export class Neighbour {
   /** How long it stays reachable after it was confirmed: 15 to 45 s, drawn anew each time. */
   reachable: u64;
   state: u8;
+  /** Told to its timers, so that one of an entry that is gone does not act on the next in its place. */
+  serial: u32;
 }
 
 const pool = new Pool(offsetof<Neighbour>(), 256);
 const index = new Index(512);
+let lastSerial: u32 = 0;
 
 export function findNeighbour(device: Device, address: u32): Neighbour | null {
   return changetype<Neighbour | null>(index.find(address, device.id));
@@ -50,6 +53,7 @@ export function obtainNeighbour(device: Device, address: u32): Neighbour | null 
   neighbour.keyA = address;
   neighbour.keyB = device.id;
   neighbour.device = device;
+  neighbour.serial = ++lastSerial;
   if (!index.insert(at)) {
     pool.give(at);
     return null;
@@ -70,6 +74,7 @@ export function setNeighbour(device: Device, address: u32, mac: u64, state: Nud,
 /** The caller has emptied the queue. */
 export function removeNeighbour(neighbour: Neighbour): void {
   index.remove(changetype<usize>(neighbour));
+  neighbour.serial = 0;
   pool.give(changetype<usize>(neighbour));
 }
 

@@ -91,7 +91,7 @@ export function findService(namespace: u32, protocol: u32, addressOrMark: u32, p
 export function removeService(service: Service): void {
   while (service.first) removeDestination(service.first!);
   serviceIndex.remove(changetype<usize>(service));
-  services.give(changetype<usize>(service));
+  // The record stays: connections reach it through their destination.
 }
 
 /** At the head of the list (__ip_vs_update_dest). */

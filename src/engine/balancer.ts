@@ -40,10 +40,10 @@ export class Destination {
   set weightNow(weight: number) {
     this.service.engine.memory.set(this.at, DestinationLayout.weight, weight);
   }
-  /** Its connections go when they are next met (expire_nodest_conn). */
+  /** With expire_nodest_conn its connections go with it. */
   remove(): void {
     this.service.destinations.splice(this.service.destinations.indexOf(this), 1);
-    this.service.engine.exports.removeDestination(this.at);
+    this.service.engine.exports.withdrawDestination(this.service.namespace.at, this.at);
   }
 }
 
@@ -52,6 +52,7 @@ export class VirtualService {
   readonly destinations: Destination[] = [];
   constructor(
     readonly engine: Engine,
+    readonly namespace: Namespace,
     readonly key: VirtualServiceKey,
     readonly at: number,
   ) {}
@@ -85,7 +86,7 @@ export class Ipvs {
         ? exports.addService(this.namespace.id, 0, key.mark, 0)
         : exports.addService(this.namespace.id, PROTOCOLS[key.protocol], ipv4(key.address), port(key.port));
     this.namespace.set('ipvs', 1);
-    const service = new VirtualService(this.engine, key, at);
+    const service = new VirtualService(this.engine, this.namespace, key, at);
     this.services.push(service);
     return service;
   }

@@ -41,7 +41,7 @@ export interface EngineExports extends Record<string, unknown> {
   addService(namespaceId: number, protocol: number, addressOrMark: number, port: number): number;
   removeService(service: number): void;
   addDestination(service: number, address: number, port: number, weight: number): number;
-  removeDestination(destination: number): void;
+  withdrawDestination(ns: number, destination: number): void;
   balancedAt(slot: number): number;
   balancedSlots(): number;
   inboxAt(): number;

@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { explain } from '../../src/replay/explain.js';
 import { differingFields, fieldsOf } from '../../src/dissect/fields.js';
 import { layersOf } from '../../src/dissect/layers.js';
+import { explain } from '../../src/replay/explain.js';
 import { changed, recorded, SCENARIOS, tapOf } from '../replay/recorded.js';
 
 const installed = spawnSync('tshark', ['--version']).status === 0;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { flowOf, groupByFlow } from '../../src/replay/flow.js';
 import { layersOf } from '../../src/dissect/layers.js';
+import { flowOf, groupByFlow } from '../../src/replay/flow.js';
 import { changed, put16, tapOf } from './recorded.js';
 
 const eth0 = tapOf('S6-ingress', 'node1.host/eth0').frames.map(({ data }) => data);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readCapture } from '../../src/capture/read.js';
-import { compareTap, type RealTap } from '../../src/replay/compare.js';
 import { layersOf } from '../../src/dissect/layers.js';
+import { compareTap, type RealTap } from '../../src/replay/compare.js';
 import {
   comparisonOptions,
   injectedIn,
