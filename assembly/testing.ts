@@ -13,6 +13,9 @@ import * as vxlan from "./wire/vxlan";
 import { Index } from "./tables/hash";
 import { maskOf } from "./tables/routes";
 import { mangle as natMangle } from "./hooks/nat";
+import { Frame } from "./frame";
+import { Neighbour, neighbourAt, neighbourSlots } from "./tables/neighbours";
+import { socketById } from "./stack/sockets";
 
 export function checksumSum(at: usize, length: u32): u32 { return checksum.sum(at, length); }
 export function checksumFinish(total: u32): u32 { return checksum.finish(total); }
@@ -74,4 +77,32 @@ export function indexCount(index: Index): u32 { return index.count; }
 export function prefixMask(length: u32): u32 { return maskOf(length); }
 export function natRewrite(ip: usize, length: u32, source: bool, address: u32, protocol: u32, port: u32): void {
   natMangle(ip, length, source, address, protocol, port);
+}
+
+/** Frames that TCP sockets with ids up to `last` keep: too early, or not taken by their reader. */
+export function framesAtSockets(last: u32): u32 {
+  let count: u32 = 0;
+  for (let id: u32 = 1; id <= last; id++) {
+    const socket = socketById(id);
+    if (socket) count += chainLength(socket.outOfOrder) + chainLength(socket.held);
+  }
+  return count;
+}
+/** Frames that wait for a neighbour's MAC. */
+export function framesAtNeighbours(): u32 {
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < neighbourSlots(); i++) {
+    const at = neighbourAt(i);
+    if (at) count += chainLength(changetype<Neighbour>(at).first);
+  }
+  return count;
+}
+function chainLength(first: Frame | null): u32 {
+  let count: u32 = 0;
+  let at = first;
+  while (at) {
+    count++;
+    at = at.next;
+  }
+  return count;
 }

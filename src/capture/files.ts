@@ -60,7 +60,7 @@ export function openCapture(
   taps: () => readonly TapDescription[],
 ): CaptureFile {
   return attempt(directory, () => {
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     return format === 'pcapng'
       ? new PcapngFile(join(directory, `${name}.pcapng`), taps)
       : new PcapFolder(join(directory, name), taps);
@@ -75,7 +75,7 @@ export function pcapName(tap: string): string {
 /** Writes one tap's frames, in the order given, under a temporary name first. @throws CaptureFileError */
 export function writePcap(path: string, frames: readonly { time: bigint; data: Uint8Array }[]): WrittenFile {
   return attempt(path, () => {
-    mkdirSync(dirname(path), { recursive: true });
+    makeDirectory(dirname(path));
     const part = temporary(path);
     appendFileSync(part, Buffer.concat([pcapHeader(), ...frames.map(pcapRecord)]));
     renameSync(part, path);
@@ -199,7 +199,7 @@ class PcapFolder implements CaptureFile {
   finish(): WrittenFile[] {
     for (const file of this.#files.values()) this.#flush(file);
     return attempt(this.#folder, () => {
-      mkdirSync(this.#folder, { recursive: true });
+      makeDirectory(this.#folder);
       // An earlier run's capture of a tap that saw nothing this time would pass for this run's. Other files stay.
       const ours = new Set(this.#taps().map(({ name }) => pcapName(name)));
       for (const old of readdirSync(this.#folder)) if (ours.has(old)) rmSync(join(this.#folder, old));
@@ -218,6 +218,22 @@ class PcapFolder implements CaptureFile {
   }
 }
 
+/** With its parents. (Node's own `recursive` does not come back where a parent takes no entries, as in /proc.) */
+function makeDirectory(path: string): void {
+  if (isDirectory(path)) return;
+  if (dirname(path) !== path) makeDirectory(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another process may have been quicker.
+    if (!isDirectory(path)) throw error;
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
 function temporary(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}.part`);
 }
@@ -232,6 +248,7 @@ const REASONS: Record<string, string> = {
   EACCES: 'permission denied',
   EEXIST: 'a file of that name is in the way',
   EISDIR: 'a directory of that name is in the way',
+  ENOENT: 'no such directory, and none can be made there',
   ENOTDIR: 'part of the path is a file, not a directory',
   ENOSPC: 'no space is left on the disk',
   EROFS: 'the file system is read-only',

@@ -15,11 +15,12 @@ export interface CaptureSink {
 }
 
 export class Recording {
-  frames = 0;
   readonly #engine: Engine;
   readonly #sink: CaptureSink;
   readonly #comments: Comments;
   readonly #order = new TimeOrder();
+  /** By tap. */
+  readonly #frames: number[] = [];
   readonly #before: Engine['onCapture'];
 
   /** From now on all that `engine` captures goes to `sink`; whoever listened before still does. */
@@ -32,6 +33,14 @@ export class Recording {
       this.#before?.(records);
       this.#take(records);
     };
+  }
+
+  get frames(): number {
+    return this.#frames.reduce((sum, count) => sum + count, 0);
+  }
+
+  framesAt(tap: number): number {
+    return this.#frames[tap] ?? 0;
   }
 
   /** Frames that stand after later ones in the file; see time-order. */
@@ -56,7 +65,9 @@ export class Recording {
   }
 
   #write(blocks: readonly PacketBlock[]): void {
-    for (const block of blocks) this.#sink.write(block);
-    this.frames += blocks.length;
+    for (const block of blocks) {
+      this.#sink.write(block);
+      this.#frames[block.interface] = this.framesAt(block.interface) + 1;
+    }
   }
 }

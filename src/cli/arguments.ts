@@ -21,7 +21,7 @@ export function readArguments<T extends Options>(args: readonly string[], option
       const [, given = ''] = /'(-[^']*)'/.exec(message) ?? [];
       throw unknownOption(given, options);
     }
-    if (code?.startsWith('ERR_PARSE_ARGS')) throw new BadInput(message.split(/\.?\n/)[0] ?? message);
+    if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') throw wrongValue(message);
     throw error;
   }
 }
@@ -31,6 +31,16 @@ function unknownOption(given: string, options: Options): BadInput {
   const meant = nearest(given, names);
   const hint = meant === undefined ? `there are ${names.sort().join(' ')}` : `did you mean ${meant}?`;
   return new BadInput(`unknown option ${given}`, hint);
+}
+
+/** Node names the option and says one of three things of it. */
+function wrongValue(message: string): BadInput {
+  const option = /--[\w-]+/.exec(message)?.[0] ?? 'an option';
+  if (message.includes('does not take')) return new BadInput(`${option} takes no value`);
+  if (message.includes('ambiguous')) {
+    return new BadInput(`${option}: its value is missing`, `a value that begins with "-" is written ${option}=VALUE`);
+  }
+  return new BadInput(`${option}: its value is missing`);
 }
 
 /** A whole number from `least` to `most`. */

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { pcapName, writePcap } from '../capture/files.js';
+import { CaptureFileError, pcapName, writePcap } from '../capture/files.js';
 import { conform } from '../replay/conformance.js';
 import { play } from '../replay/replay.js';
 import { loadScenario, MODES, type Mode, type ReadFile, ScenarioError } from '../replay/scenario.js';
@@ -58,22 +58,34 @@ async function compareAll(
 ): Promise<Results> {
   const results: Results = { compared: [], waiting: [], unreadable: [], broken: [] };
   const progress = new ProgressLine(terminal.watched);
-  for (const [index, scenario] of scenarios.entries()) {
-    progress.update(index, scenarios.length, `scenarios, now ${scenario.name}`);
-    try {
-      const read = readerOf(scenario);
-      const { compared, waiting } = await conform(scenario.name, read, modes);
-      results.compared.push(...compared);
-      results.waiting.push(...waiting);
-      if (out !== undefined && waiting.length === 0) await writeTaps(scenario, read, modes, out);
-    } catch (error) {
-      if (error instanceof ScenarioError) results.unreadable.push(error.message);
-      else if (error instanceof Error && error.name === 'CaptureFileError') throw error;
-      else results.broken.push(`${scenario.name}: the replay broke off: ${(error as Error).stack ?? error}`);
+  try {
+    for (const [index, scenario] of scenarios.entries()) {
+      progress.update(index, scenarios.length, `scenarios, now ${scenario.name}`);
+      await compareOne(scenario, modes, out, results);
     }
+  } finally {
+    progress.clear();
   }
-  progress.clear();
   return results;
+}
+
+async function compareOne(
+  scenario: ScenarioFolder,
+  modes: readonly Mode[],
+  out: string | undefined,
+  results: Results,
+): Promise<void> {
+  try {
+    const read = readerOf(scenario);
+    const { compared, waiting } = await conform(scenario.name, read, modes);
+    results.compared.push(...compared);
+    results.waiting.push(...waiting);
+    if (out !== undefined && waiting.length === 0) await writeTaps(scenario, read, modes, out);
+  } catch (error) {
+    if (error instanceof CaptureFileError) throw error;
+    if (error instanceof ScenarioError) results.unreadable.push(error.message);
+    else results.broken.push(`${scenario.name}: the replay broke off: ${(error as Error).stack ?? error}`);
+  }
 }
 
 /**

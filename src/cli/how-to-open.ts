@@ -21,12 +21,16 @@ export function howToOpen({ captures, stack, flows }: RunReport): string[] {
     .filter(({ published, protocol }) => protocol === 'tcp' && CLAIMED.has(published) && asked.has(published))
     .map(({ published }) => published);
   const decode = ports.map((port) => ` -d tcp.port==${port},http`).join('');
+  // The one that tells most: whoever asked, at its first interface.
+  const [asker] = flows.map(({ from }) => from);
+  const tap = captures.interfaces.find(({ name, frames }) => frames > 0 && name.startsWith(`${asker}/host/`))?.name;
   if (captures.format === 'pcap') {
-    const client = captures.files.find(({ tap }) => tap?.startsWith('client/host/')) ?? captures.files[0];
-    return [`wireshark${decode} ${quoted(client?.path ?? file)}`];
+    const path = captures.files.find((one) => one.tap === tap)?.path ?? file;
+    return [`wireshark${decode} ${quoted(path)}`];
   }
-  const one = `tshark -r ${quoted(file)} -Y 'frame.interface_name == "client/host/eth0"'${decode}`;
-  return [`wireshark${decode} ${quoted(file)}`, one];
+  const whole = `wireshark${decode} ${quoted(file)}`;
+  if (tap === undefined) return [whole];
+  return [whole, `tshark -r ${quoted(file)}${decode} -Y 'frame.interface_name == "${tap}"'`];
 }
 
 /** As a shell wants it. */

@@ -22,8 +22,8 @@ export interface RunReport {
     format: CaptureFormat;
     directory: string;
     comments: boolean;
-    /** Devices where frames were captured. */
-    taps: number;
+    /** Every tap, `node/namespace/device`. */
+    interfaces: { name: string; frames: number }[];
     frames: number;
     files: WrittenFile[];
     /** Frames that did not fit into the capture buffer; 0, or the captures are not whole. */
@@ -82,7 +82,7 @@ export function reportOf(ran: Ran): RunReport {
       format: ran.format,
       directory: ran.out,
       comments: ran.comments && ran.format === 'pcapng',
-      taps: engine.taps.length,
+      interfaces: engine.taps.map(({ path }, index) => ({ name: path, frames: recording.framesAt(index) })),
       frames: recording.frames,
       files: ran.files,
       missed,

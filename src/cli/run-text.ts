@@ -10,8 +10,8 @@ import type { Colours } from './terminal.js';
 const TOLD = 24;
 /** So many files are listed; a swarm has hundreds of interfaces. */
 const LISTED = 12;
-/** A service with more tasks says how many a node has. */
-const NAMED_TASKS = 4;
+/** So many nodes, tasks of a service and ports of a service are named; of more, how many there are. */
+const NAMED = 4;
 
 export function renderRun(report: RunReport, colours: Colours): string[] {
   const sections = [
@@ -25,13 +25,17 @@ export function renderRun(report: RunReport, colours: Colours): string[] {
 }
 
 function stackLines({ file, stack }: RunReport, colours: Colours): string[] {
-  const nodes = `${plural(stack.nodes.length, 'node')} (${stack.nodes.map(({ name, role }) => (role === 'manager' ? `${name} manager` : name)).join(', ')})`;
   const networks = stack.networks.map(
     ({ name, subnet, vni }) => `${name} ${subnet}${vni === undefined ? '' : ` VNI ${vni}`}`,
   );
-  const parts = [nodes, ...networks, ...stack.services.map(serviceText)];
+  const parts = [nodesText(stack.nodes), ...networks, ...stack.services.map(serviceText)];
   const line = `${colours.bold(file)}: ${parts.join(' · ')}`;
   return [line, ...stack.pending.map((words) => `${colours.yellow('pending')}: ${words}`)];
+}
+
+function nodesText(nodes: StackReport['nodes']): string {
+  const names = nodes.map(({ name, role }) => (role === 'manager' ? `${name} manager` : name));
+  return `${plural(nodes.length, 'node')} (${shortened(names, NAMED)})`;
 }
 
 function serviceText({ name, tasks, ports }: StackReport['services'][number]): string {
@@ -39,15 +43,22 @@ function serviceText({ name, tasks, ports }: StackReport['services'][number]): s
     ({ published, target, protocol }) => `${published}→${target}${protocol === 'tcp' ? '' : `/${protocol}`}`,
   );
   const place =
-    tasks.length <= NAMED_TASKS ? tasks.map((task) => `${task.name} on ${task.node}`).join(', ') : crowd(name, tasks);
-  return `${place || `${name} without tasks`}${published.length > 0 ? ` (${published.join(', ')})` : ''}`;
+    tasks.length <= NAMED ? tasks.map((task) => `${task.name} on ${task.node}`).join(', ') : crowd(name, tasks);
+  return `${place || `${name} without tasks`}${published.length > 0 ? ` (${shortened(published, NAMED)})` : ''}`;
 }
 
-/** `web ×50 (node1 17, node2 17, node3 16)` */
+/** `web ×50 on node1 17, node2 17, node3 16` */
 function crowd(name: string, tasks: readonly { node: string }[]): string {
   const byNode = new Map<string, number>();
   for (const { node } of tasks) byNode.set(node, (byNode.get(node) ?? 0) + 1);
-  return `${name} ×${tasks.length} on ${[...byNode].map(([node, count]) => `${node} ${count}`).join(', ')}`;
+  const places = [...byNode].map(([node, count]) => `${node} ${count}`);
+  return `${name} ×${tasks.length} on ${byNode.size > NAMED ? plural(byNode.size, 'node') : places.join(', ')}`;
+}
+
+/** `a, b, c, d … z` */
+function shortened(words: readonly string[], most: number): string {
+  if (words.length <= most + 1) return words.join(', ');
+  return `${words.slice(0, most).join(', ')} … ${words.at(-1)}`;
 }
 
 function noticeLines({ file, notices }: RunReport, colours: Colours): string[] {
@@ -110,8 +121,8 @@ function captureLines(report: RunReport, colours: Colours): string[] {
   if (files.length === 0) return ['no captures: no frame passed any interface'];
   const head =
     captures.format === 'pcapng'
-      ? `captured ${plural(captures.frames, 'frame')} at ${plural(captures.taps, 'interface')}:`
-      : `captured ${plural(captures.frames, 'frame')} at ${files.length} of ${plural(captures.taps, 'interface')}, a file each:`;
+      ? `captured ${plural(captures.frames, 'frame')} at ${plural(captures.interfaces.length, 'interface')}:`
+      : `captured ${plural(captures.frames, 'frame')} at ${files.length} of ${plural(captures.interfaces.length, 'interface')}, a file each:`;
   const busiest = files.length <= LISTED ? files : [...files].sort((a, b) => b.frames - a.frames).slice(0, LISTED);
   const rows = busiest.map(({ path, bytes, frames }) => [path, size(bytes), plural(frames, 'frame')]);
   const more = files.length > busiest.length ? [`    and ${files.length - busiest.length} more with fewer frames`] : [];
@@ -164,7 +175,7 @@ function places(devices: Record<string, number>): string {
 
 export function duration(ns: number): string {
   if (ns < 1_000) return `${ns} ns`;
-  if (ns < 1_000_000) return `${(ns / 1_000).toPrecision(3)} µs`;
+  if (ns < 1_000_000) return `${Number((ns / 1_000).toPrecision(3))} µs`;
   if (ns < 1_000_000_000) return `${Number((ns / 1_000_000).toPrecision(3))} ms`;
   return `${Number((ns / 1_000_000_000).toPrecision(3))} s`;
 }

@@ -5,7 +5,14 @@
  */
 
 import type { Device, Namespace } from '../engine/index.js';
-import type { Endpoint, Network, NetworkOnNode, Sandbox } from '../topology/topology.js';
+import {
+  type Endpoint,
+  hostPart,
+  type Network,
+  type NetworkOnNode,
+  type PublishedPort,
+  type Sandbox,
+} from '../topology/topology.js';
 import type { Driver, NodeContext } from './driver.js';
 
 /** What dockerd programs into every node before any network: chains, jumps, policy. */
@@ -67,6 +74,37 @@ function programBridge(host: Namespace, bridge: Device, network: Network, subnet
   }
 }
 
+/** A published port of one endpoint (portmapper, iptables.Forward): DNAT, the filter's consent, and the way back to itself. */
+function publish(host: Namespace, bridge: Device, address: string, port: PublishedPort): void {
+  const { iptables } = host;
+  const { protocol, published, target, hostAddress } = port;
+  const own = `${address}/32`;
+  iptables.append('nat', 'DOCKER', {
+    ...(hostAddress && hostAddress !== '0.0.0.0' ? { destination: `${hostAddress}/32` } : {}),
+    notIn: bridge,
+    protocol,
+    dport: published,
+    target: 'DNAT',
+    address,
+    port: target,
+  });
+  iptables.append('filter', 'DOCKER', {
+    destination: own,
+    notIn: bridge,
+    out: bridge,
+    protocol,
+    dport: target,
+    target: 'ACCEPT',
+  });
+  iptables.append('nat', 'POSTROUTING', {
+    source: own,
+    destination: own,
+    protocol,
+    dport: target,
+    target: 'MASQUERADE',
+  });
+}
+
 export const bridge: Driver = {
   createNetwork({ host }: NodeContext, network: Network, here: NetworkOnNode): Namespace {
     const device = host.addBridge(here.bridge, { mac: here.bridgeMac, mtu: network.mtu });
@@ -91,5 +129,7 @@ export const bridge: Driver = {
     sandbox.namespace.addAddress(inside, endpoint.address);
     sandbox.namespace.addRoute('0.0.0.0/0', inside, here.gateway);
     host.addPort(host.device(here.bridge), outside);
+    for (const port of endpoint.publishes ?? [])
+      publish(host, host.device(here.bridge), hostPart(endpoint.address), port);
   },
 };

@@ -169,20 +169,46 @@ export function loadScenario(name: string, read: ReadFile): Scenario {
 
 /**
  * What is injected in a mode. Probes of neighbours and repeated requests hang on random timers, unprompted frames on when a
- * device came up, and frames with `by` come from Docker's own sockets: they are injected in either mode.
+ * device came up, and frames with `by` come from Docker's own sockets: they are injected in either mode. So is what a packet
+ * provoked that no tap ever saw: one for a neighbour who never answered went no further than its own stack.
  */
 export function injectedIn(mode: Mode, stimuli: readonly Stimulus[]): Stimulus[] {
   if (mode === 'path') return [...stimuli];
+  const unseen = unseenDestinations(stimuli);
   const asked = new Set<string>();
+  const question = ({ tap, data }: Stimulus) => `${tap} ${questionOf(data)}`;
+  const requests = stimuli.filter((one) => one.class === 'arp-request' && one.kind !== 'arp-probe').map(question);
   return stimuli.filter((stimulus) => {
+    const { data } = stimulus;
     if (stimulus.class === 'arp-request' && stimulus.kind !== 'arp-probe') {
-      const question = `${stimulus.tap} ${questionOf(stimulus.data)}`;
-      if (asked.has(question)) return true;
-      asked.add(question);
-      return stimulus.by !== undefined;
+      const own = question(stimulus);
+      if (asked.has(own)) return true;
+      asked.add(own);
+      if (stimulus.by !== undefined) return true;
+      // Nobody answered: it was asked again.
+      const again = requests.filter((one) => one === own).length > 1;
+      return again && unseen(u16(data, 12) === ETHERTYPE_ARP ? u32(data, 38) : undefined);
     }
-    return stimulus.class !== 'stack-reply' || stimulus.by !== undefined;
+    if (stimulus.class !== 'stack-reply' || stimulus.by !== undefined) return true;
+    return stimulus.kind === 'icmp-unreachable' && unseen(quotedDestination(data));
   });
+}
+
+/** Is this an address that nobody answers for, and to which no packet of an application was seen? */
+function unseenDestinations(stimuli: readonly Stimulus[]): (address: number | undefined) => boolean {
+  const seen = new Set<number>();
+  for (const { data, kind } of stimuli) {
+    const ip = layersOf(data).find(({ name }) => name === 'ip');
+    if (ip !== undefined && kind !== 'icmp-unreachable') seen.add(u32(data, ip.start + 16));
+    if (kind === 'arp-reply') seen.add(u32(data, 28));
+  }
+  return (address) => address !== undefined && !seen.has(address);
+}
+
+/** Where the packet was to go that an ICMP error quotes. */
+function quotedDestination(data: Uint8Array): number | undefined {
+  const quoted = layersOf(data).filter(({ name }) => name === 'ip')[1];
+  return quoted && u32(data, quoted.start + 16);
 }
 
 /** Who asks for whom: sender and target address of an ARP request; of a neighbour solicitation all but the MAC addresses. */
@@ -229,16 +255,23 @@ function ownPackets(notInjected: readonly Stimulus[]): Set<string> {
   const identities = new Set<string>();
   for (const { data } of notInjected) {
     const ip = layersOf(data).find(({ name }) => name === 'ip');
-    if (ip !== undefined) identities.add(identityOf(data, ip));
+    if (ip === undefined) continue;
+    identities.add(identityOf(data, ip));
+    // A bridge with conntrack shows a datagram that came in fragments as one.
+    if (fragmentOf(data, ip)?.offset === 0) identities.add(wholeIdentityOf(data, ip));
   }
   return identities;
 }
 
 /** Protocol and IP id; of an unfragmented ICMP message its type and code too. */
 function identityOf(bytes: Uint8Array, ip: Layer): string {
+  if (fragmentOf(bytes, ip) === undefined) return wholeIdentityOf(bytes, ip);
+  return `${bytes[ip.start + 9] ?? 0} ${u16(bytes, ip.start + 4)}`;
+}
+
+function wholeIdentityOf(bytes: Uint8Array, ip: Layer): string {
   const protocol = bytes[ip.start + 9] ?? 0;
-  const whole = fragmentOf(bytes, ip) === undefined;
-  const message = protocol === PROTOCOL_ICMP && whole ? ` ${u16(bytes, ip.body)}` : '';
+  const message = protocol === PROTOCOL_ICMP ? ` ${u16(bytes, ip.body)}` : '';
   return `${protocol} ${u16(bytes, ip.start + 4)}${message}`;
 }
 

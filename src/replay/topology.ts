@@ -5,6 +5,7 @@ import {
   hostPart,
   type Network,
   type NetworkOnNode,
+  type PublishedPort,
   type Sandbox,
   type Service,
   type Topology,
@@ -27,11 +28,6 @@ export function waitingFor(inputs: Inputs): string[] {
     if (!['bridge', 'overlay', 'host', 'null'].includes(network.driver)) reasons.add(`driver ${network.driver}`);
     if (network.encrypted) reasons.add('encrypted overlays');
     if (network.ipv6) reasons.add('IPv6');
-  }
-  for (const container of [...inputs.containers, ...inputs.tasks]) {
-    const ports = container.ports ?? [];
-    if (ports.length > 0) reasons.add('ports published by a container');
-    if (Object.keys(container.networks ?? {}).length === 0) reasons.add('containers without a network of their own');
   }
   if (Object.keys(inputs.later).length > 0) reasons.add('changes while traffic runs');
 
@@ -127,11 +123,13 @@ function serviceOf(service: Inputs['services'][number]): Service {
 
 function sandboxesOf(inputs: Inputs, networks: Network[]): Sandbox[] {
   const known = new Set(networks.map(({ name }) => name));
+  const isBridge = (network: string) => networks.some(({ name, driver }) => name === network && driver === 'bridge');
   const make = (
     recorded: string,
     node: string,
     kind: Sandbox['kind'],
     endpoints: Record<string, EndpointInput>,
+    ports: readonly PortInput[] = [],
   ): Sandbox => {
     const resolver = inputs.resolver[recorded];
     return {
@@ -140,21 +138,67 @@ function sandboxesOf(inputs: Inputs, networks: Network[]): Sandbox[] {
       kind,
       endpoints: Object.entries(endpoints)
         .filter(([network]) => known.has(network))
-        .map(([network, endpoint]) => endpointOf(inputs, recorded, network, endpoint)),
+        .map(([network, endpoint]) => ({
+          ...endpointOf(inputs, recorded, network, endpoint),
+          ...(isBridge(network) && ports.length > 0 ? { publishes: ports.flatMap(publishedPort) } : {}),
+        })),
       ...(resolver?.udp && resolver.tcp ? { resolver: { udp: resolver.udp, tcp: resolver.tcp } } : {}),
     };
   };
-  return [
+  const all = [
     ...inputs.loadBalancers.map(({ namespace, node, endpoints }) => make(namespace, node, 'balancer', endpoints)),
-    ...inputs.tasks.flatMap(({ namespace, node, networks: endpoints, name, service }) =>
+    ...unlistedBalancers(inputs, networks).map(({ namespace, node, endpoints }) =>
+      make(namespace, node, 'balancer', endpoints),
+    ),
+    ...inputs.tasks.flatMap(({ namespace, node, networks: endpoints, name, service, ports }) =>
       namespace && node
-        ? [{ ...make(namespace, node, 'task', endpoints), task: name, ...(service ? { service } : {}) }]
+        ? [{ ...make(namespace, node, 'task', endpoints, ports), task: name, ...(service ? { service } : {}) }]
         : [],
     ),
-    ...inputs.containers.flatMap(({ namespace, node, networks: endpoints }) =>
-      namespace && node ? [make(namespace, node, 'container', endpoints)] : [],
+    ...inputs.containers.flatMap(({ namespace, node, networks: endpoints, ports }) =>
+      namespace && node ? [make(namespace, node, 'container', endpoints, ports)] : [],
     ),
   ];
+  // A container of network mode `host` or `container:…` has no namespace of its own.
+  return all.filter(
+    ({ node, name }, i) => name !== 'host' && all.findIndex((one) => one.node === node && one.name === name) === i,
+  );
+}
+
+type PortInput = Inputs['containers'][number]['ports'][number];
+
+/** `{container: "80/tcp", host: "0.0.0.0:8000"}` */
+function publishedPort({ container, host }: PortInput): PublishedPort[] {
+  const [target, protocol = 'tcp'] = container.split('/');
+  const colon = host.lastIndexOf(':');
+  if (protocol !== 'tcp' && protocol !== 'udp') return [];
+  const hostAddress = host.slice(0, colon);
+  return [{ hostAddress, published: Number(host.slice(colon + 1)), target: Number(target), protocol }];
+}
+
+/** Ingress sandboxes that the recording has devices of but does not list (a custom ingress network's). */
+function unlistedBalancers(
+  inputs: Inputs,
+  networks: Network[],
+): { namespace: string; node: string; endpoints: Record<string, EndpointInput> }[] {
+  return Object.entries(inputs.devices)
+    .filter(
+      ([name]) => name.endsWith('.ingress_sbox') && !inputs.loadBalancers.some(({ namespace }) => namespace === name),
+    )
+    .map(([namespace, devices]) => {
+      const node = namespace.slice(0, namespace.indexOf('.'));
+      const endpoints: Record<string, EndpointInput> = {};
+      for (const device of devices) {
+        const [address] = device.addresses;
+        const peer = device.peer?.split('/')[0];
+        const network = networks.find(({ name, driver }) =>
+          driver === 'overlay' ? peer === `${node}.ov-${name}` : name === 'docker_gwbridge' && peer === `${node}.host`,
+        );
+        if (!address || !network || device.kind !== 'veth') continue;
+        endpoints[network.name] = { interface: device.name, address, mac: device.mac } as EndpointInput;
+      }
+      return { namespace, node, endpoints };
+    });
 }
 
 function endpointOf(inputs: Inputs, recorded: string, network: string, endpoint: EndpointInput): Endpoint {

@@ -190,9 +190,14 @@ class Planner {
     return pool;
   }
 
-  #endpoint(node: string, network: Network, interfaceName: string, address: string): Endpoint {
+  #poolOf(node: string, network: Network): Pool {
     const pool = network.driver === 'bridge' ? this.#local.get(`${node} ${network.name}`) : this.#pool(network.name);
     if (!pool) throw new PlanError(`${node} has no network ${network.name}`);
+    return pool;
+  }
+
+  #endpoint(node: string, network: Network, interfaceName: string, address: string): Endpoint {
+    const pool = this.#poolOf(node, network);
     if (network.driver === 'overlay') this.#onNode(network, node);
     const key = `${node} ${network.name}`;
     const port = (this.#ports.get(key) ?? 0) + 1;
@@ -324,12 +329,22 @@ class Planner {
   /** eth0 is its first network, eth1 docker_gwbridge, the other networks follow. */
   #task(spec: ServiceSpec, node: string, slot: number, networks: Network[]): Sandbox {
     const task = spec.mode === 'global' ? `${spec.name}.${node}` : `${spec.name}.${slot}`;
-    const [first, ...rest] = networks;
+    const [first, ...rest] = networks.length > 0 ? networks : this.#networks.filter(({ name }) => name === 'bridge');
     const endpoints: Endpoint[] = [];
     const join = (network: Network) =>
-      endpoints.push(this.#endpoint(node, network, `eth${endpoints.length}`, this.#pool(network.name).next()));
+      endpoints.push(this.#endpoint(node, network, `eth${endpoints.length}`, this.#poolOf(node, network).next()));
     if (first) join(first);
-    endpoints.push(this.#gateway(node, `eth${endpoints.length}`));
+    // On docker0 it has a gateway already.
+    if (first?.driver !== 'bridge') endpoints.push(this.#gateway(node, `eth${endpoints.length}`));
+    const hostPorts = spec.ports.filter(({ mode }) => mode === 'host');
+    const way = endpoints.find(({ network }) => network === GWBRIDGE || network === 'bridge');
+    if (way && hostPorts.length > 0) {
+      way.publishes = hostPorts.map(({ published, target, protocol }) => ({
+        published: published ?? target,
+        target,
+        protocol,
+      }));
+    }
     for (const network of rest) join(network);
     const sandbox: Sandbox = {
       name: `task-${task}`,

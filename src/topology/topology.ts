@@ -69,6 +69,17 @@ export interface Endpoint {
   peer: { name: string; mac: string };
   /** Place among the ports of its bridge: ports join in this order. */
   port: number;
+  /** Bridge networks only. */
+  publishes?: PublishedPort[];
+}
+
+/** A port of the node that leads to a sandbox by way of a bridge network (`docker run -p`, a service's `mode: host`). */
+export interface PublishedPort {
+  /** Of the node; without it every address. */
+  hostAddress?: string;
+  published: number;
+  target: number;
+  protocol: Protocol;
 }
 
 /** A network namespace that Docker made: a task's, a container's, or a load balancer's. */

@@ -1,0 +1,143 @@
+/**
+ * What is fuzzed: a whole swarm on the checked build of the engine, with listeners in every task, a few taps, and traffic
+ * of its own in between. Two kinds: the three tiers that a stack file would plan, and the recorded S6-ingress, whose real
+ * captures then fit its addresses.
+ */
+
+import { type Device, Engine, type Namespace, Sockets } from '../../src/engine/index.js';
+import { loadScenario } from '../../src/replay/scenario.js';
+import { topologyOf } from '../../src/replay/topology.js';
+import { plan } from '../../src/swarm/plan.js';
+import { realize } from '../../src/swarm/realize.js';
+import type { StackSpec } from '../../src/topology/spec.js';
+import { hostPart, type Topology } from '../../src/topology/topology.js';
+import { listenTcp, listenUdp } from '../../src/traffic/listener.js';
+import { readIn } from './files.js';
+import type { Random } from './random.js';
+
+export type WorldName = 'planned' | 'recorded';
+export const RECORDING = 'S6-ingress';
+
+const port = (published: number, target: number, protocol: 'tcp' | 'udp') =>
+  ({ published, target, protocol, mode: 'ingress' }) as const;
+const service = (name: string, replicas: number, ports: StackSpec['services'][number]['ports']) =>
+  ({
+    name,
+    mode: 'replicated',
+    replicas,
+    networks: [{ name: 'net1', aliases: [] }],
+    endpointMode: 'vip',
+    ports,
+    constraints: [],
+  }) as const satisfies StackSpec['services'][number];
+
+/** Three nodes, three tiers, TCP and UDP published. */
+export const SPEC: StackSpec = {
+  engine: '20.10',
+  nodes: [
+    { name: 'node1', role: 'manager' },
+    { name: 'node2', role: 'worker' },
+    { name: 'node3', role: 'worker' },
+  ],
+  outside: [{ name: 'client', extraAddresses: ['203.0.113.10/32'] }],
+  networks: [{ name: 'net1', driver: 'overlay', subnet: '100.0.0.0/24' }],
+  services: [
+    service('nginx', 2, [port(1080, 80, 'tcp'), port(1053, 53, 'udp')]),
+    service('node', 2, [port(3000, 3000, 'tcp')]),
+    service('redis', 1, []),
+  ],
+  calls: [],
+  traffic: [
+    { kind: 'http', from: 'client', to: 'node1', port: 1080, path: '/', requests: 1 },
+    { kind: 'http', from: 'client', to: 'node3', port: 1080, path: '/', requests: 1 },
+    { kind: 'udp', from: 'client', to: 'node1', port: 1053, size: 64, datagrams: 1 },
+    { kind: 'udp', from: 'client', to: 'node2', port: 1053, size: 4000, datagrams: 1 },
+    { kind: 'ping', from: 'client', to: 'node2', count: 2, size: 56 },
+    { kind: 'ping', from: 'nginx', to: 'redis', count: 2, size: 56 },
+    { kind: 'http', from: 'nginx', to: 'node', port: 3000, path: '/', requests: 1 },
+    { kind: 'http', from: 'node', to: 'redis', port: 6379, path: '/', requests: 1 },
+    { kind: 'ping', from: 'nginx', to: '203.0.113.10', count: 1, size: 2000 },
+    { kind: 'udp', from: 'redis', to: 'client', port: 9, size: 10, datagrams: 1 },
+  ],
+};
+export const SPEC_SEED = 1;
+
+export function topology(name: WorldName): Topology {
+  if (name === 'planned') return plan(SPEC, SPEC_SEED).topology;
+  return topologyOf(loadScenario(RECORDING, readIn(`test/oracle/${RECORDING}`)).inputs);
+}
+
+export interface World {
+  engine: Engine;
+  sockets: Sockets;
+  topology: Topology;
+  /** What kinds of place there are to put a frame, and the places. */
+  devices: Map<DeviceKind, Device[]>;
+  namespaces: Namespace[];
+  /** One connection, datagram or ping of the swarm's own. */
+  say(random: Random, time: number): void;
+}
+
+export const DEVICE_KINDS = ['physical', 'veth', 'bridge-port', 'bridge', 'vxlan', 'loopback'] as const;
+export type DeviceKind = (typeof DEVICE_KINDS)[number];
+
+export async function createWorld(module: WebAssembly.Module, name: WorldName, random: Random): Promise<World> {
+  const shape = topology(name);
+  const engine = await Engine.create({
+    module,
+    seed: random.bits(),
+    captureBuffer: 1 << 20,
+    comments: random.chance(0.5),
+    hopDelay: random.pick([0, 1, 1000]),
+  });
+  const { namespaces, underlay } = realize(engine, shape, { latency: random.pick([1, 50_000]) });
+  if (random.chance(0.3)) underlay.loss = 0.05;
+  const sockets = new Sockets(engine);
+  const all = [...namespaces.values()];
+  for (const namespace of all) {
+    if (random.chance(0.1)) namespace.set('connectionsMax', 64);
+    const task = shape.sandboxes.find(({ node, name: sandbox }) => `${node}/${sandbox}` === namespace.name);
+    const ports = shape.services.find((one) => one.name === task?.service)?.ports ?? [];
+    const tcp = new Set([80, 6379, ...ports.filter((one) => one.protocol === 'tcp').map(({ target }) => target)]);
+    const udp = new Set([53, ...ports.filter((one) => one.protocol === 'udp').map(({ target }) => target)]);
+    for (const number of tcp) listenTcp(sockets, namespace, number, namespace.name, []);
+    for (const number of udp) listenUdp(sockets, namespace, number, namespace.name);
+  }
+  for (let i = 0; i < 6; i++) random.pick(engine.devices).tap();
+  const devices = new Map<DeviceKind, Device[]>(DEVICE_KINDS.map((kind) => [kind, []]));
+  for (const device of engine.devices) devices.get(device.master ? 'bridge-port' : device.kind)?.push(device);
+  for (const device of engine.devices) if (device.kind === 'vxlan') devices.get('vxlan')?.push(device);
+
+  const targets = [
+    ...shape.nodes.map(({ nic }) => nic.addresses[0]),
+    ...shape.hosts.flatMap(({ nic, extraAddresses }) => [nic.addresses[0], ...extraAddresses]),
+    ...shape.services.flatMap(({ vips }) => Object.values(vips)),
+    ...shape.sandboxes.flatMap(({ endpoints }) => endpoints.map(({ address }) => address)),
+    '127.0.0.1',
+    '198.51.100.1',
+  ].map((address) => hostPart(address ?? '0.0.0.0'));
+  const ports = [80, 53, 6379, 7, ...shape.services.flatMap((one) => one.ports.map(({ published }) => published))];
+  const say = (chance: Random, time: number): void => {
+    const from = chance.pick(all);
+    const to = { address: chance.pick(targets), port: chance.pick(ports) };
+    const size = chance.pick([0, 1, 100, 1471, 1472, 1473, 4000, 20_000]);
+    const kind = chance.weighted({ tcp: 5, udp: 3, ping: 2 });
+    if (kind === 'ping') {
+      const identifier = sockets.openPing(() => {});
+      sockets.ping(from, to.address, { identifier, sequence: 0, size, time });
+    } else if (kind === 'udp') {
+      const socket = sockets.openUdp(from, 0, () => {});
+      socket.send(to, new Uint8Array(size), time);
+      if (chance.chance(0.5)) sockets.closeUdp(socket);
+    } else {
+      const connection = sockets.connect(from, to, time);
+      if (!connection) return;
+      connection.onConnected = (at) => {
+        connection.write(new Uint8Array(size).fill(120), sockets.after(at));
+        if (chance.chance(0.7)) connection.close(sockets.after(at));
+      };
+      connection.onEnd = (at) => connection.close(sockets.after(at));
+    }
+  };
+  return { engine, sockets, topology: shape, devices, namespaces: all, say };
+}
