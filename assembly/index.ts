@@ -58,6 +58,8 @@ export const FDB_STATIC: u32 = STATIC;
 
 export { withdrawDestination } from "./hooks/ipvs";
 
+export { sourceFor } from "./stack/output";
+
 // Frames in
 export { inboxAt, injectReceive, injectSocket, injectTransmit, receiveBatch } from "./inbox";
 export function scratch(bytes: u32): usize { return arena(bytes); }

@@ -106,3 +106,48 @@ function chainLength(first: Frame | null): u32 {
   }
   return count;
 }
+
+// Headers' getters, and what stack and tables keep to themselves.
+import * as routesOfNamespace from "./tables/routes";
+import { hash as hashOf } from "./tables/hash";
+import { Namespace as AnyNamespace } from "./stack/namespace";
+import { tcpNoDelay as noDelay, tcpPause as pauseTcp, tcpResume as resumeTcp, tcpShutdown as shutdownTcp } from "./stack/tcp";
+import { udpConnect as connectUdp } from "./stack/udp";
+import { liveSockets as socketRecords } from "./stack/sockets";
+import { waitingQueues as reassemblyQueues } from "./tables/reassembly";
+
+export function ipv4Version(at: usize): u32 { return ipv4.version(at); }
+export function ipv4Tos(at: usize): u32 { return ipv4.tos(at); }
+export function ipv4IsFragment(at: usize): bool { return ipv4.isFragment(at); }
+export function ipv4Seal(at: usize): void { ipv4.seal(at); }
+export function icmpType(at: usize): u32 { return icmp.type(at); }
+export function icmpCode(at: usize): u32 { return icmp.code(at); }
+export function icmpIdentifier(at: usize): u32 { return icmp.identifier(at); }
+export function icmpSequence(at: usize): u32 { return icmp.sequence(at); }
+export function icmpMtu(at: usize): u32 { return icmp.mtu(at); }
+export function icmpIsError(type: u32): bool { return icmp.isError(type); }
+export function udpSource(at: usize): u32 { return udp.source(at); }
+export function udpDestination(at: usize): u32 { return udp.destination(at); }
+export function udpLength(at: usize): u32 { return udp.length(at); }
+export function tcpSource(at: usize): u32 { return tcp.source(at); }
+export function tcpDestination(at: usize): u32 { return tcp.destination(at); }
+export function tcpSequence(at: usize): u32 { return tcp.sequence(at); }
+export function tcpAcknowledgment(at: usize): u32 { return tcp.acknowledgment(at); }
+export function tcpHeaderLength(at: usize): u32 { return tcp.headerLength(at); }
+export function tcpFlags(at: usize): u32 { return tcp.flags(at); }
+export function tcpWindow(at: usize): u32 { return tcp.window(at); }
+export function tcpBefore(a: u32, b: u32): bool { return tcp.before(a, b); }
+export function tcpAfter(a: u32, b: u32): bool { return tcp.after(a, b); }
+
+export function indexCapacity(index: Index): u32 { return index.capacity; }
+export function indexHash(a: u64, b: u64): u64 { return hashOf(a, b); }
+/** The route that a look-up finds, or 0. */
+export function routeFor(namespace: AnyNamespace, destination: u32): usize { return changetype<usize>(routesOfNamespace.lookUp(namespace, destination)); }
+export function reassembling(): u32 { return reassemblyQueues(); }
+
+export function tcpPause(socket: u32, t: f64): void { pauseTcp(socket, <u64>t); }
+export function tcpResume(socket: u32, t: f64): void { resumeTcp(socket, <u64>t); }
+export function tcpShutdown(socket: u32, t: f64): void { shutdownTcp(socket, <u64>t); }
+export function tcpNoDelay(socket: u32, on: bool): void { noDelay(socket, on); }
+export function udpConnect(socket: u32, destination: u32, port: u32): bool { return connectUdp(socket, destination, port); }
+export function liveSockets(): u32 { return socketRecords(); }

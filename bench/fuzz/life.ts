@@ -6,7 +6,7 @@
 
 import type { Device } from '../../src/engine/index.js';
 import type { RealFrame } from './corpus.js';
-import { addressNumber, ipAt, macBytes } from './headers.js';
+import { addressNumber, ipAt, macBytes, put32, sealAll } from './headers.js';
 import { arp, datagram, icmpError, noise, tcpSoup } from './make.js';
 import { mutate, pieces, tunnel, type Vocabulary } from './mutate.js';
 import { Random } from './random.js';
@@ -280,10 +280,25 @@ class Draw {
     const place = random.pick(this.places);
     if (place === 'socket') return { do: 'socket', at: random.below(world.namespaces.length), frame: packetOf(frame) };
     const there = world.devices.get(place) ?? [];
-    const device = origin && there.includes(origin) && random.chance(0.6) ? origin : random.pick(there);
-    if (frame.length >= 6 && random.chance(0.5)) frame.set(macBytes(random.chance(0.8) ? device.mac : (device.master ?? device).mac));
+    const known = origin && there.includes(origin) && random.chance(0.7);
+    const device = known ? origin : random.pick(there);
     const how = random.weighted({ receive: 10, transmit: 9, batch: 1 });
+    if (!known || random.chance(0.2)) this.#aim(frame, device, how === 'transmit');
     return { do: how, at: this.#numbers.get(device) ?? 0, frame };
+  }
+
+  /** Addressed to whoever gets it there, mostly; or it would seldom come further than to a check of its MAC. */
+  #aim(frame: Uint8Array, device: Device, out: boolean): void {
+    const { random, world } = this;
+    const receiver = out ? (device.peer ?? random.pick(world.engine.devices)) : device;
+    const owner = receiver.master && random.chance(0.5) ? receiver.master : receiver;
+    if (frame.length >= 6 && random.chance(0.8)) frame.set(macBytes(owner.mac));
+    const ip = ipAt(frame);
+    if (ip < 0 || random.chance(0.5)) return;
+    const own = [...owner.namespace.devices.values()].flatMap(({ addresses }) => addresses);
+    if (own.length === 0) return;
+    put32(frame, ip + 16, addressNumber(random.pick(own).address));
+    sealAll(frame);
   }
 
   /** A few of the frames in these capture records. */

@@ -77,6 +77,8 @@ async function simulate(options: RunOptions, terminal: Terminal): Promise<RunRep
   const { engine } = swarm;
   const taps = () => engine.taps.map(({ path, mtu }) => ({ name: path, mtu }));
   const capture = openCapture(options.format, options.out, captureName(options.file), taps);
+  // The file keeps the frames: the swarm need not gather them in memory as well.
+  engine.onCapture = undefined;
   const recording = new Recording(engine, capture);
   const { flows, files } = play(swarm, recording, capture, terminal);
   return reportOf({ version: version(), ...options, stack, swarm, flows, files, recording });

@@ -44,6 +44,7 @@ export interface EngineExports extends Record<string, unknown> {
   withdrawDestination(ns: number, destination: number): void;
   balancedAt(slot: number): number;
   balancedSlots(): number;
+  sourceFor(ns: number, destination: number): number;
   inboxAt(): number;
   injectTransmit(device: number, length: number, time: number): number;
   injectReceive(device: number, length: number, time: number): number;

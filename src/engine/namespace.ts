@@ -5,7 +5,7 @@ import { Device, type DeviceKind } from './device.js';
 import type { Engine, Segment } from './engine.js';
 import { Device as DeviceLayout, Kind, Namespace as Layout, Nud, RouteType } from './generated/layout.js';
 import { Iptables, PROTOCOLS } from './rules.js';
-import { cidr, ipv4, mac, mask, port } from './wire.js';
+import { cidr, ipv4, ipv4Text, mac, mask, port } from './wire.js';
 
 const LOCAL_TABLE = 255;
 const MAIN_TABLE = 254;
@@ -228,6 +228,12 @@ export class Namespace {
     const entry: RouteEntry = { table, type, destination, device, gateway, source, at };
     this.routes.push(entry);
     return entry;
+  }
+
+  /** The address that a packet to `destination` is sent from, or undefined without a route. */
+  sourceFor(destination: string): string | undefined {
+    const source = this.engine.exports.sourceFor(this.at, ipv4(destination));
+    return source ? ipv4Text(source) : undefined;
   }
 
   removeRoute(route: RouteEntry): void {

@@ -1,0 +1,134 @@
+/** One flow of traffic, sent and reported on. */
+
+import type { Namespace, Sockets } from '../engine/index.js';
+import type { TrafficSpec } from '../topology/spec.js';
+import type { Exchange } from '../traffic/exchange.js';
+import * as http from '../traffic/http.js';
+import { journeyOf, type Step } from './journey.js';
+import type { Target } from './parties.js';
+import type { Realized } from './realize.js';
+
+const SECOND = 1_000_000_000;
+
+export interface FlowReport {
+  kind: TrafficSpec['kind'] | 'redis';
+  /** `client`, `nginx.1` */
+  from: string;
+  /** `node1:1080` */
+  to: string;
+  /** Virtual time, ns. */
+  started: number;
+  finished?: number;
+  ok: boolean;
+  /** `nginx.1 on node2` */
+  answeredBy?: string;
+  /** The answer in short, or what went wrong. */
+  detail?: string;
+  journey: Step[];
+  /** What the answering task asked of others before it answered: nginx asks node, and node asks redis. */
+  calls: FlowReport[];
+}
+
+export function newReport(kind: FlowReport['kind'], from: string, to: string, started: number): FlowReport {
+  return { kind, from, to, started, ok: false, journey: [], calls: [] };
+}
+
+/** What an exchange came to, written into its report. */
+export function conclude(
+  report: FlowReport,
+  realized: Realized,
+  result: Exchange,
+  to: { address: string; port: number },
+): void {
+  report.finished = result.finished;
+  report.ok = result.ok;
+  report.detail = result.detail;
+  if (result.answeredBy) report.answeredBy = result.answeredBy;
+  if (!result.local) return;
+  report.journey = journeyOf(realized, 'tcp', {
+    source: result.local.address,
+    sport: result.local.port,
+    destination: to.address,
+    dport: to.port,
+  });
+}
+
+/** Sends `flow` at `at` (ns); the report is complete once it has a `finished`. */
+export function send(
+  realized: Realized,
+  sockets: Sockets,
+  flow: TrafficSpec,
+  from: Namespace,
+  target: Target,
+  at: number,
+  report: FlowReport,
+): void {
+  if (flow.kind === 'http') {
+    const to = { address: target.address, port: flow.port };
+    http.get(sockets, from, to, { host: report.to, path: flow.path, at }, (result) =>
+      conclude(report, realized, result, to),
+    );
+  } else if (flow.kind === 'udp') sendUdp(realized, sockets, flow, from, target, at, report);
+  else sendPing(sockets, flow, from, target, at, report);
+}
+
+function sendUdp(
+  realized: Realized,
+  sockets: Sockets,
+  flow: TrafficSpec & { kind: 'udp' },
+  from: Namespace,
+  target: Target,
+  at: number,
+  report: FlowReport,
+): void {
+  const socket = sockets.openUdp(
+    from,
+    0,
+    ({ data, from: sender, time }) => {
+      if (sender.address !== target.address || sender.port !== flow.port) return;
+      report.finished = time;
+      report.ok = true;
+      report.detail = new TextDecoder().decode(data).trim();
+      const said = / got \d+ bytes$/.exec(report.detail);
+      if (said) report.answeredBy = report.detail.slice(0, said.index);
+      report.journey = journeyOf(realized, 'udp', {
+        source: from.sourceFor(target.address) ?? '',
+        sport: socket.port,
+        destination: target.address,
+        dport: flow.port,
+      });
+      sockets.closeUdp(socket);
+    },
+    (type, code, time) => {
+      report.finished = time;
+      report.detail = type === 3 && code === 3 ? 'port unreachable' : `ICMP type ${type} code ${code}`;
+    },
+  );
+  const payload = Uint8Array.from({ length: flow.size }, (_, i) => 97 + (i % 26));
+  socket.send({ address: target.address, port: flow.port }, payload, at);
+}
+
+function sendPing(
+  sockets: Sockets,
+  flow: TrafficSpec & { kind: 'ping' },
+  from: Namespace,
+  target: Target,
+  at: number,
+  report: FlowReport,
+): void {
+  let answered = 0;
+  const identifier = sockets.openPing(({ ttl, time, sequence }) => {
+    answered++;
+    report.detail = `${answered} of ${flow.count} answered, ttl ${ttl}`;
+    report.ok = answered === flow.count;
+    if (sequence === flow.count - 1) report.finished = time;
+  });
+  // One a second, as ping does.
+  for (let sequence = 0; sequence < flow.count; sequence++) {
+    const time = at + sequence * SECOND;
+    if (sockets.ping(from, target.address, { identifier, sequence, size: flow.size, time })) continue;
+    report.finished = at;
+    report.detail = `no route to ${target.address}`;
+    return;
+  }
+}

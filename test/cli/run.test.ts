@@ -1,0 +1,175 @@
+/** `swarmwire run`, from the file to the captures. */
+
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readCapture } from '../../src/capture/read.js';
+import type { RunReport } from '../../src/cli/run-report.js';
+import { EXAMPLES, swarmwire } from './command.js';
+
+const THREE_TIER = join(EXAMPLES, 'three-tier.yml');
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'swarmwire-run-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function write(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+const lines = (text: string) => text.split('\n');
+
+describe('the default example', () => {
+  test('says who answered, by what way, what was written and how to open it', () => {
+    const { code, out, err } = swarmwire(['run', THREE_TIER], { cwd: folder });
+    expect([code, err]).toEqual([0, '']);
+    expect(lines(out)[0]).toMatch(
+      /three-tier\.yml: 3 nodes \(node1 manager, node2, node3\) · .*net1 100\.0\.0\.0\/24 VNI 4097 · nginx\.1 on node2 \(1080→80\) · node\.1 on node3 · redis\.1 on node1$/,
+    );
+    expect(out).toMatch(/^client → node1:1080 http {2}answered by nginx\.1 on node2 in [\d.]+ (ms|µs)$/m);
+    const way = out.slice(out.indexOf('client → node1:1080'), out.indexOf('client → node2:1080'));
+    for (const step of [
+      /node1\/host +DNAT +192\.168\.99\.110:1080 → 172\.18\.0\.2:1080 +nat DOCKER-INGRESS/,
+      /node1\/ingress_sbox +IPVS +172\.18\.0\.2:1080 → 10\.0\.0\.\d+:1080 +FWM 256 rr/,
+      /node1\/ingress_sbox +SNAT +192\.168\.99\.1:(\d+) → 10\.0\.0\.2:\1 +nat POSTROUTING/,
+      /node1\/ov-ingress +VXLAN +192\.168\.99\.110 → 192\.168\.99\.111 +VNI 4096/,
+      /node2\/task-nginx\.1 +REDIRECT +10\.0\.0\.\d+:1080 → 10\.0\.0\.\d+:80 +nat PREROUTING/,
+    ]) {
+      expect(way).toMatch(step);
+    }
+    expect(out).toMatch(/^nginx → 203\.0\.113\.10:80 http {2}answered by client/m);
+    expect(out).toMatch(/node2\/host +MASQUERADE +172\.18\.0\.\d+:\d+ → 192\.168\.99\.111:\d+ +nat POSTROUTING/);
+    expect(out).toContain('4 flows, all answered');
+    expect(out).toContain('wireshark -d tcp.port==1080,http captures/three-tier.pcapng');
+    expect(out).toContain('dropped otherwise: none');
+    const [, made, delivered, dropped, inFlight] = (
+      /frames: (\d+) made = (\d+) delivered \+ (\d+) dropped \+ (\d+) in flight/.exec(out) ?? []
+    ).map(Number);
+    expect(made).toBe((delivered ?? 0) + (dropped ?? 0) + (inFlight ?? 0));
+    expect(inFlight).toBe(0);
+
+    const file = join(folder, 'captures', 'three-tier.pcapng');
+    const { frames } = readCapture(readFileSync(file));
+    expect(out).toMatch(new RegExp(`captures/three-tier\\.pcapng +[\\d.]+ KiB +${frames.length} frames`));
+    expect(readdirSync(join(folder, 'captures'))).toEqual(['three-tier.pcapng']);
+    // Not a terminal, so no colours, whatever FORCE_COLOR says.
+    expect(out).not.toContain('\x1b');
+  });
+
+  test('as JSON is one document with all of it, and the same captures', () => {
+    const { code, out, err } = swarmwire(['run', THREE_TIER, '--json', '--out', 'json'], { cwd: folder });
+    expect([code, err]).toEqual([0, '']);
+    const report = JSON.parse(out) as RunReport;
+    expect(report).toMatchObject({
+      ok: true,
+      seed: 1,
+      captures: { format: 'pcapng', directory: 'json', comments: true, missed: 0, late: 0 },
+    });
+    expect(report.stack.services[0]).toEqual({
+      name: 'nginx',
+      tasks: [{ name: 'nginx.1', node: 'node2' }],
+      ports: [{ published: 1080, target: 80, protocol: 'tcp' }],
+    });
+    expect(report.flows.map(({ to, answeredBy, ok }) => ({ to, answeredBy, ok }))).toEqual([
+      { to: 'node1:1080', answeredBy: 'nginx.1 on node2', ok: true },
+      { to: 'node2:1080', answeredBy: 'nginx.1 on node2', ok: true },
+      { to: 'node3:1080', answeredBy: 'nginx.1 on node2', ok: true },
+      { to: '203.0.113.10:80', answeredBy: 'client', ok: true },
+    ]);
+    expect(report.flows[1]?.journey.map(({ what }) => what)).toEqual(['DNAT', 'IPVS', 'SNAT', 'REDIRECT']);
+    const [file] = report.captures.files;
+    expect(file?.bytes).toBe(statSync(join(folder, file?.path ?? '')).size);
+    expect(report.captures.interfaces.reduce((sum, { frames }) => sum + frames, 0)).toBe(file?.frames);
+    expect(report.drops.other).toEqual([]);
+    expect(report.frames).toMatchObject({ balanced: true, inFlight: 0 });
+  });
+
+  test('gives the same bytes for the same seed, and others with the same outcome for another', () => {
+    const go = (out: string, seed: string) => {
+      const { code, out: json } = swarmwire(['run', THREE_TIER, '--json', '--seed', seed, '--out', out], {
+        cwd: folder,
+      });
+      expect(code).toBe(0);
+      const { flows, captures } = JSON.parse(json) as RunReport;
+      return {
+        bytes: readFileSync(join(folder, out, 'three-tier.pcapng')),
+        outcome: flows.map(({ to, ok, answeredBy }) => ({ to, ok, answeredBy })),
+        frames: captures.frames,
+      };
+    };
+    const [one, same, other] = [go('one', '7'), go('same', '7'), go('other', '8')];
+    expect(same.bytes.equals(one.bytes)).toBe(true);
+    expect(other.bytes.equals(one.bytes)).toBe(false);
+    expect([other.outcome, other.frames]).toEqual([one.outcome, one.frames]);
+  });
+
+  test('as pcap is a folder with a file per tap that saw frames', () => {
+    const { code, out } = swarmwire(['run', THREE_TIER, '--format', 'pcap', '--out', 'taps'], { cwd: folder });
+    expect(code).toBe(0);
+    const names = readdirSync(join(folder, 'taps', 'three-tier'));
+    expect(names).toContain('node1.host.eth0.pcap');
+    expect(names).not.toContain('node1.host.lo.pcap');
+    expect(out).toContain('wireshark -d tcp.port==1080,http taps/three-tier/client.host.eth0.pcap');
+    expect(out).toContain('more with fewer frames');
+  });
+});
+
+describe('a stack file', () => {
+  test('that is refused is refused as its reader says it, with nothing written', () => {
+    const file = write('wrong.yml', 'services:\n  web:\n    image: nginx\n    ports: ["99999:80"]\n');
+    const { code, out, err } = swarmwire(['run', file, '--out', 'never'], { cwd: folder });
+    expect([code, out]).toEqual([2, '']);
+    expect(lines(err)[0]).toMatch(/wrong\.yml:4:\d+: /);
+    expect(existsSync(join(folder, 'never'))).toBe(false);
+  });
+
+  test('that is not there, or is a directory, is bad input', () => {
+    expect(swarmwire(['run', 'nosuch.yml'], { cwd: folder })).toMatchObject({
+      code: 2,
+      err: 'swarmwire: cannot read nosuch.yml: there is no such file\n',
+    });
+    expect(swarmwire(['run', '.'], { cwd: folder })).toMatchObject({
+      code: 2,
+      err: 'swarmwire: cannot read .: it is a directory\n',
+    });
+  });
+
+  test('says what is ignored, and has its variables from the environment', () => {
+    const file = write('notices.yml', 'services:\n  web:\n    image: nginx\n    build: .\n    ports: ["$PORT:80"]\n');
+    const { code, out } = swarmwire(['run', file, '--nodes', '1'], { cwd: folder, env: { PORT: '8081' } });
+    expect(code).toBe(0);
+    expect(out).toMatch(/notices\.yml:4:5: ignored: build/);
+    expect(out).toMatch(/1 node \(node1 manager\) .* web\.1 on node1 \(8081→80\)/);
+    expect(out).toContain('client → node1:8081');
+  });
+
+  test('without traffic says so, and is well', () => {
+    const file = write('quiet.yml', 'services: { web: { image: nginx } }');
+    const { code, out } = swarmwire(['run', file], { cwd: folder });
+    expect(code).toBe(0);
+    expect(out).toContain('no traffic: no port is published');
+  });
+
+  test('whose traffic fails ends with exit code 1, and with the captures that show why', () => {
+    const file = write(
+      'failing.yml',
+      'services: { web: { image: nginx, ports: ["8080:80"] } }\nx-swarmwire: { traffic: [ { http: { from: client, to: "node1:8081" } } ] }\n',
+    );
+    const { code, out } = swarmwire(['run', file], { cwd: folder });
+    expect(code).toBe(1);
+    expect(out).toMatch(/^client → node1:8081 http {2}failed: /m);
+    expect(out).toContain('1 of 1 flow failed');
+    expect(readCapture(readFileSync(join(folder, 'captures', 'failing.pcapng'))).frames.length).toBeGreaterThan(0);
+    expect(swarmwire(['run', file, '--json'], { cwd: folder }).code).toBe(1);
+  });
+});
+
+test('an out directory that cannot be written is bad input', () => {
+  const file = write('in-the-way', '');
+  const { code, out, err } = swarmwire(['run', THREE_TIER, '--out', file]);
+  expect([code, out]).toEqual([2, '']);
+  expect(err).toBe(`swarmwire: cannot write ${file}: a file of that name is in the way\n`);
+});
