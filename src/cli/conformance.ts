@@ -128,7 +128,7 @@ function verdict(results: Results, scenarios: readonly ScenarioFolder[], named: 
   const waiting = new Set(results.waiting.map(({ scenario }) => scenario));
   const idle = scenarios.some(({ name }) => !waiting.has(name) && !compared.get(name));
   const unanswered = named.some(
-    (directory) => !scenarios.some(({ asked, name }) => asked === directory && compared.get(name)),
+    (directory) => !scenarios.some(({ asked, name }) => asked.includes(directory) && compared.get(name)),
   );
   const nothing = ![...compared.values()].some((count) => count > 0);
   return different > 0 || idle || unanswered || nothing || results.broken.length > 0 ? 1 : 0;

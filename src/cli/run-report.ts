@@ -71,7 +71,7 @@ export function reportOf(ran: Ran): RunReport {
   const balanced = account.made === account.delivered + account.dropped + account.inFlight;
   const missed = engine.exports.missed();
   return {
-    ok: flows.every(({ ok }) => ok) && balanced && missed === 0,
+    ok: flows.every(allAnswered) && balanced && missed === 0,
     swarmwire: ran.version,
     file: ran.file,
     seed: ran.seed,
@@ -92,6 +92,11 @@ export function reportOf(ran: Ran): RunReport {
     frames: { ...account, balanced },
     virtualTime: engine.now,
   };
+}
+
+/** Was the flow answered, and were the calls that the answer needed? */
+export function allAnswered({ ok, calls }: FlowReport): boolean {
+  return ok && calls.every(allAnswered);
 }
 
 function stackOf({ nodes, networks, services, sandboxes }: Topology): Omit<StackReport, 'pending'> {

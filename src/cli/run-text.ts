@@ -3,7 +3,7 @@
 import type { FlowReport } from '../swarm/swarm.js';
 import { columns } from './columns.js';
 import { howToOpen } from './how-to-open.js';
-import type { RunReport, StackReport } from './run-report.js';
+import { allAnswered, type RunReport, type StackReport } from './run-report.js';
 import type { Colours } from './terminal.js';
 
 /** So many answered flows are told with their journeys; failed ones always are. */
@@ -78,20 +78,29 @@ function flowLines(flows: readonly FlowReport[], colours: Colours): string[] {
   let told = 0;
   let untold = 0;
   for (const flow of flows) {
-    if (flow.ok && told >= TOLD) {
+    if (allAnswered(flow) && told >= TOLD) {
       untold++;
       continue;
     }
     told++;
-    lines.push(flowLine(flow, colours), ...journeyLines(flow, colours));
+    lines.push(...tellFlow(flow, 0, colours));
   }
   if (untold > 0) lines.push(`and ${plural(untold, 'more flow')}, answered; --json tells them all`);
-  const failed = flows.filter(({ ok }) => !ok).length;
+  const failed = flows.filter((flow) => !allAnswered(flow)).length;
   const sum =
     failed === 0
       ? colours.green(`${plural(flows.length, 'flow')}, all answered`)
       : colours.red(`${failed} of ${plural(flows.length, 'flow')} failed`);
   return [...lines, sum];
+}
+
+/** A flow, its way, and what the answering task asked of others, further in. */
+function tellFlow(flow: FlowReport, indent: number, colours: Colours): string[] {
+  return [
+    `${' '.repeat(indent)}${flowLine(flow, colours)}`,
+    ...journeyLines(flow, indent + 4, colours),
+    ...flow.calls.flatMap((call) => tellFlow(call, indent + 4, colours)),
+  ];
 }
 
 function flowLine(flow: FlowReport, colours: Colours): string {
@@ -103,7 +112,7 @@ function flowLine(flow: FlowReport, colours: Colours): string {
   return `${way}  answered${by}${time}${detail}`;
 }
 
-function journeyLines({ journey }: FlowReport, colours: Colours): string[] {
+function journeyLines({ journey }: FlowReport, indent: number, colours: Colours): string[] {
   return columns(
     journey.map(({ namespace, what, before, after, by }) => [
       namespace,
@@ -111,7 +120,7 @@ function journeyLines({ journey }: FlowReport, colours: Colours): string[] {
       `${before} → ${after}`,
       by === undefined ? '' : colours.dim(by),
     ]),
-    4,
+    indent,
   );
 }
 

@@ -9,8 +9,8 @@ export interface ScenarioFolder {
   /** As the table shows it: the folder's name, longer where two have the same. */
   name: string;
   folder: string;
-  /** The directory that was asked for: the folder itself, or the one that holds it. */
-  asked: string;
+  /** The directories asked for that led here: the folder itself, the one that holds it, or the same written otherwise. */
+  asked: string[];
 }
 
 /**
@@ -18,7 +18,7 @@ export interface ScenarioFolder {
  * none. @throws BadInput when there is none at all
  */
 export function findScenarios(directories: readonly string[]): ScenarioFolder[] {
-  const found = new Map<string, { folder: string; asked: string }>();
+  const found = new Map<string, { folder: string; asked: string[] }>();
   for (const asked of directories) {
     const folders = scenariosIn(asked);
     if (folders.length === 0) {
@@ -27,7 +27,12 @@ export function findScenarios(directories: readonly string[]): ScenarioFolder[] 
         'a scenario is a folder with inputs.json and the captures that it lists',
       );
     }
-    for (const folder of folders) found.set(realpathSync(folder), { folder, asked });
+    for (const folder of folders) {
+      const real = realpathSync(folder);
+      const known = found.get(real);
+      if (known === undefined) found.set(real, { folder, asked: [asked] });
+      else known.asked.push(asked);
+    }
   }
   const taken = new Set<string>();
   return [...found].map(([real, { folder, asked }]) => {

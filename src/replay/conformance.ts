@@ -1,7 +1,7 @@
 /** `conformance`: scenarios replayed in both modes, every tap compared with the real one. */
 
 import { compareTap } from './compare.js';
-import { play } from './replay.js';
+import { type PlayOptions, play } from './replay.js';
 import { comparisonOptions, loadScenario, MODES, type Mode, type ReadFile } from './scenario.js';
 import type { ScenarioComparison, WaitingScenario } from './table.js';
 import { waitingFor } from './topology.js';
@@ -12,14 +12,19 @@ export interface Conformance {
 }
 
 /** One scenario: compared in each of `modes`, or waiting. Throws `ScenarioError` when it cannot be read. */
-export async function conform(name: string, read: ReadFile, modes: readonly Mode[] = MODES): Promise<Conformance> {
+export async function conform(
+  name: string,
+  read: ReadFile,
+  modes: readonly Mode[] = MODES,
+  options: PlayOptions = {},
+): Promise<Conformance> {
   const scenario = loadScenario(name, read);
   const reasons = waitingFor(scenario.inputs);
   if (reasons.length > 0) return { compared: [], waiting: [{ scenario: name, reason: reasons.join(', ') }] };
   const stimuli = scenario.stimulusFrames();
   const compared: ScenarioComparison[] = [];
   for (const mode of modes) {
-    const { taps, injected } = await play(scenario.inputs, stimuli, mode);
+    const { taps, injected } = await play(scenario.inputs, stimuli, mode, options);
     const real = scenario.realTaps();
     const optionsFor = comparisonOptions(scenario.inputs, mode, injected, stimuli);
     compared.push({

@@ -23,8 +23,19 @@ export interface Played {
   realized: Realized;
 }
 
-export async function play(inputs: Inputs, stimuli: readonly Stimulus[], mode: Mode, seed = 1): Promise<Played> {
-  const engine = await Engine.create({ seed, epoch: inputs.start, hopDelay: LATENCY });
+export interface PlayOptions {
+  seed?: number;
+  /** Called when all is programmed, before the first frame: a test's chance to break something. */
+  prepare?: (realized: Realized) => void;
+}
+
+export async function play(
+  inputs: Inputs,
+  stimuli: readonly Stimulus[],
+  mode: Mode,
+  options: PlayOptions = {},
+): Promise<Played> {
+  const engine = await Engine.create({ seed: options.seed ?? 1, epoch: inputs.start, hopDelay: LATENCY });
   const realized = realize(engine, topologyOf(inputs), { latency: LATENCY });
   learnBefore(realized, inputs);
   const names: string[] = [];
@@ -40,6 +51,7 @@ export async function play(inputs: Inputs, stimuli: readonly Stimulus[], mode: M
   for (const namespace of realized.namespaces.values()) namespace.set(mode === 'path' ? 'silent' : 'askOnce', 1);
   if (mode === 'stack') for (const stimulus of stimuli) openForeignSocket(realized, stimulus);
 
+  options.prepare?.(realized);
   const records: Uint8Array[] = [];
   engine.onCapture = (bytes) => records.push(bytes);
   const chosen = injectedIn(mode, stimuli);

@@ -40,6 +40,8 @@ describe('the default example', () => {
     ]) {
       expect(way).toMatch(step);
     }
+    expect(out).toMatch(/^ {4}nginx\S* → node:3000 http {2}answered by node\.1 on node3/m);
+    expect(out).toMatch(/^ {8}node\S* → redis:6379 redis {2}answered/m);
     expect(out).toMatch(/^nginx → 203\.0\.113\.10:80 http {2}answered by client/m);
     expect(out).toMatch(/node2\/host +MASQUERADE +172\.18\.0\.\d+:\d+ → 192\.168\.99\.111:\d+ +nat POSTROUTING/);
     expect(out).toContain('4 flows, all answered');

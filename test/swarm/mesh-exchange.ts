@@ -3,23 +3,25 @@
  * every device saw, what ended where, and how it went for the client.
  */
 
-import { Device, type Engine, type Namespace, Sockets } from '../../src/engine/index.js';
+import { layersOf } from '../../src/dissect/layers.js';
+import { type Engine, type Namespace, Sockets } from '../../src/engine/index.js';
 import { topologyOf } from '../../src/replay/topology.js';
 import { type Realized, realize } from '../../src/swarm/realize.js';
 import { checkedEngine } from '../engine/checked.js';
 import { inWords, Watch } from '../engine/watch.js';
-import { layersOf } from '../../src/dissect/layers.js';
 import { recorded } from '../replay/recorded.js';
 
-export const CLIENT = '192.168.99.1';
-export const NODE1 = '192.168.99.110';
+const NODE1 = '192.168.99.110';
 const SECOND = 1_000_000_000;
 const START = 1_000_000;
 
 export interface Exchange {
   engine: Engine;
   realized: Realized;
-  /** `node1/host/eth0 received 192.168.99.1:… > 192.168.99.110:8080 ttl 64 tcp S`, in order of time. */
+  /**
+   * `node1/host/eth0 received 192.168.99.1:P > 192.168.99.110:8080 ttl 64 tcp S`, in order of time. P is the port that the
+   * client drew, and VXLAN's source port is left out.
+   */
   seen: string[];
   /** What the client's application was told. */
   outcome: string;
@@ -53,7 +55,7 @@ export class MeshSwarm {
   /** The client connects to `to`:8080, says `GET`, hears `answer` and both close. */
   exchange(to = NODE1): Exchange {
     const { engine, realized, sockets } = this;
-    let outcome = 'no answer within 10 s';
+    let outcome = 'no answer within 14 s';
     sockets.listen(this.namespace('node2/task-my-web.1'), 80, (connection) => {
       connection.onData = (_, time) => {
         connection.write(new TextEncoder().encode('answer'), sockets.after(time));
@@ -61,6 +63,7 @@ export class MeshSwarm {
       };
     });
     const connection = sockets.connect(this.namespace('client/host'), { address: to, port: 8080 }, START);
+    const port = connection?.local.port;
     if (connection) {
       connection.onConnected = (time) => connection.write(new TextEncoder().encode('GET'), sockets.after(time));
       connection.onData = (data, time) => {
@@ -71,17 +74,18 @@ export class MeshSwarm {
         outcome = reason;
       };
     } else outcome = 'no route';
-    engine.run(10 * SECOND, sockets.handle);
+    engine.run(14 * SECOND, sockets.handle);
     const drops = engine.drops.map(({ device, reason }) => `${device.path} ${reason}`).sort();
-    return { engine, realized, seen: this.#seen(), outcome, drops };
+    return { engine, realized, seen: this.#seen(port), outcome, drops };
   }
 
-  #seen(): string[] {
+  #seen(clientPort = 0): string[] {
     return this.#watch
       .frames()
       .map((frame, order) => ({ ...frame, order }))
       .sort((a, b) => a.time - b.time || a.order - b.order)
-      .map(({ tap, direction, data }) => `${tap} ${direction} ${words(data)}`);
+      .map(({ tap, direction, data }) => `${tap} ${direction} ${words(data)}`)
+      .map((line) => line.replaceAll(`:${clientPort} `, ':P ').replace(/:\d+( > \S+:4789)/, '$1'));
   }
 }
 
@@ -98,5 +102,3 @@ export function parting(before: Exchange, after: Exchange): { last: string; was:
   const index = at < 0 ? before.seen.length : at;
   return { last: before.seen[index - 1] ?? '', was: before.seen[index] ?? '', is: after.seen[index] ?? '' };
 }
-
-export { Device };
