@@ -45,6 +45,7 @@ export { neighbourAt, neighbourSlots } from "./tables/neighbours";
 export { fdbAt, fdbSlots, removeEntry as removeFdb } from "./tables/fdb";
 export { linkRule, newChain, newRule, unlinkRule } from "./tables/rules";
 export { connectionAt, connectionSlots } from "./tables/connections";
+export { clearConnectionEvents, connectionEventAt, connectionEvents, connectionEventsMissed, watchConnections } from "./tables/events";
 export { addDestination, addService, balancedAt, balancedSlots, removeService } from "./tables/services";
 export function setNeighbour(device: Device, address: u32, macLow: u32, macHigh: u32, state: u32): usize {
   return changetype<usize>(putNeighbour(device, address, <u64>macLow | (<u64>macHigh << 32), state, now));

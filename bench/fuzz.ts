@@ -40,7 +40,12 @@ let most = 0;
 
 for (let i = 0; done < total; i++) {
   const world = worlds[i % worlds.length] ?? 'planned';
-  const life: Life = { world, seed: Number(values.seed) * 1_000_000 + i, frames: Math.min(Number(values.life), total - done), places };
+  const life: Life = {
+    world,
+    seed: Number(values.seed) * 1_000_000 + i,
+    frames: Math.min(Number(values.life), total - done),
+    places,
+  };
   const outcome = await live(module, life, corpora.get(world) ?? []);
   done += outcome.frames;
   most = Math.max(most, outcome.memory);
@@ -56,16 +61,28 @@ for (let i = 0; done < total; i++) {
     );
   }
 }
-console.log([...drops].sort(([, a], [, b]) => b - a).map(([reason, count]) => `${reason} ${count}`).join(', '));
+console.log(
+  [...drops]
+    .sort(([, a], [, b]) => b - a)
+    .map(([reason, count]) => `${reason} ${count}`)
+    .join(', '),
+);
 console.log(failures === 0 ? `${done.toLocaleString('en')} frames: no trap, nothing lost` : `${failures} lives failed`);
 process.exitCode = failures === 0 ? 0 : 1;
 
-async function tell(life: Life, { what, frame, steps }: { what: string; frame: number; steps: Parameters<typeof shrink>[2] }) {
+async function tell(
+  life: Life,
+  { what, frame, steps }: { what: string; frame: number; steps: Parameters<typeof shrink>[2] },
+) {
   console.log(`\nFAILED: ${what}`);
   console.log(`  world ${life.world}, seed of the life ${life.seed}, frame ${frame}, step ${steps.length}`);
   const names = await createWorld(module, life.world, new Random(life.seed, 1));
   const say = (step: (typeof steps)[number]) =>
-    inWords(step, names.engine.devices.map(({ path }) => path), names.namespaces.map(({ name }) => name));
+    inWords(
+      step,
+      names.engine.devices.map(({ path }) => path),
+      names.namespaces.map(({ name }) => name),
+    );
   const last = steps.at(-1);
   if (last) console.log(`  the last step: ${say(last)}`);
   const small = await shrink(module, life, steps);

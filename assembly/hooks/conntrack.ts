@@ -15,6 +15,7 @@ import {
   ASSURED, CONFIRMED, Connection, SEEN_REPLY, destinationOf, findConnection, foundReply, invertA, invertB, keyA, keyB, newConnection,
   releaseUnconfirmed, removeConnection, setStreamAt, streamAt,
 } from "../tables/connections";
+import { noteProgress, standing, watching } from "../tables/events";
 import { Hook } from "../tables/rules";
 import { tcpError, tcpNew, tcpPacket } from "./conntrack-tcp";
 
@@ -102,6 +103,8 @@ export function conntrackIn(namespace: Namespace, frame: Frame, hook: Hook, plac
     }
     frame.connection = connection;
     frame.connectionInfo = reply ? CT_ESTABLISHED + CT_REPLY : connection.status & SEEN_REPLY ? CT_ESTABLISHED : CT_NEW;
+    const before = watching ? standing(connection) : 0;
+    const deadline = connection.deadline;
     const verdict = protocolPacket(connection, protocol, reply, l4, length, frame.time);
     if (verdict == -2) {
       // The old connection is over and this packet opens a new one (NF_REPEAT).
@@ -118,6 +121,7 @@ export function conntrackIn(namespace: Namespace, frame: Frame, hook: Hook, plac
       return true;
     }
     if (reply) connection.status |= SEEN_REPLY;
+    if (watching) noteProgress(connection, before, deadline, frame.time);
     return true;
   }
 }

@@ -15,6 +15,7 @@ import { defragment } from "./fragments";
 import { icmpReceive, sendProtocolUnreachable, sendNetUnreachable } from "./icmp";
 import { udpReceive } from "./udp";
 import { tcpReceive } from "./tcp";
+import { note, Note } from "../capture/tap";
 import { vxlanReceive } from "../devices/vxlan";
 
 /** Users of reassembly (enum ip_defrag_users): their queues do not mix. */
@@ -55,6 +56,7 @@ function ipReceive(device: Device, frame: Frame, group: bool): void {
       const whole = defragment(namespace, frame, DEFRAG_CONNTRACK_IN);
       if (!whole) return;
       packet = whole;
+      note(packet, Note.REASSEMBLE, 0, packet.fragmentMax, 0, packet.length, 0, device);
     }
     if (!prerouting(namespace, packet, device)) return;
   }

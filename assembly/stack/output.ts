@@ -15,6 +15,7 @@ import { sendFragmentationNeeded } from "./icmp";
 import { resetConntrack } from "../hooks/conntrack";
 import { keyedHash, random } from "../random";
 import { arena } from "../memory";
+import { note, Note } from "../capture/tap";
 
 const DEFRAG_CONNTRACK_OUT: u32 = 3;
 
@@ -78,10 +79,12 @@ export function finishOutput(namespace: Namespace, frame: Frame, device: Device 
     sendFragmentationNeeded(namespace, frame, out.mtu);
     return drop(frame, Drop.PKT_TOO_BIG, out);
   }
+  const whole = frame.length;
   let fragment = fragmentFrame(frame, limit);
   while (fragment) {
     const next = fragment.next;
     fragment.next = null;
+    note(fragment, Note.FRAGMENT, 0, whole, 0, limit, 0, out);
     toNeighbour(fragment, out);
     fragment = next;
   }

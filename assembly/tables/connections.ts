@@ -9,6 +9,7 @@ import { Pool } from "../memory";
 import { Frame } from "../frame";
 import { Index } from "./hash";
 import { Namespace } from "../stack/namespace";
+import { Change, noteChange, watching } from "./events";
 
 // Connection.status (enum ip_conntrack_status)
 export const SEEN_REPLY: u32 = 2;
@@ -143,6 +144,7 @@ export function findConnection(a: u64, b: u64, time: u64): Connection | null {
   foundReply = <u32>(key & 63) >>> 4;
   const connection = changetype<Connection>(key & ~63);
   if (time >= connection.deadline) {
+    connection.deadline = 0;
     removeConnection(connection);
     return null;
   }
@@ -177,10 +179,12 @@ export function confirmConnection(connection: Connection): bool {
   connection.status |= CONFIRMED;
   connection.namespace.connections++;
   liveConnections++;
+  if (watching) noteChange(connection, Change.NEW, connection.deadline);
   return true;
 }
 
 export function removeConnection(connection: Connection): void {
+  if (watching && !(connection.status & DYING)) noteChange(connection, Change.DESTROY, connection.deadline);
   const at = changetype<usize>(connection);
   index.remove(at);
   index.remove(at + AT_REPLY);

@@ -85,7 +85,11 @@ export async function live(module: WebAssembly.Module, life: Life, corpus: reado
 }
 
 /** The same world with these steps: what goes wrong, or undefined. */
-export async function relive(module: WebAssembly.Module, life: Life, steps: readonly Step[]): Promise<string | undefined> {
+export async function relive(
+  module: WebAssembly.Module,
+  life: Life,
+  steps: readonly Step[],
+): Promise<string | undefined> {
   const world = await createWorld(module, life.world, new Random(life.seed, 1));
   try {
     for (const step of steps) {
@@ -238,8 +242,19 @@ class Draw {
   #frames(): Step[] {
     const { random } = this;
     const words = this.#words;
-    const way = random.weighted({ mutated: 60, real: 4, noise: 12, arp: 5, error: 6, soup: 6, datagram: 3, pieces: 2, nested: 2 });
-    const origin = this.#recent.length > 0 && random.chance(0.4) ? random.pick(this.#recent) : random.pick(this.#corpus);
+    const way = random.weighted({
+      mutated: 60,
+      real: 4,
+      noise: 12,
+      arp: 5,
+      error: 6,
+      soup: 6,
+      datagram: 3,
+      pieces: 2,
+      nested: 2,
+    });
+    const origin =
+      this.#recent.length > 0 && random.chance(0.4) ? random.pick(this.#recent) : random.pick(this.#corpus);
     const real = origin.data;
     switch (way) {
       case 'mutated':
@@ -331,7 +346,9 @@ function vocabulary({ engine, topology }: World, random: Random): Vocabulary {
     addresses: [...addresses, ...addresses, ...vips, ...special.map(addressNumber), ...broadcasts, ...neighbours],
     macs: [
       ...engine.devices.map(({ mac }) => macBytes(mac)),
-      ...['ff:ff:ff:ff:ff:ff', '01:00:5e:00:00:01', '01:80:c2:00:00:0e', '00:00:00:00:00:00', '02:00:00:00:00:99'].map(macBytes),
+      ...['ff:ff:ff:ff:ff:ff', '01:00:5e:00:00:01', '01:80:c2:00:00:0e', '00:00:00:00:00:00', '02:00:00:00:00:99'].map(
+        macBytes,
+      ),
     ],
     ports: [...published, ...published, ...resolvers, 0, 7, 53, 80, 4789, 6379, 40000, 40001, 65535],
     vnis: topology.networks.flatMap(({ vni }) => (vni === undefined ? [] : [vni])),

@@ -1,12 +1,31 @@
 /** Frames out of nothing: noise of every length, ARP, ICMP errors that quote things, TCP segments of any flags. */
 
-import { concat, ETHERNET, ethernet, get16, ICMP, ipv4, put16, put32, seal, TCP, TYPE_ARP, TYPE_IPV4, UDP, udp } from './headers.js';
+import {
+  concat,
+  ETHERNET,
+  ethernet,
+  get16,
+  ICMP,
+  ipv4,
+  put16,
+  put32,
+  seal,
+  TCP,
+  TYPE_ARP,
+  TYPE_IPV4,
+  UDP,
+  udp,
+} from './headers.js';
 import { optionBytes, type Vocabulary } from './mutate.js';
 import type { Random } from './random.js';
 
 /** Random bytes; sometimes with a MAC and a type that let them in. */
 export function noise(random: Random, words: Vocabulary): Uint8Array {
-  const length = random.chance(0.97) ? random.below(1601) : random.chance(0.7) ? random.below(9001) : random.below(65536);
+  const length = random.chance(0.97)
+    ? random.below(1601)
+    : random.chance(0.7)
+      ? random.below(9001)
+      : random.below(65536);
   const frame = random.fill(new Uint8Array(length));
   if (length < ETHERNET || random.chance(0.3)) return frame;
   frame.set(random.pick(words.macs));
@@ -26,7 +45,8 @@ export function noise(random: Random, words: Vocabulary): Uint8Array {
 
 export function arp(random: Random, words: Vocabulary): Uint8Array {
   const body = new Uint8Array(random.chance(0.9) ? 28 : random.below(60));
-  const set = (bytes: Uint8Array, at: number) => body.set(bytes.subarray(0, Math.max(0, body.length - at)), Math.min(at, body.length));
+  const set = (bytes: Uint8Array, at: number) =>
+    body.set(bytes.subarray(0, Math.max(0, body.length - at)), Math.min(at, body.length));
   set(Uint8Array.of(0, 1, 8, 0, 6, 4, 0, random.pick([1, 1, 2, 2, random.below(256)])), 0);
   const address = () => {
     const bytes = new Uint8Array(4);

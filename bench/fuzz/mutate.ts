@@ -183,7 +183,8 @@ function once(frame: Uint8Array, random: Random, words: Vocabulary, others: read
     }
     case 'nest': {
       let inner = frame;
-      for (let depth = random.between(1, random.pick([1, 2, 12])); depth > 0; depth--) inner = tunnel(inner, random, words);
+      for (let depth = random.between(1, random.pick([1, 2, 12])); depth > 0; depth--)
+        inner = tunnel(inner, random, words);
       return inner;
     }
     case 'splice': {

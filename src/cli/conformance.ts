@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CaptureFileError, pcapName, writePcap } from '../capture/files.js';
 import { conform } from '../replay/conformance.js';
-import { play } from '../replay/replay.js';
+import type { Played } from '../replay/replay.js';
 import { loadScenario, MODES, type Mode, type ReadFile, ScenarioError } from '../replay/scenario.js';
 import { renderTable, type ScenarioComparison, totalsOf, type WaitingScenario } from '../replay/table.js';
 import { oneOf, readArguments } from './arguments.js';
@@ -80,7 +80,9 @@ async function compareOne(
     const { compared, waiting } = await conform(scenario.name, read, modes);
     results.compared.push(...compared);
     results.waiting.push(...waiting);
-    if (out !== undefined && waiting.length === 0) await writeTaps(scenario, read, modes, out);
+    if (out === undefined) return;
+    for (const [index, { mode, seen }] of compared.entries())
+      writeTaps(scenario, read, seen, index === 0 ? '' : mode, out);
   } catch (error) {
     if (error instanceof CaptureFileError) throw error;
     if (error instanceof ScenarioError) results.unreadable.push(error.message);
@@ -91,25 +93,17 @@ async function compareOne(
 /**
  * What our taps saw, under the names of the real captures: `OUT/SCENARIO/node1.host.eth0.pcap`. Where both modes are compared,
  * those of stack mode are in `OUT/SCENARIO/stack/`. A real capture that saw nothing has no file, and ours has one only if it
- * saw something. (The replay is run once more for it: the same seed, the same frames.)
+ * saw something.
  */
-async function writeTaps(scenario: ScenarioFolder, read: ReadFile, modes: readonly Mode[], out: string): Promise<void> {
-  const { inputs, ...recorded } = withStimuli(scenario, read);
-  for (const [index, mode] of modes.entries()) {
-    const { taps } = await play(inputs, recorded.stimuli, mode);
-    const folder = join(out, ...scenario.name.split('/'), ...(index === 0 ? [] : [mode]));
-    const listed = inputs.captures.map(({ pcap, namespace, device }) => ({ pcap, tap: `${namespace}/${device}` }));
-    for (const { pcap, tap } of listed) writePcap(join(folder, pcap), taps.get(tap) ?? []);
-    const names = new Set(listed.map(({ tap }) => tap));
-    for (const [tap, frames] of taps) {
-      if (!names.has(tap) && frames.length > 0) writePcap(join(folder, pcapName(tap)), frames);
-    }
+function writeTaps(scenario: ScenarioFolder, read: ReadFile, seen: Played['taps'], below: string, out: string): void {
+  const { inputs } = loadScenario(scenario.name, read);
+  const folder = join(out, ...scenario.name.split('/'), below);
+  const listed = inputs.captures.map(({ pcap, namespace, device }) => ({ pcap, tap: `${namespace}/${device}` }));
+  for (const { pcap, tap } of listed) writePcap(join(folder, pcap), seen.get(tap) ?? []);
+  const names = new Set(listed.map(({ tap }) => tap));
+  for (const [tap, frames] of seen) {
+    if (!names.has(tap) && frames.length > 0) writePcap(join(folder, pcapName(tap)), frames);
   }
-}
-
-function withStimuli({ name }: ScenarioFolder, read: ReadFile) {
-  const scenario = loadScenario(name, read);
-  return { inputs: scenario.inputs, stimuli: scenario.stimulusFrames() };
 }
 
 /**

@@ -1,13 +1,13 @@
 /** `conformance`: scenarios replayed in both modes, every tap compared with the real one. */
 
 import { compareTap } from './compare.js';
-import { type PlayOptions, play } from './replay.js';
+import { type Played, type PlayOptions, play } from './replay.js';
 import { comparisonOptions, loadScenario, MODES, type Mode, type ReadFile } from './scenario.js';
 import type { ScenarioComparison, WaitingScenario } from './table.js';
 import { waitingFor } from './topology.js';
 
 export interface Conformance {
-  compared: ScenarioComparison[];
+  compared: (ScenarioComparison & { seen: Played['taps'] })[];
   waiting: WaitingScenario[];
 }
 
@@ -22,7 +22,7 @@ export async function conform(
   const reasons = waitingFor(scenario.inputs);
   if (reasons.length > 0) return { compared: [], waiting: [{ scenario: name, reason: reasons.join(', ') }] };
   const stimuli = scenario.stimulusFrames();
-  const compared: ScenarioComparison[] = [];
+  const compared: Conformance['compared'] = [];
   for (const mode of modes) {
     const { taps, injected } = await play(scenario.inputs, stimuli, mode, options);
     const real = scenario.realTaps();
@@ -32,6 +32,7 @@ export async function conform(
       mode,
       taps: real.map((tap) => compareTap(tap, { tap: tap.tap, frames: taps.get(tap.tap) ?? [] }, optionsFor(tap))),
       notes: scenario.warnings,
+      seen: taps,
     });
   }
   return { compared, waiting: [] };

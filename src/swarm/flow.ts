@@ -5,7 +5,6 @@ import type { TrafficSpec } from '../topology/spec.js';
 import type { Exchange } from '../traffic/exchange.js';
 import * as http from '../traffic/http.js';
 import { journeyOf, type Step } from './journey.js';
-import type { Target } from './parties.js';
 import type { Realized } from './realize.js';
 
 const SECOND = 1_000_000_000;
@@ -59,12 +58,12 @@ export function send(
   sockets: Sockets,
   flow: TrafficSpec,
   from: Namespace,
-  target: Target,
+  target: string,
   at: number,
   report: FlowReport,
 ): void {
   if (flow.kind === 'http') {
-    const to = { address: target.address, port: flow.port };
+    const to = { address: target, port: flow.port };
     http.get(sockets, from, to, { host: report.to, path: flow.path, at }, (result) =>
       conclude(report, realized, result, to),
     );
@@ -77,7 +76,7 @@ function sendUdp(
   sockets: Sockets,
   flow: TrafficSpec & { kind: 'udp' },
   from: Namespace,
-  target: Target,
+  target: string,
   at: number,
   report: FlowReport,
 ): void {
@@ -85,16 +84,16 @@ function sendUdp(
     from,
     0,
     ({ data, from: sender, time }) => {
-      if (sender.address !== target.address || sender.port !== flow.port) return;
+      if (sender.address !== target || sender.port !== flow.port) return;
       report.finished = time;
       report.ok = true;
       report.detail = new TextDecoder().decode(data).trim();
       const said = / got \d+ bytes$/.exec(report.detail);
       if (said) report.answeredBy = report.detail.slice(0, said.index);
       report.journey = journeyOf(realized, 'udp', {
-        source: from.sourceFor(target.address) ?? '',
+        source: from.sourceFor(target) ?? '',
         sport: socket.port,
-        destination: target.address,
+        destination: target,
         dport: flow.port,
       });
       sockets.closeUdp(socket);
@@ -105,14 +104,14 @@ function sendUdp(
     },
   );
   const payload = Uint8Array.from({ length: flow.size }, (_, i) => 97 + (i % 26));
-  socket.send({ address: target.address, port: flow.port }, payload, at);
+  socket.send({ address: target, port: flow.port }, payload, at);
 }
 
 function sendPing(
   sockets: Sockets,
   flow: TrafficSpec & { kind: 'ping' },
   from: Namespace,
-  target: Target,
+  target: string,
   at: number,
   report: FlowReport,
 ): void {
@@ -126,9 +125,9 @@ function sendPing(
   // One a second, as ping does.
   for (let sequence = 0; sequence < flow.count; sequence++) {
     const time = at + sequence * SECOND;
-    if (sockets.ping(from, target.address, { identifier, sequence, size: flow.size, time })) continue;
+    if (sockets.ping(from, target, { identifier, sequence, size: flow.size, time })) continue;
     report.finished = at;
-    report.detail = `no route to ${target.address}`;
+    report.detail = `no route to ${target}`;
     return;
   }
 }

@@ -4,12 +4,6 @@ import type { Namespace } from '../engine/index.js';
 import { hostPart, type Sandbox } from '../topology/topology.js';
 import type { Realized } from './realize.js';
 
-export interface Target {
-  address: string;
-  /** As it was asked for. */
-  label: string;
-}
-
 const NODE_LOCAL = new Set(['docker_gwbridge', 'bridge']);
 
 export class Parties {
@@ -41,12 +35,15 @@ export class Parties {
     return this.sandboxOf(namespace)?.task ?? namespace.name.replace(/\/host$/, '');
   }
 
-  /** What `to` means to `from`: a machine's address, a service's VIP on a network that both share, a task's, or itself. */
-  targetOf(to: string, from: Namespace): Target {
+  /**
+   * The address that `to` means to `from`: a machine's, a service's VIP on a network that both share, a task's, or itself.
+   * Undefined where the name would not resolve.
+   */
+  targetOf(to: string, from: Namespace): string | undefined {
     const { topology } = this.realized;
     const machine = [...topology.nodes, ...topology.hosts].find(({ name }) => name === to);
-    if (machine) return { address: hostPart(machine.nic.addresses[0] ?? ''), label: to };
-    if (/^\d+\.\d+\.\d+\.\d+$/.test(to)) return { address: to, label: to };
+    if (machine) return hostPart(machine.nic.addresses[0] ?? '');
+    if (/^\d+\.\d+\.\d+\.\d+$/.test(to)) return to;
     const shared = new Set(
       this.sandboxOf(from)
         ?.endpoints.map(({ network }) => network)
@@ -56,13 +53,13 @@ export class Parties {
     const service = topology.services.find((one) => one.name === name);
     if (service && name === to) {
       const vip = Object.entries(service.vips).find(([network]) => shared.has(network));
-      if (vip) return { address: vip[1], label: to };
+      if (vip) return vip[1];
     }
     for (const task of this.tasksOf(name)) {
       const endpoint = task.endpoints.find(({ network }) => shared.has(network));
-      if (endpoint) return { address: hostPart(endpoint.address), label: to };
+      if (endpoint) return hostPart(endpoint.address);
     }
-    throw new Error(`${from.name} shares no network with ${to}`);
+    return undefined;
   }
 
   #isIngress(network: string): boolean {

@@ -80,10 +80,16 @@ export class Processes {
     return {
       label: `${protocol}://${name}:${port}`,
       call: (at, done) => {
-        const target = this.parties.targetOf(name, from);
-        const to = { address: target.address, port };
         const report = newReport(protocol, this.parties.nameOf(from), `${name}:${port}`, at);
         this.#waiting.at(-1)?.calls.push(report);
+        const address = this.parties.targetOf(name, from);
+        const to = { address: address ?? '', port };
+        if (!address) {
+          const detail = `${name} is no name on a network that ${report.from} is on`;
+          conclude(report, this.parties.realized, { ok: false, data: new Uint8Array(), finished: at, detail }, to);
+          done({ ok: false, data: new Uint8Array(), finished: at, detail });
+          return;
+        }
         this.#waiting.push(report);
         const finish = (result: Exchange) => {
           this.#waiting = this.#waiting.filter((one) => one !== report);

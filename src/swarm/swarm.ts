@@ -129,9 +129,10 @@ export class Swarm {
     const { engine } = this;
     const at = Math.max(engine.now, (flow.at ?? 0) * MILLISECOND) + PAUSE;
     const from = this.#parties.namespaceOf(flow.from);
+    const report = newReport(flow.kind, flow.from, flow.kind === 'ping' ? flow.to : `${flow.to}:${flow.port}`, at);
     const target = this.#parties.targetOf(flow.to, from);
-    const to = flow.kind === 'ping' ? target.label : `${target.label}:${flow.port}`;
-    const report = newReport(flow.kind, flow.from, to, at);
+    if (!target)
+      return { ...report, finished: at, detail: `${flow.to} is no name on a network that ${flow.from} is on` };
     this.#processes.answering(report);
     send(this.realized, this.sockets, flow, from, target, at, report);
     const deadline = at + PATIENCE + (flow.kind === 'ping' ? flow.count * 1000 * MILLISECOND : 0);

@@ -21,6 +21,7 @@ export function mac(text: string): bigint {
 }
 
 export interface MoreExports {
+  memory: WebAssembly.Memory;
   ipv4Version(at: number): number;
   ipv4Tos(at: number): number;
   ipv4IsFragment(at: number): number;

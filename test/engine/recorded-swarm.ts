@@ -73,7 +73,8 @@ export class RecordedSwarm {
       const [name = '', device = ''] = bridge.split('/');
       for (const [mac, where] of Object.entries(known)) {
         if (name === 'fabric') this.realized.underlay.learn(mac, this.namespace(where).device('eth0'));
-        else this.namespace(name).learnFdb(this.namespace(name).device(device), mac, this.namespace(name).device(where));
+        else
+          this.namespace(name).learnFdb(this.namespace(name).device(device), mac, this.namespace(name).device(where));
       }
     }
   }

@@ -106,7 +106,12 @@ export function ruleText(chain: string, spec: RuleSpec): string {
       words.push('-j', spec.chain);
       break;
     case 'MARK':
-      words.push('-j', 'MARK', '--set-xmark', `0x${spec.value.toString(16)}/0x${(spec.mask ?? 0xffffffff).toString(16)}`);
+      words.push(
+        '-j',
+        'MARK',
+        '--set-xmark',
+        `0x${spec.value.toString(16)}/0x${(spec.mask ?? 0xffffffff).toString(16)}`,
+      );
       break;
     case 'DNAT':
       words.push('-j', 'DNAT', '--to-destination', to(spec.address, spec.port));
@@ -139,7 +144,12 @@ export function byChain(lines: readonly string[]): Record<string, string[]> {
 /** `local 10.0.0.3 dev eth0 src 10.0.0.3`, sorted; without what follows from the rest (proto, scope, linkdown). */
 export function dumpedRoutes(scenario: string, namespace: string, table: 'main' | 'local'): string[] {
   return section(scenario, namespace, table === 'main' ? 'ip route (main' : 'ip route local')
-    .map((line) => line.replace(/ (proto|scope) \S+/g, '').replace(/ (linkdown|onlink)/g, '').trim())
+    .map((line) =>
+      line
+        .replace(/ (proto|scope) \S+/g, '')
+        .replace(/ (linkdown|onlink)/g, '')
+        .trim(),
+    )
     .sort();
 }
 
@@ -268,7 +278,10 @@ export function dumpedDevices(scenario: string, namespace: string): string[] {
   const found: string[] = [];
   for (const line of section(scenario, namespace, 'ip -d addr')) {
     const [, name, mtu] = /^\d+: ([^:@]+)[@:].*? mtu (\d+)/.exec(line) ?? [];
-    if (name) found.push(`${name} mtu ${mtu}${/ master (\S+)/.exec(line)?.[1] ? ` in ${/ master (\S+)/.exec(line)?.[1]}` : ''}`);
+    if (name)
+      found.push(
+        `${name} mtu ${mtu}${/ master (\S+)/.exec(line)?.[1] ? ` in ${/ master (\S+)/.exec(line)?.[1]}` : ''}`,
+      );
     const [, mac] = /^\s+link\/\w+ (\S+)/.exec(line) ?? [];
     if (mac) found.push(`${found.pop()} ${mac}`);
     const [, address] = /^\s+inet (\S+)/.exec(line) ?? [];
@@ -307,7 +320,13 @@ export function dumpedPorts(scenario: string, namespace: string): string[] {
     if (number && master) bridges.set(master, [...(bridges.get(master) ?? []), { name, number: Number(number) }]);
   }
   return [...bridges]
-    .map(([bridge, ports]) => `${bridge}: ${ports.sort((a, b) => a.number - b.number).map((one) => one.name).join(' ')}`)
+    .map(
+      ([bridge, ports]) =>
+        `${bridge}: ${ports
+          .sort((a, b) => a.number - b.number)
+          .map((one) => one.name)
+          .join(' ')}`,
+    )
     .sort();
 }
 

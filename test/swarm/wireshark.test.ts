@@ -41,28 +41,46 @@ function write(swarm: Swarm, tap: string): string | undefined {
 }
 
 function ask(path: string, ...options: string[]): string {
-  const { stdout, stderr, status } = spawnSync('tshark', ['-r', path, ...CHECKSUMS, ...DECODE, ...options], { encoding: 'utf8' });
+  const { stdout, stderr, status } = spawnSync('tshark', ['-r', path, ...CHECKSUMS, ...DECODE, ...options], {
+    encoding: 'utf8',
+  });
   expect(status, stderr).toBe(0);
   return stdout;
 }
 
 describe.skipIf(!tshark)('Wireshark (skipped: tshark is not installed)', () => {
-  test.each(['three-tier.yml', 'round-robin.yml'])('has no complaint about any tap of %s', { timeout: 180_000 }, async (example) => {
-    const swarm = await run(example);
-    let seen = 0;
-    for (const { path: tap } of swarm.engine.taps) {
-      const path = write(swarm, tap);
-      if (!path) continue;
-      seen++;
-      const items = ask(path, '-Y', '_ws.expert', '-T', 'fields', '-e', 'frame.number', '-e', '_ws.expert.severity', '-e', '_ws.expert.message');
-      const complaints = items
-        .split('\n')
-        .filter(Boolean)
-        .filter((line) => (line.split('\t')[1] ?? '').split(',').some((severity) => Number(severity) >= WARNING));
-      expect(complaints, tap).toEqual([]);
-    }
-    expect(seen).toBeGreaterThan(30);
-  });
+  test.each(['three-tier.yml', 'round-robin.yml'])(
+    'has no complaint about any tap of %s',
+    { timeout: 180_000 },
+    async (example) => {
+      const swarm = await run(example);
+      let seen = 0;
+      for (const { path: tap } of swarm.engine.taps) {
+        const path = write(swarm, tap);
+        if (!path) continue;
+        seen++;
+        const items = ask(
+          path,
+          '-Y',
+          '_ws.expert',
+          '-T',
+          'fields',
+          '-e',
+          'frame.number',
+          '-e',
+          '_ws.expert.severity',
+          '-e',
+          '_ws.expert.message',
+        );
+        const complaints = items
+          .split('\n')
+          .filter(Boolean)
+          .filter((line) => (line.split('\t')[1] ?? '').split(',').some((severity) => Number(severity) >= WARNING));
+        expect(complaints, tap).toEqual([]);
+      }
+      expect(seen).toBeGreaterThan(30);
+    },
+  );
 
   test('follows the client and dissects HTTP inside VXLAN', { timeout: 60_000 }, async () => {
     const swarm = await run('three-tier.yml');
@@ -72,7 +90,17 @@ describe.skipIf(!tshark)('Wireshark (skipped: tshark is not installed)', () => {
     const stream = ask(client, '-q', '-z', 'follow,tcp,ascii,0');
     expect(stream).toContain('GET / HTTP/1.1');
     expect(stream).toContain('HTTP/1.1 200 OK');
-    const inside = ask(node, '-Y', 'vxlan && http.request', '-T', 'fields', '-e', 'vxlan.vni', '-e', 'http.request.uri');
+    const inside = ask(
+      node,
+      '-Y',
+      'vxlan && http.request',
+      '-T',
+      'fields',
+      '-e',
+      'vxlan.vni',
+      '-e',
+      'http.request.uri',
+    );
     expect(inside.trim().split('\n')[0]).toBe('4096\t/');
   });
 });

@@ -48,7 +48,14 @@ describe('a reply', () => {
 
 it('writes nothing but the low 48 bits of a MAC', () => {
   const at = engine.poisoned(28);
-  engine.arpEmit(at, REPLIES, 0xffff_0300_11ac_4202n, address('172.17.0.3'), 0xffff_0200_11ac_4202n, address('172.17.0.2'));
+  engine.arpEmit(
+    at,
+    REPLIES,
+    0xffff_0300_11ac_4202n,
+    address('172.17.0.3'),
+    0xffff_0200_11ac_4202n,
+    address('172.17.0.2'),
+  );
   expect(engine.get(at, 28)).toEqual(REPLY);
 });
 

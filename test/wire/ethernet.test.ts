@@ -37,12 +37,7 @@ it('writes every header of a recorded tap as it was read', () => {
     expect(engine.ethernetType(from)).toBe(word(u16(frame, 12)));
     expect(engine.ethernetSource(from)).toBe(mac(macText(frame, 6)));
     const to = engine.poisoned(14);
-    engine.ethernetEmit(
-      to,
-      engine.ethernetDestination(from),
-      engine.ethernetSource(from),
-      engine.ethernetType(from),
-    );
+    engine.ethernetEmit(to, engine.ethernetDestination(from), engine.ethernetSource(from), engine.ethernetType(from));
     expect(engine.get(to, 14)).toEqual(frame.slice(0, 14));
   }
 });

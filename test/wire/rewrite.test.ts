@@ -58,28 +58,31 @@ describe('a rewritten packet', () => {
   it.each([
     ['source', SOURCE, 12, 0],
     ['destination', DESTINATION, 16, 2],
-  ])('has the new %s, right checksums, and nothing else changed; rewritten back it is what it was', (_, side, at, portAt) => {
-    fc.assert(
-      fc.property(fc.oneof(anyTcp, anyUdp, anyEcho), fc.ipV4(), port, ({ protocol, packet, ports }, to, port) => {
-        expect(checksumsHold(packet)).toBe(true);
-        const there = rewritten(packet, side, to, protocol, port);
-        expect(checksumsHold(there), 'checksums').toBe(true);
+  ])(
+    'has the new %s, right checksums, and nothing else changed; rewritten back it is what it was',
+    (_, side, at, portAt) => {
+      fc.assert(
+        fc.property(fc.oneof(anyTcp, anyUdp, anyEcho), fc.ipV4(), port, ({ protocol, packet, ports }, to, port) => {
+          expect(checksumsHold(packet)).toBe(true);
+          const there = rewritten(packet, side, to, protocol, port);
+          expect(checksumsHold(there), 'checksums').toBe(true);
 
-        const header = ((packet[0] ?? 0) & 15) * 4;
-        const expected = packet.slice();
-        expected.set(addressBytes(to), at);
-        put16(expected, header + (protocol === ICMP ? 4 : portAt), port);
-        expected.set(there.subarray(10, 12), 10);
-        const sum = header + { [TCP]: 16, [UDP]: 6, [ICMP]: 2 }[protocol as 1];
-        expected.set(there.subarray(sum, sum + 2), sum);
-        expect(there).toEqual(expected);
+          const header = ((packet[0] ?? 0) & 15) * 4;
+          const expected = packet.slice();
+          expected.set(addressBytes(to), at);
+          put16(expected, header + (protocol === ICMP ? 4 : portAt), port);
+          expected.set(there.subarray(10, 12), 10);
+          const sum = header + { [TCP]: 16, [UDP]: 6, [ICMP]: 2 }[protocol as 1];
+          expected.set(there.subarray(sum, sum + 2), sum);
+          expect(there).toEqual(expected);
 
-        const from = addressText(packet, at);
-        expect(rewritten(there, side, from, protocol, ports[side === SOURCE ? 0 : 1] ?? 0)).toEqual(packet);
-      }),
-      { numRuns: 500 },
-    );
-  });
+          const from = addressText(packet, at);
+          expect(rewritten(there, side, from, protocol, ports[side === SOURCE ? 0 : 1] ?? 0)).toEqual(packet);
+        }),
+        { numRuns: 500 },
+      );
+    },
+  );
 
   it('is what a real node made of it: DNAT and a hop, 192.168.99.110:8080 to ingress_sbox', () => {
     const asked = recordedPackets('S6-ingress/node1.host.eth0', 'tcp').filter(
@@ -93,7 +96,14 @@ describe('a rewritten packet', () => {
     asked.forEach((packet, i) => {
       const at = placed(engine, packet);
       engine.ipv4DecrementTtl(at);
-      engine.natRewrite(at, packet.length, DESTINATION, address(addressText(passed[i] ?? hex(''), 16)), TCP, word(8080));
+      engine.natRewrite(
+        at,
+        packet.length,
+        DESTINATION,
+        address(addressText(passed[i] ?? hex(''), 16)),
+        TCP,
+        word(8080),
+      );
       expect(engine.get(at, packet.length)).toEqual(passed[i]?.slice());
     });
   });

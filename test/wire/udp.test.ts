@@ -60,7 +60,10 @@ describe('a checksum of zero', () => {
     const bytes = DATAGRAM.slice();
     put16(bytes, 6, 0);
     put16(bytes, 36, 0);
-    const packet = udpPacket({ source: '10.0.4.4', destination: '10.0.4.3', sport: 35342, dport: 9998 }, bytes.subarray(8));
+    const packet = udpPacket(
+      { source: '10.0.4.4', destination: '10.0.4.3', sport: 35342, dport: 9998 },
+      bytes.subarray(8),
+    );
     put16(bytes, 36, u16(packet, 26));
     const at = placed(engine, bytes);
     engine.udpSeal(at, 38, FROM, TO);
