@@ -107,7 +107,7 @@ function take(world: World, step: Step): void {
   const { engine } = world;
   switch (step.do) {
     case 'run':
-      engine.run(engine.now + step.time, world.sockets.handle);
+      engine.run(engine.now + step.time, world.handle);
       break;
     case 'say':
       world.say(new Random(step.seed), engine.now);
@@ -153,7 +153,7 @@ function check({ engine }: World): void {
 
 function quiet(world: World): void {
   const { engine } = world;
-  engine.run(engine.now + QUIET, world.sockets.handle);
+  engine.run(engine.now + QUIET, world.handle);
   check(world);
   const { sockets, neighbours } = waiting(world);
   const { inFlight } = engine.account;
