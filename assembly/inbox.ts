@@ -3,7 +3,7 @@
 
 import { arena } from "./memory";
 import { Frame, INJECTED, ensureFrames, takeFrame } from "./frame";
-import { account } from "./drops";
+import { account, drop, Drop } from "./drops";
 import { Device, receive } from "./devices/device";
 import { Namespace } from "./stack/namespace";
 import { Event, now, schedule } from "./clock/queue";
@@ -45,15 +45,22 @@ export function injectReceive(device: Device, length: u32, time: f64): bool {
 
 /**
  * The IPv4 packet in the inbox is sent by a socket at `time`, above OUTPUT, with the addresses and ports that the socket
- * used (network byte order); checksums follow.
+ * used (network byte order); checksums follow. No socket sends what is no packet (raw_send_hdrinc): it ends here.
  */
 export function injectSocket(namespace: Namespace, length: u32, source: u32, sport: u32, destination: u32, dport: u32, time: f64): bool {
   const frame = frameOf(length, <u64>time);
   if (!frame) return false;
   const ip = frame.data;
+  const header = ipv4.headerLength(ip);
+  const total = ipv4.totalLength(ip);
+  if (length < ipv4.LENGTH || ipv4.version(ip) != 4 || header < ipv4.LENGTH || total < header || total > length) {
+    drop(frame, Drop.IP_INHDR, namespace.loopback);
+    return true;
+  }
+  frame.length = total;
   const protocol = ipv4.protocol(ip);
-  mangle(ip, length, true, source, protocol, sport);
-  mangle(ip, length, false, destination, protocol, dport);
+  mangle(ip, total, true, source, protocol, sport);
+  mangle(ip, total, false, destination, protocol, dport);
   schedule(max(<u64>time, now), Event.OUTPUT, changetype<usize>(namespace), changetype<usize>(frame));
   return true;
 }

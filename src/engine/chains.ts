@@ -1,9 +1,171 @@
 /** Rule chains read back from the engine: every rule as its record says, in the order in which a packet meets them. */
 
-import type { Device } from './device.js';
 import { Chain as ChainLayout, RouteType, Rule as RuleLayout, Target } from './generated/layout.js';
-import type { Field } from './memory.js';
 import { deviceAt } from './links.js';
+import type { Field } from './memory.js';
 import type { Namespace } from './namespace.js';
-import { type Chain, MATCH, PROTOCOLS, type RuleSpec, STATES, type State, type Table } from './rules.js';
+import { type Chain, PROTOCOLS, type RuleMatch, type RuleProtocol, type RuleTarget, type Table } from './rules.js';
 import { ipv4Text, swap32 } from './wire.js';
+
+/** How often a rule or a policy was met: packets, and their bytes from the IP header on. */
+export interface Counted {
+  packets: number;
+  bytes: number;
+}
+
+/** What the record of a rule says; a condition of a kind that no driver of ours uses is named in `other`. */
+export type ReadRule = Counted & { match: RuleMatch; target: RuleTarget | { target: 'NONE' | 'REJECT' }; other: string[] };
+
+export interface ReadChain {
+  table: Table;
+  name: string;
+  /** Base chains only. */
+  policy: 'ACCEPT' | 'DROP' | undefined;
+  rules: ReadRule[];
+}
+
+// assembly/tables/rules.ts: Rule.match, Rule.states
+const MATCH = {
+  in: 1,
+  out: 2,
+  source: 4,
+  destination: 8,
+  protocol: 16,
+  sport: 32,
+  dport: 64,
+  state: 128,
+  sourceType: 256,
+  destinationType: 512,
+  ipvs: 1024,
+  mark: 2048,
+} as const;
+/** As iptables prints them. */
+const STATES = [
+  ['INVALID', 1],
+  ['NEW', 8],
+  ['RELATED', 4],
+  ['ESTABLISHED', 2],
+  ['UNTRACKED', 64],
+] as const;
+const HOOKS = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'];
+const PROTOCOL_NAMES = new Map(
+  Object.entries(PROTOCOLS).map(([name, number]) => [number, name as RuleProtocol] as const),
+);
+
+/** As iptables lists them: base chains in the order of their hooks, then user chains by name. */
+export function chainsOf(namespace: Namespace, table: Table): ReadChain[] {
+  const chains = [...namespace.iptables.chains[table].values()];
+  const names = new Map(chains.map(({ at, name }) => [at, name]));
+  const rank = ({ name }: Chain) => (HOOKS.includes(name) ? HOOKS.indexOf(name) : HOOKS.length);
+  chains.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+  return chains.map((chain) => ({
+    table,
+    name: chain.name,
+    policy: chain.policy,
+    rules: rulesOf(namespace, chain, names),
+  }));
+}
+
+function rulesOf(namespace: Namespace, chain: Chain, names: Map<number, string>): ReadRule[] {
+  const { memory, rules } = namespace.engine;
+  const found: ReadRule[] = [];
+  for (let at = memory.get(chain.at, ChainLayout.first); at; at = memory.get(at, RuleLayout.next)) {
+    const match = matchOf(namespace, at);
+    // Which of the two matches was written, the engine does not keep: they mean the same.
+    const written = rules.get(memory.get(at, RuleLayout.id))?.spec.stateMatch;
+    found.push({
+      match: written && match.states ? { ...match, stateMatch: written } : match,
+      target: targetOf(namespace, at, names),
+      packets: memory.get(at, RuleLayout.packets),
+      bytes: memory.get(at, RuleLayout.bytes),
+      other: otherMatches(namespace, at),
+    });
+  }
+  return found;
+}
+
+function matchOf(namespace: Namespace, at: number): RuleMatch {
+  const { memory } = namespace.engine;
+  const L = RuleLayout;
+  const match = memory.get(at, L.match);
+  const invert = memory.get(at, L.invert);
+  const found: RuleMatch = {};
+  const device = (bit: number, field: Field, plain: 'in' | 'out', not: 'notIn' | 'notOut') => {
+    const one = match & bit ? deviceAt(namespace, memory.get(at, field)) : undefined;
+    if (one) found[invert & bit ? not : plain] = one;
+  };
+  device(MATCH.in, L.in, 'in', 'notIn');
+  device(MATCH.out, L.out, 'out', 'notOut');
+  if (match & MATCH.source) {
+    found[invert & MATCH.source ? 'notSource' : 'source'] = prefix(namespace, at, L.source, L.sourceMask);
+  }
+  if (match & MATCH.destination) {
+    const name = invert & MATCH.destination ? 'notDestination' : 'destination';
+    found[name] = prefix(namespace, at, L.destination, L.destinationMask);
+  }
+  const protocol = match & MATCH.protocol ? PROTOCOL_NAMES.get(memory.get(at, L.protocol)) : undefined;
+  if (protocol) found.protocol = protocol;
+  if (match & MATCH.sport) found.sport = memory.get(at, L.sportMin);
+  if (match & MATCH.dport) found.dport = memory.get(at, L.dportMin);
+  if (match & MATCH.state) {
+    const bits = memory.get(at, L.states);
+    found.states = STATES.flatMap(([name, bit]) => (bits & bit ? [name] : []));
+  }
+  if (match & MATCH.sourceType && memory.get(at, L.sourceType) === RouteType.LOCAL) found.sourceType = 'LOCAL';
+  if (match & MATCH.destinationType && memory.get(at, L.destinationType) === RouteType.LOCAL)
+    found.destinationType = 'LOCAL';
+  if (match & MATCH.ipvs) found.ipvs = true;
+  return found;
+}
+
+/** Conditions that a RuleMatch cannot say. */
+function otherMatches({ engine: { memory } }: Namespace, at: number): string[] {
+  const L = RuleLayout;
+  const match = memory.get(at, L.match);
+  const found: string[] = [];
+  const inverted = MATCH.in | MATCH.out | MATCH.source | MATCH.destination;
+  if (memory.get(at, L.invert) & ~inverted) found.push('an inverted match');
+  if (match & MATCH.mark) {
+    found.push(`-m mark --mark ${hex(memory.get(at, L.markValue))}/${hex(memory.get(at, L.markMask))}`);
+  }
+  for (const [bit, low, high] of [
+    [MATCH.sport, L.sportMin, L.sportMax],
+    [MATCH.dport, L.dportMin, L.dportMax],
+  ] as const) {
+    if (match & bit && memory.get(at, low) !== memory.get(at, high)) {
+      found.push(`ports ${memory.get(at, low)} to ${memory.get(at, high)}`);
+    }
+  }
+  return found;
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
+
+function prefix({ engine: { memory } }: Namespace, at: number, value: Field, bits: Field): string {
+  const ones = swap32(memory.get(at, bits));
+  return `${ipv4Text(memory.get(at, value))}/${ones === 0 ? 0 : 32 - Math.log2(0x100000000 - ones)}`;
+}
+
+function targetOf({ engine: { memory } }: Namespace, at: number, names: Map<number, string>): ReadRule['target'] {
+  const L = RuleLayout;
+  const number = memory.get(at, L.target);
+  const target = (Object.entries(Target).find(([, value]) => value === number)?.[0] ?? 'NONE') as keyof typeof Target;
+  switch (target) {
+    case 'JUMP':
+      return { target, chain: names.get(memory.get(at, L.jump)) ?? '?' };
+    case 'MARK':
+      return { target, value: memory.get(at, L.setMark), mask: memory.get(at, L.setMask) };
+    case 'DNAT':
+    case 'SNAT': {
+      const address = memory.get(at, L.toAddress);
+      const port = memory.get(at, L.toPortMin);
+      return { target, ...(address ? { address: ipv4Text(address) } : {}), ...(port ? { port } : {}) };
+    }
+    case 'REDIRECT':
+      return { target, port: memory.get(at, L.toPortMin) };
+    default:
+      return { target };
+  }
+}

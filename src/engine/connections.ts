@@ -2,16 +2,20 @@
 
 import type { Engine } from './engine.js';
 import { Connection as Layout, TcpState } from './generated/layout.js';
+import type { Field } from './memory.js';
 import { ipv4Text, port } from './wire.js';
 
 export interface Tuple {
   source: string;
   destination: string;
+  /** ICMP: the identifier. */
   sport: number;
+  /** ICMP: type and code, type first. */
   dport: number;
 }
 
-export interface ConnectionEntry {
+/** What conntrack says of a connection, in its table and in its events. */
+export interface Tracked {
   /** Name of its namespace. */
   namespace: string;
   protocol: 'tcp' | 'udp' | 'icmp' | number;
@@ -19,11 +23,14 @@ export interface ConnectionEntry {
   reply: Tuple;
   /** TCP's state by conntrack's name, else ''. */
   state: string;
-  /** Seconds that it has left. */
-  expires: number;
   assured: boolean;
   seenReply: boolean;
   mark: number;
+}
+
+export interface ConnectionEntry extends Tracked {
+  /** Seconds that it has left. */
+  expires: number;
   /** Rules that chose its NAT: ids of `Engine.rules`, or 0. */
   dnatRule: number;
   snatRule: number;
@@ -38,33 +45,51 @@ const STATES = new Map(Object.entries(TcpState).map(([name, value]) => [value as
 const SEEN_REPLY = 2;
 const ASSURED = 4;
 
+/** By namespace, then as they lie in the table. */
 export function connectionsOf(engine: Engine): ConnectionEntry[] {
   const { memory, exports } = engine;
-  const names = new Map([...engine.namespaces.values()].map((namespace) => [namespace.at, namespace.name]));
+  const names = namesOf(engine);
   const found: ConnectionEntry[] = [];
   for (let slot = 0; slot < exports.connectionSlots(); slot++) {
-    const at = exports.connectionAt(slot);
+    const at = exports.connectionAt(slot) >>> 0;
     if (!at) continue;
     const left = memory.get(at, Layout.deadline) - engine.now;
     if (left <= 0) continue;
-    const original = memory.halves(at, Layout.originalB);
-    const protocol = original.high & 255;
-    const status = memory.get(at, Layout.status);
     found.push({
-      namespace: names.get(memory.get(at, Layout.namespace)) ?? '',
-      protocol: NAMES.get(protocol) ?? protocol,
-      original: tuple(memory.halves(at, Layout.originalA), original.low),
-      reply: tuple(memory.halves(at, Layout.replyA), memory.halves(at, Layout.replyB).low),
-      state: protocol === 6 ? (STATES.get(memory.get(at, Layout.state)) ?? '') : '',
+      ...trackedAt(engine, names, at, Layout),
       expires: left / 1e9,
-      assured: (status & ASSURED) !== 0,
-      seenReply: (status & SEEN_REPLY) !== 0,
-      mark: memory.get(at, Layout.mark),
       dnatRule: memory.get(at, Layout.ruleDnat),
       snatRule: memory.get(at, Layout.ruleSnat),
     });
   }
   return found;
+}
+
+/** Namespaces by the address of their records. */
+export function namesOf(engine: Engine): Map<number, string> {
+  return new Map([...engine.namespaces.values()].map((namespace) => [namespace.at, namespace.name]));
+}
+
+type TrackedLayout = Record<
+  'originalA' | 'originalB' | 'replyA' | 'replyB' | 'status' | 'state' | 'mark' | 'namespace',
+  Field
+>;
+
+/** From a record that has these fields, a connection's or an event's. */
+export function trackedAt({ memory }: Engine, names: Map<number, string>, at: number, layout: TrackedLayout): Tracked {
+  const original = memory.halves(at, layout.originalB);
+  const protocol = original.high & 255;
+  const status = memory.get(at, layout.status);
+  return {
+    namespace: names.get(memory.get(at, layout.namespace)) ?? '',
+    protocol: NAMES.get(protocol) ?? protocol,
+    original: tuple(memory.halves(at, layout.originalA), original.low),
+    reply: tuple(memory.halves(at, layout.replyA), memory.halves(at, layout.replyB).low),
+    state: protocol === 6 ? (STATES.get(memory.get(at, layout.state)) ?? '') : '',
+    assured: (status & ASSURED) !== 0,
+    seenReply: (status & SEEN_REPLY) !== 0,
+    mark: memory.get(at, layout.mark),
+  };
 }
 
 function tuple(addresses: { low: number; high: number }, ports: number): Tuple {

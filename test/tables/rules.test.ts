@@ -1,7 +1,7 @@
 /** Rule chains: order, jumps and returns, policies, counters, and every match with its inverse (ipt_do_table). */
 
 import { describe, expect, it } from 'vitest';
-import { Rule as RuleLayout } from '../../src/engine/generated/layout.js';
+import { Namespace as NamespaceLayout, Rule as RuleLayout } from '../../src/engine/generated/layout.js';
 import type { Rule, RuleSpec } from '../../src/engine/index.js';
 import { concat, echo, hex, icmpPacket, ipPacket, tcpPacket, udpPacket } from '../engine/packets.js';
 import { expectConserved } from '../engine/watch.js';
@@ -426,11 +426,9 @@ describe.each(CASES)('$name', ({ table = 'filter', chain = 'FORWARD', spec, not,
 
 describe('--ctstate UNTRACKED', () => {
   it('is what a namespace without conntrack sees', async () => {
-    const { append, fromAlice } = await strict();
-    const spec = { states: ['UNTRACKED'], target: 'ACCEPT' } as const;
-    const rule = append('FORWARD', { ...spec, states: [...spec.states] });
-    const { engine } = rule.chain;
-    engine.memory.set(engine.namespaces.get('node/router')?.at ?? 0, { at: 5, bits: 8 }, 0);
+    const { engine, router, append, fromAlice } = await strict();
+    const rule = append('FORWARD', { states: ['UNTRACKED'], target: 'ACCEPT' });
+    engine.memory.set(router.at, NamespaceLayout.conntrack, 0);
     fromAlice(packet());
     expect(rule.packets).toBe(1);
   });
