@@ -33,6 +33,8 @@ export const SOCKET_HASH: u32 = 8;
 export const IPVS_REPLY: u32 = 16;
 /** Handed in from outside (a replay, a test): a sender that our stack does not know. */
 export const INJECTED: u32 = 32;
+/** Its Ethernet destination was a group: what it carries is answered by nobody (not PACKET_HOST). */
+export const GROUP: u32 = 64;
 
 /** How a packet stands to its connection (enum ip_conntrack_info). */
 export const CT_ESTABLISHED: u8 = 0;

@@ -256,6 +256,11 @@ export function ipvsForward(namespace: Namespace, frame: Frame, device: Device, 
   return true;
 }
 
+/** At OUTPUT, behind nat: an error of this namespace's own about a balanced connection (ip_vs_reply4 at LOCAL_OUT). */
+export function ipvsOutput(namespace: Namespace, frame: Frame, out: Device): void {
+  if (!(frame.flags & IPVS_PROPERTY) && ipv4.protocol(frame.data) == ipv4.ICMP) errorReply(namespace, frame, out);
+}
+
 /** The connection of the packet that the ICMP error at `l4` quotes, seen the way that packet went. */
 function quoted(namespace: Namespace, l4: usize, length: u32, time: u64, swap: bool): BalancedConnection | null {
   if (length < icmp.LENGTH + ipv4.LENGTH + 8 || !icmp.isError(icmp.type(l4))) return null;
@@ -280,8 +285,7 @@ function errorReply(namespace: Namespace, frame: Frame, device: Device): void {
   const inner = l4 + icmp.LENGTH;
   mangle(inner, length - icmp.LENGTH, false, virtual, ipv4.protocol(inner), dportOf(connection.clientB));
   icmp.seal(l4, length);
-  // A router's own address stays; the destination's becomes the virtual one.
-  if (ipv4.source(ip) == sourceOf(connection.serverA)) mangle(ip, ipv4.headerLength(ip), true, virtual, 0, 0);
+  mangle(ip, ipv4.headerLength(ip), true, virtual, 0, 0);
   note(frame, Note.UN_IPVS, connection.destination.id, sourceOf(connection.serverA), 0, virtual, 0, device);
   if (!namespace.ipvsConntrack) untrack(frame);
   frame.flags |= IPVS_PROPERTY;

@@ -24,6 +24,9 @@ import { note, Note } from "../capture/tap";
 /** How many times a free port was searched for because the wanted tuple was taken; reports show it. */
 export let portSearches: u32 = 0;
 
+/** The last target found no free tuple. */
+let exhausted: bool = false;
+
 // @ts-ignore: decorator
 @inline
 function changesSource(hook: Hook): bool { return hook == Hook.POSTROUTING || hook == Hook.INPUT; }
@@ -45,8 +48,9 @@ export function natHook(namespace: Namespace, frame: Frame, hook: Hook, chain: C
   }
   if (info == CT_NEW) {
     if (!(connection.status & (source ? SRC_NAT_DONE : DST_NAT_DONE))) {
+      exhausted = false;
       if (chain && !walk(chain, namespace, frame, hook, device, out)) {
-        drop(frame, Drop.NETFILTER_DROP, device ? device : out);
+        drop(frame, exhausted ? Drop.NAT_NO_FREE_TUPLE : Drop.NETFILTER_DROP, device ? device : out);
         return false;
       }
       // No rule has decided: keep the addresses (nf_nat_alloc_null_binding).
@@ -83,7 +87,8 @@ export function natTarget(rule: Rule, namespace: Namespace, frame: Frame, hook: 
   if (!address) address = source ? destinationOf(connection.replyA) : sourceOf(connection.replyA);
   if (source) connection.ruleSnat = rule.id;
   else connection.ruleDnat = rule.id;
-  return setUp(connection, source, address, rule.toPortMin, rule.toPortMax, frame.time);
+  exhausted = !setUp(connection, source, address, rule.toPortMin, rule.toPortMax, frame.time);
+  return !exhausted;
 }
 
 /** Decide this manipulation for the whole connection (nf_nat_setup_info). False: no free tuple. */

@@ -3,7 +3,7 @@
 //  PREROUTING   defragment -400 · conntrack -200 · mangle -150 · nat -100
 //  INPUT        mangle -150 · filter 0 · ipvs 98, 99 · nat 100 · confirm
 //  FORWARD      mangle -150 · filter 0 · ipvs 99, 100
-//  OUTPUT       defragment -400 · conntrack -200 · mangle -150 · nat -100 · filter 0
+//  OUTPUT       defragment -400 · conntrack -200 · mangle -150 · nat -100 · ipvs -99 · filter 0
 //  POSTROUTING  mangle -150 · nat 100 · confirm
 //
 // `frame.data` is the IPv4 header. A hook that answers false has consumed the frame.
@@ -17,7 +17,7 @@ import { CONFIRMED, confirmConnection } from "../tables/connections";
 import { conntrackIn } from "./conntrack";
 import { natHook } from "./nat";
 import { walk } from "./filter";
-import { ipvsForward, ipvsInput } from "./ipvs";
+import { ipvsForward, ipvsInput, ipvsOutput } from "./ipvs";
 
 export function prerouting(namespace: Namespace, frame: Frame, device: Device): bool {
   if (namespace.conntrack && !conntrackIn(namespace, frame, Hook.PREROUTING, device)) return false;
@@ -43,6 +43,7 @@ export function localOutput(namespace: Namespace, frame: Frame, out: Device): bo
   if (namespace.conntrack && !conntrackIn(namespace, frame, Hook.OUTPUT, out)) return false;
   if (!filtered(namespace, MANGLE, Hook.OUTPUT, frame, null, out)) return false;
   if (!natted(namespace, Hook.OUTPUT, frame, null, out)) return false;
+  if (namespace.ipvs) ipvsOutput(namespace, frame, out);
   return filtered(namespace, FILTER, Hook.OUTPUT, frame, null, out);
 }
 

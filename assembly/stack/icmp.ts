@@ -1,6 +1,6 @@
 // ICMP: echo replies, errors sent and errors received (net/ipv4/icmp.c; RFC 792, RFC 1122 3.2.2, RFC 1812 4.3).
 
-import { CT_RELATED, CT_REPLY, Frame, takeFrame } from "../frame";
+import { CT_RELATED, CT_REPLY, Frame, GROUP, takeFrame } from "../frame";
 import { account, deliver, drop, Drop } from "../drops";
 import { Namespace } from "./namespace";
 import * as icmp from "../wire/icmp";
@@ -92,7 +92,7 @@ export function sendReassemblyTimeExceeded(namespace: Namespace, frame: Frame): 
 
 /** Tell the sender of the packet at `frame.data` (icmp_send). The packet itself stays the caller's. */
 function sendError(namespace: Namespace, frame: Frame, type: u32, code: u32, rest: u32): void {
-  if (namespace.silent) return;
+  if (namespace.silent || frame.flags & GROUP) return;
   const ip = frame.data;
   const to = ipv4.source(ip);
   const destination = ipv4.destination(ip);

@@ -1,6 +1,6 @@
 // Into the IP layer of a namespace: receive checks (ip_rcv), PREROUTING, routing, then local delivery or forwarding.
 
-import { Frame, PREROUTED, pull } from "../frame";
+import { Frame, GROUP, PREROUTED, pull } from "../frame";
 import { deliver, drop, Drop } from "../drops";
 import { Device, Kind } from "../devices/device";
 import { Namespace } from "./namespace";
@@ -28,7 +28,9 @@ export function stackReceive(device: Device, frame: Frame): void {
   const destination = ethernet.destination(at);
   if (destination != device.mac && !ethernet.isGroup(destination)) return drop(frame, Drop.OTHERHOST, device);
   const type = ethernet.type(at);
-  if (type == ethernet.TYPE_IPV4) return ipReceive(device, frame, ethernet.isGroup(destination));
+  if (ethernet.isGroup(destination)) frame.flags |= GROUP;
+  else frame.flags &= ~GROUP;
+  if (type == ethernet.TYPE_IPV4) return ipReceive(device, frame);
   if (type == ethernet.TYPE_ARP) return arpReceive(device, frame);
   drop(frame, Drop.UNHANDLED_PROTO, device);
 }
@@ -44,7 +46,7 @@ export function checkHeader(ip: usize, length: u32): Drop {
   return total < header ? Drop.IP_INHDR : Drop.NONE;
 }
 
-function ipReceive(device: Device, frame: Frame, group: bool): void {
+function ipReceive(device: Device, frame: Frame): void {
   const ip = pull(frame, ethernet.LENGTH);
   const reason = checkHeader(ip, frame.length);
   if (reason != Drop.NONE) return drop(frame, reason, device);
@@ -60,11 +62,11 @@ function ipReceive(device: Device, frame: Frame, group: bool): void {
     }
     if (!prerouting(namespace, packet, device)) return;
   }
-  route(namespace, packet, device, group);
+  route(namespace, packet, device);
 }
 
 /** What ip_route_input decides: martians out, then by the type of the destination. */
-function route(namespace: Namespace, frame: Frame, device: Device, group: bool): void {
+function route(namespace: Namespace, frame: Frame, device: Device): void {
   const ip = frame.data;
   const source = ipv4.source(ip);
   const destination = ipv4.destination(ip);
@@ -82,7 +84,7 @@ function route(namespace: Namespace, frame: Frame, device: Device, group: bool):
   if (!local && source && isLocal(namespace, source)) return drop(frame, Drop.IP_LOCAL_SOURCE, device);
   if (found && found.type == <u8>RouteType.LOCAL) return deliverLocal(namespace, frame, device, false);
   if (found && found.type == <u8>RouteType.BROADCAST) return deliverLocal(namespace, frame, device, true);
-  if (group) return drop(frame, Drop.OTHERHOST, device);
+  if (frame.flags & GROUP) return drop(frame, Drop.OTHERHOST, device);
   if (!namespace.forward) return drop(frame, Drop.IP_FORWARDING_OFF, device);
   if (!found || found.type == <u8>RouteType.UNREACHABLE) {
     sendNetUnreachable(namespace, frame);
@@ -106,7 +108,7 @@ function deliverLocal(namespace: Namespace, frame: Frame, device: Device, broadc
   if (namespace.silent) return deliver(packet);
   if (protocol == ipv4.ICMP) return icmpReceive(namespace, packet, broadcast);
   if (protocol == ipv4.UDP) return udpReceive(namespace, packet);
-  if (protocol == ipv4.TCP) return broadcast ? drop(packet, Drop.OTHERHOST, device) : tcpReceive(namespace, packet);
+  if (protocol == ipv4.TCP) return broadcast || packet.flags & GROUP ? drop(packet, Drop.OTHERHOST, device) : tcpReceive(namespace, packet);
   if (!broadcast) sendProtocolUnreachable(namespace, packet);
   drop(packet, Drop.IP_NOPROTO, device);
 }

@@ -7,7 +7,7 @@
 import type { Device } from '../../src/engine/index.js';
 import type { RealFrame } from './corpus.js';
 import { addressNumber, ipAt, macBytes, put32, sealAll } from './headers.js';
-import { arp, datagram, icmpError, noise, tcpSoup } from './make.js';
+import { arp, datagram, icmpError, noise, tcpSoup, toPublished } from './make.js';
 import { mutate, pieces, tunnel, type Vocabulary } from './mutate.js';
 import { Random } from './random.js';
 import { createWorld, DEVICE_KINDS, type World, type WorldName } from './world.js';
@@ -224,14 +224,14 @@ class Draw {
 
   steps(): Step[] {
     const { random } = this;
-    if (random.chance(0.02)) return [{ do: 'say', seed: random.bits() }];
+    if (random.chance(0.04)) return [{ do: 'say', seed: random.bits() }];
     if (random.chance(0.12)) return [{ do: 'run', time: this.#pause() }];
     return this.#frames();
   }
 
   #pause(): number {
     const { random } = this;
-    const span = random.weighted({ nothing: 20, short: 50, second: 20, neighbour: 8, long: 2 });
+    const span = random.weighted({ nothing: 40, short: 100, second: 50, neighbour: 8, long: 1 });
     if (span === 'nothing') return 0;
     if (span === 'short') return random.below(2_000_000);
     if (span === 'second') return random.below(2e9);
@@ -240,16 +240,17 @@ class Draw {
 
   /** Mostly one; the fragments of one datagram come together. */
   #frames(): Step[] {
-    const { random } = this;
+    const { random, world } = this;
     const words = this.#words;
     const way = random.weighted({
-      mutated: 60,
-      real: 4,
-      noise: 12,
-      arp: 5,
+      mutated: 56,
+      real: 6,
+      noise: 10,
+      arp: 4,
       error: 6,
-      soup: 6,
-      datagram: 3,
+      soup: 4,
+      mesh: 8,
+      datagram: 2,
       pieces: 2,
       nested: 2,
     });
@@ -267,6 +268,11 @@ class Draw {
         return [this.#put(arp(random, words))];
       case 'error':
         return [this.#put(icmpError(random, words, real), origin.device)];
+      case 'mesh': {
+        const { frame, node } = toPublished(random, words, world.topology);
+        const device = world.engine.namespaces.get(`${node}/host`)?.device(world.nics.get(node) ?? '');
+        return [this.#put(frame, device)];
+      }
       case 'soup':
         return [this.#put(tcpSoup(random, words))];
       case 'datagram':

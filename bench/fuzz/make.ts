@@ -1,12 +1,15 @@
 /** Frames out of nothing: noise of every length, ARP, ICMP errors that quote things, TCP segments of any flags. */
 
+import type { Topology } from '../../src/topology/topology.js';
 import {
+  addressNumber,
   concat,
   ETHERNET,
   ethernet,
   get16,
   ICMP,
   ipv4,
+  macBytes,
   put16,
   put32,
   seal,
@@ -95,23 +98,64 @@ function word32(bytes: Uint8Array, at: number): number {
   return (get16(bytes, at) * 65536 + get16(bytes, at + 2)) >>> 0;
 }
 
-/** A segment of any flags, to a port where somebody listens or not. */
-export function tcpSoup(random: Random, words: Vocabulary): Uint8Array {
+/** A segment of any flags. */
+function segment(random: Random, source: number, destination: number): Uint8Array {
   const options = random.chance(0.4) ? optionBytes(random, random.between(1, 10) * 4) : new Uint8Array();
   const data = new Uint8Array(random.pick([0, 0, 0, 1, 10, 1400]));
-  const segment = concat(new Uint8Array(20), options, data);
-  put16(segment, 0, random.chance(0.5) ? random.pick(words.ports) : random.between(40000, 40009));
-  put16(segment, 2, random.chance(0.9) ? random.pick(words.ports) : random.below(65536));
-  put32(segment, 4, random.chance(0.7) ? random.below(4) : random.bits());
-  put32(segment, 8, random.chance(0.7) ? random.below(4) : random.bits());
-  segment[12] = ((20 + options.length) / 4) << 4;
-  segment[13] = random.chance(0.5) ? random.pick([2, 2, 16, 17, 18, 4, 20, 24]) : random.below(256);
-  put16(segment, 14, random.chance(0.8) ? 65535 : random.below(65536));
+  const bytes = concat(new Uint8Array(20), options, data);
+  put16(bytes, 0, source);
+  put16(bytes, 2, destination);
+  put32(bytes, 4, random.chance(0.7) ? random.below(4) : random.bits());
+  put32(bytes, 8, random.chance(0.7) ? random.below(4) : random.bits());
+  bytes[12] = ((20 + options.length) / 4) << 4;
+  bytes[13] = random.chance(0.5) ? random.pick([2, 2, 16, 17, 18, 4, 20, 24]) : random.below(256);
+  put16(bytes, 14, random.chance(0.8) ? 65535 : random.below(65536));
+  return bytes;
+}
+
+/** To a port where somebody listens or not. */
+export function tcpSoup(random: Random, words: Vocabulary): Uint8Array {
+  const source = random.chance(0.5) ? random.pick(words.ports) : random.between(40000, 40009);
+  const destination = random.chance(0.9) ? random.pick(words.ports) : random.below(65536);
   const packet = ipv4(
     { source: random.pick(words.addresses), destination: random.pick(words.addresses), protocol: TCP },
-    segment,
+    segment(random, source, destination),
   );
   return ethernet(random.pick(words.macs), random.pick(words.macs), TYPE_IPV4, packet);
+}
+
+/** From outside to a published port of a node: one of few flows, so that connections live through more than their first packet. */
+export function toPublished(
+  random: Random,
+  words: Vocabulary,
+  topology: Topology,
+): { frame: Uint8Array; node: string } {
+  const node = random.pick(topology.nodes);
+  const ports = topology.services.flatMap((service) => service.ports);
+  const port = random.pick(ports);
+  const host = random.pick(topology.hosts);
+  const near = addressNumber(host.nic.addresses[0] ?? '');
+  const source = random.chance(0.6)
+    ? near
+    : random.chance(0.5)
+      ? (near & 0xffffff00) + random.below(256)
+      : random.pick(words.addresses);
+  const sport = 50_000 + random.below(40);
+  const protocol = port.protocol === 'tcp' ? TCP : UDP;
+  const body =
+    protocol === UDP
+      ? udp(sport, port.published, new Uint8Array(random.below(40)))
+      : segment(random, sport, port.published);
+  const packet = ipv4(
+    {
+      source: source >>> 0,
+      destination: addressNumber(node.nic.addresses[0] ?? ''),
+      protocol,
+      ttl: random.pick([64, 64, 64, 1, 2, 3, 4]),
+    },
+    body,
+  );
+  return { frame: ethernet(macBytes(node.nic.mac), macBytes(host.nic.mac), TYPE_IPV4, packet), node: node.name };
 }
 
 export function datagram(random: Random, words: Vocabulary): Uint8Array {

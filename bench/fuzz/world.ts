@@ -74,6 +74,8 @@ export interface World {
   /** What kinds of place there are to put a frame, and the places. */
   devices: Map<DeviceKind, Device[]>;
   namespaces: Namespace[];
+  /** The NIC of each node. */
+  nics: Map<string, string>;
   /** Answers what the engine asks. */
   handle(punted: Punted): void;
   /** One connection, datagram or ping of the swarm's own. */
@@ -97,7 +99,7 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
   const sockets = new Sockets(engine);
   const all = [...namespaces.values()];
   for (const namespace of all) {
-    if (random.chance(0.1)) namespace.set('connectionsMax', 64);
+    if (random.chance(0.05)) namespace.set('connectionsMax', random.pick([4, 16]));
     const task = shape.sandboxes.find(({ node, name: sandbox }) => `${node}/${sandbox}` === namespace.name);
     const ports = shape.services.find((one) => one.name === task?.service)?.ports ?? [];
     const tcp = new Set([80, 6379, ...ports.filter((one) => one.protocol === 'tcp').map(({ target }) => target)]);
@@ -149,7 +151,8 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
       if (!(error instanceof RangeError && /send buffer/.test(error.message))) throw error;
     }
   };
-  return { engine, sockets, topology: shape, devices, namespaces: all, handle, say };
+  const nics = new Map(shape.nodes.map(({ name: node, nic }) => [node, nic.name]));
+  return { engine, sockets, topology: shape, devices, namespaces: all, nics, handle, say };
 }
 
 /** Answers are so short that they are not answered: two of these must not go on for ever. */

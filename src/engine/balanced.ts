@@ -3,8 +3,8 @@
 import {
   BalancedConnection as ConnectionLayout,
   Destination as DestinationLayout,
-  State,
   Service as ServiceLayout,
+  State,
 } from './generated/layout.js';
 import type { Namespace } from './namespace.js';
 import { ipv4Text, port } from './wire.js';

@@ -14,7 +14,11 @@ export interface Counted {
 }
 
 /** What the record of a rule says; a condition of a kind that no driver of ours uses is named in `other`. */
-export type ReadRule = Counted & { match: RuleMatch; target: RuleTarget | { target: 'NONE' | 'REJECT' }; other: string[] };
+export type ReadRule = Counted & {
+  match: RuleMatch;
+  target: RuleTarget | { target: 'NONE' | 'REJECT' };
+  other: string[];
+};
 
 export interface ReadChain {
   table: Table;

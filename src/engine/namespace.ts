@@ -183,7 +183,9 @@ export class Namespace {
     const first = device.addresses[0]?.address ?? address;
     this.#route('local', 'local', `${address}/32`, device, undefined, address);
     if (device.kind === 'loopback') {
-      if (length < 32) this.#route('local', 'local', `${address}/${length}`, device, undefined, address);
+      if (length === 32) return;
+      this.#route('local', 'local', `${address}/${length}`, device, undefined, address);
+      this.#routeNumbers('broadcast', (own | ~mask(length)) >>> 0, device, address);
       return;
     }
     if (length < 32) {

@@ -110,7 +110,7 @@ describe('source NAT', () => {
     for (let i = 1; i <= 511; i++) fromAlice(udpPacket({ source: ALICE, destination: BOB, sport: i, dport: 9999 }));
     fromAlice(udpPacket({ source: CAROL, destination: BOB, sport: 5, dport: 9999 }));
     expect(toBob()).toHaveLength(511);
-    expect(drops()).toEqual(['node/router/right NAT_NO_FREE_TUPLE']);
+    expect(drops()).toEqual(['node/router/left NAT_NO_FREE_TUPLE']);
     expectConserved(engine);
   });
 

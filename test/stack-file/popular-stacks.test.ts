@@ -199,7 +199,7 @@ describe('the examples', () => {
     expect([...ignored, ...unsupported, ...warnings]).toEqual([]);
     expect(spec.services.map(({ name, replicas, ports }) => [name, replicas, ports])).toEqual([
       ['web', 3, [{ published: 8080, target: 80, protocol: 'tcp', mode: 'ingress' }]],
-      ['echo', 2, [{ published: 5353, target: 53, protocol: 'udp', mode: 'ingress' }]],
+      ['echo', 2, [{ published: 4000, target: 7, protocol: 'udp', mode: 'ingress' }]],
     ]);
     const requests = spec.traffic.filter((flow) => flow.kind === 'http' && flow.requests === 3);
     expect(requests.map(({ to }) => to)).toEqual(spec.nodes.map(({ name }) => name));

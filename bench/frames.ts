@@ -1,0 +1,100 @@
+/** The frames of the benchmark, byte by byte: what a client sends to a published port, and what a task's node sends back. */
+
+import { concat, ethernet, get16, get32, ipv4, put16, put32, seal, sealAll, TCP, TYPE_IPV4, UDP, udp } from './fuzz/headers.js';
+
+export const SYN = 2;
+export const ACK = 16;
+
+export interface Flow {
+  protocol: 'tcp' | 'udp';
+  /** Client's address and port; node's address and published port. */
+  source: number;
+  sport: number;
+  destination: number;
+  dport: number;
+}
+
+/** A frame of `size` bytes of this flow, padded behind the packet where headers alone are shorter (as a short frame is). */
+export function fromClient(flow: Flow, macs: { to: Uint8Array; from: Uint8Array }, size: number, flags: number): Uint8Array {
+  const header = flow.protocol === 'tcp' ? 20 : 8;
+  const data = new Uint8Array(flags & SYN ? 0 : Math.max(0, size - 14 - 20 - header)).fill(0x78);
+  const payload = flow.protocol === 'udp' ? udp(flow.sport, flow.dport, data) : segment(flow, 1, flags & SYN ? 0 : 1, flags, data);
+  const protocol = flow.protocol === 'udp' ? UDP : TCP;
+  const packet = ipv4({ source: flow.source, destination: flow.destination, protocol, fragment: 0x4000 }, payload);
+  const frame = ethernet(macs.to, macs.from, TYPE_IPV4, packet);
+  return frame.length < size ? concat(frame, new Uint8Array(size - frame.length)) : frame;
+}
+
+function segment(flow: Flow, sequence: number, acknowledgment: number, flags: number, data: Uint8Array): Uint8Array {
+  const bytes = concat(new Uint8Array(20), data);
+  put16(bytes, 0, flow.sport);
+  put16(bytes, 2, flow.dport);
+  put32(bytes, 4, flags & SYN ? 0 : sequence);
+  put32(bytes, 8, acknowledgment);
+  bytes[12] = 5 << 4;
+  bytes[13] = flags;
+  put16(bytes, 14, 65535);
+  return bytes;
+}
+
+const OUTER = 14 + 20 + 8 + 8;
+const INNER_IP = OUTER + 14;
+const INNER_L4 = INNER_IP + 20;
+
+/**
+ * What answers an encapsulated frame that left the node: the other way through the tunnel, with `size` bytes in the inner
+ * frame. The task's number begins at 0, as the client's does.
+ */
+export function answerTo(sent: Uint8Array, size: number, flags: number): Uint8Array {
+  const tcp = sent[INNER_IP + 9] === TCP;
+  const headers = 14 + 20 + (tcp ? 20 : 8);
+  const data = new Uint8Array(flags & SYN ? 0 : Math.max(0, size - headers)).fill(0x79);
+  const inner = Math.max(headers + data.length, size);
+  const frame = new Uint8Array(OUTER + inner);
+  frame.set(sent.subarray(0, OUTER + headers));
+  frame.set(data, OUTER + headers);
+  for (const [a, b, bytes] of [
+    [0, 6, 6],
+    [26, 30, 4],
+    [OUTER, OUTER + 6, 6],
+    [INNER_IP + 12, INNER_IP + 16, 4],
+    [INNER_L4, INNER_L4 + 2, 2],
+  ] as const) {
+    frame.set(sent.subarray(a, a + bytes), b);
+    frame.set(sent.subarray(b, b + bytes), a);
+  }
+  put16(frame, 16, frame.length - 14);
+  put16(frame, 38, frame.length - 34);
+  put16(frame, 34, 49152); // its own port; the destination is VXLAN's on either way
+  put16(frame, 36, 4789);
+  put16(frame, INNER_IP + 2, headers - 14 + data.length);
+  frame[INNER_IP + 8] = 64;
+  if (tcp) {
+    put32(frame, INNER_L4 + 4, flags & SYN ? 0 : 1);
+    put32(frame, INNER_L4 + 8, 1);
+    frame[INNER_L4 + 12] = 5 << 4;
+    frame[INNER_L4 + 13] = flags;
+    put16(frame, INNER_L4 + 14, 65535);
+  } else put16(frame, INNER_L4 + 4, 8 + data.length);
+  return sealAll(frame);
+}
+
+/** Which flow an encapsulated frame belongs to, by what SNAT keeps: the client's port, and the task. */
+export function insideOf(frame: Uint8Array): { task: number; sport: number; dport: number; vni: number } {
+  return {
+    task: get32(frame, INNER_IP + 16),
+    sport: get16(frame, INNER_L4),
+    dport: get16(frame, INNER_L4 + 2),
+    vni: get32(frame, OUTER - 4) >>> 8,
+  };
+}
+
+/** Are all checksums of an encapsulated frame right? */
+export function soundInside(frame: Uint8Array): boolean {
+  const again = sealAll(frame.slice());
+  return again.every((byte, at) => byte === frame[at]);
+}
+
+/** Byte offset of the TCP sequence number in a frame. */
+export const SEQUENCE = { out: 14 + 20 + 4, back: INNER_L4 + 4 };
+export { seal };

@@ -1,0 +1,213 @@
+/** Addresses, routes, neighbours, forwarding entries, rules and balancers of one namespace, compared with its dump. */
+
+import type { Namespace } from '../engine/index.js';
+import { bridgeFdb, ipAddr, ipNeigh, ipRoute, iptablesSave, ipvsadm } from '../views/index.js';
+import type { StateDifferences } from './state-difference.js';
+import type { Dump } from './state-dump.js';
+
+/** Two texts of one command, and where they come from. */
+interface Pair {
+  namespace: Namespace;
+  dump: Dump;
+  found: StateDifferences;
+}
+
+export interface TableOptions {
+  /** No network of this scenario is encrypted: rules of one are left over from another. */
+  encrypted: boolean;
+  /** Was a frame with this source MAC sent in the replay? */
+  sent: (mac: string) => boolean;
+}
+
+export function compareTables(pair: Pair, options: TableOptions): void {
+  compareAddresses(pair);
+  compareRoutes(pair, 'main', 'ip route (main', 'ip route');
+  compareRoutes(pair, 'local', 'ip route local', 'ip route table local');
+  compareNeighbours(pair);
+  compareForwarding(pair, options);
+  compareRules(pair, options);
+  compareServices(pair);
+}
+
+function linesOf(text: string): string[] {
+  return text.split('\n').filter(Boolean);
+}
+
+/** `ip -d addr`: per device its flags, state, MTU, MAC, bridge and port, VNI and port, and its addresses. */
+function compareAddresses({ namespace, dump, found }: Pair): void {
+  const real = dump.section('ip -d addr');
+  if (!real) return;
+  found.inAnyOrder(
+    dump.namespace,
+    'ip addr',
+    devicesIn(real),
+    devicesIn(linesOf(ipAddr(namespace, { details: true }))),
+  );
+}
+
+/** Left out: indexes, numbers of namespaces, queues, and what a bridge or veth says of itself that we do not model. */
+function devicesIn(lines: readonly string[]): string[] {
+  const found: string[] = [];
+  let device = '';
+  for (const line of lines) {
+    const head = /^\d+: ([^:@]+)(?:@[^:]+)?: <([^>]*)> mtu (\d+) .*?(master \S+ )?state (\S+)/.exec(line);
+    if (head) {
+      device = head[1] ?? '';
+      found.push(`${device} <${head[2]}> mtu ${head[3]} ${head[4] ?? ''}state ${head[5]}`);
+    }
+    const part =
+      /^\s+(link\/\S+ \S+)/.exec(line)?.[1] ??
+      /^\s+(inet .*)/.exec(line)?.[1] ??
+      /^\s+(vxlan id \d+ srcport \d+ \d+ dstport \d+ proxy l2miss l3miss)/.exec(line)?.[1] ??
+      /^\s+bridge_slave .*?(port_no \S+)/.exec(line)?.[1];
+    if (part) found.push(`${device} ${part.trim()}`);
+  }
+  return found;
+}
+
+function compareRoutes({ namespace, dump, found }: Pair, table: 'main' | 'local', title: string, what: string): void {
+  const real = dump.section(title);
+  if (!real) return;
+  const trimmed = (lines: readonly string[]) => lines.map((line) => line.trim());
+  found.inAnyOrder(dump.namespace, what, trimmed(real), trimmed(linesOf(ipRoute(namespace, table))));
+}
+
+const NEIGHBOUR = /^(\S+ dev \S+) (?:lladdr (\S+) )?(\S+)\s*$/;
+
+/** Permanent ones must be there; of learned ones that both have, the MAC must agree. Their states hang on timers. */
+function compareNeighbours({ namespace, dump, found }: Pair): void {
+  const real = dump.section('ip neigh');
+  if (!real) return;
+  const ours = linesOf(ipNeigh(namespace));
+  const permanent = (lines: readonly string[]) =>
+    lines.filter((line) => /PERMANENT\s*$/.test(line)).map((line) => line.trim());
+  found.inAnyOrder(dump.namespace, 'ip neigh', permanent(real), permanent(ours));
+  const learned = new Map(ours.map((line) => NEIGHBOUR.exec(line)).map((parts) => [parts?.[1], parts?.[2]]));
+  for (const line of real) {
+    const [, who, mac, state] = NEIGHBOUR.exec(line) ?? [];
+    if (!who || state === 'PERMANENT') continue;
+    const own = learned.get(who);
+    if (mac && own) found.same(dump.namespace, 'ip neigh', who, mac, own);
+    else found.leaveOut('ip neigh: N learned neighbours that one side alone knows the MAC of');
+  }
+}
+
+/** Permanent entries, and those learned from what was replayed. */
+function compareForwarding({ namespace, dump, found }: Pair, { sent }: TableOptions): void {
+  const real = dump.section('bridge fdb');
+  if (!real) return;
+  const ours = linesOf(bridgeFdb(namespace));
+  const kept = real.filter((line) => {
+    const group = /^(33:33|01:00:5e):.* self permanent$/.test(line);
+    const copy = / vlan \d+ /.test(line);
+    if (group) found.leaveOut('bridge fdb: N multicast groups that devices listen to');
+    if (copy) found.leaveOut('bridge fdb: N copies of entries in VLAN 1');
+    return !group && !copy;
+  });
+  const bare = (line: string) => line.replace(/ link-netnsid \d+/, '').trim();
+  const permanent = (lines: readonly string[]) => lines.map(bare).filter((line) => line.endsWith(' permanent'));
+  found.inAnyOrder(dump.namespace, 'bridge fdb', permanent(kept), permanent(ours));
+  const learned = (lines: readonly string[]) => lines.map(bare).filter((line) => !line.endsWith(' permanent'));
+  const mine = new Set(learned(ours));
+  for (const line of learned(kept)) {
+    const mac = line.split(' ')[0] ?? '';
+    if (mine.delete(line) || sent(mac)) {
+      const instead = learned(ours).find((one) => one.startsWith(mac));
+      found.same(dump.namespace, 'bridge fdb', '', line, learned(ours).includes(line) ? line : instead);
+    } else found.leaveOut('bridge fdb: N learned MACs of which no frame was replayed');
+  }
+  for (const line of mine) {
+    if (!learned(kept).some((one) => one.startsWith(line.split(' ')[0] ?? '')))
+      found.same(dump.namespace, 'bridge fdb', '', undefined, line);
+  }
+}
+
+interface Chain {
+  policy: string;
+  rules: string[];
+}
+
+/** `nat DOCKER-INGRESS` → its policy and rules, without counters. */
+export function chainsIn(lines: readonly string[]): Map<string, Chain> {
+  const chains = new Map<string, Chain>();
+  let table = '';
+  for (const line of lines) {
+    if (line.startsWith('*')) table = line.slice(1);
+    const [, name, policy = ''] = /^:(\S+) (\S+)/.exec(line) ?? [];
+    if (name) chains.set(`${table} ${name}`, { policy, rules: [] });
+    const [, chain, rule] = /^(?:\[\d+:\d+\] )?-A (\S+) (.*)$/.exec(line) ?? [];
+    if (chain && rule) chains.get(`${table} ${chain}`)?.rules.push(rule);
+  }
+  return chains;
+}
+
+/** Rules of an encrypted overlay (`programMangle`, `programInput`), which outlive it in a node that lives on. */
+const ENCRYPTION = /-m (u32|policy) /;
+
+function compareRules({ namespace, dump, found }: Pair, { encrypted }: TableOptions): void {
+  const lines = dump.section('iptables-save');
+  if (!lines) return;
+  const real = chainsIn(lines);
+  const ours = chainsIn(linesOf(iptablesSave(namespace)));
+  const opened = new Set([...ours.keys()].map((name) => name.split(' ')[0]));
+  const leftOver = new Set<string | undefined>();
+  for (const [name, chain] of real) {
+    const own = chain.rules.filter((rule) => encrypted || !ENCRYPTION.test(rule));
+    const [table] = name.split(' ');
+    if (own.length < chain.rules.length) leftOver.add(table);
+    found.leaveOut(
+      'iptables: N rules that an encrypted overlay of another scenario left behind (-m u32, -m policy)',
+      chain.rules.length - own.length,
+    );
+    chain.rules = own;
+  }
+  for (const [name, chain] of real) {
+    const [table] = name.split(' ');
+    // Such rules alone had opened the table: its base chains are empty and accept.
+    if (leftOver.has(table) && !opened.has(table) && chain.rules.length === 0 && chain.policy === 'ACCEPT') {
+      found.leaveOut('iptables: N empty chains of tables that only such rules had opened');
+      real.delete(name);
+    }
+  }
+  found.inAnyOrder(dump.namespace, 'iptables chains', headings(real), headings(ours));
+  for (const [name, { rules }] of real) {
+    found.inOrder(dump.namespace, `iptables ${name}`, 'rule', rules, ours.get(name)?.rules ?? []);
+  }
+}
+
+function headings(chains: Map<string, Chain>): string[] {
+  return [...chains].map(([name, { policy }]) => `${name} ${policy}`);
+}
+
+const NOSORT = 'ipvsadm -Ln --nosort';
+
+/** Services by their marks; destinations with weights, in list order where the dump kept it. Counts of connections pass with time. */
+function compareServices({ namespace, dump, found }: Pair): void {
+  const ordered = dump.section(NOSORT);
+  const real = servicesIn(ordered ?? dump.section('ipvsadm -Ln') ?? []);
+  const ours = servicesIn(linesOf(ipvsadm(namespace)));
+  found.inAnyOrder(dump.namespace, 'ipvsadm', [...real.keys()], [...ours.keys()]);
+  for (const [service, destinations] of real) {
+    const mine = ours.get(service) ?? [];
+    const what = `ipvsadm ${service}`;
+    if (ordered) found.inOrder(dump.namespace, what, 'destination', destinations, mine);
+    else {
+      found.leaveOut('ipvsadm: N services whose dump sorts destinations (no --nosort): the list order is not compared');
+      found.inAnyOrder(dump.namespace, what, destinations, mine);
+    }
+  }
+}
+
+/** `FWM 262 rr` → `10.0.0.13:0 Masq 1` … */
+function servicesIn(lines: readonly string[]): Map<string, string[]> {
+  const services = new Map<string, string[]>();
+  let destinations: string[] = [];
+  for (const line of lines) {
+    const words = line.trim().split(/\s+/);
+    if (/^(FWM|TCP|UDP)\s/.test(line)) {
+      destinations = [];
+      services.set(words.join(' '), destinations);
+    } else if (/^\s+-> \d/.test(line)) destinations.push(words.slice(1, 4).join(' '));
+  }
+  return services;
+}

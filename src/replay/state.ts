@@ -1,0 +1,99 @@
+/**
+ * What our layers programmed and what the replayed traffic left behind, compared with the dumps of the real namespaces: the
+ * same addresses, routes, neighbours, forwarding entries, rules in their order, balancers, connections. Both sides are texts
+ * of the same commands (`src/views/`), so that a person can put them side by side too.
+ */
+
+import { watchConnections } from '../engine/connection-events.js';
+import type { Namespace } from '../engine/index.js';
+import type { Realized } from '../swarm/realize.js';
+import type { Inputs } from './inputs.js';
+import type { Played } from './replay.js';
+import type { Mode, ReadFile, Stimulus } from './scenario.js';
+import { bypassedFlows, type ConnectionOptions, compareConnections } from './state-connections.js';
+import { compareCounters } from './state-counters.js';
+import { type StateDifference, StateDifferences } from './state-difference.js';
+import { Dump } from './state-dump.js';
+import { compareTables } from './state-tables.js';
+
+export { describeState, type StateDifference } from './state-difference.js';
+
+/** One scenario in one mode. */
+export interface StateComparison {
+  /** Lines of dumps, in the sense of the thing compared: an address, a rule, an event. */
+  compared: number;
+  different: StateDifference[];
+  /** What was not compared, by name, with how many of it there were. */
+  leftOut: string[];
+}
+
+/** For `PlayOptions.prepare`: without it a replay's conntrack events are not compared. */
+export function watch({ engine }: Realized): void {
+  watchConnections(engine);
+  watched.add(engine);
+}
+const watched = new WeakSet<object>();
+
+/** To be called after the run. `read` gives the scenario's files, of which `state/` is opened now. */
+export function compareState(inputs: Inputs, read: ReadFile, mode: Mode, played: Played): StateComparison {
+  const found = new StateDifferences();
+  const { realized, injected } = played;
+  const macs = sourceMacs(played);
+  const replayed = portsOf(injected);
+  const encrypted = inputs.networks.some((network) => network.encrypted);
+  for (const namespace of realized.namespaces.values()) {
+    const recorded = recordedName(inputs, namespace);
+    const dump = Dump.read(read, recorded);
+    if (!dump) {
+      found.leaveOut(`N namespaces without a dump`);
+      continue;
+    }
+    compareTables({ namespace, dump, found }, { encrypted, sent: (mac) => macs.has(mac) });
+    const flows = bypassedFlows(injected, recorded);
+    const options: ConnectionOptions = {
+      vxlanPort: realized.topology.networks.find(({ dataPathPort }) => dataPathPort)?.dataPathPort ?? 4789,
+      later: secondsLater(inputs, namespace, dump),
+      bypassed: (flow) => flows.has(flow),
+      replayed: (protocol, port) => replayed.has(`${protocol} ${port}`),
+      watched: watched.has(realized.engine),
+    };
+    compareConnections(namespace, dump, found, options);
+    compareCounters(namespace, dump, found, { inputs, mode, bypassed: flows.size > 0 });
+  }
+  return { compared: found.compared, different: found.different, leftOut: found.leftOut };
+}
+
+/** `node1/host` was recorded as `node1.host`, `client/host` as `client`. */
+function recordedName(inputs: Inputs, { name }: Namespace): string {
+  const [machine = '', ...rest] = name.split('/');
+  return inputs.nodes.some((node) => node.name === machine) ? `${machine}.${rest.join('/')}` : machine;
+}
+
+function secondsLater(inputs: Inputs, { engine }: Namespace, dump: Dump): number | undefined {
+  if (dump.time === undefined) return undefined;
+  return Number(BigInt(dump.time) * 1_000_000n - inputs.start) / 1e9 - engine.now / 1e9;
+}
+
+/** Source MACs of all frames that our taps saw. */
+function sourceMacs({ taps }: Played): Set<string> {
+  const found = new Set<string>();
+  for (const frames of taps.values()) {
+    for (const { data } of frames) {
+      found.add(Array.from(data.subarray(6, 12), (byte) => byte.toString(16).padStart(2, '0')).join(':'));
+    }
+  }
+  return found;
+}
+
+/** `tcp 41001`: ports and identifiers of what was injected, either side's. */
+function portsOf(injected: readonly Stimulus[]): Set<string> {
+  const found = new Set<string>();
+  for (const flow of bypassedFlows(
+    injected.map((one) => ({ ...one, namespace: '', socket: undefined }) as unknown as Stimulus),
+    '',
+  )) {
+    const [protocol, ...ends] = flow.split(' ');
+    for (const end of ends) found.add(`${protocol} ${end.slice(end.lastIndexOf(':') + 1)}`);
+  }
+  return found;
+}

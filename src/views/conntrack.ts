@@ -1,0 +1,15 @@
+/** `conntrack -L` of one namespace (conntrack-tools 1.4.7). */
+
+import { connectionsOf } from '../engine/connections.js';
+import type { Namespace } from '../engine/index.js';
+import { protocolColumns, tuples, wholeSeconds } from './connection.js';
+
+export function conntrackList(namespace: Namespace): string {
+  return connectionsOf(namespace.engine)
+    .filter((entry) => entry.namespace === namespace.name)
+    .map((entry) => {
+      const state = entry.state ? ` ${entry.state}` : '';
+      return `${protocolColumns(entry)} ${wholeSeconds(entry.expires)}${state} ${tuples(entry)} mark=${entry.mark} use=1\n`;
+    })
+    .join('');
+}

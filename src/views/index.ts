@@ -1,0 +1,11 @@
+/** What the tools of a node would print: a function a command, rendered from the engine's tables. */
+
+export { bridgeFdb } from './bridge-fdb.js';
+export { conntrackList } from './conntrack.js';
+export { conntrackEvents } from './conntrack-events.js';
+export { ipAddr } from './ip-addr.js';
+export { ipNeigh } from './ip-neigh.js';
+export { ipRoute } from './ip-route.js';
+export { iptablesSave } from './iptables-save.js';
+export { ipvsadm, ipvsadmStats } from './ipvsadm.js';
+export { ipvsadmConnections } from './ipvsadm-connections.js';
