@@ -1,6 +1,6 @@
 /** The frames of the benchmark, byte by byte: what a client sends to a published port, and what a task's node sends back. */
 
-import { concat, ethernet, get16, get32, ipv4, put16, put32, seal, sealAll, TCP, TYPE_IPV4, UDP, udp } from './fuzz/headers.js';
+import { concat, ethernet, get16, get32, ipv4, put16, put32, sealAll, TCP, TYPE_IPV4, UDP, udp } from './headers.js';
 
 export const SYN = 2;
 export const ACK = 16;
@@ -15,10 +15,16 @@ export interface Flow {
 }
 
 /** A frame of `size` bytes of this flow, padded behind the packet where headers alone are shorter (as a short frame is). */
-export function fromClient(flow: Flow, macs: { to: Uint8Array; from: Uint8Array }, size: number, flags: number): Uint8Array {
+export function fromClient(
+  flow: Flow,
+  macs: { to: Uint8Array; from: Uint8Array },
+  size: number,
+  flags: number,
+): Uint8Array {
   const header = flow.protocol === 'tcp' ? 20 : 8;
   const data = new Uint8Array(flags & SYN ? 0 : Math.max(0, size - 14 - 20 - header)).fill(0x78);
-  const payload = flow.protocol === 'udp' ? udp(flow.sport, flow.dport, data) : segment(flow, 1, flags & SYN ? 0 : 1, flags, data);
+  const payload =
+    flow.protocol === 'udp' ? udp(flow.sport, flow.dport, data) : segment(flow, 1, flags & SYN ? 0 : 1, flags, data);
   const protocol = flow.protocol === 'udp' ? UDP : TCP;
   const packet = ipv4({ source: flow.source, destination: flow.destination, protocol, fragment: 0x4000 }, payload);
   const frame = ethernet(macs.to, macs.from, TYPE_IPV4, packet);
@@ -65,7 +71,8 @@ export function answerTo(sent: Uint8Array, size: number, flags: number): Uint8Ar
   }
   put16(frame, 16, frame.length - 14);
   put16(frame, 38, frame.length - 34);
-  put16(frame, 34, 49152); // its own port; the destination is VXLAN's on either way
+  // The other node's own choice for this flow; the destination is VXLAN's on either way.
+  put16(frame, 34, 32768 + ((get16(sent, INNER_L4) * 40503 + (sent[INNER_IP + 19] ?? 0)) % 28231));
   put16(frame, 36, 4789);
   put16(frame, INNER_IP + 2, headers - 14 + data.length);
   frame[INNER_IP + 8] = 64;
@@ -79,7 +86,7 @@ export function answerTo(sent: Uint8Array, size: number, flags: number): Uint8Ar
   return sealAll(frame);
 }
 
-/** Which flow an encapsulated frame belongs to, by what SNAT keeps: the client's port, and the task. */
+/** What an encapsulated frame says of its flow. */
 export function insideOf(frame: Uint8Array): { task: number; sport: number; dport: number; vni: number } {
   return {
     task: get32(frame, INNER_IP + 16),
@@ -89,12 +96,23 @@ export function insideOf(frame: Uint8Array): { task: number; sport: number; dpor
   };
 }
 
-/** Are all checksums of an encapsulated frame right? */
-export function soundInside(frame: Uint8Array): boolean {
+/** Are all checksums of a frame right, and those of the frame inside? */
+export function sound(frame: Uint8Array): boolean {
   const again = sealAll(frame.slice());
   return again.every((byte, at) => byte === frame[at]);
 }
 
-/** Byte offset of the TCP sequence number in a frame. */
-export const SEQUENCE = { out: 14 + 20 + 4, back: INNER_L4 + 4 };
-export { seal };
+/** How many bytes at the beginning tell one flow's frames from another's. */
+export const HEADERS = { out: 14 + 20 + 20, back: INNER_L4 + 20 };
+
+/** Moves a TCP segment on by `by` bytes in its stream; the checksum follows (RFC 1624). `l4` is where the segment begins. */
+export function advance(bytes: Uint8Array, l4: number, by: number): void {
+  const before = get16(bytes, l4 + 6);
+  const after = (before + by) & 0xffff;
+  put16(bytes, l4 + 6, after);
+  let sum = (~get16(bytes, l4 + 16) & 0xffff) + (~before & 0xffff) + after;
+  sum = (sum & 0xffff) + (sum >>> 16);
+  sum = (sum & 0xffff) + (sum >>> 16);
+  put16(bytes, l4 + 16, ~sum & 0xffff);
+}
+export const SEGMENT = { out: 14 + 20, back: INNER_L4 };

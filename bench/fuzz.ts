@@ -1,7 +1,7 @@
 /**
  * Random and mutated frames at every kind of device of a whole swarm, on the checked build of the engine.
  *
- *   npm run fuzz -- [--frames N] [--seed S] [--life N] [--world planned|recorded] [--place KIND]
+ *   npm run fuzz -- [--frames N] [--seed S] [--life N] [--life-seed S] [--all] [--world planned|recorded] [--place KIND]
  *
  * Ends with 1 when a life fails: then it prints the seed, the frame and the steps that are left after shrinking.
  */
@@ -20,6 +20,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     /** Frames of one life: a swarm that stands up, is fuzzed and falls quiet. */
     life: { type: 'string', default: '25000' },
+    /** One life alone, as a test names it. */
+    'life-seed': { type: 'string' },
     world: { type: 'string' },
     place: { type: 'string', multiple: true },
     /** Go on after a failure. */
@@ -27,7 +29,8 @@ const { values } = parseArgs({
   },
 });
 
-const total = Number(values.frames);
+const only = values['life-seed'];
+const total = Number(only === undefined ? values.frames : values.life);
 const worlds = (values.world ? [values.world] : ['planned', 'recorded']) as WorldName[];
 const places = (values.place ?? PLACES) as readonly Place[];
 const module = await checkedModule();
@@ -42,7 +45,7 @@ for (let i = 0; done < total; i++) {
   const world = worlds[i % worlds.length] ?? 'planned';
   const life: Life = {
     world,
-    seed: Number(values.seed) * 1_000_000 + i,
+    seed: only === undefined ? Number(values.seed) * 1_000_000 + i : Number(only),
     frames: Math.min(Number(values.life), total - done),
     places,
   };

@@ -49,6 +49,7 @@ export function runUntil(until: u64): Stopped {
     ensure();
     if (!next(min(until, horizon))) {
       setNow(min(until, horizon));
+      if (now >= nextSweep) sweep();
       return horizon < until ? Stopped.PUNTS : Stopped.DONE;
     }
     if (now >= nextSweep) sweep();

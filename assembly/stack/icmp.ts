@@ -64,7 +64,8 @@ function tellSocket(namespace: Namespace, l4: usize, length: u32): void {
   const ports = inner + header;
   const echo = protocol == ipv4.ICMP;
   socketError(namespace, protocol, ipv4.source(inner), echo ? icmp.identifier(ports) : load<u16>(ports), ipv4.destination(inner),
-    echo ? 0 : load<u16>(ports, 2), icmp.type(l4) << 8 | icmp.code(l4), icmp.mtu(l4));
+    echo ? 0 : load<u16>(ports, 2), icmp.type(l4) << 8 | icmp.code(l4), icmp.mtu(l4),
+    protocol == ipv4.TCP ? bswap<u32>(load<u32>(ports, 4)) : 0);
 }
 
 export function sendPortUnreachable(namespace: Namespace, frame: Frame): void {

@@ -407,12 +407,12 @@ export function newPacket(length: u32, time: u64): Frame | null {
  * that packet had them, wire order; for an echo the local port is its identifier. `kind` = type << 8 | code, `info` =
  * next-hop MTU of a "fragmentation needed".
  */
-export function socketError(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32, kind: u32, info: u32): void {
+export function socketError(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32, kind: u32, info: u32, sequence: u32): void {
   let id = namespace.id;
   if (protocol == TCP || protocol == UDP) {
     const socket = findSocket(namespace, protocol, local, localPort, remote, remotePort, now);
     if (!socket || socket.state == State.FOREIGN) return;
-    if (protocol == TCP) return tcpError(socket, kind, info);
+    if (protocol == TCP) return tcpError(socket, kind, info, sequence);
     id = socket.id;
   } else if (protocol != ICMP) return;
   const data = punt(Punt.ERROR, now, id, 8, kind, info);

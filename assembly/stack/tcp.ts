@@ -13,6 +13,7 @@
 
 import * as ipv4 from "../wire/ipv4";
 import * as icmp from "../wire/icmp";
+import * as tcp from "../wire/tcp";
 import { now } from "../clock/queue";
 import { Namespace } from "./namespace";
 import { pathMtu, sourceFor } from "./output";
@@ -168,7 +169,9 @@ function resume(socket: Socket): void {
 }
 
 /** An ICMP error about one of its segments (tcp_v4_err); may come while it sends, so nothing ends here and now. */
-export function tcpError(socket: Socket, kind: u32, info: u32): void {
+export function tcpError(socket: Socket, kind: u32, info: u32, sequence: u32): void {
+  // It must be about a byte that is on its way (tcp_v4_err; RFC 5927, section 4.1).
+  if (tcp.before(sequence, socket.sendUnacknowledged) || tcp.after(sequence, socket.sendMax)) return;
   const type = kind >>> 8;
   const code = kind & 0xff;
   if (type == icmp.UNREACHABLE && code == icmp.FRAGMENTATION_NEEDED) {

@@ -5,8 +5,8 @@
  */
 
 import type { Device } from '../../src/engine/index.js';
+import { addressNumber, ipAt, macBytes, put32, sealAll } from '../headers.js';
 import type { RealFrame } from './corpus.js';
-import { addressNumber, ipAt, macBytes, put32, sealAll } from './headers.js';
 import { arp, datagram, icmpError, noise, tcpSoup, toPublished } from './make.js';
 import { mutate, pieces, tunnel, type Vocabulary } from './mutate.js';
 import { Random } from './random.js';

@@ -18,7 +18,7 @@ import {
   TYPE_IPV4,
   UDP,
   udp,
-} from './headers.js';
+} from '../headers.js';
 import { optionBytes, type Vocabulary } from './mutate.js';
 import type { Random } from './random.js';
 

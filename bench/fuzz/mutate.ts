@@ -16,7 +16,7 @@ import {
   UDP,
   udp,
   VXLAN_PORT,
-} from './headers.js';
+} from '../headers.js';
 import type { Random } from './random.js';
 
 /** Addresses, MACs and ports that mean something in the world. */

@@ -143,7 +143,14 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
       connection.onEnd = (at) => connection.close(sockets.after(at));
     }
   };
+  let step = 0;
+  let handled = 0;
   const handle = (punted: Punted): void => {
+    if (punted.time > step + LONG) {
+      step = punted.time;
+      handled = 0;
+    }
+    if (++handled > TOO_MUCH) throw new Error(`${TOO_MUCH} answers within ${LONG / 1e9} s: this goes on for ever`);
     try {
       sockets.handle(punted);
     } catch (error) {
@@ -154,6 +161,10 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
   const nics = new Map(shape.nodes.map(({ name: node, nic }) => [node, nic.name]));
   return { engine, sockets, topology: shape, devices, namespaces: all, nics, handle, say };
 }
+
+/** Nobody here has so much to say in so short a time, ns. */
+const TOO_MUCH = 200_000;
+const LONG = 10e9;
 
 /** Answers are so short that they are not answered: two of these must not go on for ever. */
 function answerOnce(sockets: Sockets, namespace: Namespace, number: number): void {

@@ -17,6 +17,14 @@ export const COMMANDS = {
     summary: "replay a real swarm's captures and compare every frame",
     load: async (): Promise<Command> => (await import('./conformance.js')).conformance,
   },
+  diff: {
+    summary: 'compare two captures frame by frame, each difference in words',
+    load: async (): Promise<Command> => (await import('./diff.js')).diff,
+  },
+  replay: {
+    summary: "inject a capture's frames at a device of a swarm, write captures",
+    load: async (): Promise<Command> => (await import('./replay.js')).replay,
+  },
 } as const;
 
 export type CommandName = keyof typeof COMMANDS;

@@ -72,6 +72,9 @@ const OF_PSEUDO_HEADERS = new Set(['ip.src', 'ip.dst', 'ip.proto', 'ipv6.src', '
 export class MaskError extends Error {
   override name = 'MaskError';
 
+  /** Names of the same protocol. */
+  readonly like: readonly string[];
+
   constructor(
     /** As it was given. */
     readonly given: string,
@@ -81,6 +84,7 @@ export class MaskError extends Error {
     const protocol = given.split('.')[0] ?? '';
     const like = names.filter((name) => name.startsWith(`${protocol}.`));
     super(`there is no field ${given}${like.length > 0 ? `; of ${protocol} there are ${like.join(', ')}` : ''}`);
+    this.like = like;
   }
 }
 

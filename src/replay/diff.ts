@@ -306,11 +306,12 @@ class InterfaceDiff {
 
   #countPair(a: Prepared, b: Prepared): void {
     // Bytes that a snap length took may be all that differs.
-    if (a.frame.originalLength !== b.frame.originalLength) return this.#differ('changed', a, b);
-    if (sameBytes(a.bytes, b.bytes)) {
-      this.diff.identical += 1;
-      return;
-    }
+    if (a.frame.originalLength !== b.frame.originalLength) this.#differ('changed', a, b);
+    else if (sameBytes(a.bytes, b.bytes)) this.diff.identical += 1;
+    else this.#countMasked(a, b);
+  }
+
+  #countMasked(a: Prepared, b: Prepared): void {
     this.diff.masked += 1;
     for (const difference of differingFields(a, b)) {
       const mask = this.#maskOf(difference, a, b);

@@ -25,6 +25,8 @@ export interface ConnectionOptions {
   bypassed: (flow: string) => boolean;
   /** Does a frame that was injected carry this port or identifier? Others' connections were not replayed. */
   replayed: (protocol: string, port: number) => boolean;
+  /** Did its packets cross in another order than the real ones, as captures of this namespace show? */
+  crossed: (protocol: string, sport: number, dport: number) => boolean;
   /** The engine was watched while it ran. */
   watched: boolean;
 }
@@ -106,7 +108,12 @@ export function compareConnections(
 }
 
 /** Parsed lines that may be compared; what is left out is told of the real ones. */
-function parsed(lines: readonly string[], what: string, found: StateDifferences | undefined, options: ConnectionOptions) {
+function parsed(
+  lines: readonly string[],
+  what: string,
+  found: StateDifferences | undefined,
+  options: ConnectionOptions,
+) {
   return lines.flatMap((text) => {
     const line = parse(text);
     if (!line) return [];
@@ -149,10 +156,13 @@ function compareTable(namespace: Namespace, dump: Dump, found: StateDifferences,
   const lines = dump.section('conntrack -L');
   if (!lines) return;
   const what = 'conntrack -L';
-  const left = parsed(linesOf(conntrackList(namespace)), what, undefined, options).map((line) => ({
-    text: textOf(line),
-    alive: options.later === undefined ? undefined : (line.timeout ?? 0) - options.later,
-  }));
+  // Of several with one name, under the mask, those that last are there still.
+  const left = parsed(linesOf(conntrackList(namespace)), what, undefined, options)
+    .map((line) => ({
+      text: textOf(line),
+      alive: options.later === undefined ? undefined : (line.timeout ?? 0) - options.later,
+    }))
+    .sort((a, b) => (b.alive ?? 0) - (a.alive ?? 0));
   for (const line of parsed(lines, what, found, options)) {
     const text = textOf(line);
     const at = left.findIndex((one) => one.text === text);
@@ -191,9 +201,15 @@ function compareEvents(namespace: Namespace, dump: Dump, found: StateDifferences
       found.leaveOut(`${what}: N connections that were not replayed`);
       continue;
     }
-    compareSequences(dump.namespace, what, flow, events, mine, found);
+    const texts = textsOf(events, mine);
+    const same = texts.real.join('\n') === texts.ours.join('\n');
+    if (!same && first && options.crossed(first.protocol, first.original.sport, first.original.dport)) {
+      found.leaveOut(`${what}: N connections whose packets were in flight both ways at once, and crossed elsewhere`);
+    } else found.inOrder(dump.namespace, what, `${flow}, event`, texts.real, texts.ours);
   }
-  for (const [flow, events] of ours) compareSequences(dump.namespace, what, flow, [], events, found);
+  for (const [flow, events] of ours) {
+    found.inOrder(dump.namespace, what, `${flow}, event`, [], textsOf([], events).ours);
+  }
 }
 
 /**
@@ -218,14 +234,7 @@ function sequences(lines: readonly Line[], found?: StateDifferences): Map<string
   return flows;
 }
 
-function compareSequences(
-  where: string,
-  what: string,
-  flow: string,
-  real: readonly Line[][],
-  ours: readonly Line[][],
-  found: StateDifferences,
-): void {
+function textsOf(real: readonly Line[][], ours: readonly Line[][]): { real: string[]; ours: string[] } {
   const own = ours.flat();
   // The kernel tells whole seconds of what is left when the event goes out: a moment later it is one less.
   const theirs = real.flat().map((line, at) => {
@@ -233,13 +242,7 @@ function compareSequences(
     const timeout = mine !== undefined && line.timeout === mine - 1 ? mine : line.timeout;
     return textOf(line, timeout);
   });
-  found.inOrder(
-    where,
-    what,
-    `${flow}, event`,
-    theirs,
-    own.map((line) => textOf(line, line.timeout)),
-  );
+  return { real: theirs, ours: own.map((line) => textOf(line, line.timeout)) };
 }
 
 /** `ipvsadm -Lnc`: who is balanced to whom, in which state. */

@@ -13,8 +13,10 @@ interface Pair {
 }
 
 export interface TableOptions {
-  /** No network of this scenario is encrypted: rules of one are left over from another. */
+  /** Is a network of this scenario encrypted? If none is, rules of one are left over from another. */
   encrypted: boolean;
+  /** docker_gwbridge was made anew by hand, for a swarm that is not the node's first. */
+  gwbridgeRemade: boolean;
   /** Was a frame with this source MAC sent in the replay? */
   sent: (mac: string) => boolean;
 }
@@ -141,38 +143,73 @@ export function chainsIn(lines: readonly string[]): Map<string, Chain> {
   return chains;
 }
 
-/** Rules of an encrypted overlay (`programMangle`, `programInput`), which outlive it in a node that lives on. */
-const ENCRYPTION = /-m (u32|policy) /;
+/** Rules that outlive what they were for, in a node that lives on: dockerd takes them out when it is told to, or never. */
+interface LeftOver {
+  rule: RegExp;
+  words: string;
+}
 
-function compareRules({ namespace, dump, found }: Pair, { encrypted }: TableOptions): void {
+/** Of an encrypted overlay (`programMangle`, `programInput`). */
+const ENCRYPTION: LeftOver = {
+  rule: /-m (u32|policy) /,
+  words: 'iptables: N rules that an encrypted overlay of another scenario left behind (-m u32, -m policy)',
+};
+/** Of a load balancer that balances nothing any more: `fwmarker` adds it with the first service and never removes it. */
+const BALANCED_BEFORE: LeftOver = {
+  rule: /-m ipvs --ipvs -j SNAT/,
+  words:
+    "iptables: N rules that an earlier scenario's services left behind in a load balancer (-m ipvs --ipvs -j SNAT)",
+};
+
+/** The mesh's own (`initIngressConfiguration`), which an earlier swarm left there: a bridge made anew puts its rules before it. */
+const MESH = '-o docker_gwbridge -m addrtype --src-type LOCAL -j MASQUERADE';
+
+function compareRules({ namespace, dump, found }: Pair, { encrypted, gwbridgeRemade }: TableOptions): void {
   const lines = dump.section('iptables-save');
   if (!lines) return;
   const real = chainsIn(lines);
   const ours = chainsIn(linesOf(iptablesSave(namespace)));
-  const opened = new Set([...ours.keys()].map((name) => name.split(' ')[0]));
-  const leftOver = new Set<string | undefined>();
-  for (const [name, chain] of real) {
-    const own = chain.rules.filter((rule) => encrypted || !ENCRYPTION.test(rule));
-    const [table] = name.split(' ');
-    if (own.length < chain.rules.length) leftOver.add(table);
-    found.leaveOut(
-      'iptables: N rules that an encrypted overlay of another scenario left behind (-m u32, -m policy)',
-      chain.rules.length - own.length,
-    );
-    chain.rules = own;
-  }
-  for (const [name, chain] of real) {
-    const [table] = name.split(' ');
-    // Such rules alone had opened the table: its base chains are empty and accept.
-    if (leftOver.has(table) && !opened.has(table) && chain.rules.length === 0 && chain.policy === 'ACCEPT') {
-      found.leaveOut('iptables: N empty chains of tables that only such rules had opened');
-      real.delete(name);
-    }
-  }
+  const leftOvers = [
+    ...(encrypted ? [] : [ENCRYPTION]),
+    ...(namespace.ipvs.services.length > 0 ? [] : [BALANCED_BEFORE]),
+  ];
+  leaveOut(real, ours, leftOvers, found);
   found.inAnyOrder(dump.namespace, 'iptables chains', headings(real), headings(ours));
   for (const [name, { rules }] of real) {
-    found.inOrder(dump.namespace, `iptables ${name}`, 'rule', rules, ours.get(name)?.rules ?? []);
+    const mine = ours.get(name)?.rules ?? [];
+    const placeless = gwbridgeRemade && rules.includes(MESH) && mine.includes(MESH);
+    if (placeless) found.leaveOut(`iptables: the place of N rules that an earlier swarm left behind (${MESH})`);
+    const placed = (all: readonly string[]) => all.filter((rule) => !placeless || rule !== MESH);
+    found.inOrder(dump.namespace, `iptables ${name}`, 'rule', placed(rules), placed(mine));
   }
+}
+
+/** Takes left-over rules out of the real chains, and then base chains of tables that are not opened without them: they do nothing. */
+function leaveOut(
+  real: Map<string, Chain>,
+  ours: Map<string, Chain>,
+  leftOvers: readonly LeftOver[],
+  found: StateDifferences,
+): void {
+  let any = false;
+  for (const { rule, words } of leftOvers) {
+    for (const chain of real.values()) {
+      const kept = chain.rules.filter((text) => !rule.test(text));
+      found.leaveOut(words, chain.rules.length - kept.length);
+      any ||= kept.length < chain.rules.length;
+      chain.rules = kept;
+    }
+  }
+  const opened = new Set([...ours.keys()].map(tableOf));
+  for (const [name, { policy, rules }] of real) {
+    if (!any || opened.has(tableOf(name)) || rules.length > 0 || policy !== 'ACCEPT') continue;
+    found.leaveOut('iptables: N empty chains of tables that only such rules had opened');
+    real.delete(name);
+  }
+}
+
+function tableOf(chain: string): string {
+  return chain.split(' ')[0] ?? chain;
 }
 
 function headings(chains: Map<string, Chain>): string[] {

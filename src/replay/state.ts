@@ -4,14 +4,17 @@
  * of the same commands (`src/views/`), so that a person can put them side by side too.
  */
 
+import { VXLAN_PORT } from '../dissect/layers.js';
 import { watchConnections } from '../engine/connection-events.js';
 import type { Namespace } from '../engine/index.js';
 import type { Realized } from '../swarm/realize.js';
+import type { RealTap } from './compare.js';
 import type { Inputs } from './inputs.js';
 import type { Played } from './replay.js';
-import type { Mode, ReadFile, Stimulus } from './scenario.js';
-import { bypassedFlows, type ConnectionOptions, compareConnections } from './state-connections.js';
+import type { ReadFile, Stimulus } from './scenario.js';
+import { bypassedFlows, compareConnections } from './state-connections.js';
 import { compareCounters } from './state-counters.js';
+import { crossedPairs, portPair } from './state-crossed.js';
 import { type StateDifference, StateDifferences } from './state-difference.js';
 import { Dump } from './state-dump.js';
 import { compareTables } from './state-tables.js';
@@ -34,31 +37,48 @@ export function watch({ engine }: Realized): void {
 }
 const watched = new WeakSet<object>();
 
-/** To be called after the run. `read` gives the scenario's files, of which `state/` is opened now. */
-export function compareState(inputs: Inputs, read: ReadFile, mode: Mode, played: Played): StateComparison {
+/** What a comparison starts from. */
+export interface StateInputs {
+  inputs: Inputs;
+  /** Gives the scenario's files, of which `state/` is opened now: after the run. */
+  read: ReadFile;
+  played: Played;
+  /** What the real taps saw. */
+  real: readonly RealTap[];
+}
+
+export function compareState({ inputs, read, played, real }: StateInputs): StateComparison {
   const found = new StateDifferences();
-  const { realized, injected } = played;
+  const { realized, injected, taps } = played;
   const macs = sourceMacs(played);
   const replayed = portsOf(injected);
-  const encrypted = inputs.networks.some((network) => network.encrypted);
+  const tables = {
+    encrypted: inputs.networks.some((network) => network.encrypted),
+    gwbridgeRemade: inputs.networks.some(
+      ({ name, createdBy }) => name === 'docker_gwbridge' && createdBy !== undefined,
+    ),
+    sent: (mac: string) => macs.has(mac),
+  };
+  const vxlanPort = realized.topology.networks.find(({ dataPathPort }) => dataPathPort)?.dataPathPort ?? VXLAN_PORT;
   for (const namespace of realized.namespaces.values()) {
     const recorded = recordedName(inputs, namespace);
     const dump = Dump.read(read, recorded);
     if (!dump) {
-      found.leaveOut(`N namespaces without a dump`);
+      found.leaveOut('N namespaces without a dump');
       continue;
     }
-    compareTables({ namespace, dump, found }, { encrypted, sent: (mac) => macs.has(mac) });
+    compareTables({ namespace, dump, found }, tables);
     const flows = bypassedFlows(injected, recorded);
-    const options: ConnectionOptions = {
-      vxlanPort: realized.topology.networks.find(({ dataPathPort }) => dataPathPort)?.dataPathPort ?? 4789,
+    const crossed = crossedPairs(recorded, real, taps);
+    compareConnections(namespace, dump, found, {
+      vxlanPort,
       later: secondsLater(inputs, namespace, dump),
       bypassed: (flow) => flows.has(flow),
       replayed: (protocol, port) => replayed.has(`${protocol} ${port}`),
+      crossed: (protocol, sport, dport) => crossed.has(portPair(protocol, sport, dport)),
       watched: watched.has(realized.engine),
-    };
-    compareConnections(namespace, dump, found, options);
-    compareCounters(namespace, dump, found, { inputs, mode, bypassed: flows.size > 0 });
+    });
+    compareCounters(namespace, dump, found, { inputs, bypassed: flows.size > 0 });
   }
   return { compared: found.compared, different: found.different, leftOut: found.leftOut };
 }

@@ -33,7 +33,9 @@ export function ipvsadmStats(namespace: Namespace): string {
   ];
   for (const service of servicesOf(namespace)) {
     lines.push(serviceName(service).padEnd(33) + numbers(service));
-    const destinations = [...service.destinations].sort((a, b) => order(a.address) - order(b.address) || a.port - b.port);
+    const destinations = [...service.destinations].sort(
+      (a, b) => order(a.address) - order(b.address) || a.port - b.port,
+    );
     for (const one of destinations) lines.push(`  -> ${`${one.address}:${one.port}`.padEnd(28)}${numbers(one)}`);
   }
   return HEAD + lines.map((line) => `${line}\n`).join('');

@@ -1,13 +1,15 @@
 /** A learning bridge without STP (net/bridge: br_input.c, br_forward.c, br_fdb.c), and br_netfilter in its place. */
 
 import { describe, expect, it } from 'vitest';
+import { Device as DeviceLayout } from '../../src/engine/generated/layout.js';
 import type { Device, Namespace } from '../../src/engine/index.js';
 import { checkedEngine } from '../engine/checked.js';
 import { ARP, arpPacket, BROADCAST, echo, ethernet, IPV4, macText, tcpPacket, udpPacket } from '../engine/packets.js';
 import { connectionsIn, fdbEntry, SECOND } from '../engine/state.js';
 import { dropsOf, expectConserved, inWords, Watch } from '../engine/watch.js';
-import { layersOf } from '../../src/dissect/layers.js';
 
+/** assembly/devices/device.ts: HAIRPIN. Docker sets it when there is no docker-proxy; no driver here does. */
+const HAIRPIN = 2;
 const BRIDGE = '02:42:00:00:00:01';
 const mac = (n: number) => `02:42:ac:11:00:0${n}`;
 const ip = (n: number) => `172.17.0.${n}`;
@@ -94,7 +96,12 @@ describe('a bridge', () => {
 
   it('floods a broadcast and takes it itself', async () => {
     const { engine, from } = await bridged();
-    const request = ethernet(BROADCAST, mac(2), ARP, arpPacket('request', { mac: mac(2), address: ip(2) }, { address: ip(1) }));
+    const request = ethernet(
+      BROADCAST,
+      mac(2),
+      ARP,
+      arpPacket('request', { mac: mac(2), address: ip(2) }, { address: ip(1) }),
+    );
     // The reply comes from the bridge's own stack, to whom it has just learned.
     expect(from(2, request).sort()).toEqual([
       `veth2: ${ip(1)} is at ${BRIDGE}`,
@@ -107,7 +114,10 @@ describe('a bridge', () => {
   it('keeps what is for its own MAC, or for that of a port', async () => {
     const { engine, from } = await bridged();
     const ping = echo({ source: ip(2), destination: ip(1) });
-    from(2, ethernet(BROADCAST, mac(2), ARP, arpPacket('request', { mac: mac(2), address: ip(2) }, { address: ip(1) })));
+    from(
+      2,
+      ethernet(BROADCAST, mac(2), ARP, arpPacket('request', { mac: mac(2), address: ip(2) }, { address: ip(1) })),
+    );
     expect(from(2, ethernet(BRIDGE, mac(2), IPV4, ping))).toEqual([`veth2: ${ip(1)} > ${ip(2)} ttl 64 icmp 0/0`]);
     // A port's MAC is the bridge's too, but not that of its stack.
     expect(from(2, ethernet('02:00:00:00:00:03', mac(2), IPV4, ping))).toEqual([]);
@@ -122,7 +132,9 @@ describe('a bridge', () => {
     // Both .2 and .3 are behind veth2 now.
     expect(from(2, udp(2, 3))).toEqual([]);
     expect(dropsOf(engine)).toContain('node1/host/veth2 BRIDGE_SAME_PORT');
-    expect(ports).toHaveLength(3);
+    const [port] = ports;
+    if (port) engine.memory.set(port.at, DeviceLayout.flags, engine.memory.get(port.at, DeviceLayout.flags) | HAIRPIN);
+    expect(from(2, udp(2, 3))).toEqual([`veth2: ${said(2, 3)}`]);
     expectConserved(engine);
   });
 
@@ -140,7 +152,12 @@ describe('a bridge', () => {
     from(3, udp(3, 2));
     for (const port of ports) port.mtu = 1000;
     const frame = (size: number) =>
-      ethernet(mac(3), mac(2), IPV4, udpPacket({ source: ip(2), destination: ip(3), sport: 1, dport: 2 }, new Uint8Array(size)));
+      ethernet(
+        mac(3),
+        mac(2),
+        IPV4,
+        udpPacket({ source: ip(2), destination: ip(3), sport: 1, dport: 2 }, new Uint8Array(size)),
+      );
     expect(from(2, frame(1000 + 4 - 28))).toHaveLength(1);
     expect(from(2, frame(1000 + 4 - 28 + 1))).toEqual([]);
     expect(dropsOf(engine)).toContain('node1/host/veth3 PKT_TOO_BIG');
@@ -181,7 +198,11 @@ describe('br_netfilter', () => {
     for (const { rule } of rules) rule.remove();
     const again = HOOKS.map(([table, chain]) => ({
       hook: `${table} ${chain}`,
-      rule: host.iptables.append(table, chain, { dport: 53, protocol: 'udp', target: table === 'nat' ? 'RETURN' : 'ACCEPT' }),
+      rule: host.iptables.append(table, chain, {
+        dport: 53,
+        protocol: 'udp',
+        target: table === 'nat' ? 'RETURN' : 'ACCEPT',
+      }),
     }));
     expect(from(2, udp(2, 3, { dport: 53 }))).toEqual([`veth3: ${ip(2)}:1000 > ${ip(3)}:53 ttl 64 udp`]);
     expect(again.filter(({ rule }) => rule.packets > 0).map(({ hook }) => hook)).toEqual([
@@ -233,7 +254,12 @@ describe('br_netfilter', () => {
   it('leaves ARP alone', async () => {
     const { host, from } = await bridged({ filters: true });
     host.iptables.chain('filter', 'FORWARD').policy = 'DROP';
-    const request = ethernet(BROADCAST, mac(2), ARP, arpPacket('request', { mac: mac(2), address: ip(2) }, { address: ip(3) }));
+    const request = ethernet(
+      BROADCAST,
+      mac(2),
+      ARP,
+      arpPacket('request', { mac: mac(2), address: ip(2) }, { address: ip(3) }),
+    );
     expect(from(2, request)).toHaveLength(2);
   });
 
@@ -259,13 +285,15 @@ describe('br_netfilter', () => {
     host.trackConnections();
     from(3, udp(3, 2));
     watch.clear();
-    const whole = udpPacket({ source: ip(2), destination: ip(3), sport: 1, dport: 2, id: 77, flags: 0 }, new Uint8Array(2000));
+    const whole = udpPacket(
+      { source: ip(2), destination: ip(3), sport: 1, dport: 2, id: 77, flags: 0 },
+      new Uint8Array(2000),
+    );
     const fragments = cut(whole, 1480);
     for (const fragment of fragments) engine.receive(ports[0] as Device, ethernet(mac(3), mac(2), IPV4, fragment));
     engine.run(engine.now + 1_000_000);
     const out = watch.sent(ports[1] as Device).map((frame) => frame.subarray(14));
     expect(out.map((packet) => [...packet])).toEqual(fragments.map((packet) => [...packet]));
-    expect(layersOf(ethernet(mac(3), mac(2), IPV4, out[0] ?? new Uint8Array())).length).toBeGreaterThan(1);
     expectConserved(engine);
   });
 });

@@ -110,21 +110,26 @@ describe('encapsulation', () => {
   );
   const left = tapOf('S6-ingress', 'node1.host/eth0').frames.filter(
     ({ data, direction }) =>
-      direction === 'transmitted' && inWords(data).includes(':4789') && inWords(data.subarray(50)).startsWith('10.0.0.2:41001 '),
+      direction === 'transmitted' &&
+      inWords(data).includes(':4789') &&
+      inWords(data.subarray(50)).startsWith('10.0.0.2:41001 '),
   );
 
-  it.each(sent.map(({ data }, i) => [inWords(data), i] as const))('of the real %s (%i) is what really left node1', async (_, i) => {
-    const { engine, nic, watch, sends } = await node1();
-    expect(left).toHaveLength(sent.length);
-    sends(sent[i]?.data ?? new Uint8Array());
-    const [frame = new Uint8Array()] = watch.sent(nic);
-    expect(masked(frame)).toBe(masked(left[i]?.data ?? new Uint8Array()));
-    expect(checksumsHold(frame.subarray(14))).toBe(true);
-    expect(u16(frame, 34)).toBeGreaterThanOrEqual(32768);
-    expect(u16(frame, 34)).toBeLessThan(60999);
-    expect(u16(frame, 40), 'never 0').not.toBe(0);
-    expectConserved(engine);
-  });
+  it.each(sent.map(({ data }, i) => [inWords(data), i] as const))(
+    'of the real %s (%i) is what really left node1',
+    async (_, i) => {
+      const { engine, nic, watch, sends } = await node1();
+      expect(left).toHaveLength(sent.length);
+      sends(sent[i]?.data ?? new Uint8Array());
+      const [frame = new Uint8Array()] = watch.sent(nic);
+      expect(masked(frame)).toBe(masked(left[i]?.data ?? new Uint8Array()));
+      expect(checksumsHold(frame.subarray(14))).toBe(true);
+      expect(u16(frame, 34)).toBeGreaterThanOrEqual(32768);
+      expect(u16(frame, 34)).toBeLessThan(60999);
+      expect(u16(frame, 40), 'never 0').not.toBe(0);
+      expectConserved(engine);
+    },
+  );
 
   it('gives both directions of a flow the same source port, and others others', async () => {
     const { nic, watch, sends, overlay, vxlan } = await node1();
@@ -140,7 +145,9 @@ describe('encapsulation', () => {
   it('gives all fragments of a packet the same source port', async () => {
     const { nic, watch, sends } = await node1();
     const part = (flags: number) =>
-      inner(ipPacket({ source: LOCAL.address, destination: REMOTE.address, flags }, new Uint8Array(64).fill(flags & 255)));
+      inner(
+        ipPacket({ source: LOCAL.address, destination: REMOTE.address, flags }, new Uint8Array(64).fill(flags & 255)),
+      );
     sends(part(0x2000));
     sends(part(0x2008));
     sends(part(0x0010));
@@ -183,21 +190,26 @@ describe('encapsulation', () => {
 describe('decapsulation', () => {
   const arrived = tapOf('S6-ingress', 'node1.host/eth0').frames.filter(
     ({ data, direction }) =>
-      direction === 'received' && inWords(data).includes(':4789') && /^10\.0\.0\.11:8080 > 10\.0\.0\.2:41001 /.test(inWords(data.subarray(50))),
+      direction === 'received' &&
+      inWords(data).includes(':4789') &&
+      /^10\.0\.0\.11:8080 > 10\.0\.0\.2:41001 /.test(inWords(data.subarray(50))),
   );
   const out = flowAt('S6-ingress', 'node1.ov-ingress/vxlan0', '10.0.0.2:41001').filter(
     ({ direction }) => direction === 'received',
   );
 
-  it.each(out.map(({ data }, i) => [inWords(data), i] as const))('of the real packet with %s (%i) gives the real frame', async (_, i) => {
-    const { engine, vxlan, veth, watch, receives } = await node1();
-    expect(arrived).toHaveLength(out.length);
-    receives(arrived[i]?.data ?? new Uint8Array());
-    const real = toHex(out[i]?.data ?? new Uint8Array());
-    expect(watch.received(vxlan).map(toHex)).toEqual([real]);
-    expect(watch.sent(veth).map(toHex)).toEqual([real]);
-    expectConserved(engine);
-  });
+  it.each(out.map(({ data }, i) => [inWords(data), i] as const))(
+    'of the real packet with %s (%i) gives the real frame',
+    async (_, i) => {
+      const { engine, vxlan, veth, watch, receives } = await node1();
+      expect(arrived).toHaveLength(out.length);
+      receives(arrived[i]?.data ?? new Uint8Array());
+      const real = toHex(out[i]?.data ?? new Uint8Array());
+      expect(watch.received(vxlan).map(toHex)).toEqual([real]);
+      expect(watch.sent(veth).map(toHex)).toEqual([real]);
+      expectConserved(engine);
+    },
+  );
 
   it.each([
     ['another VNI', { vni: 4097 }, 'node1/host/eth0 VXLAN_VNI_NOT_FOUND'],
@@ -374,7 +386,7 @@ describe('a packet that does not fit the underlay', () => {
   it('is not refused by a vxlan device that is no bridge’s port: its own stack hears of MTUs by routing', async () => {
     const { nic, vxlan, watch, sends } = await node1({ mtu: 1500, bridged: false });
     sends(inner(big()));
-    expect(watch.received(vxlan)).toEqual([]);
+    expect(watch.received(vxlan).map(inWords)).toEqual([]);
     expect(watch.sent(nic)).toHaveLength(2);
   });
 });
@@ -382,7 +394,8 @@ describe('a packet that does not fit the underlay', () => {
 describe('what the underlay’s namespace makes of it', () => {
   it('outer packets pass OUTPUT and POSTROUTING on the way out, PREROUTING and INPUT on the way in', async () => {
     const { host, sends, receives } = await node1();
-    const rule = (chain: string) => host.iptables.append('mangle', chain, { protocol: 'udp', dport: 4789, target: 'ACCEPT' });
+    const rule = (chain: string) =>
+      host.iptables.append('mangle', chain, { protocol: 'udp', dport: 4789, target: 'ACCEPT' });
     const chains = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'].map(rule);
     const counts = () => chains.map(({ packets }) => packets);
     sends(inner(request()));
@@ -396,7 +409,10 @@ describe('what the underlay’s namespace makes of it', () => {
     overlay.iptables.append('mangle', 'FORWARD', { target: 'MARK', value: 7 });
     host.trackConnections();
     const fresh = host.iptables.append('filter', 'OUTPUT', { states: ['NEW'], target: 'ACCEPT' });
-    engine.receive(veth, inner(tcpPacket({ source: LOCAL.address, destination: REMOTE.address, sport: 1, dport: 2 }, { flags: 'S' })));
+    engine.receive(
+      veth,
+      inner(tcpPacket({ source: LOCAL.address, destination: REMOTE.address, sport: 1, dport: 2 }, { flags: 'S' })),
+    );
     engine.run(1e9);
     expect(fresh.packets).toBe(1);
     expect(sandbox.get('connections')).toBe(0);

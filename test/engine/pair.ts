@@ -5,7 +5,6 @@
  */
 
 import type {
-  Datagram,
   Device,
   Engine,
   EngineOptions,
@@ -81,7 +80,6 @@ export async function pair(
 /** What one end of a connection has lived through. */
 export class End {
   readonly #pieces: Uint8Array[] = [];
-  readonly #waiting: Uint8Array[] = [];
   readonly events: string[] = [];
   connection: TcpConnection | undefined;
   failure: Failure | undefined;
@@ -123,7 +121,11 @@ export class End {
 export function connect(
   world: Pair,
   time = 0,
-  options: { closeOnEnd?: boolean; onAccept?: (end: End, time: number) => void } = {},
+  options: {
+    closeOnEnd?: boolean;
+    onAccept?: (end: End, time: number) => void;
+    onConnect?: (end: End, time: number) => void;
+  } = {},
 ): { client: End; server: End } {
   const server = new End(world.sockets, options);
   world.sockets.listen(world.server, PORT, (connection, at) => {
@@ -132,7 +134,12 @@ export function connect(
   });
   const connection = world.sockets.connect(world.client, { address: SERVER, port: PORT }, time);
   if (!connection) throw new Error('no route');
-  return { client: new End(world.sockets, options).take(connection), server };
+  const client = new End(world.sockets, options).take(connection);
+  connection.onConnected = (at) => {
+    client.events.push('connected');
+    options.onConnect?.(client, at);
+  };
+  return { client, server };
 }
 
 export interface SeenSegment {
@@ -179,5 +186,3 @@ export function segmentsAt({ watch, clientNic }: Pair, device: Device = clientNi
 export function letters(length: number, seed = 0): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => 0x41 + ((i + seed + (i >> 9)) % 26));
 }
-
-export type { Datagram };

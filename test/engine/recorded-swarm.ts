@@ -50,7 +50,10 @@ export class RecordedSwarm {
 
   inject({ namespace: recordedName, device, socket, data, time, kind }: Stimulus): void {
     const namespace = this.namespace(recordedName);
-    if (!socket) return this.engine.transmit(namespace.device(device), data, time);
+    if (!socket) {
+      this.engine.transmit(namespace.device(device), data, time);
+      return;
+    }
     const identifier = kind.startsWith('icmp') ? u16(data, 38) : 0;
     this.engine.sendFromSocket(
       namespace,

@@ -68,12 +68,14 @@ describe.each(SCENARIOS)('%s', async (scenario) => {
         if (address) real[address] = counters.trim().split(/\s+/).map(Number);
       }
       const ours = Object.fromEntries(
-        swarm.namespace(name).ipvs.services.flatMap(({ destinations }) =>
-          destinations.map(({ address, counters: c }) => [
-            address,
-            [c.connections, c.inPackets, c.outPackets, c.inBytes, c.outBytes],
-          ]),
-        ),
+        swarm
+          .namespace(name)
+          .ipvs.services.flatMap(({ destinations }) =>
+            destinations.map(({ address, counters: c }) => [
+              address,
+              [c.connections, c.inPackets, c.outPackets, c.inBytes, c.outBytes],
+            ]),
+          ),
       );
       expect(ours).toEqual(real);
     });
@@ -81,7 +83,9 @@ describe.each(SCENARIOS)('%s', async (scenario) => {
     it('lets conntrack know them as `conntrack -L` did', () => {
       const real = section(scenario, name, 'conntrack -L').flatMap((line) => {
         const found =
-          /^(tcp|udp) .*?src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+) .*?src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)/.exec(line);
+          /^(tcp|udp) .*?src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+) .*?src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)/.exec(
+            line,
+          );
         const [, protocol, ...t] = found ?? [];
         return protocol === 'tcp' ? [`${t[0]}:${t[2]} > ${t[1]}:${t[3]}, ${t[4]}:${t[6]} > ${t[5]}:${t[7]}`] : [];
       });

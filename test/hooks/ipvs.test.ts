@@ -128,7 +128,9 @@ describe('a packet on its way to a destination', () => {
     router.ipvs.add({ protocol: 'tcp', address: LEFT, port: 80 }).add(BOB, { port: 8000 });
     fromAlice(tcpPacket({ source: ALICE, destination: LEFT, sport: 4000, dport: 80 }, { flags: 'S' }));
     expect(toBob()).toEqual([`${RIGHT}:4000 > ${BOB}:8000 ttl 63 tcp S`]);
-    fromBob(tcpPacket({ source: BOB, destination: RIGHT, sport: 8000, dport: 4000 }, { flags: 'SA', acknowledgment: 1 }));
+    fromBob(
+      tcpPacket({ source: BOB, destination: RIGHT, sport: 8000, dport: 4000 }, { flags: 'SA', acknowledgment: 1 }),
+    );
     expect(toAlice()).toEqual([`${LEFT}:80 > ${ALICE}:4000 ttl 63 tcp SA`]);
   });
 
@@ -173,7 +175,9 @@ describe('a packet on its way to a destination', () => {
     fromAlice(syn(4000));
     expect(toBob()).toEqual([`${ALICE}:4000 > ${BOB}:8080 ttl 63 tcp S`]);
     expect(connectionsIn(router)).toEqual([]);
-    fromBob(tcpPacket({ source: BOB, destination: ALICE, sport: 8080, dport: 4000 }, { flags: 'SA', acknowledgment: 101 }));
+    fromBob(
+      tcpPacket({ source: BOB, destination: ALICE, sport: 8080, dport: 4000 }, { flags: 'SA', acknowledgment: 101 }),
+    );
     expect(toAlice()).toEqual([`${LEFT}:8080 > ${ALICE}:4000 ttl 63 tcp SA`]);
   });
 });
@@ -273,10 +277,7 @@ describe('a UDP flow', () => {
     const carol = dns.add(CAROL);
     fromAlice(ask(4000), SECOND);
     fromAlice(ask(4000), 200 * SECOND);
-    expect(toBob()).toEqual([
-      `${RIGHT}:4000 > ${CAROL}:5353 ttl 63 udp`,
-      `${RIGHT}:4000 > ${CAROL}:5353 ttl 63 udp`,
-    ]);
+    expect(toBob()).toEqual([`${RIGHT}:4000 > ${CAROL}:5353 ttl 63 udp`, `${RIGHT}:4000 > ${CAROL}:5353 ttl 63 udp`]);
     expect(balancedIn(router)).toMatchObject([{ state: 'UDP', client: `${ALICE}:4000 > ${LEFT}:5353` }]);
     expect(Math.round(((balancedIn(router)[0]?.deadline ?? 0) - 200 * SECOND) / SECOND)).toBe(300);
     expect(carol.counters).toMatchObject({ active: 0, inactive: 1, connections: 1, inPackets: 2 });

@@ -62,7 +62,9 @@ describe('what Linux answered, captured from Docker 20.10', () => {
 
   it('docker0 tells a container that its TTL is over: ping -t 1', async () => {
     const ping = concat(
-      hex('0242d75b4a0c 0242ac110003 0800  45000054 918e 4000 0101 fffb ac110003 cb00710a  0800 0a9f 000d0000 f61df735'),
+      hex(
+        '0242d75b4a0c 0242ac110003 0800  45000054 918e 4000 0101 fffb ac110003 cb00710a  0800 0a9f 000d0000 f61df735',
+      ),
       zeros(52),
     );
     const error = concat(
@@ -100,7 +102,9 @@ describe('what Linux answered, captured from Docker 20.10', () => {
 
   it('a router tells that it knows no way to a network', async () => {
     const ping = concat(
-      hex('525400000002 0242ac105602 0800  45000054 2319 4000 4001 f166 ac105602 c0a8636e  0800 e86c 001b0000 6b99a3de'),
+      hex(
+        '525400000002 0242ac105602 0800  45000054 2319 4000 4001 f166 ac105602 c0a8636e  0800 e86c 001b0000 6b99a3de',
+      ),
       zeros(52),
     );
     const error = concat(
@@ -120,7 +124,9 @@ describe('what Linux answered, captured from Docker 20.10', () => {
 
   it('a container answers a ping: same identifier, sequence, data and TOS, no DF', async () => {
     const ping = concat(
-      hex('0242ac110003 0242ac110002 0800  45000054 3fe8 4000 4001 a299 ac110002 ac110003  0800 0cc1 0007 0000 6b038034'),
+      hex(
+        '0242ac110003 0242ac110002 0800  45000054 3fe8 4000 4001 a299 ac110002 ac110003  0800 0cc1 0007 0000 6b038034',
+      ),
       zeros(52),
     );
     const { engine, answer } = await answerTo(
@@ -142,7 +148,10 @@ describe('an echo', () => {
   it.each([0, 0x10, 0x88, 0xb8])('keeps TOS %i and any data, and has a TTL of its own', async (tos) => {
     const { engine, fromAlice, packetsToAlice } = await routerWorld();
     for (const size of [0, 1, 56, 1400]) {
-      const request = echo({ source: ALICE, destination: LEFT, tos, ttl: 3 }, { identifier: 0xabcd, sequence: 9, size });
+      const request = echo(
+        { source: ALICE, destination: LEFT, tos, ttl: 3 },
+        { identifier: 0xabcd, sequence: 9, size },
+      );
       fromAlice(request);
       const [reply = hex('')] = packetsToAlice();
       expect(checksumsHold(reply)).toBe(true);

@@ -34,11 +34,19 @@ describe('a header', () => {
     ['of version 0', 'IP_INHDR', resealed(ping(), (p) => p.set([0x05]))],
     ['of 16 bytes', 'IP_INHDR', resealed(ping(), (p) => p.set([0x44]))],
     ['of no bytes', 'IP_INHDR', ping().with(0, 0x40)],
-    ['longer than the packet', 'IP_INHDR', resealed(ipPacket({ source: ALICE, destination: LEFT }, hex('00')), (p) => p.set([0x4f]))],
+    [
+      'longer than the packet',
+      'IP_INHDR',
+      resealed(ipPacket({ source: ALICE, destination: LEFT }, hex('00')), (p) => p.set([0x4f])),
+    ],
     ['cut off', 'IP_INHDR', ping().slice(0, 19)],
     ['with a wrong checksum', 'IP_CSUM', ping().with(8, 63)],
     ['whose checksum is 0', 'IP_CSUM', ping().with(10, 0).with(11, 0)],
-    ['with a wrong checksum in its options', 'IP_CSUM', echo({ source: ALICE, destination: LEFT, options: hex('94040000') }).with(23, 9)],
+    [
+      'with a wrong checksum in its options',
+      'IP_CSUM',
+      echo({ source: ALICE, destination: LEFT, options: hex('94040000') }).with(23, 9),
+    ],
     ['that tells more than there is', 'PKT_TOO_SMALL', resealed(ping(), (p) => put16(p, 2, 85))],
     ['that tells less than itself', 'IP_INHDR', resealed(ping(), (p) => put16(p, 2, 19))],
   ])('%s: %s', async (_, reason, packet) => {
@@ -208,7 +216,11 @@ describe('above IP', () => {
     ['a datagram with a wrong checksum', 'UDP_CSUM', udp((p) => p.set([1], 30))],
     ['a datagram that tells more than there is', 'PKT_TOO_SMALL', udp((p) => put16(p, 24, 99))],
     ['a datagram that tells less than its header', 'PKT_TOO_SMALL', udp((p) => put16(p, 24, 7))],
-    ['a datagram without a whole header', 'PKT_TOO_SMALL', ipPacket({ source: ALICE, destination: LEFT }, hex('0001 0002'))],
+    [
+      'a datagram without a whole header',
+      'PKT_TOO_SMALL',
+      ipPacket({ source: ALICE, destination: LEFT }, hex('0001 0002')),
+    ],
     [
       'a segment with a wrong checksum',
       'TCP_CSUM',
@@ -230,7 +242,11 @@ describe('above IP', () => {
       tcpPacket({ source: ALICE, destination: LEFT, sport: 1, dport: 2 }, { flags: 'S' }).with(32, 0x40),
     ],
     ['ICMP with a wrong checksum', 'ICMP_CSUM', ping().with(60, 0xff)],
-    ['ICMP without a whole header', 'ICMP_CSUM', ipPacket({ source: ALICE, destination: LEFT, protocol: 1 }, hex('f7ff0000'))],
+    [
+      'ICMP without a whole header',
+      'ICMP_CSUM',
+      ipPacket({ source: ALICE, destination: LEFT, protocol: 1 }, hex('f7ff0000')),
+    ],
   ])('%s is %s, and nobody is told', async (_, reason, packet) => {
     const { engine, fromAlice, toAlice } = await routerWorld();
     fromAlice(packet);

@@ -4,7 +4,7 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import type { Sysctl } from '../../src/engine/index.js';
+import type { Sysctl } from '../../src/engine/namespace.js';
 import { namespaceName, topologyOf } from '../../src/replay/topology.js';
 import { realize } from '../../src/swarm/realize.js';
 import { checkedEngine } from '../engine/checked.js';

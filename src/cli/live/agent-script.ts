@@ -2,6 +2,9 @@
  * The agent: one python3 process with an AF_PACKET socket at every device of every namespace of a run. It sends what it is
  * told and says what it sees, with nanoseconds and direction. (setns(2) moves the process; a socket stays where it was made.)
  *
+ * Captures go by a ring (TPACKET_V2), as tcpdump's do: the kernel copies each frame as it passes. A socket that is simply
+ * read keeps a clone instead, in which later hops overwrite headers, and a clone sends ip_fragment() another way.
+ *
  * A line in, a line out: `tap ID NETNS DEVICE`, `frame NETNS DEVICE HEX`, `packet NETNS ADDRESS HEX` are answered by `ok` or
  * `error WORDS`; `seen ID NANOSECONDS transmitted|received HEX` comes of itself. It ends with its input, or after `LIFE`
  * seconds.
@@ -10,14 +13,14 @@
 export const LIFE = 300;
 
 export const AGENT = String.raw`
-import ctypes, fcntl, os, selectors, signal, socket, struct, sys, time
+import ctypes, fcntl, mmap, os, selectors, signal, socket, struct, sys
 signal.alarm(${LIFE})
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 libc = ctypes.CDLL(None, use_errno=True)
 chosen = selectors.DefaultSelector()
 senders = {}
-ETH_P_ALL, SOL_PACKET, PACKET_ADD_MEMBERSHIP, PROMISC = 3, 263, 1, 1
-SO_TIMESTAMPNS, OUTGOING, SIOCETHTOOL = 35, 4, 0x8946
+ETH_P_ALL, SOL_PACKET, OUTGOING, SIOCETHTOOL = 3, 263, 4, 0x8946
+PACKET_ADD_MEMBERSHIP, PACKET_RX_RING, PACKET_VERSION, PROMISC = 1, 5, 10, 1
 # ETHTOOL_SRXCSUM, STXCSUM, SSG, STSO, SGSO, SGRO: none of them, so that a frame is what it says
 OFFLOADS = (0x15, 0x17, 0x1f, 0x19, 0x24, 0x2c)
 
@@ -33,17 +36,34 @@ def without_offloads(sock, device):
         try: fcntl.ioctl(sock, SIOCETHTOOL, struct.pack('16sP8x', device.encode(), ctypes.addressof(value)))
         except OSError: pass
 
-def tap(number, netns, device):
-    enter(netns)
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    without_offloads(sock, device)
-    sock.bind((device, ETH_P_ALL))
-    index = socket.if_nametoindex(device)
-    sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, struct.pack('iHH8s', index, PROMISC, 0, b''))
-    sock.setblocking(False)
-    chosen.register(sock, selectors.EVENT_READ, number)
+class Ring:
+    SLOT, SLOTS, BLOCK = 8192, 128, 65536
+    def __init__(self, number, netns, device):
+        enter(netns)
+        self.number, self.at = number, 0
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        without_offloads(self.sock, device)
+        self.sock.setsockopt(SOL_PACKET, PACKET_VERSION, struct.pack('i', 1))
+        blocks = self.SLOT * self.SLOTS // self.BLOCK
+        self.sock.setsockopt(SOL_PACKET, PACKET_RX_RING, struct.pack('IIII', self.BLOCK, blocks, self.SLOT, self.SLOTS))
+        self.slots = mmap.mmap(self.sock.fileno(), self.SLOT * self.SLOTS, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        index = socket.if_nametoindex(device)
+        self.sock.bind((device, ETH_P_ALL))
+        self.sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, struct.pack('iHH8s', index, PROMISC, 0, b''))
+        chosen.register(self.sock, selectors.EVENT_READ, self)
+
+    def look(self):
+        while True:
+            at = self.at * self.SLOT
+            status, length, kept, mac, _, seconds, nanoseconds = struct.unpack_from('IIIHHII', self.slots, at)
+            if not status & 1: return
+            outgoing = self.slots[at + 32 + 10] == OUTGOING  # sockaddr_ll.sll_pkttype
+            data = self.slots[at + mac:at + mac + kept]
+            say('seen %s %d %s %s' % (self.number, seconds * 1000000000 + nanoseconds, 'transmitted' if outgoing else 'received', data.hex()))
+            struct.pack_into('I', self.slots, at, 0)
+            self.at = (self.at + 1) % self.SLOTS
+
+def tap(number, netns, device): Ring(number, netns, device)
 
 def frame(netns, device, data):
     key = (netns, device)
@@ -62,18 +82,6 @@ def packet(netns, address, data):
 
 def say(text): os.write(1, (text + '\n').encode())
 
-def look(sock, number):
-    while True:
-        try: data, extra, flags, where = sock.recvmsg(70000, 64)
-        except BlockingIOError: return
-        except OSError: continue  # the device went down
-        stamp = time.time_ns()
-        for level, kind, value in extra:
-            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-                seconds, nanoseconds = struct.unpack('ll', value[:16])
-                stamp = seconds * 1000000000 + nanoseconds
-        say('seen %s %d %s %s' % (number, stamp, 'transmitted' if where[2] == OUTGOING else 'received', data.hex()))
-
 def obey(line):
     words = line.split()
     try:
@@ -86,7 +94,7 @@ pending = b''
 while True:
     for key, _ in chosen.select():
         if key.data is not None:
-            look(key.fileobj, key.data)
+            key.data.look()
             continue
         got = os.read(0, 1 << 20)
         if not got: sys.exit(0)

@@ -24,7 +24,7 @@ const SYSCTLS: Record<string, number> = {
   'net/ipv4/conf/default/rp_filter': 0,
   'net/ipv4/conf/all/accept_redirects': 1,
   'net/ipv4/conf/default/accept_redirects': 1,
-  'net/ipv4/icmp_ratelimit': 0,
+  'net/ipv4/icmp_ratemask': 0,
   'net/ipv4/icmp_msgs_per_sec': 100000,
   'net/ipv4/icmp_msgs_burst': 100000,
   'net/ipv4/ipfrag_time': 1,
@@ -109,12 +109,16 @@ function link({ mac, mtu }: Device): string {
   return `address ${mac} mtu ${mtu}`;
 }
 
-/** Bridges, veth pairs (made with the end that the engine made first) and the NICs' ends, whose other ends are the wire's. */
+/**
+ * Bridges (that do not snoop: their IGMP reports come at random times), veth pairs (made with the end that the engine made
+ * first) and the NICs, whose other ends are the wire's.
+ */
 function linksOf(namespace: Namespace, wire: string, inside: (namespace: Namespace) => string): string[] {
   const lines: string[] = [];
   for (const device of namespace.devices.values()) {
     const { name, peer } = device;
-    if (device.kind === 'bridge') lines.push(`link add name ${name} ${link(device)} type bridge stp_state 0`);
+    if (device.kind === 'bridge')
+      lines.push(`link add name ${name} ${link(device)} type bridge stp_state 0 mcast_snooping 0`);
     if (device.kind === 'veth' && peer && device.id < peer.id) {
       lines.push(
         `link add name ${name} ${link(device)} type veth peer name ${peer.name} ${link(peer)} netns ${inside(peer.namespace)}`,

@@ -19,7 +19,7 @@ export async function buildLab({ build }: Case): Promise<Lab> {
   return build(new Lab(engine, engine.segment(LATENCY)));
 }
 
-export function playInEngine({ engine, ...lab }: Lab, stimuli: readonly Stimulus[]): Played {
+export function playInEngine({ engine }: Lab, stimuli: readonly Stimulus[]): Played {
   const records: Uint8Array[] = [];
   engine.onCapture = (bytes) => records.push(bytes);
   for (const device of engine.devices) device.tap();
@@ -34,7 +34,6 @@ export function playInEngine({ engine, ...lab }: Lab, stimuli: readonly Stimulus
     } else sendFromSocket(engine, stimulus, begin);
     engine.run(begin + (stimulus.virtualWait ?? stimulus.wait ?? STEP) * MILLISECOND);
   }
-  void lab;
   const names = engine.taps.map(({ path }) => path);
   const taps = new Map(
     names.map((name) => [name, [] as { time: bigint; data: Uint8Array; direction?: 'received' | 'transmitted' }[]]),
@@ -49,8 +48,9 @@ function sendFromSocket(engine: Engine, { from, packet }: Extract<Stimulus, { fr
   const namespace = engine.namespaces.get(from);
   if (!namespace) throw new Error(`the lab has no namespace ${from}`);
   const header = ((packet[0] ?? 0) & 15) * 4;
-  const ported = packet[9] === 6 || packet[9] === 17;
-  const port = (at: number) => (ported ? u16(packet, header + at) : at === 0 ? u16(packet, header + 4) : 0);
+  // An echo's identifier stands for both ports, as in conntrack's tuples.
+  const echo = packet[9] === 1;
+  const port = (at: number) => u16(packet, header + (echo ? 4 : at));
   engine.sendFromSocket(
     namespace,
     packet,

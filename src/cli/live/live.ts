@@ -12,7 +12,7 @@ import {
   totalsOf,
   type WaitingScenario,
 } from '../../replay/table.js';
-import { Agent } from './agent.js';
+import { Agent, LiveError } from './agent.js';
 import { type Machine, machine, whyNot } from './capabilities.js';
 import type { Case } from './case.js';
 import { CASES } from './cases/index.js';
@@ -20,6 +20,9 @@ import { compareCase } from './compare-case.js';
 import { buildLab, playInEngine } from './engine-side.js';
 import { playInKernel } from './kernel-side.js';
 import { removeOwn, sweepLeftovers, tidily } from './namespaces.js';
+
+/** What `LiveOptions.cases` may name. */
+export const LIVE_CASES: readonly string[] = CASES.map(({ name }) => name);
 
 export interface LiveOptions {
   /** Names of cases; all of them without it. */
@@ -66,9 +69,15 @@ export async function live(options: LiveOptions = {}): Promise<LiveResult> {
           continue;
         }
         agent = new Agent();
-        compared.push(await compareOne(one, agent, here, options.out));
-        agent.stop();
-        removeOwn();
+        try {
+          compared.push(await compareOne(one, agent, here, options.out));
+        } catch (error) {
+          if (!(error instanceof LiveError)) throw error;
+          waiting.push({ scenario: `live/${one.name}`, reason: `this machine refused: ${error.message}` });
+        } finally {
+          agent.stop();
+          removeOwn();
+        }
       }
       return result(compared, waiting, here, options);
     },

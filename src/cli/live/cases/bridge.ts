@@ -11,8 +11,8 @@ const THIRD: Place = { at: 'node1/ct-third/eth0', mac: '02:42:ac:11:00:04', addr
 export const bridge: Case = {
   name: 'bridge',
   needs: ['bridge', 'iptables', 'br_netfilter'],
-  build: ({ engine }) =>
-    labOf(
+  build({ engine }) {
+    const lab = labOf(
       realize(
         engine,
         topology({
@@ -22,7 +22,17 @@ export const bridge: Case = {
         }),
         { latency: 1 },
       ),
-    ),
+    );
+    engine.namespaces.get('node1/host')?.iptables.append('nat', 'PREROUTING', {
+      destination: `${THIRD.address}/32`,
+      protocol: 'udp',
+      dport: 7777,
+      target: 'DNAT',
+      address: WEB.address,
+      port: 53,
+    });
+    return lab;
+  },
   stimuli() {
     const s = new Stimuli();
     s.ask('ARP request for a neighbour on the bridge', CLI, WEB.address);
@@ -88,6 +98,9 @@ export const bridge: Case = {
       WEB,
       udp(s.header(CLI, WEB), 4015, 9),
     );
+    s.packet('the node learns who WEB is', 'node1/host', echo(s.header(DOCKER0, WEB), 83));
+    s.frame('DNAT to another neighbour on the same bridge', CLI, THIRD, udp(s.header(CLI, THIRD), 4016, 7777));
+    s.frame('the same flow again', CLI, THIRD, udp(s.header(CLI, THIRD), 4016, 7777));
     return s.list;
   },
 };

@@ -7,7 +7,7 @@ import { FAR, NEAR, routed } from './router.js';
 
 export const icmp: Case = {
   name: 'icmp-errors',
-  needs: [],
+  needs: ['bridge'],
   build: (lab) => routed(lab),
   stimuli() {
     const s = new Stimuli();
@@ -92,9 +92,6 @@ export const icmp: Case = {
     s.frame('the destination is 240.0.0.1', CLIENT, NODE1, udp(s.header(CLIENT, '240.0.0.1'), 4021, 9));
     s.frame('the destination is 0.0.0.0', CLIENT, NODE1, udp(s.header(CLIENT, '0.0.0.0'), 4022, 9));
     s.frame('a source that is the router itself', CLIENT, NODE1, udp(s.header(NODE1, FAR), 4023, 9));
-    s.frame('back out by the way it came', CLIENT, NODE1, udp(s.header(CLIENT, '192.168.50.77'), 4024, 9), {
-      wait: 3300,
-    });
     s.frame('to an address that nobody has', CLIENT, NODE1, udp(s.header(CLIENT, '10.60.0.77'), 4025, 9), {
       wait: 3300,
     });

@@ -3,11 +3,13 @@
 import { realize } from '../../../swarm/realize.js';
 import type { Case } from '../case.js';
 import { labOf } from '../lab.js';
-import { echo, icmp, tcp, udp } from '../packets.js';
+import { echo, filling, icmp, ip, tcp, udp } from '../packets.js';
 import { CLI, CLIENT, container, DOCKER0, defaultBridge, NODE1, node, Stimuli, topology, WEB } from './places.js';
 
 /** Sockets that are not there: what comes for these ports is dropped at INPUT, so that both ends can be played by stimuli. */
 const PLAYED = 81;
+/** A container that has gone, though its port is still published. */
+const GONE = '172.17.0.9';
 
 export const nat: Case = {
   name: 'nat',
@@ -30,18 +32,32 @@ export const nat: Case = {
     );
     for (const name of ['node1/ct-web', 'client/host', 'node1/ct-cli']) {
       const namespace = engine.namespaces.get(name);
-      const device = namespace?.device('eth0');
-      if (device && !name.startsWith('client')) namespace?.addRoute('0.0.0.0/0', device, DOCKER0.address);
       namespace?.iptables.append('filter', 'INPUT', { protocol: 'tcp', dport: PLAYED, target: 'DROP' });
       namespace?.iptables.append('filter', 'INPUT', { protocol: 'tcp', sport: 8081, target: 'DROP' });
     }
+    const node1 = engine.namespaces.get('node1/host');
+    node1?.iptables.append('nat', 'PREROUTING', {
+      protocol: 'udp',
+      dport: 8099,
+      target: 'DNAT',
+      address: GONE,
+      port: 99,
+    });
+    node1?.iptables.insert('filter', 'FORWARD', { protocol: 'udp', dport: 99, target: 'ACCEPT' });
+    engine.namespaces.get('node1/ct-web')?.iptables.append('nat', 'PREROUTING', {
+      protocol: 'udp',
+      dport: 53,
+      destination: `${WEB.address}/32`,
+      target: 'REDIRECT',
+      port: 5353,
+    });
     return lab;
   },
   stimuli() {
     const s = new Stimuli();
     s.frame('UDP to a published port with nobody behind', CLIENT, NODE1, udp(s.header(CLIENT, NODE1), 5000, 8053));
     s.frame('the same once more: the connection is known', CLIENT, NODE1, udp(s.header(CLIENT, NODE1), 5000, 8053));
-    s.packet('a UDP answer from the container, by a socket', 'node1/ct-web', udp(s.header(WEB, CLIENT), 53, 5000));
+    s.packet('a UDP answer from the container, by a socket', 'node1/ct-web', udp(s.header(WEB, CLIENT), 5353, 5000));
     s.frame(
       'TCP SYN to a published port with nobody behind',
       CLIENT,
@@ -141,6 +157,56 @@ export const nat: Case = {
       NODE1,
       udp(s.header({ address: '127.0.0.1' }, NODE1), 5010, 8053),
     );
+    more(s);
     return s.list;
   },
 };
+
+/** Checksums, odd protocols, ports of every class, what the node says to itself. */
+function more(s: Stimuli): void {
+  s.frame('without a UDP checksum, through DNAT', CLIENT, NODE1, udp(s.header(CLIENT, NODE1), 5020, 8053, 20, false));
+  s.frame(
+    'a wrong UDP checksum, to a published port',
+    CLIENT,
+    NODE1,
+    spoilt(udp(s.header(CLIENT, NODE1), 5021, 8053), 26),
+  );
+  const syn = { sport: 5022, dport: 8080, flags: 'S', seq: 1 };
+  s.frame('a wrong TCP checksum, to a published port', CLIENT, NODE1, spoilt(tcp(s.header(CLIENT, NODE1), syn), 36));
+  s.frame('SYN and FIN at once', CLIENT, NODE1, tcp(s.header(CLIENT, NODE1), { ...syn, sport: 5023, flags: 'SF' }));
+  s.frame('no flags at all', CLIENT, NODE1, tcp(s.header(CLIENT, NODE1), { ...syn, sport: 5024, flags: '' }));
+  s.frame(
+    'SYN ACK out of nowhere',
+    CLIENT,
+    NODE1,
+    tcp(s.header(CLIENT, NODE1), { ...syn, sport: 5025, flags: 'SA', ack: 9 }),
+  );
+  s.frame('a UDP length beyond the packet', CLIENT, NODE1, spoilt(udp(s.header(CLIENT, NODE1), 5026, 8053), 24));
+  s.frame('half a UDP header', CLIENT, NODE1, ip(s.header(CLIENT, NODE1), 17, filling(4)));
+  s.frame('half a TCP header', CLIENT, NODE1, ip(s.header(CLIENT, NODE1), 6, filling(10)));
+  s.frame('half an ICMP header', CLIENT, NODE1, ip(s.header(CLIENT, NODE1), 1, Uint8Array.of(8, 0, 0, 0)));
+  s.frame('protocol 253 from a container', CLI, DOCKER0, ip(s.header(CLI, CLIENT), 253, filling(20)));
+  s.frame('protocol 253 from another container', WEB, DOCKER0, ip(s.header(WEB, CLIENT), 253, filling(20)));
+  // NAT draws a port of the same class; of those below 512 some are chosen elsewhere.
+  s.frame('port 700 from a container', CLI, DOCKER0, udp(s.header(CLI, CLIENT), 700, 9));
+  s.frame('port 700 from another container', WEB, DOCKER0, udp(s.header(WEB, CLIENT), 700, 9));
+  s.frame('a TOS through NAT', CLI, DOCKER0, udp(s.header(CLI, CLIENT, { tos: 0xb8 }), 6020, 9));
+  s.packet('the node to itself on lo', 'node1/host', echo(s.header({ address: '127.0.0.1' }, '127.0.0.1'), 63));
+  s.packet('UDP to a closed port on lo', 'node1/host', udp(s.header({ address: '127.0.0.1' }, '127.0.0.1'), 6021, 9));
+  s.packet(
+    'a published port on lo: the proxy is not there',
+    'node1/host',
+    tcp(s.header({ address: '127.0.0.1' }, '127.0.0.1'), { sport: 6022, dport: 8080, flags: 'S', seq: 7 }),
+  );
+  s.packet('the node to a container', 'node1/host', udp(s.header(DOCKER0, WEB), 6023, 9));
+  s.packet('the node to its published UDP port', 'node1/host', udp(s.header(NODE1, NODE1), 6024, 8053));
+  s.packet('a subnet broadcast by a socket', 'node1/ct-cli', udp(s.header(CLI, '172.17.255.255'), 6026, 9));
+  s.frame('to a published port whose container has gone', CLIENT, NODE1, udp(s.header(CLIENT, NODE1), 5030, 8099), {
+    wait: 3300,
+  });
+}
+
+function spoilt(packet: Uint8Array, at: number): Uint8Array {
+  packet[at] = (packet[at] ?? 0) ^ 0x55;
+  return packet;
+}

@@ -17,8 +17,8 @@ function network(): Network {
     subnet: '10.0.1.0/24',
     gateway: '10.0.1.1',
     bridge: 'br0',
-    bridgeMac: `fa:00:00:00:00:0${last}`,
-    vxlan: { name: 'vxlan0', mac: `fb:00:00:00:00:0${last}` },
+    bridgeMac: `f2:00:00:00:00:0${last}`,
+    vxlan: { name: 'vxlan0', mac: `f6:00:00:00:00:0${last}` },
   });
   return {
     name: 'net',
@@ -69,7 +69,7 @@ export const overlay: Case = {
     s.frame('echo to the other node', ONE, TWO, echo(s.header(ONE, TWO), 20));
     s.frame('the same flow again', ONE, TWO, echo(s.header(ONE, TWO), 20, 56, 2));
     s.packet('echo to the other node, by a socket', 'node1/ct-next', echo(s.header(NEXT, TWO), 21));
-    s.packet('echo back from the other node, by a socket', 'node2/ct-two', echo(s.header(TWO, ONE), 22));
+    s.packet('echo back from the other node, by a socket', 'node2/ct-two', echo(s.header(TWO, NEXT), 22));
     s.frame('UDP to a closed port of the other node', ONE, TWO, udp(s.header(ONE, TWO), 4000, 9));
     s.frame(
       'TCP SYN to a closed port of the other node',

@@ -58,15 +58,23 @@ function namespaceOf({ at }: Place): string {
   return at.slice(0, at.lastIndexOf('/'));
 }
 
+/** Names that resolve to tasks: nobody balances, so no IPVS is needed. */
+function unbalanced(planned: Plan): Plan {
+  for (const service of planned.topology.services) service.balancers = [];
+  return planned;
+}
+
 const hostMode = () =>
-  stack(
-    {
-      ports: [
-        { published: 8080, target: 80, protocol: 'tcp', mode: 'host' },
-        { published: 8053, target: 53, protocol: 'udp', mode: 'host' },
-      ],
-    },
-    false,
+  unbalanced(
+    stack(
+      {
+        ports: [
+          { published: 8080, target: 80, protocol: 'tcp', mode: 'host' },
+          { published: 8053, target: 53, protocol: 'udp', mode: 'host' },
+        ],
+      },
+      false,
+    ),
   );
 
 export const swarmHostMode: Case = {

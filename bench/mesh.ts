@@ -1,0 +1,208 @@
+/**
+ * The routing mesh on node1, as plan and realize build it, with nothing behind its NIC but sinks: node2, where the tasks
+ * are, and the client are down, so that a frame ends where it would arrive. Neighbours are known beforehand.
+ */
+
+import { Device as DeviceLayout } from '../src/engine/generated/layout.js';
+import { type Device, Engine, type Namespace } from '../src/engine/index.js';
+import { plan } from '../src/swarm/plan.js';
+import { type Realized, realize } from '../src/swarm/realize.js';
+import type { StackSpec } from '../src/topology/spec.js';
+import { hostPart } from '../src/topology/topology.js';
+import { macBytes } from './headers.js';
+
+/** Frames of one call: what a NIC's poll brings, times four. */
+export const BATCH = 256;
+/** Bytes from one frame to the next, where a batch waits. */
+export const STRIDE = 1536;
+export const PUBLISHED = 8080;
+/** Destination tuples, so that no SNAT port runs out at 100 000 flows. */
+const TASKS = 32;
+const DRAIN = 1_000_000;
+
+const SPEC: StackSpec = {
+  engine: '20.10',
+  nodes: [
+    { name: 'node1', role: 'manager' },
+    { name: 'node2', role: 'worker' },
+  ],
+  // Its address makes it the nodes' gateway.
+  outside: [{ name: 'client', address: '192.168.99.1/24' }],
+  networks: [],
+  services: [
+    {
+      name: 'web',
+      mode: 'replicated',
+      replicas: TASKS,
+      networks: [],
+      endpointMode: 'vip',
+      ports: (['tcp', 'udp'] as const).map((protocol) => ({
+        published: PUBLISHED,
+        target: 80,
+        protocol,
+        mode: 'ingress',
+      })),
+      constraints: ['node.hostname==node2'],
+    },
+  ],
+  calls: [],
+  traffic: [],
+};
+
+/** What the books said at one moment. */
+export interface Books {
+  received: number;
+  transmitted: number;
+  /** At the sinks. */
+  arrived: number;
+  dropped: number;
+  injected: number;
+  generated: number;
+  inFlight: number;
+  balancedIn: number;
+  balancedOut: number;
+  searches: number;
+  connections: number;
+}
+
+export class Mesh {
+  readonly nic: Device;
+  readonly macs: { to: Uint8Array; from: Uint8Array };
+  /** node1's underlay address. */
+  readonly address: string;
+  readonly #frames: number;
+  readonly #lengths: number;
+  readonly #sinks: Device[];
+  #captured: Uint8Array[] = [];
+
+  private constructor(readonly realized: Realized) {
+    const { engine } = realized;
+    const host = this.namespace('node1/host');
+    this.nic = host.device('eth0');
+    this.#sinks = [this.namespace('node2/host').device('eth0'), this.namespace('client/host').device('eth0')];
+    this.macs = { to: macBytes(this.nic.mac), from: macBytes(this.namespace('client/host').device('eth0').mac) };
+    this.address = this.nic.address ?? '';
+    this.#frames = engine.exports.scratch(BATCH * STRIDE) >>> 0;
+    this.#lengths = engine.exports.scratch(BATCH * 4) >>> 0;
+    engine.onCapture = (records) => this.#captured.push(records);
+    for (const sink of this.#sinks) sink.up = false;
+    this.#neighbours();
+    this.learn();
+  }
+
+  static async create(): Promise<Mesh> {
+    const engine = await Engine.create({ seed: 1, captureBuffer: 4 << 20 });
+    return new Mesh(realize(engine, plan(SPEC, 1).topology, { latency: 1 }));
+  }
+
+  get engine(): Engine {
+    return this.realized.engine;
+  }
+
+  namespace(name: string): Namespace {
+    const found = this.realized.namespaces.get(name);
+    if (!found) throw new Error(`there is no namespace ${name}`);
+    return found;
+  }
+
+  /** Everyone whom node1 sends to, on the way out and back. */
+  #neighbours(): void {
+    const host = this.namespace('node1/host');
+    const sandbox = this.namespace('node1/ingress_sbox');
+    for (const sink of this.#sinks) host.addNeighbour(this.nic, sink.address ?? '', sink.mac);
+    const bridge = host.device('docker_gwbridge');
+    const way = sandbox.device('eth1');
+    host.addNeighbour(bridge, way.address ?? '', way.mac);
+    sandbox.addNeighbour(way, bridge.address ?? '', bridge.mac);
+    for (const { address, mac } of this.tasks) sandbox.addNeighbour(sandbox.device('eth0'), address, mac);
+  }
+
+  get tasks(): { address: string; mac: string }[] {
+    return this.realized.topology.sandboxes
+      .filter(({ kind }) => kind === 'task')
+      .flatMap(({ endpoints }) => endpoints.filter(({ interface: name }) => name === 'eth0'))
+      .map(({ address, mac }) => ({ address: hostPart(address), mac }));
+  }
+
+  /** What the switches have learned; it ages when the clock jumps. */
+  learn(): void {
+    const host = this.namespace('node1/host');
+    const sandbox = this.namespace('node1/ingress_sbox');
+    const overlay = this.namespace('node1/ov-ingress');
+    for (const sink of this.#sinks) this.realized.underlay.learn(sink.mac, sink);
+    this.realized.underlay.learn(this.nic.mac, this.nic);
+    const [near, far] = [sandbox.device('eth1'), sandbox.device('eth0')];
+    if (near.peer) host.learnFdb(host.device('docker_gwbridge'), near.mac, near.peer);
+    if (far.peer) overlay.learnFdb(overlay.device('br0'), far.mac, far.peer);
+    for (const { mac } of this.tasks) overlay.learnFdb(overlay.device('br0'), mac, overlay.device('vxlan0'));
+  }
+
+  /** Where frame `i` of the next batch is to be written. */
+  slot(i: number): number {
+    return this.#frames + i * STRIDE;
+  }
+  setLengths(length: number): void {
+    for (let i = 0; i < BATCH; i++) this.engine.memory.view.setUint32(this.#lengths + 4 * i, length, true);
+  }
+
+  /** `count` frames arrive at node1's eth0: this is what is timed. */
+  receive(count: number): void {
+    this.engine.exports.receiveBatch(this.nic.at, this.#frames, this.#lengths, STRIDE, count);
+  }
+  /** What left it arrives at the sinks. */
+  drain(): void {
+    const { exports } = this.engine;
+    exports.run(exports.time() + DRAIN);
+  }
+
+  /** The frames that leave node1's eth0 because of a batch of these. */
+  pass(frames: readonly Uint8Array[]): Uint8Array[] {
+    const { engine, nic } = this;
+    engine.memory.set(nic.at, DeviceLayout.tap, 1);
+    frames.forEach((frame, i) => {
+      engine.memory.bytes.set(frame, this.slot(i));
+      engine.memory.view.setUint32(this.#lengths + 4 * i, frame.length, true);
+    });
+    this.receive(frames.length);
+    engine.memory.set(nic.at, DeviceLayout.tap, 0);
+    engine.drain();
+    const left = this.#captured.flatMap(transmittedIn);
+    this.#captured = [];
+    this.drain();
+    return left;
+  }
+
+  get books(): Books {
+    const { engine, nic } = this;
+    const { rxPackets: received, txPackets: transmitted } = nic.counters;
+    const { dropped, injected, generated, inFlight } = engine.account;
+    const destinations = this.namespace('node1/ingress_sbox').ipvs.services.flatMap((one) => one.destinations);
+    const sum = (name: 'inPackets' | 'outPackets') =>
+      destinations.reduce((total, { counters }) => total + counters[name], 0);
+    return {
+      received,
+      transmitted,
+      arrived: this.#sinks.reduce((total, { drops }) => total + (drops.get('DEV_DOWN') ?? 0), 0),
+      dropped,
+      injected,
+      generated,
+      inFlight,
+      balancedIn: sum('inPackets'),
+      balancedOut: sum('outPackets'),
+      searches: engine.exports.natPortSearches(),
+      connections: engine.exports.connections(),
+    };
+  }
+}
+
+/** Frames that left, out of finished Enhanced Packet Blocks. */
+function transmittedIn(records: Uint8Array): Uint8Array[] {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  const found: Uint8Array[] = [];
+  for (let at = 0; at < records.length; at += view.getUint32(at + 4, true)) {
+    const length = view.getUint32(at + 20, true);
+    const flags = view.getUint32(at + 28 + ((length + 3) & ~3) + 4, true);
+    if (view.getUint32(at, true) === 6 && flags === 2) found.push(records.slice(at + 28, at + 28 + length));
+  }
+  return found;
+}

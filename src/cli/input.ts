@@ -1,0 +1,48 @@
+/** Files that a person names, read; what the system refuses becomes a sentence. */
+
+import { readFileSync } from 'node:fs';
+import { type Capture, CaptureError, readCapture } from '../capture/read.js';
+import { LinkTypeError, requireEthernet } from '../replay/diff-sides.js';
+import { parseStackFile, type StackFile } from '../stack-file/index.js';
+import { BadInput } from './bad-input.js';
+
+const REASONS: Record<string, string> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a directory',
+  EACCES: 'permission denied',
+};
+
+/** @throws BadInput */
+export function readInput(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new BadInput(`cannot read ${file}: ${REASONS[code ?? ''] ?? message}`);
+  }
+}
+
+/** A pcap or pcapng file of Ethernet frames. @throws BadInput */
+export function readCaptureFile(file: string): Capture {
+  const bytes = readInput(file);
+  try {
+    const capture = readCapture(bytes);
+    requireEthernet(capture);
+    return capture;
+  } catch (error) {
+    if (error instanceof CaptureError) throw new BadInput(`cannot read ${file}: ${error.message}`);
+    if (error instanceof LinkTypeError) {
+      throw new BadInput(`${file}: ${error.message}`, 'capture at an interface of its own: tcpdump -i eth0 -w FILE');
+    }
+    throw error;
+  }
+}
+
+/** A stack file with its variables from the environment. @throws BadInput, StackFileError */
+export function readStackFile(file: string, nodes: number | undefined): StackFile {
+  const environment = Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+  const text = new TextDecoder().decode(readInput(file));
+  return parseStackFile(text, { file, environment, ...(nodes === undefined ? {} : { nodes }) });
+}
