@@ -66,7 +66,7 @@ function encapsulate(device: Device, frame: Frame, remote: u32): void {
   const source = sourceFor(underlay, remote);
   if (!source) return drop(frame, Drop.IP_OUT_NO_ROUTE, device);
   const mtu = pathMtu(underlay, remote);
-  if (frame.length + OUTER > mtu && refuse(device, frame, mtu - vxlan.OVERHEAD)) return;
+  if (device.master && frame.length + OUTER > mtu && refuse(device, frame, mtu - vxlan.OVERHEAD)) return;
   if (!expandHeadroom(frame, OUTER + ethernet.LENGTH)) return drop(frame, Drop.NOMEM, device);
   const inner = frame.data;
   const port = sourcePort(frame);
@@ -113,7 +113,7 @@ function refuse(device: Device, frame: Frame, mtu: u32): bool {
     icmp.emit(l4, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, <u32>bswap<u16>(<u16>mtu) << 16);
     memory.copy(l4 + icmp.LENGTH, ip, quoted);
     icmp.seal(l4, length);
-    ipv4.emit(at + ethernet.LENGTH, 0, ipv4.LENGTH + length, 0, ipv4.DF, TTL, ipv4.ICMP, ipv4.destination(ip), ipv4.source(ip));
+    ipv4.emit(at + ethernet.LENGTH, 0, ipv4.LENGTH + length, 0, ipv4.DF, ipv4.ttl(ip), ipv4.ICMP, ipv4.destination(ip), ipv4.source(ip));
   }
   drop(frame, Drop.PKT_TOO_BIG, device);
   if (error) receive(device, error);

@@ -15,9 +15,9 @@ import type { Swarm } from '../swarm/swarm.js';
 import { hostPart } from '../topology/topology.js';
 
 const MILLISECOND = 1_000_000;
-/** From the swarm's start to the first frame, and from the last one to the end of the run, ns. */
+/** From the swarm's start to the first frame; and from the last one to the end, before anything is sent again, ns. */
 export const BEFORE = 5 * MILLISECOND;
-const AFTER = 1_000 * MILLISECOND;
+const AFTER = 500 * MILLISECOND;
 /** So many frames wait in the engine at a time. */
 const BATCH = 1024;
 /** No real frame is longer: an IPv4 packet (RFC 791: 65535 bytes), its Ethernet header and two VLAN tags. */
@@ -116,7 +116,7 @@ export interface Injected {
   tooLong: number;
 }
 
-/** Injects frames at their times relative to the first one, and runs until a second after the last one. */
+/** Injects frames at their times relative to the first one, and runs until half a second after the last one. */
 export function inject(swarm: Swarm, device: Device, frames: readonly CapturedFrame[], as: Direction): Injected {
   const { engine, sockets } = swarm;
   const senders = new Senders(swarm, device);

@@ -23,7 +23,10 @@ function meets(node: NodeSpec, constraint: string): boolean {
 /** A node for each task: fewest tasks of the service first, then fewest in all, then the order of the nodes. */
 export function place(service: ServiceSpec, nodes: readonly NodeSpec[], load: Map<string, number>): string[] {
   const candidates = allowed(nodes, service.constraints);
-  if (service.mode === 'global') return candidates.map(({ name }) => name);
+  if (service.mode === 'global') {
+    for (const { name } of candidates) load.set(name, (load.get(name) ?? 0) + 1);
+    return candidates.map(({ name }) => name);
+  }
   if (candidates.length === 0) return [];
   const own = new Map<string, number>();
   const placed: string[] = [];

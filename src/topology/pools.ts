@@ -17,30 +17,29 @@ const LOCAL: { pools: string[]; length: bigint }[] = [
 
 export type Scope = 'swarm' | 'local';
 
-function* subnetsOf(scope: Scope): Generator<IPv4CidrRange> {
-  for (const { pools, length } of scope === 'swarm' ? [SWARM] : LOCAL) {
-    for (const pool of pools) {
-      const range = IPv4CidrRange.fromCidr(pool);
-      const step = 1n << (32n - length);
-      const last = range.getLast().getValue();
-      for (let first = range.getFirst().getValue(); first + step - 1n <= last; first += step) {
-        yield IPv4CidrRange.fromCidr(`${new IPv4(first)}/${length}`);
-      }
-    }
-  }
+interface Span {
+  first: bigint;
+  last: bigint;
+}
+
+function spanOf(cidr: string): Span {
+  const range = IPv4CidrRange.fromCidr(cidr);
+  return { first: range.getFirst().getValue(), last: range.getLast().getValue() };
 }
 
 /** The first block of Docker's default pool that overlaps nothing in `taken`. Throws when the pool is used up. */
 export function nextSubnet(scope: Scope, taken: readonly string[]): string {
-  const used = taken.map((cidr) => IPv4CidrRange.fromCidr(cidr));
-  for (const candidate of subnetsOf(scope)) {
-    if (!used.some((range) => overlaps(range, candidate))) return candidate.toCidrString();
+  const used = taken.map(spanOf);
+  for (const { pools, length } of scope === 'swarm' ? [SWARM] : LOCAL) {
+    const step = 1n << (32n - length);
+    for (const pool of pools.map(spanOf)) {
+      for (let first = pool.first; first + step - 1n <= pool.last; first += step) {
+        const last = first + step - 1n;
+        if (!used.some((span) => span.first <= last && first <= span.last)) return `${new IPv4(first)}/${length}`;
+      }
+    }
   }
   throw new RangeError(`Docker's default pool for ${scope} networks is used up`);
-}
-
-function overlaps(a: IPv4CidrRange, b: IPv4CidrRange): boolean {
-  return a.getFirst().isLessThanOrEquals(b.getLast()) && b.getFirst().isLessThanOrEquals(a.getLast());
 }
 
 /** Addresses of one subnet. The network's and the broadcast address are never given. */

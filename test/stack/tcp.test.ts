@@ -558,7 +558,8 @@ describe('progress', () => {
   // sk_dst_confirm in tcp_ack, neigh_confirm in ip_finish_output2; arp(7): "positive feedback from a higher layer".
   it('confirms the neighbour: while bytes are acknowledged nobody asks for a MAC that is known', async () => {
     const world = await pair();
-    for (const host of [world.client, world.server]) for (const known of [...host.neighbours]) host.removeNeighbour(known);
+    for (const host of [world.client, world.server])
+      for (const known of [...host.neighbours]) host.removeNeighbour(known);
     world.sockets.listen(world.server, PORT, (connection) => {
       connection.onData = (data, time) => connection.write(data, world.sockets.after(time));
     });

@@ -54,6 +54,9 @@ class Table {
     const [gone] = this.#list.splice(which % Math.max(this.#list.length, 1), 1);
     if (gone) this.engine.exports.removeRoute(gone.at);
   }
+  removeRoute(at: number): void {
+    this.remove(this.#list.findIndex((route) => route.at === at));
+  }
   /** The naive way: all that cover it; local before main, longest first, least metric first, oldest first. */
   expected(to: string): number {
     const [best] = this.#list
@@ -134,6 +137,19 @@ describe('a look-up', () => {
     route(10);
     route(30);
     expect(here.found('10.0.0.1')).toBe(first);
+  });
+
+  it('takes the next best when the best is removed: the older of two equals', async () => {
+    const { here } = await twoTables();
+    const route = (metric: number) => here.add({ table: MAIN, destination: '10.0.0.0', length: 8, metric });
+    const [best, second, third, last] = [route(5), route(10), route(10), route(20)];
+    const order = [0, 1, 2, 3].map(() => {
+      const found = here.found('10.0.0.1');
+      here.removeRoute(found);
+      return found;
+    });
+    expect(order).toEqual([best, second, third, last]);
+    expect(here.found('10.0.0.1')).toBe(0);
   });
 
   it('finds nothing where there is nothing', async () => {
