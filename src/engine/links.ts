@@ -21,14 +21,24 @@ export interface Link {
 }
 
 export function linksOf(namespace: Namespace): Link[] {
-  return [...namespace.devices.values()].map(linkOf);
+  return inOrder(namespace).map(linkOf);
 }
+
+/** As they were made; but Docker moves a sandbox's eth0 in before its eth1, whichever bridge they join first. */
+function inOrder(namespace: Namespace): Device[] {
+  const devices = [...namespace.devices.values()];
+  const numbered = devices
+    .filter(({ name }) => NUMBERED.test(name))
+    .sort((a, b) => Number(a.name.slice(3)) - Number(b.name.slice(3)));
+  return devices.map((device) => (NUMBERED.test(device.name) ? (numbered.shift() ?? device) : device));
+}
+const NUMBERED = /^eth\d+$/;
 
 export function linkOf(device: Device): Link {
   const { memory } = device.engine;
   return {
     device,
-    index: [...device.namespace.devices.values()].indexOf(device) + 1,
+    index: inOrder(device.namespace).indexOf(device) + 1,
     up: isUp(device),
     carrier: hasCarrier(device),
     portNumber: memory.get(device.at, Layout.portNumber),

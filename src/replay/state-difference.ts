@@ -49,9 +49,17 @@ export class StateDifferences {
   /** Lines whose order matters; `item` is what one is called (`rule`), counted from 1. */
   inOrder(where: string, what: string, item: string, real: readonly string[], ours: readonly string[]): void {
     let number = 0;
+    let own = 0;
     for (const pair of align(real, ours, (a, b) => (a === b ? 0 : CHANGED))) {
-      if (pair.real !== undefined || number === 0) number += 1;
-      this.same(where, what, `${item} ${number}`, pair.real, pair.ours);
+      if (pair.real !== undefined) number += 1;
+      if (pair.ours !== undefined) own += 1;
+      this.same(
+        where,
+        what,
+        pair.real === undefined ? `${item} ${own} of ours` : `${item} ${number}`,
+        pair.real,
+        pair.ours,
+      );
     }
   }
 

@@ -20,12 +20,10 @@ describe('Docker’s default pools', () => {
     expect(nextSubnet('swarm', ['10.0.0.0/17', '10.0.128.0/17'])).toBe('10.1.0.0/24');
   });
 
-  it('are handed out in a moment, fifty networks and more', () => {
-    const start = performance.now();
+  it('last for a thousand networks', () => {
     const taken: string[] = [];
-    for (let i = 0; i < 50; i++) taken.push(nextSubnet('swarm', taken));
-    expect(taken.at(-1)).toBe('10.0.49.0/24');
-    expect(performance.now() - start).toBeLessThan(500);
+    for (let i = 0; i < 1000; i++) taken.push(nextSubnet('swarm', taken));
+    expect(taken.at(-1)).toBe('10.3.231.0/24');
   });
 
   it('skip what overlaps with something else, larger or smaller', () => {
