@@ -35,6 +35,8 @@ export const IPVS_REPLY: u32 = 16;
 export const INJECTED: u32 = 32;
 /** Its Ethernet destination was a group: what it carries is answered by nobody (not PACKET_HOST). */
 export const GROUP: u32 = 64;
+/** The neighbour that it goes to is known to be there: its peer has acknowledged something (sk_dst_confirm). */
+export const CONFIRM: u32 = 128;
 
 /** How a packet stands to its connection (enum ip_conntrack_info). */
 export const CT_ESTABLISHED: u8 = 0;

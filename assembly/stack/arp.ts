@@ -3,7 +3,7 @@
 // Timing, Linux's defaults: three requests one second apart, then the waiting packets fail; an entry stays reachable for
 // 15 to 45 s, then it is stale; used again, it is asked for by unicast after five seconds.
 
-import { Frame, pull, takeFrame } from "../frame";
+import { CONFIRM, Frame, pull, takeFrame } from "../frame";
 import { account, deliver, drop, Drop } from "../drops";
 import { Device, transmit } from "../devices/device";
 
@@ -27,6 +27,8 @@ const BASE_REACHABLE: u64 = 30 * SECOND;
 export function resolveAndSend(frame: Frame, out: Device, address: u32): void {
   const neighbour = obtainNeighbour(out, address);
   if (!neighbour) return drop(frame, Drop.NEIGH_FAILED, out);
+  // Progress above confirms the neighbour (neigh_confirm).
+  if (frame.flags & CONFIRM && neighbour.mac && neighbour.state != <u8>Nud.FAILED) neighbour.confirmed = frame.time;
   age(neighbour, frame.time);
   switch (<i32>neighbour.state) {
     case Nud.REACHABLE: case Nud.PERMANENT: case Nud.DELAY: case Nud.PROBE:

@@ -91,6 +91,8 @@ export class Socket {
   orphan: u8;
   paused: u8;
   wantsWrite: u8;
+  /** Something new was acknowledged: the next segment confirms the neighbour. */
+  confirm: u8;
   /** MSS told to the peer, and payload of a full segment towards it (timestamps already taken off). */
   advertisedMss: u32;
   mss: u32;

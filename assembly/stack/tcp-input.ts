@@ -305,6 +305,7 @@ function acknowledged(socket: Socket): bool {
   }
   if (tcp.before(acknowledgment, una)) return true; // an old one; its data may be new all the same
   socket.retries = 0;
+  if (acknowledgment != una) socket.confirm = 1;
   const window = tcp.window(header) << socket.sendScale;
   const flight = socket.sendMax - una;
   let changed = window != socket.sendWindow;

@@ -4,7 +4,7 @@
 // processing delay later, since two sockets of one namespace would else call each other without end. One event serves
 // all that has come up meanwhile, so a burst is answered by one acknowledgment, as with Linux's GRO.
 
-import { SOCKET_HASH } from "../frame";
+import { CONFIRM, SOCKET_HASH } from "../frame";
 import { random } from "../random";
 import { Event, now, schedule } from "../clock/queue";
 import * as ipv4 from "../wire/ipv4";
@@ -171,6 +171,10 @@ function emit(socket: Socket, sequence: u32, length: u32, flags: u32, time: u64,
   ipv4.emit(ip, 0, total, id, ipv4.DF, TTL, ipv4.TCP, socket.local, socket.remote);
   frame.hash = socket.hash;
   frame.flags |= SOCKET_HASH;
+  if (socket.confirm) {
+    frame.flags |= CONFIRM;
+    socket.confirm = 0;
+  }
   if (later) outputLater(socket.namespace, frame);
   else output(socket.namespace, frame);
   return true;

@@ -1,16 +1,16 @@
 /** `swarmwire run`: a stack file becomes a swarm, its traffic is sent, what every tap saw is written. */
 
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type CaptureFile, type CaptureFormat, openCapture, type WrittenFile } from '../capture/files.js';
 import { Recording } from '../capture/recording.js';
-import { parseStackFile, type StackFile } from '../stack-file/index.js';
+import type { StackFile } from '../stack-file/index.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
 import { PlanError } from '../swarm/plan.js';
 import { type FlowReport, Swarm } from '../swarm/swarm.js';
 import { oneOf, readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';
 import type { Command } from './commands.js';
+import { readStackFile } from './input.js';
 import { ProgressLine } from './progress.js';
 import { RUN_HELP } from './run-help.js';
 import { type RunReport, reportOf } from './run-report.js';
@@ -71,7 +71,7 @@ function readOptions(args: readonly string[]): RunOptions {
 }
 
 async function simulate(options: RunOptions, terminal: Terminal): Promise<RunReport> {
-  const stack = readStack(options);
+  const stack = readStackFile(options.file, options.nodes);
   const swarm = await layOut(stack, options);
   swarm.tapEverything();
   const { engine } = swarm;
@@ -101,26 +101,6 @@ function play(
   } finally {
     progress.clear();
   }
-}
-
-const REASONS: Record<string, string> = {
-  ENOENT: 'there is no such file',
-  EISDIR: 'it is a directory',
-  EACCES: 'permission denied',
-};
-
-function readStack({ file, nodes }: RunOptions): StackFile {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new BadInput(`cannot read ${file}: ${REASONS[code ?? ''] ?? message}`);
-  }
-  const environment = Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
-  );
-  return parseStackFile(text, { file, environment, ...(nodes === undefined ? {} : { nodes }) });
 }
 
 async function layOut({ spec }: StackFile, { file, seed, comments }: RunOptions): Promise<Swarm> {

@@ -3,6 +3,7 @@
 import { compareTap } from './compare.js';
 import { type Played, type PlayOptions, play } from './replay.js';
 import { comparisonOptions, loadScenario, MODES, type Mode, type ReadFile } from './scenario.js';
+import { compareState, watch } from './state.js';
 import type { ScenarioComparison, WaitingScenario } from './table.js';
 import { waitingFor } from './topology.js';
 
@@ -24,7 +25,14 @@ export async function conform(
   const stimuli = scenario.stimulusFrames();
   const compared: Conformance['compared'] = [];
   for (const mode of modes) {
-    const { taps, injected } = await play(scenario.inputs, stimuli, mode, options);
+    const played = await play(scenario.inputs, stimuli, mode, {
+      ...options,
+      prepare: (realized) => {
+        watch(realized);
+        options.prepare?.(realized);
+      },
+    });
+    const { taps, injected } = played;
     const real = scenario.realTaps();
     const optionsFor = comparisonOptions(scenario.inputs, mode, injected, stimuli);
     compared.push({
@@ -32,6 +40,7 @@ export async function conform(
       mode,
       taps: real.map((tap) => compareTap(tap, { tap: tap.tap, frames: taps.get(tap.tap) ?? [] }, optionsFor(tap))),
       notes: scenario.warnings,
+      state: compareState({ inputs: scenario.inputs, read, played, real }),
       seen: taps,
     });
   }

@@ -16,6 +16,26 @@ export function describeState({ where, what, words }: StateDifference): string {
   return `${where} ${what}: ${words}`;
 }
 
+/** One scenario in one mode. */
+export interface StateComparison {
+  /** Lines of dumps, in the sense of the thing compared: an address, a rule, an event. */
+  compared: number;
+  different: StateDifference[];
+  /** What was not compared, by name, with how many of it there were: the first number in each. */
+  leftOut: string[];
+}
+
+/** What several comparisons left out, each thing once, with the sum of its numbers. */
+export function sumLeftOut(lists: readonly (readonly string[])[]): string[] {
+  const sums = new Map<string, number>();
+  for (const words of lists.flat()) {
+    const times = Number(/\b\d+\b/.exec(words)?.[0] ?? 1);
+    const name = words.replace(/\b\d+\b/, 'N');
+    sums.set(name, (sums.get(name) ?? 0) + times);
+  }
+  return [...sums].map(([name, times]) => name.replace(/\bN\b/, `${times}`));
+}
+
 /** A changed line, next to a missing one with an extra one: it is told as changed. */
 const CHANGED = 1.5;
 

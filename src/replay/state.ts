@@ -15,20 +15,11 @@ import type { ReadFile, Stimulus } from './scenario.js';
 import { bypassedFlows, compareConnections } from './state-connections.js';
 import { compareCounters } from './state-counters.js';
 import { crossedPairs, portPair } from './state-crossed.js';
-import { type StateDifference, StateDifferences } from './state-difference.js';
+import { type StateComparison, StateDifferences } from './state-difference.js';
 import { Dump } from './state-dump.js';
 import { compareTables } from './state-tables.js';
 
-export { describeState, type StateDifference } from './state-difference.js';
-
-/** One scenario in one mode. */
-export interface StateComparison {
-  /** Lines of dumps, in the sense of the thing compared: an address, a rule, an event. */
-  compared: number;
-  different: StateDifference[];
-  /** What was not compared, by name, with how many of it there were. */
-  leftOut: string[];
-}
+export { describeState, type StateComparison, type StateDifference } from './state-difference.js';
 
 /** For `PlayOptions.prepare`: without it a replay's conntrack events are not compared. */
 export function watch({ engine }: Realized): void {

@@ -8,6 +8,7 @@
 import type { Difference, TapComparison } from './compare.js';
 import { MASK_NAMES, type MaskName } from './masks.js';
 import type { Mode } from './scenario.js';
+import { describeState, type StateComparison, sumLeftOut } from './state-difference.js';
 
 /** One scenario in one mode: what its taps came to. */
 export interface ScenarioComparison {
@@ -16,6 +17,8 @@ export interface ScenarioComparison {
   taps: readonly TapComparison[];
   /** What else is to be said: warnings about files, errors of the replay. */
   notes?: readonly string[];
+  /** What the tables hold after the run, compared with the real ones' dumps. */
+  state?: StateComparison;
 }
 
 /** A scenario that is not replayed yet, and why. */
@@ -97,12 +100,31 @@ export function renderTable(
     for (const note of notes ?? []) lines.push(`note: ${scenario} (${mode}): ${note}`);
   }
   lines.push(...firstDifferences(compared, options.differences ?? 10));
+  lines.push(...stateLines(compared, options.differences ?? 10));
   const names = new Set(compared.map(({ scenario }) => scenario));
   lines.push(`scenarios: ${names.size} compared, ${waiting.length} waiting`);
   lines.push(
     `frames: ${totals.compared} compared, ${totals.identical} identical, ${totals.masked} masked, ${totals.different} different`,
   );
   return lines.join('\n');
+}
+
+/** `state: N compared, N different`, what was left out of it, and the first differences in words. */
+function stateLines(compared: readonly ScenarioComparison[], most: number): string[] {
+  const states = compared.flatMap(({ scenario, mode, state }) => (state ? [{ scenario, mode, ...state }] : []));
+  const sum = states.reduce((total, { compared: lines }) => total + lines, 0);
+  // A directory may have captures and no dumps.
+  if (sum === 0) return [];
+  const all = states.flatMap(({ scenario, mode, different }) =>
+    different.map((difference) => `${scenario} (${mode}) ${describeState(difference)}`),
+  );
+  return [
+    ...all.slice(0, most),
+    ...(all.length > most ? [`and ${all.length - most} more differences of state`] : []),
+    ...sumLeftOut(states.map(({ leftOut }) => leftOut)).map((words) => `left out of the state: ${words}`),
+    `state: ${sum} compared, ${all.length} different`,
+    '',
+  ];
 }
 
 /** Text to the left, numbers to the right. */
