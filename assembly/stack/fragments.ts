@@ -30,6 +30,8 @@ const MAX_LENGTH: u32 = 65535;
 export function defragment(namespace: Namespace, frame: Frame, user: User): Frame | null {
   const ip = frame.data;
   if (frame.length < ipv4.LENGTH || !ipv4.isFragment(ip)) return frame;
+  // What a socket sends has come in by no device: if it ends here, it is at lo, as what finds no route.
+  if (!frame.device) frame.device = namespace.loopback;
   const header = ipv4.headerLength(ip);
   const total = ipv4.totalLength(ip);
   if (header < ipv4.LENGTH || total < header || total > frame.length) {

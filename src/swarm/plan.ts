@@ -16,6 +16,8 @@ const FIRST_VNI = 4096;
 const FIRST_MARK = 256;
 const FIRST_DYNAMIC_PORT = 30000;
 const GWBRIDGE = 'docker_gwbridge';
+/** The first outside host, which is also the nodes' gateway, unless it is given another address. */
+const CLIENT = '192.168.99.1/24';
 export const INGRESS = 'ingress';
 
 /** What cannot be planned; `stack-file` has found what can be found in the text. */
@@ -65,7 +67,8 @@ class Planner {
     const nodes = spec.nodes.map((node, i): Node => {
       const address = node.address ?? `192.168.99.${110 + i}/24`;
       const mac = node.mac ?? underlayMac(address);
-      const gateway = this.spec.outside[0]?.address?.split('/')[0];
+      const [first] = this.spec.outside;
+      const gateway = first && (first.address ?? CLIENT).split('/')[0];
       return {
         name: node.name,
         role: node.role,
@@ -74,7 +77,7 @@ class Planner {
       };
     });
     const hosts = spec.outside.map((host): Host => {
-      const address = host.address ?? '192.168.99.1/24';
+      const address = host.address ?? CLIENT;
       return {
         name: host.name,
         nic: {
