@@ -8,7 +8,7 @@
 //
 // `frame.data` is the IPv4 header. A hook that answers false has consumed the frame.
 
-import { CT_INVALID, CT_UNTRACKED, Frame } from "../frame";
+import { CT_INVALID, CT_REPLY, CT_UNTRACKED, Frame } from "../frame";
 import { drop, Drop } from "../drops";
 import { Device } from "../devices/device";
 import { Namespace, baseChain } from "../stack/namespace";
@@ -66,10 +66,10 @@ function natted(namespace: Namespace, hook: Hook, frame: Frame, device: Device |
   return natHook(namespace, frame, hook, baseChain(namespace, NAT, hook), device, out);
 }
 
-/** The connection becomes known to all (nf_conntrack_confirm). */
+/** The connection becomes known to all (nf_conntrack_confirm): by the packet that made it, not by an error about that packet. */
 function confirm(frame: Frame, place: Device): bool {
   const connection = frame.connection;
-  if (!connection || connection.status & CONFIRMED) return true;
+  if (!connection || connection.status & CONFIRMED || frame.connectionInfo >= CT_REPLY) return true;
   if (confirmConnection(connection)) return true;
   drop(frame, Drop.CONNTRACK_CLASH, place);
   return false;

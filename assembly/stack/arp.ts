@@ -22,6 +22,7 @@ const RETRANSMIT: u64 = SECOND;
 const SOLICITATIONS: u32 = 3;
 const DELAY_PROBE: u64 = 5 * SECOND;
 const BASE_REACHABLE: u64 = 30 * SECOND;
+const LOCKTIME: u64 = SECOND;
 
 /** The packet goes to the neighbour `address` on `out`, now or when its MAC is known. `frame.data` is the IP header. */
 export function resolveAndSend(frame: Frame, out: Device, address: u32): void {
@@ -200,25 +201,31 @@ export function arpReceive(device: Device, frame: Frame): void {
     return drop(frame, Drop.ARP_INVALID, device);
   }
   deliver(frame);
-  if (operation == arp.REQUEST && isLocal(namespace, target)) {
+  // Who claims one of our own addresses is not answered: the route back is a martian (ip_route_input_noref in arp_process).
+  if (operation == arp.REQUEST && isLocal(namespace, target) && !(sender && isLocal(namespace, sender))) {
     if (sender) {
       const asker = obtainNeighbour(device, sender);
-      if (asker) update(asker, senderMac, Nud.STALE, time);
+      if (asker) update(asker, senderMac, Nud.STALE, time, true);
     }
     if (!namespace.silent) sendArp(device, arp.REPLY, senderMac, device.mac, target, senderMac, sender, time);
     return;
   }
   const known = findNeighbour(device, sender);
-  if (known) update(known, senderMac, operation == arp.REPLY && !group ? Nud.REACHABLE : Nud.STALE, time);
+  if (!known) return;
+  // Of several answers the first one counts (locktime), unless somebody announces himself (arp_is_garp).
+  const announced = sender == target && (operation == arp.REQUEST || arp.targetMac(at) == senderMac);
+  update(known, senderMac, operation == arp.REPLY && !group ? Nud.REACHABLE : Nud.STALE, time, announced || time > known.updated + LOCKTIME);
 }
 
 /** neigh_update: a new MAC, or a known one confirmed; what waited goes out. */
-function update(neighbour: Neighbour, mac: u64, state: Nud, time: u64): void {
+function update(neighbour: Neighbour, mac: u64, state: Nud, time: u64, replace: bool): void {
   if (neighbour.state == <u8>Nud.PERMANENT) return;
   age(neighbour, time);
   const known = neighbour.state != <u8>Nud.NONE && neighbour.state != <u8>Nud.INCOMPLETE && neighbour.state != <u8>Nud.FAILED;
+  if (known && neighbour.mac != mac && !replace) return;
   // A request from a neighbour that is known by this MAC says nothing new.
   if (!(known && neighbour.mac == mac && state == Nud.STALE)) {
+    if (neighbour.mac != mac || neighbour.state != <u8>state) neighbour.updated = time;
     neighbour.mac = mac;
     neighbour.state = <u8>state;
     neighbour.deadline = 0;

@@ -53,7 +53,9 @@ function send(namespace: Namespace, frame: Frame, route: Route): void {
     chosen = again;
     out = deviceOf(namespace, again);
   }
-  frame.nextHop = chosen.gateway ? chosen.gateway : after;
+  // What is for everybody leaves by the device: no gateway (__mkroute_output forgets the fib_info).
+  const everybody = after == 0xffffffff || (after & 0xf0) == 0xe0;
+  frame.nextHop = chosen.gateway && !everybody ? chosen.gateway : after;
   frame.routeType = chosen.type;
   finishOutput(namespace, frame, null, out);
 }

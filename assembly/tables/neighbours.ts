@@ -28,6 +28,8 @@ export class Neighbour {
   confirmed: u64;
   deadline: u64;
   used: u64;
+  /** When MAC or state changed last (locktime). */
+  updated: u64;
   /** How long it stays reachable after it was confirmed: 15 to 45 s, drawn anew each time. */
   reachable: u64;
   state: u8;

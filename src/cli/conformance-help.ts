@@ -1,5 +1,6 @@
 /** What `swarmwire conformance --help` teaches. */
 export const CONFORMANCE_HELP = `usage: swarmwire conformance [DIR...] [OPTIONS]
+       swarmwire conformance --live [--out OUT]
 
 Replays what clients and tasks of a real Docker Swarm sent, and compares every frame at every interface with what was
 captured there. A DIR is a recorded scenario (inputs.json and its captures) or a directory of such folders; without one
@@ -11,8 +12,12 @@ it is test/oracle of the source.
   --out OUT     write what our taps saw as pcap files of the same names, OUT/SCENARIO/*.pcap; where both modes are
                 compared, those of stack mode are in OUT/SCENARIO/stack/
 
+  --live        on Linux as root, with \`ip\` at hand: no recording; the same stimulus through this machine's own kernel, in
+                network namespaces made for it and taken away again, and through the engine
+
 A frame is identical, or masked (the same but for fields that the kernel draws at random: the table names them), or
-different. The first differences are told in words. The last two lines are for programs:
+different. The first differences are told in words. What our layers programmed is compared with the state dumps too; such a
+difference is told and does not change the exit code. The last two lines are for programs:
 
   scenarios: N compared, N waiting
   frames: N compared, N identical, N masked, N different

@@ -28,8 +28,13 @@ interface Results {
 export const conformance: Command = {
   help: CONFORMANCE_HELP,
   async run(args, terminal) {
-    const { values, positionals } = readArguments(args, { mode: { type: 'string' }, out: { type: 'string' } });
+    const { values, positionals } = readArguments(args, {
+      mode: { type: 'string' },
+      out: { type: 'string' },
+      live: { type: 'boolean' },
+    });
     if (values.out === '') throw new BadInput('--out: the name of a directory is missing');
+    if (values.live) return beside(values.out, positionals, values.mode, terminal);
     const modes = values.mode === undefined ? MODES : [oneOf('mode', values.mode, MODES)];
     const named = positionals.length > 0;
     const scenarios = findScenarios(named ? positionals : [defaultDirectory()]);
@@ -40,6 +45,24 @@ export const conformance: Command = {
     return verdict(results, scenarios, named ? positionals : []);
   },
 };
+
+/** The machine's own kernel beside the engine. Where it cannot run it says so, and nothing has failed. */
+async function beside(
+  out: string | undefined,
+  directories: readonly string[],
+  mode: string | undefined,
+  terminal: Terminal,
+): Promise<number> {
+  if (directories.length > 0 || mode !== undefined) throw new BadInput('--live takes neither directories nor --mode');
+  const { live } = await import('./live/live.js');
+  const { skipped, text, totals } = await live({ ...(out === undefined ? {} : { out }) });
+  if (skipped !== undefined) {
+    terminal.out(`skipped: ${skipped}`);
+    return 0;
+  }
+  terminal.out(text);
+  return totals.different === 0 ? 0 : 1;
+}
 
 function defaultDirectory(): string {
   const directory = recordedScenarios();

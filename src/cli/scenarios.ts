@@ -86,7 +86,7 @@ function unusedName(path: string, taken: ReadonlySet<string>): string {
 export function readerOf({ name, folder }: ScenarioFolder): ReadFile {
   return (file) => {
     const path = join(folder, file);
-    if (basename(path) !== file || !existsSync(path)) return undefined;
+    if (basename(path) !== file.replace(/^state\//, '') || !existsSync(path)) return undefined;
     try {
       return readFileSync(path);
     } catch (error) {

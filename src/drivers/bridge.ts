@@ -12,6 +12,7 @@ import {
   type NetworkOnNode,
   type PublishedPort,
   type Sandbox,
+  type Topology,
 } from '../topology/topology.js';
 import type { Driver, NodeContext } from './driver.js';
 
@@ -105,6 +106,15 @@ function publish(host: Namespace, bridge: Device, address: string, port: Publish
   });
 }
 
+/** The network that gives a sandbox its default route: the first by name, docker_gwbridge last (endpoint.go, `Less`). */
+function gatewayOf({ networks }: Topology, { endpoints }: Sandbox): string | undefined {
+  const names = endpoints
+    .map(({ network }) => network)
+    .filter((name) => networks.some((one) => one.name === name && one.driver === 'bridge'));
+  const last = (name: string) => Number(name === 'docker_gwbridge');
+  return names.sort((a, b) => last(a) - last(b) || (a < b ? -1 : 1))[0];
+}
+
 export const bridge: Driver = {
   createNetwork({ host }: NodeContext, network: Network, here: NetworkOnNode): Namespace {
     const device = host.addBridge(here.bridge, { mac: here.bridgeMac, mtu: network.mtu });
@@ -114,7 +124,7 @@ export const bridge: Driver = {
   },
 
   join(
-    _context: NodeContext,
+    context: NodeContext,
     network: Network,
     here: NetworkOnNode,
     host: Namespace,
@@ -127,7 +137,8 @@ export const bridge: Driver = {
       { namespace: host, name: endpoint.peer.name, mac: endpoint.peer.mac, mtu: network.mtu },
     );
     sandbox.namespace.addAddress(inside, endpoint.address);
-    sandbox.namespace.addRoute('0.0.0.0/0', inside, here.gateway);
+    if (gatewayOf(context.topology, sandbox.spec) === network.name)
+      sandbox.namespace.addRoute('0.0.0.0/0', inside, here.gateway);
     host.addPort(host.device(here.bridge), outside);
     for (const port of endpoint.publishes ?? [])
       publish(host, host.device(here.bridge), hostPart(endpoint.address), port);

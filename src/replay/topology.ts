@@ -37,6 +37,8 @@ export function waitingFor(inputs: Inputs): string[] {
 export function topologyOf(inputs: Inputs): Topology {
   const networks = inputs.networks
     .filter(({ driver }) => !WITHOUT_DEVICES.has(driver))
+    // As they were made: a later bridge's rules stand before an earlier one's.
+    .sort((a, b) => bridgeIndex(inputs, a) - bridgeIndex(inputs, b))
     .map((network) => networkOf(inputs, network));
   return {
     engine: '20.10',
@@ -92,6 +94,15 @@ function networkOf(inputs: Inputs, network: NetworkInput): Network {
     ...(port == null ? {} : { dataPathPort: port }),
     onNode,
   };
+}
+
+/** Interface index of a network's bridge, which says when it was made; overlays have theirs elsewhere, and come last. */
+function bridgeIndex(inputs: Inputs, network: NetworkInput): number {
+  const indexes = Object.entries(network.nodes).flatMap(([node, { bridge }]) => {
+    const device = inputs.devices[`${node}.host`]?.find(({ name }) => name === bridge);
+    return device?.index ?? [];
+  });
+  return indexes.length > 0 ? Math.min(...indexes) : Number.MAX_SAFE_INTEGER;
 }
 
 function mtuOfBridge(inputs: Inputs, network: NetworkInput): number | undefined {

@@ -83,7 +83,10 @@ function realizeNode(engine: Engine, topology: Topology, underlay: Segment, name
     host,
     topology.networks.find((network) => network.name === GWBRIDGE)?.onNode[name]?.bridge ?? GWBRIDGE,
   );
-  for (const service of topology.services) {
+  // In the order in which the node came to balance them, which their marks tell.
+  const markOf = ({ balancers }: Topology['services'][number]) =>
+    balancers.find((one) => one.node === name && one.network === ingress?.name)?.mark ?? 0;
+  for (const service of [...topology.services].sort((a, b) => markOf(a) - markOf(b))) {
     for (const port of service.ports) publishOnNode(host, port, hostPart(way.address));
   }
 }

@@ -19,21 +19,10 @@ const SCENARIOS = [
   'S13-host-none',
 ];
 
-/** Faults of our layers that are known and wait for their repair. */
-const KNOWN: Record<string, RegExp> = {
-  // An error about a packet confirms that packet's connection (hooks/netfilter.ts: confirm).
-  'S1-default-bridge': /^node1\.host conntrack -L: not in the real one: ours "icmp .*\[UNREPLIED\]/,
-  // Bridges stand in the order of their names; a container on two bridges has two default routes.
-  'S2-user-bridge':
-    /^node1\.host iptables .*docker0|^node1\.ct-alpine4 ip route: not in the real one: ours "default via/,
-  // Services are published in the order in which inputs.json lists them.
-  'S11-custom-ingress': /^node\d\.host iptables \w+ DOCKER-INGRESS: .*port 8099/,
-};
-
 describe.each(SCENARIOS)('%s', (scenario) => {
   it.each(MODES)('has the state of the real one (%s)', async (mode) => {
     const state = comparedState(await replayed(scenario, mode));
-    expect(inWords(state).filter((words) => !KNOWN[scenario]?.test(words))).toEqual([]);
+    expect(inWords(state)).toEqual([]);
     expect(state.compared).toBeGreaterThan(100);
   });
 });
