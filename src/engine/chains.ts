@@ -4,7 +4,8 @@ import { Chain as ChainLayout, RouteType, Rule as RuleLayout, Target } from './g
 import { deviceAt } from './links.js';
 import type { Field } from './memory.js';
 import type { Namespace } from './namespace.js';
-import { type Chain, PROTOCOLS, type RuleMatch, type RuleProtocol, type RuleTarget, type Table } from './rules.js';
+import { HOOKS, MATCH, PROTOCOLS, STATES } from './rule-bits.js';
+import type { Chain, RuleMatch, RuleProtocol, RuleTarget, Table } from './rules.js';
 import { ipv4Text, swap32 } from './wire.js';
 
 /** How often a rule or a policy was met: packets, and their bytes from the IP header on. */
@@ -28,30 +29,11 @@ export interface ReadChain {
   rules: ReadRule[];
 }
 
-// assembly/tables/rules.ts: Rule.match, Rule.states
-const MATCH = {
-  in: 1,
-  out: 2,
-  source: 4,
-  destination: 8,
-  protocol: 16,
-  sport: 32,
-  dport: 64,
-  state: 128,
-  sourceType: 256,
-  destinationType: 512,
-  ipvs: 1024,
-  mark: 2048,
-} as const;
-/** As iptables prints them. */
-const STATES = [
-  ['INVALID', 1],
-  ['NEW', 8],
-  ['RELATED', 4],
-  ['ESTABLISHED', 2],
-  ['UNTRACKED', 64],
-] as const;
-const HOOKS = ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'];
+/** In the order in which iptables prints them. */
+const STATE_BITS = (['INVALID', 'NEW', 'RELATED', 'ESTABLISHED', 'UNTRACKED'] as const).map(
+  (name) => [name, STATES[name]] as const,
+);
+const HOOK_NAMES = Object.keys(HOOKS);
 const PROTOCOL_NAMES = new Map(
   Object.entries(PROTOCOLS).map(([name, number]) => [number, name as RuleProtocol] as const),
 );
@@ -60,7 +42,7 @@ const PROTOCOL_NAMES = new Map(
 export function chainsOf(namespace: Namespace, table: Table): ReadChain[] {
   const chains = [...namespace.iptables.chains[table].values()];
   const names = new Map(chains.map(({ at, name }) => [at, name]));
-  const rank = ({ name }: Chain) => (HOOKS.includes(name) ? HOOKS.indexOf(name) : HOOKS.length);
+  const rank = ({ name }: Chain) => (HOOK_NAMES.includes(name) ? HOOK_NAMES.indexOf(name) : HOOK_NAMES.length);
   chains.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
   return chains.map((chain) => ({
     table,
@@ -113,7 +95,7 @@ function matchOf(namespace: Namespace, at: number): RuleMatch {
   if (match & MATCH.dport) found.dport = memory.get(at, L.dportMin);
   if (match & MATCH.state) {
     const bits = memory.get(at, L.states);
-    found.states = STATES.flatMap(([name, bit]) => (bits & bit ? [name] : []));
+    found.states = STATE_BITS.flatMap(([name, bit]) => (bits & bit ? [name] : []));
   }
   if (match & MATCH.sourceType && memory.get(at, L.sourceType) === RouteType.LOCAL) found.sourceType = 'LOCAL';
   if (match & MATCH.destinationType && memory.get(at, L.destinationType) === RouteType.LOCAL)

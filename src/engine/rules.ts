@@ -5,32 +5,21 @@ import type { Engine } from './engine.js';
 import { Chain as ChainLayout, RouteType, Rule as RuleLayout, Target } from './generated/layout.js';
 import type { Field } from './memory.js';
 import type { Namespace } from './namespace.js';
+import {
+  HOOKS,
+  type HookName,
+  MATCH,
+  PROTOCOLS,
+  type RuleProtocol,
+  STATES,
+  type State,
+  TABLES,
+  type Table,
+} from './rule-bits.js';
 import { cidr, ipv4, mask } from './wire.js';
 
-export type Table = 'mangle' | 'nat' | 'filter';
-export type HookName = 'PREROUTING' | 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
-export type State = 'INVALID' | 'ESTABLISHED' | 'RELATED' | 'NEW' | 'UNTRACKED';
-export type RuleProtocol = 'tcp' | 'udp' | 'icmp' | 'sctp';
-
-const TABLES: Record<Table, number> = { mangle: 0, nat: 1, filter: 2 };
-const HOOKS: Record<HookName, number> = { PREROUTING: 0, INPUT: 1, FORWARD: 2, OUTPUT: 3, POSTROUTING: 4 };
-const STATES: Record<State, number> = { INVALID: 1, ESTABLISHED: 2, RELATED: 4, NEW: 8, UNTRACKED: 64 };
-export const PROTOCOLS: Record<RuleProtocol, number> = { icmp: 1, tcp: 6, udp: 17, sctp: 132 };
-// assembly/tables/rules.ts: Rule.match
-const MATCH = {
-  in: 1,
-  out: 2,
-  source: 4,
-  destination: 8,
-  protocol: 16,
-  sport: 32,
-  dport: 64,
-  state: 128,
-  sourceType: 256,
-  destinationType: 512,
-  ipvs: 1024,
-  mark: 2048,
-};
+export type { HookName, RuleProtocol, State, Table };
+export { PROTOCOLS };
 
 /** `-m`, `-i`, `-s` …: what must hold. A name with "not" in front is its "!". */
 export interface RuleMatch {
