@@ -29,8 +29,6 @@ export const PREROUTED: u32 = 2;
 export const LOCAL: u32 = 4;
 /** The socket's random transmit hash is in `hash`. */
 export const SOCKET_HASH: u32 = 8;
-/** IPVS un-NATed a reply: POSTROUTING and the route are asked again. */
-export const IPVS_REPLY: u32 = 16;
 /** Handed in from outside (a replay, a test): a sender that our stack does not know. */
 export const INJECTED: u32 = 32;
 /** Its Ethernet destination was a group: what it carries is answered by nobody (not PACKET_HOST). */
@@ -82,7 +80,6 @@ export class Frame {
   id: u32;
   /** Routing's verdict: 1 unicast, 2 local, 3 broadcast. */
   routeType: u8;
-  reserved: u8;
 }
 
 /** A slot for a frame of `length` bytes with headroom before it, or null when there is no memory. */

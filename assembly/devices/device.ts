@@ -37,7 +37,6 @@ export class Device {
   next: Device | null;
   mac: u64;
   mtu: u32;
-  index: u32;
   /** veth: the other end. */
   peer: Device | null;
   /** The bridge that it is a port of. */

@@ -13,10 +13,12 @@ export class Namespace {
   forward: u8;
   /** Conntrack hooks are registered: a nat rule or a state match asked for them. */
   conntrack: u8;
-  /** IPVS has a service here; net.ipv4.vs.conntrack, .snat_reroute, .expire_nodest_conn, .conn_reuse_mode. */
+  /**
+   * IPVS has a service here; net.ipv4.vs.conntrack, .expire_nodest_conn, .conn_reuse_mode. Of the last only Docker's 0 is
+   * built: a connection is reused whatever its state. A reply is always routed again (.snat_reroute).
+   */
   ipvs: u8;
   ipvsConntrack: u8;
-  ipvsSnatReroute: u8;
   ipvsExpireNodest: u8;
   ipvsReuseMode: u8;
   /** net.bridge.bridge-nf-call-iptables */
@@ -32,10 +34,9 @@ export class Namespace {
   /** Prefix lengths in use, a bit each, of the local and the main table. */
   localPrefixes: u64;
   mainPrefixes: u64;
-  /** net.ipv4.ip_local_port_range, and where the last search for a free port ended. */
+  /** net.ipv4.ip_local_port_range */
   portMin: u32;
   portMax: u32;
-  ephemeral: u32;
   connections: u32;
   /** net.netfilter.nf_conntrack_max */
   connectionsMax: u32;

@@ -25,8 +25,6 @@ export const SOURCE_TYPE: u32 = 256;
 export const DESTINATION_TYPE: u32 = 512;
 export const IPVS: u32 = 1024;
 export const MARKED: u32 = 2048;
-/** Reads something that is not in the connection's tuple, device, mark or state: its verdict may not be cached. */
-export const UNCACHEABLE: u32 = 1 << 31;
 
 // Rule.states
 export const STATE_INVALID: u8 = 1;

@@ -18,7 +18,6 @@ export type Sysctl =
   | 'forward'
   | 'ipvs'
   | 'ipvsConntrack'
-  | 'ipvsSnatReroute'
   | 'ipvsExpireNodest'
   | 'ipvsReuseMode'
   | 'bridgeNetfilter'

@@ -98,7 +98,6 @@ function sysctlsOf(namespace: Namespace): Record<string, number> {
       ? {}
       : {
           'net/ipv4/vs/conntrack': on('ipvsConntrack'),
-          'net/ipv4/vs/snat_reroute': on('ipvsSnatReroute'),
           'net/ipv4/vs/expire_nodest_conn': on('ipvsExpireNodest'),
           'net/ipv4/vs/conn_reuse_mode': on('ipvsReuseMode'),
         }),
