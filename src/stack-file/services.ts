@@ -218,14 +218,6 @@ function portsOf(
         `address ${reading.hostAddress} has no effect: a swarm publishes a port on every address of every node`,
       );
     }
-    if (reading.ports.some(({ mode }) => mode === 'host')) {
-      findings.unsupport(
-        'ports.mode',
-        places.value(below(at, 'mode')),
-        'publishing in host mode is not built yet',
-        name,
-      );
-    }
     claim(name, reading.ports, at, published, findings);
     all.push(...reading.ports);
   }

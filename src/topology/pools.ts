@@ -22,9 +22,16 @@ interface Span {
   last: bigint;
 }
 
+/** Reading a prefix costs more than comparing it with thousands of others. */
+const spans = new Map<string, Span>();
+
 function spanOf(cidr: string): Span {
+  const known = spans.get(cidr);
+  if (known) return known;
   const range = IPv4CidrRange.fromCidr(cidr);
-  return { first: range.getFirst().getValue(), last: range.getLast().getValue() };
+  const span = { first: range.getFirst().getValue(), last: range.getLast().getValue() };
+  spans.set(cidr, span);
+  return span;
 }
 
 /** The first block of Docker's default pool that overlaps nothing in `taken`. Throws when the pool is used up. */

@@ -131,7 +131,7 @@ networks:
       constraints: ['node.role==manager'],
       ports: [{ mode: 'host' }, { mode: 'host' }],
     });
-    expect(keys(unsupported).sort()).toEqual(['deploy.placement.constraints', 'external', 'ports.mode']);
+    expect(keys(unsupported).sort()).toEqual(['deploy.placement.constraints', 'external']);
   });
 });
 

@@ -99,10 +99,10 @@ describe('a port in the long form', () => {
     expect(ports(item)).toEqual(expected);
   });
 
-  it('in host mode is kept, and named as not supported', () => {
+  it('in host mode is kept', () => {
     const { spec, unsupported } = read(service('ports:', '  - { target: 80, published: 8080, mode: host }'));
     expect(spec.services[0]?.ports).toEqual([{ published: 8080, target: 80, protocol: 'tcp', mode: 'host' }]);
-    expect(unsupported).toMatchObject([{ key: 'ports.mode', where: { line: 5, column: 46 } }]);
+    expect(unsupported).toEqual([]);
   });
 
   it.each([
