@@ -49,7 +49,10 @@ export async function play(
     names.push(`${recorded.namespace}/${recorded.device}`);
   }
   for (const namespace of realized.namespaces.values()) namespace.set(mode === 'path' ? 'silent' : 'askOnce', 1);
-  if (mode === 'stack') for (const stimulus of stimuli) openForeignSocket(realized, stimulus);
+  if (mode === 'stack') {
+    for (const stimulus of stimuli) openForeignSocket(realized, stimulus);
+    openSilentServers(realized, stimuli);
+  }
 
   options.prepare?.(realized);
   const records: Uint8Array[] = [];
@@ -111,6 +114,21 @@ function openForeignSocket({ namespaces }: Realized, { namespace: recorded, sock
   if (protocol === 'tcp')
     namespace.addForeignSocket('tcp', whole(socket?.source, local), whole(socket?.destination, remote));
   else namespace.addForeignSocket('udp', { address: '0.0.0.0', port: whole(socket?.source, local).port });
+}
+
+/** A published UDP port has a socket behind it even if its process never spoke, unless its stack said that it has none. */
+function openSilentServers({ topology, namespaces }: Realized, stimuli: readonly Stimulus[]): void {
+  const closed = new Set(
+    stimuli.filter(({ kind }) => kind === 'icmp-port-unreachable').map(({ namespace }) => namespaceName(namespace)),
+  );
+  for (const { node, name, service, endpoints } of topology.sandboxes) {
+    const namespace = namespaces.get(`${node}/${name}`);
+    if (!namespace || closed.has(namespace.name)) continue;
+    const published = topology.services.find((one) => one.name === service)?.ports ?? [];
+    for (const { protocol, target } of [...published, ...endpoints.flatMap(({ publishes }) => publishes ?? [])]) {
+      if (protocol === 'udp') namespace.addForeignSocket('udp', { address: '0.0.0.0', port: target });
+    }
+  }
 }
 
 /** What had been learned before the first frame. */
