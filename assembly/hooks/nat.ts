@@ -38,8 +38,9 @@ export function natHook(namespace: Namespace, frame: Frame, hook: Hook, chain: C
   const source = changesSource(hook);
   if (info == CT_RELATED || info == CT_RELATED + CT_REPLY) {
     if (ipv4.protocol(frame.data) != ipv4.ICMP) return true;
-    // A redirect would make its receiver bypass the translation.
-    if (connection.status & (SRC_NAT | DST_NAT) && icmp.type(frame.data + ipv4.headerLength(frame.data)) == icmp.REDIRECT) {
+    // A redirect would make its receiver bypass the translation; before NAT is settled, there may be one.
+    const settled = (connection.status & (SRC_NAT_DONE | DST_NAT_DONE)) == (SRC_NAT_DONE | DST_NAT_DONE);
+    if ((!settled || connection.status & (SRC_NAT | DST_NAT)) && icmp.type(frame.data + ipv4.headerLength(frame.data)) == icmp.REDIRECT) {
       drop(frame, Drop.NETFILTER_DROP, device ? device : out);
       return false;
     }

@@ -83,6 +83,10 @@ export function sendNetUnreachable(namespace: Namespace, frame: Frame): void {
 export function sendFragmentationNeeded(namespace: Namespace, frame: Frame, mtu: u32): void {
   sendError(namespace, frame, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, <u32>bswap<u16>(<u16>mtu) << 16);
 }
+/** Code 1: for the host. `gateway` as loaded. */
+export function sendRedirect(namespace: Namespace, frame: Frame, gateway: u32): void {
+  sendError(namespace, frame, icmp.REDIRECT, 1, gateway);
+}
 /** Code 0: in transit. */
 export function sendTimeExceeded(namespace: Namespace, frame: Frame, code: u32): void {
   sendError(namespace, frame, icmp.TIME_EXCEEDED, code, 0);

@@ -28,6 +28,9 @@ export class Neighbour {
   confirmed: u64;
   deadline: u64;
   used: u64;
+  /** Redirects that were sent to it, and the time of the last (struct inet_peer). */
+  redirects: u32;
+  redirected: u64;
   /** When MAC or state changed last (locktime). */
   updated: u64;
   /** How long it stays reachable after it was confirmed: 15 to 45 s, drawn anew each time. */

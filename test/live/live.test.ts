@@ -8,7 +8,7 @@ import { totalsOf } from '../../src/replay/table.js';
 import { skipped } from './machine.js';
 
 /** Differences that are known: the engine has yet to learn these. Each is told by `conformance --live`. */
-const KNOWN = ['redirects-plain', 'redirects', 'ip-options'];
+const KNOWN = ['ip-options'];
 /** Some cases wait for timers of the kernel. */
 const PATIENCE = 240_000;
 

@@ -156,11 +156,12 @@ const EXPECTED: Record<string, Expectation> = {
     outcome: 'no route',
   },
   'client/host route local 192.168.99.1 dev eth0': {
-    why: 'the SYN-ACK is not for the client any more, who is a router: it looks for 192.168.99.1 on the wire',
+    why: 'the SYN-ACK is not for the client any more, who is a router: it redirects node1, and looks for 192.168.99.1 on the wire',
     last: 'client/host/eth0 received 192.168.99.110:8080 > 192.168.99.1:P ttl 62 tcp SA',
-    next: 'client/host/eth0 transmitted who has 192.168.99.1 tell 192.168.99.1',
+    next: 'client/host/eth0 transmitted 192.168.99.1 > 192.168.99.110 ttl 64 icmp 5/1',
     outcome: SILENCE,
-    drops: ['client/host/eth0 NEIGH_FAILED'],
+    // A redirect about a translated connection goes no further.
+    drops: ['client/host/eth0 NEIGH_FAILED', 'node1/host/eth0 NETFILTER_DROP'],
     client: '192.168.99.110:8080 > 192.168.99.1:P ttl 62 tcp SA',
   },
   'node1/host route local 192.168.99.110 dev eth0': {

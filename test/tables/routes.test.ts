@@ -184,7 +184,11 @@ describe('a host with addresses', () => {
     expect(toBob()).toEqual([`${ALICE}:1 > 192.0.2.7:2 ttl 63 udp`]);
     const back = router.addRoute('192.0.2.0/24', left, ALICE);
     fromAlice(packet());
-    expect([toAlice(), toBob()]).toEqual([[`${ALICE}:1 > 192.0.2.7:2 ttl 63 udp`], []]);
+    // Out by the device that it came in by: Alice is told that she could have sent it herself.
+    expect([toAlice(), toBob()]).toEqual([
+      [`${LEFT} > ${ALICE} ttl 64 icmp 5/1`, `${ALICE}:1 > 192.0.2.7:2 ttl 63 udp`],
+      [],
+    ]);
     router.removeRoute(back);
     fromAlice(packet());
     expect(toBob()).toEqual([`${ALICE}:1 > 192.0.2.7:2 ttl 63 udp`]);
