@@ -14,7 +14,7 @@ export class Namespace {
   /** Conntrack hooks are registered: a nat rule or a state match asked for them. */
   conntrack: u8;
   /**
-   * IPVS has a service here; net.ipv4.vs.conntrack, .expire_nodest_conn, .conn_reuse_mode. Of the last only Docker's 0 is
+   * IPVS has a service here; net.ipv4.vs.conntrack, .expire_nodest_conn, .conn_reuse_mode. Of the last only mode 0 is
    * built: a connection is reused whatever its state. A reply is always routed again (.snat_reroute).
    */
   ipvs: u8;
