@@ -13,6 +13,10 @@ export const COMMANDS = {
     summary: 'stand up a swarm from a stack file, send its traffic, write captures',
     load: async (): Promise<Command> => (await import('./run.js')).run,
   },
+  draw: {
+    summary: 'draw the swarm of a stack file, as SVG and Mermaid',
+    load: async (): Promise<Command> => (await import('./draw.js')).draw,
+  },
   conformance: {
     summary: "replay a real swarm's captures and compare every frame",
     load: async (): Promise<Command> => (await import('./conformance.js')).conformance,
