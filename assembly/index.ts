@@ -18,7 +18,7 @@ import { liveConnections } from "./tables/connections";
 import { portSearches } from "./hooks/nat";
 import { missed as missedFrames, captured as capturedFrames } from "./capture/tap";
 import { setServiceDelay as serviceDelay } from "./stack/punts";
-import { tcpClose as closeTcp, tcpConnect as connectTcp, tcpListen as listenTcp, tcpWrite as writeTcp, tcpAbort as abortTcp } from "./stack/tcp";
+import { tcpClose as closeTcp, tcpConnect as connectTcp, tcpListen as listenTcp, tcpWrite as writeTcp, tcpAbort as abortTcp, tcpShutdown as shutdownTcp } from "./stack/tcp";
 import { udpSend as sendUdp } from "./stack/udp";
 import { pingSend as sendPing } from "./stack/echo";
 
@@ -66,12 +66,13 @@ export { inboxAt, injectReceive, injectSocket, injectTransmit, receiveBatch } fr
 export function scratch(bytes: u32): usize { return arena(bytes); }
 
 // Sockets
-export { udpOpen, udpClose } from "./stack/udp";
+export { udpOpen, udpClose, udpConnect } from "./stack/udp";
 export { foreignSocket, socketAddress, socketPort, socketState } from "./stack/sockets";
 export function tcpListen(namespace: Namespace, address: u32, port: u32): u32 { return listenTcp(namespace, address, port); }
 export function tcpConnect(namespace: Namespace, destination: u32, port: u32, t: f64): u32 { return connectTcp(namespace, destination, port, 0, 0, <u64>t); }
 export function tcpWrite(socket: u32, at: usize, length: u32, t: f64): u32 { return writeTcp(socket, at, length, <u64>t); }
 export function tcpClose(socket: u32, t: f64): void { closeTcp(socket, <u64>t); }
+export function tcpShutdown(socket: u32, t: f64): void { shutdownTcp(socket, <u64>t); }
 export function tcpAbort(socket: u32, t: f64): void { abortTcp(socket, <u64>t); }
 export function udpSend(socket: u32, destination: u32, port: u32, at: usize, length: u32, t: f64): u32 { return sendUdp(socket, destination, port, at, length, <u64>t); }
 export function pingSend(namespace: Namespace, destination: u32, identifier: u32, sequence: u32, size: u32, t: f64): bool {

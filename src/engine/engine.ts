@@ -13,6 +13,7 @@ import { Memory } from './memory.js';
 import { Namespace } from './namespace.js';
 import { type Punted, readPunts } from './punts.js';
 import type { Rule } from './rules.js';
+import { Timers } from './timers.js';
 import { ipv4, mac, port } from './wire.js';
 
 let compiled: Promise<WebAssembly.Module> | undefined;
@@ -77,6 +78,7 @@ export class Engine {
   /** Given the finished capture records of a run, in the order they were written. */
   onCapture: ((records: Uint8Array) => void) | undefined;
   readonly serviceDelay = 50_000;
+  readonly #timers = new Timers();
 
   private constructor(
     readonly exports: EngineExports,
@@ -182,12 +184,18 @@ export class Engine {
    */
   run(until: number, answer?: (punted: Punted) => void): number {
     while (true) {
-      const stopped = this.exports.run(until);
+      const stopped = this.exports.run(Math.min(until, this.#timers.next));
       this.drain();
       const punts = this.takePunts();
       for (const punted of punts) answer?.(punted);
-      if (stopped === Stopped.DONE && punts.length === 0) return this.now;
+      const rang = stopped === Stopped.DONE && punts.length === 0 && this.#timers.ring(this.now);
+      if (stopped === Stopped.DONE && punts.length === 0 && !rang) return this.now;
     }
+  }
+
+  /** Calls `then` once virtual time is `time`, between two events of a run; returns what calls it off. */
+  at(time: number, then: (time: number) => void): () => void {
+    return this.#timers.set(Math.max(time, this.now), then);
   }
 
   takePunts(): Punted[] {

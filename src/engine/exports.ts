@@ -61,11 +61,13 @@ export interface EngineExports extends Record<string, unknown> {
   scratch(bytes: number): number;
   udpOpen(ns: number, address: number, port: number): number;
   udpSend(socket: number, destination: number, port: number, at: number, length: number, time: number): number;
+  udpConnect(socket: number, destination: number, port: number): number;
   udpClose(socket: number): void;
   tcpListen(ns: number, address: number, port: number): number;
   tcpConnect(ns: number, destination: number, port: number, time: number): number;
   tcpWrite(socket: number, at: number, length: number, time: number): number;
   tcpClose(socket: number, time: number): void;
+  tcpShutdown(socket: number, time: number): void;
   tcpAbort(socket: number, time: number): void;
   foreignSocket(
     ns: number,

@@ -5,4 +5,12 @@ export { type Account, Engine, type EngineOptions, Segment } from './engine.js';
 export { Namespace, type NeighbourEntry, type RouteEntry } from './namespace.js';
 export type { Punted } from './punts.js';
 export { Chain, type HookName, Iptables, Rule, type RuleSpec, type State, type Table } from './rules.js';
-export { type Datagram, type EchoReply, type Failure, Sockets, type TcpConnection, type UdpSocket } from './sockets.js';
+export {
+  type Datagram,
+  type EchoReply,
+  type Failure,
+  type Listener,
+  Sockets,
+  type TcpConnection,
+  type UdpSocket,
+} from './sockets.js';

@@ -44,6 +44,16 @@ export class TcpConnection {
   close(time: number): void {
     this.engine.exports.tcpClose(this.socket, time);
   }
+
+  /** FIN follows what was written; what the peer still sends is read. */
+  shutdown(time: number): void {
+    this.engine.exports.tcpShutdown(this.socket, time);
+  }
+
+  /** RST; what was not sent yet is lost. */
+  abort(time: number): void {
+    this.engine.exports.tcpAbort(this.socket, time);
+  }
 }
 
 export interface Datagram {
@@ -64,14 +74,26 @@ export class UdpSocket {
     return wirePort(this.engine.exports.socketPort(this.socket));
   }
 
-  send(to: { address: string; port: number }, data: Uint8Array, time: number): void {
+  /** This peer only from now on. False: there is no route to it. */
+  connect(to: { address: string; port: number }): boolean {
+    return Boolean(this.engine.exports.udpConnect(this.socket, ipv4(to.address), wirePort(to.port)));
+  }
+
+  /** False: no route, or too long. */
+  send(to: { address: string; port: number }, data: Uint8Array, time: number): boolean {
     const at = this.engine.fill(data);
-    this.engine.exports.udpSend(this.socket, ipv4(to.address), wirePort(to.port), at, data.length, time);
+    const { exports } = this.engine;
+    return exports.udpSend(this.socket, ipv4(to.address), wirePort(to.port), at, data.length, time) === data.length;
   }
 
   close(): void {
     this.engine.exports.udpClose(this.socket);
   }
+}
+
+/** A TCP port that is listened on. */
+export interface Listener {
+  readonly socket: number;
 }
 
 export interface EchoReply {
@@ -95,10 +117,23 @@ export class Sockets {
     return Math.max(time + this.engine.serviceDelay, this.engine.now);
   }
 
-  listen(namespace: Namespace, port: number, onAccept: (connection: TcpConnection, time: number) => void): void {
-    const socket = this.engine.exports.tcpListen(namespace.at, 0, wirePort(port));
+  /** At every address, unless one is given. */
+  listen(
+    namespace: Namespace,
+    port: number,
+    onAccept: (connection: TcpConnection, time: number) => void,
+    address = '0.0.0.0',
+  ): Listener {
+    const socket = this.engine.exports.tcpListen(namespace.at, ipv4(address), wirePort(port));
     if (!socket) throw new Error(`${namespace.name}: TCP port ${port} is taken`);
     this.#listeners.set(socket, onAccept);
+    return { socket };
+  }
+
+  /** Connections that were accepted stay. */
+  closeListener({ socket }: Listener): void {
+    this.#listeners.delete(socket);
+    this.engine.exports.tcpClose(socket, this.engine.now);
   }
 
   /** Undefined: there is no route, or no port left. */
@@ -110,14 +145,15 @@ export class Sockets {
     return connection;
   }
 
-  /** Port 0 takes a free one. */
+  /** Port 0 takes a free one. At every address, unless one is given. */
   openUdp(
     namespace: Namespace,
     port: number,
     onDatagram: (datagram: Datagram, socket: UdpSocket) => void,
     onError?: (type: number, code: number, time: number) => void,
+    address = '0.0.0.0',
   ): UdpSocket {
-    const id = this.engine.exports.udpOpen(namespace.at, 0, wirePort(port));
+    const id = this.engine.exports.udpOpen(namespace.at, ipv4(address), wirePort(port));
     if (!id) throw new Error(`${namespace.name}: UDP port ${port} is taken`);
     const socket = new UdpSocket(this.engine, id, onDatagram, onError);
     this.#udp.set(id, socket);
