@@ -4,11 +4,12 @@
 import { arena } from "./memory";
 import { Frame, INJECTED, ensureFrames, takeFrame } from "./frame";
 import { account, drop, Drop } from "./drops";
-import { Device, receive } from "./devices/device";
+import { Device, receive, scheduleAt } from "./devices/device";
 import { Namespace } from "./stack/namespace";
-import { Event, now, schedule } from "./clock/queue";
+import { Event, now } from "./clock/queue";
 import { ensure } from "./clock/run";
 import { mangle } from "./hooks/nat";
+import { outputLater } from "./stack/sockets";
 import * as ipv4 from "./wire/ipv4";
 
 /** Room for the largest frame, or for what a socket is given to send in one call. */
@@ -31,7 +32,7 @@ function frameOf(length: u32, time: u64): Frame | null {
 export function injectTransmit(device: Device, length: u32, time: f64): bool {
   const frame = frameOf(length, <u64>time);
   if (!frame) return false;
-  schedule(max(<u64>time, now), Event.TRANSMIT, device.id, changetype<usize>(frame));
+  scheduleAt(device, Event.TRANSMIT, frame, max(<u64>time, now));
   return true;
 }
 
@@ -39,7 +40,7 @@ export function injectTransmit(device: Device, length: u32, time: f64): bool {
 export function injectReceive(device: Device, length: u32, time: f64): bool {
   const frame = frameOf(length, <u64>time);
   if (!frame) return false;
-  schedule(max(<u64>time, now), Event.FRAMES, device.id, changetype<usize>(frame));
+  scheduleAt(device, Event.FRAMES, frame, max(<u64>time, now));
   return true;
 }
 
@@ -61,7 +62,7 @@ export function injectSocket(namespace: Namespace, length: u32, source: u32, spo
   const protocol = ipv4.protocol(ip);
   mangle(ip, total, true, source, protocol, sport);
   mangle(ip, total, false, destination, protocol, dport);
-  schedule(max(<u64>time, now), Event.OUTPUT, changetype<usize>(namespace), changetype<usize>(frame));
+  outputLater(namespace, frame);
   return true;
 }
 

@@ -36,6 +36,8 @@ export function setHopDelay(ns: f64): void { hop(<u64>ns); }
 export { newNamespace } from "./stack/namespace";
 export { newSegment, plugIn } from "./devices/physical";
 export { openVxlan } from "./devices/vxlan";
+export { removeDevice, removeNamespace, removePort } from "./clock/removal";
+export { sweep as collect } from "./clock/run";
 export function addDevice(namespace: Namespace, kind: u32): Device { return newDevice(namespace, kind); }
 
 // Tables
@@ -43,10 +45,10 @@ export { addRoute, removeRoute } from "./tables/routes";
 export { forgetNeighbour as removeNeighbour } from "./stack/arp";
 export { neighbourAt, neighbourSlots } from "./tables/neighbours";
 export { fdbAt, fdbSlots, removeEntry as removeFdb } from "./tables/fdb";
-export { linkRule, newChain, newRule, unlinkRule } from "./tables/rules";
+export { linkRule, newChain, newRule, removeChain, unlinkRule } from "./tables/rules";
 export { connectionAt, connectionSlots } from "./tables/connections";
 export { clearConnectionEvents, connectionEventAt, connectionEvents, connectionEventsMissed, watchConnections } from "./tables/events";
-export { addDestination, addService, balancedAt, balancedSlots, removeService } from "./tables/services";
+export { addDestination, addService, balancedAt, balancedSlots } from "./tables/services";
 export function setNeighbour(device: Device, address: u32, macLow: u32, macHigh: u32, state: u32): usize {
   return changetype<usize>(putNeighbour(device, address, <u64>macLow | (<u64>macHigh << 32), state, now));
 }
@@ -57,7 +59,7 @@ export function setFdb(owner: u32, macLow: u32, macHigh: u32, port: Device | nul
 export function setBaseChain(namespace: Namespace, table: u32, hook: u32, chain: Chain): void { putBaseChain(namespace, table, hook, chain); }
 export const FDB_STATIC: u32 = STATIC;
 
-export { withdrawDestination } from "./hooks/ipvs";
+export { withdrawDestination, withdrawService } from "./hooks/ipvs";
 
 export { sourceFor } from "./stack/output";
 
@@ -98,3 +100,13 @@ export function connections(): u32 { return liveConnections; }
 export function natPortSearches(): u32 { return portSearches; }
 export function missed(): u32 { return missedFrames; }
 export function captured(): f64 { return <f64>capturedFrames; }
+
+// Records in use, by table: what was added and taken away again leaves no trace here
+export { liveNamespaces } from "./stack/namespace";
+export { lateDrops, liveDevices } from "./devices/device";
+export { liveRoutes } from "./tables/routes";
+export { liveNeighbours } from "./tables/neighbours";
+export { liveEntries } from "./tables/fdb";
+export { liveChains, liveRules } from "./tables/rules";
+export { liveBalanced, liveDestinations, liveServices } from "./tables/services";
+export { liveSockets } from "./stack/sockets";

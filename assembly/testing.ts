@@ -113,7 +113,6 @@ import { hash as hashOf } from "./tables/hash";
 import { Namespace as AnyNamespace } from "./stack/namespace";
 import { tcpNoDelay as noDelay, tcpPause as pauseTcp, tcpResume as resumeTcp, tcpShutdown as shutdownTcp } from "./stack/tcp";
 import { udpConnect as connectUdp } from "./stack/udp";
-import { liveSockets as socketRecords } from "./stack/sockets";
 import { waitingQueues as reassemblyQueues } from "./tables/reassembly";
 
 export function ipv4Version(at: usize): u32 { return ipv4.version(at); }
@@ -150,4 +149,3 @@ export function tcpResume(socket: u32, t: f64): void { resumeTcp(socket, <u64>t)
 export function tcpShutdown(socket: u32, t: f64): void { shutdownTcp(socket, <u64>t); }
 export function tcpNoDelay(socket: u32, on: bool): void { noDelay(socket, on); }
 export function udpConnect(socket: u32, destination: u32, port: u32): bool { return connectUdp(socket, destination, port); }
-export function liveSockets(): u32 { return socketRecords(); }

@@ -1,7 +1,8 @@
 // The run loop: events in time order, a vector of frames to completion, tables topped up between vectors.
 
 import { Frame, ensureFrames } from "../frame";
-import { Device, calm, deviceById, receive, transmit } from "../devices/device";
+import { drop, Drop } from "../drops";
+import { Device, calm, receive, transmit } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import { Event, a, b, kind, next, now, setNow } from "./queue";
 import { expectAnswer, neighbourTimer } from "../stack/arp";
@@ -16,6 +17,7 @@ import { Connection, connectionAt, connectionSlots, ensureConnections, removeCon
 import { BalancedConnection, balancedAt, balancedSlots, ensureServices, removeBalanced } from "../tables/services";
 import { ensureNeighbours } from "../tables/neighbours";
 import { ensureFdb } from "../tables/fdb";
+import { anythingDead, bury } from "./removal";
 
 export enum Stopped {
   /** Everything up to the time asked for has happened. */
@@ -55,8 +57,8 @@ export function runUntil(until: u64): Stopped {
     if (now >= nextSweep) sweep();
     switch (<i32>kind) {
       case Event.FRAMES: vector(a, b); break;
-      case Event.TRANSMIT: inject(deviceById(<u32>a), started(b)); break;
-      case Event.OUTPUT: output(changetype<Namespace>(a), started(b)); break;
+      case Event.TRANSMIT: inject(changetype<Device>(a), started(b)); break;
+      case Event.OUTPUT: send(changetype<Namespace>(a), started(b)); break;
       case Event.NEIGHBOUR: neighbourTimer(a, <u32>b); break;
       case Event.TCP: tcpTimer(a); break;
       case Event.REASSEMBLY: reassemblyTimer(a); break;
@@ -68,8 +70,16 @@ export function runUntil(until: u64): Stopped {
 
 /** A frame from outside leaves by a device. An ARP request among them has been asked for by that device's namespace. */
 function inject(device: Device, frame: Frame): void {
-  expectAnswer(device, frame);
+  device.pending--;
+  if (!device.dead) expectAnswer(device, frame);
   transmit(device, frame);
+}
+
+/** A packet leaves by a socket, unless its namespace is gone by now. */
+function send(namespace: Namespace, frame: Frame): void {
+  namespace.pending--;
+  if (namespace.dead) drop(frame, Drop.DEV_DOWN, namespace.loopback);
+  else output(namespace, frame);
 }
 
 function started(at: usize): Frame {
@@ -79,7 +89,8 @@ function started(at: usize): Frame {
 }
 
 function vector(device: usize, first: usize): void {
-  const to = deviceById(<u32>device);
+  const to = changetype<Device>(device);
+  to.pending--;
   let frame = changetype<Frame | null>(first);
   while (frame) {
     const following = frame.next;
@@ -90,11 +101,11 @@ function vector(device: usize, first: usize): void {
 }
 
 /** What is over goes, so that a full table is full of the living. */
-function sweep(): void {
+export function sweep(): void {
   nextSweep = now + SWEEP_EVERY;
   for (let i: u32 = 0; i < connectionSlots(); i++) {
     let at = connectionAt(i);
-    while (at && changetype<Connection>(at).deadline <= now) {
+    while (at && (changetype<Connection>(at).deadline <= now || changetype<Connection>(at).namespace.dead)) {
       removeConnection(changetype<Connection>(at));
       at = connectionAt(i);
     }
@@ -106,4 +117,5 @@ function sweep(): void {
       at = balancedAt(i);
     }
   }
+  if (anythingDead()) bury();
 }

@@ -1,10 +1,13 @@
 // A network device, whatever its kind (struct net_device), and the two ways through it: `transmit` (dev_queue_xmit)
 // and `receive` (netif_receive_skb). Kinds are told apart by a switch; each has a file beside this one.
 
-import { arena } from "../memory";
+import { arena, Pool } from "../memory";
 import { CT_UNTRACKED, Frame } from "../frame";
 import { drop, Drop } from "../drops";
 import { Namespace } from "../stack/namespace";
+import { Entry } from "../tables/fdb";
+import { Neighbour } from "../tables/neighbours";
+import { Event, schedule } from "../clock/queue";
 import { tap } from "../capture/tap";
 import { bridgeReceive, bridgeTransmit } from "./bridge";
 import { vxlanTransmit } from "./vxlan";
@@ -33,8 +36,16 @@ export class Device {
   tap: u32;
   flags: u32;
   namespace: Namespace;
-  /** Next device of the namespace. */
+  /** Devices of the namespace, in the order they were made. */
   next: Device | null;
+  previous: Device | null;
+  /** Taken away: frames that still come end here. Its record goes back once nothing points to it (clock/removal). */
+  dead: u8;
+  /** Events in the queue that name it. */
+  pending: u32;
+  /** Its neighbours, and the forwarding entries that lead to it. */
+  neighbours: Neighbour | null;
+  entries: Entry | null;
   mac: u64;
   mtu: u32;
   /** veth: the other end. */
@@ -68,41 +79,48 @@ const STORM: u32 = 1 << 18;
 let transmissions: u32 = 0;
 export function calm(): void { transmissions = 0; }
 
+/** A record and its drop counters, a multiple of a cache line. */
+const SIZE: usize = (offsetof<Device>() + (<usize>Drop.REASONS << 2) + 63) & ~63;
+const devices = new Pool(SIZE, 64);
 let lastId: u32 = 0;
-let first: usize = 0; // all devices by id: an array that doubles
-let capacity: u32 = 0;
 
 /** Virtual time that a frame needs from one device to the next, ns. */
 export let hopDelay: u64 = 1000;
 export function setHopDelay(ns: u64): void { hopDelay = ns; }
 
 export function newDevice(namespace: Namespace, kind: Kind): Device {
-  const at = arena(offsetof<Device>());
+  devices.ensure(1);
+  const at = devices.take(SIZE);
   const device = changetype<Device>(at);
-  if (lastId + 1 >= capacity) {
-    const grown = arena(<usize>max(256, capacity * 2) * sizeof<usize>());
-    memory.copy(grown, first, <usize>capacity * sizeof<usize>());
-    first = grown;
-    capacity = max(256, capacity * 2);
-  }
+  // An id is never used twice.
   device.id = ++lastId;
-  store<usize>(first + <usize>device.id * sizeof<usize>(), at);
   device.kind = <u8>kind;
   device.flags = UP | LEARNING;
   device.namespace = namespace;
-  device.drops = arena(<usize>Drop.REASONS << 2);
-  // Devices of a namespace in the order they were made.
-  if (!namespace.devices) namespace.devices = device;
-  else {
-    let last = namespace.devices!;
-    while (last.next) last = last.next!;
-    last.next = device;
-  }
+  device.drops = at + offsetof<Device>();
+  const last = namespace.lastDevice;
+  device.previous = last;
+  if (last) last.next = device;
+  else namespace.devices = device;
+  namespace.lastDevice = device;
   return device;
 }
 
-export function deviceById(id: u32): Device {
-  return changetype<Device>(load<usize>(first + <usize>id * sizeof<usize>()));
+/** Frames that ended at devices which were taken away already, u32 a drop reason. */
+const late = arena(<usize>Drop.REASONS << 2);
+export function lateDrops(): usize { return late; }
+
+/** Only when nothing points to it any more. */
+export function giveDevice(device: Device): void {
+  for (let i: usize = 0; i < <usize>Drop.REASONS << 2; i += 4) store<u32>(late + i, load<u32>(late + i) + load<u32>(device.drops + i));
+  devices.give(changetype<usize>(device));
+}
+export function liveDevices(): u32 { return devices.used; }
+
+/** A vector of frames arrives at the device, or (TRANSMIT) a frame leaves by it, at `time`. */
+export function scheduleAt(device: Device, kind: Event, frame: Frame, time: u64): void {
+  device.pending++;
+  schedule(time, kind, changetype<usize>(device), changetype<usize>(frame));
 }
 
 /** What dev_queue_xmit does: the tap sees it, then the kind's own way out. `frame.data` is the Ethernet header. */

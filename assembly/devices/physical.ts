@@ -7,8 +7,8 @@ import { Frame, cloneFrame } from "../frame";
 import { drop, Drop } from "../drops";
 import * as ethernet from "../wire/ethernet";
 import { findEntry, learn } from "../tables/fdb";
-import { Event, schedule } from "../clock/queue";
-import { Device } from "./device";
+import { Event } from "../clock/queue";
+import { Device, scheduleAt } from "./device";
 import { below } from "../random";
 
 @unmanaged
@@ -75,6 +75,6 @@ export function physicalTransmit(device: Device, frame: Frame): void {
 function travel(segment: Segment, to: Device, frame: Frame): void {
   frame.next = null;
   frame.time += segment.latency;
-  schedule(frame.time, Event.FRAMES, to.id, changetype<usize>(frame));
+  scheduleAt(to, Event.FRAMES, frame, frame.time);
 }
 

@@ -1,7 +1,7 @@
 // vxlan devices (drivers/net/vxlan/vxlan_core.c; RFC 7348): frames into UDP towards the VTEP that the forwarding database
 // names for their MAC, headers pushed into the frame's own headroom; ARP answered from the device's neighbour table.
 
-import { arena } from "../memory";
+import { Pool } from "../memory";
 import { CT_UNTRACKED, Frame, LOCAL, SOCKET_HASH, expandHeadroom, pull, push, takeFrame } from "../frame";
 import { account, deliver, drop, Drop } from "../drops";
 import { Device, LEARNING, VXLAN_PROXY, receive, scrub } from "./device";
@@ -31,25 +31,49 @@ class Listener {
   keyA: u64;
   keyB: u64;
   device: Device;
+  /** Devices that it stands for. */
+  devices: u32;
 }
 const listeners = new Index(64);
+const pool = new Pool(offsetof<Listener>(), 64);
 
 export function openVxlan(device: Device, underlay: Namespace, vni: u32, port: u32): void {
   device.vni = vni;
   device.vxlanPort = port;
   device.underlay = underlay;
-  if (!listening(underlay, port)) listen(device, underlay, ANY_VNI, port);
+  listen(device, underlay, ANY_VNI, port);
   listen(device, underlay, vni, port);
   underlay.vxlans++;
 }
 
 function listen(device: Device, underlay: Namespace, vni: u32, port: u32): void {
   listeners.ensure(1);
-  const listener = changetype<Listener>(arena(offsetof<Listener>()));
+  pool.ensure(1);
+  const known = listeners.find(<u64>vni | (<u64>port << 32), underlay.id);
+  const listener = changetype<Listener>(known ? known : pool.take(offsetof<Listener>()));
   listener.keyA = <u64>vni | (<u64>port << 32);
   listener.keyB = underlay.id;
+  listener.devices++;
+  if (known) return;
   listener.device = device;
   listeners.insert(changetype<usize>(listener));
+}
+
+/** The device goes: its VNI is unknown from now on, and its port closed when it was the last one there. */
+export function closeVxlan(device: Device): void {
+  const underlay = device.underlay;
+  if (!underlay) return;
+  unlisten(underlay, ANY_VNI, device.vxlanPort);
+  unlisten(underlay, device.vni, device.vxlanPort);
+  underlay.vxlans--;
+  device.underlay = null;
+}
+
+function unlisten(underlay: Namespace, vni: u32, port: u32): void {
+  const at = listeners.find(<u64>vni | (<u64>port << 32), underlay.id);
+  if (!at || --changetype<Listener>(at).devices) return;
+  listeners.remove(at);
+  pool.give(at);
 }
 
 /** vxlan_xmit. */

@@ -9,7 +9,7 @@ import * as ipv4 from "../wire/ipv4";
 import * as icmp from "../wire/icmp";
 import * as tcp from "../wire/tcp";
 import {
-  BalancedConnection, Destination, Service, balancedAt, balancedSlots, findBalanced, findService, foundServer, newBalanced, removeBalanced, removeDestination,
+  BalancedConnection, Destination, Service, balancedAt, balancedSlots, findBalanced, findService, foundServer, newBalanced, removeBalanced, removeDestination, removeService,
 } from "../tables/services";
 import { CONFIRMED, destinationOf, dportOf, findConnection, keyA, keyB, releaseUnconfirmed, removeConnection, sourceOf, sportOf } from "../tables/connections";
 import { alterReply, mangle } from "./nat";
@@ -110,11 +110,29 @@ export function ipvsInput(namespace: Namespace, frame: Frame, device: Device): b
  * expire_nodest_conn_flush), so that the next segment meets nothing.
  */
 export function withdrawDestination(namespace: Namespace, destination: Destination): void {
+  const bound = destination.active + destination.inactive;
   removeDestination(destination);
-  if (!namespace.ipvsExpireNodest) return;
-  for (let i: u32 = 0; i < balancedSlots(); i++) {
+  if (bound && namespace.ipvsExpireNodest) expire(namespace, destination);
+}
+
+/** The service goes with its destinations and, as with a namespace, all of its connections. */
+export function withdrawService(namespace: Namespace, service: Service): void {
+  while (service.first) {
+    const destination = service.first!;
+    const bound = destination.active + destination.inactive;
+    removeDestination(destination);
+    if (bound) expire(namespace, destination);
+  }
+  removeService(service);
+}
+
+/** A removed destination's record goes with the last of its connections. */
+function expire(namespace: Namespace, destination: Destination): void {
+  let left = destination.active + destination.inactive;
+  for (let i: u32 = 0; left && i < balancedSlots(); i++) {
     let at = balancedAt(i);
-    while (at && changetype<BalancedConnection>(at).destination == destination) {
+    while (left && at && changetype<BalancedConnection>(at).destination == destination) {
+      left--;
       const connection = changetype<BalancedConnection>(at);
       const tracked = findConnection(connection.clientA, connection.clientB, now);
       if (tracked && namespace.ipvsConntrack) removeConnection(tracked);

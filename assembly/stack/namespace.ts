@@ -1,7 +1,7 @@
 // A network namespace (struct net): its devices, its sysctls, the chains of its hooks. All other tables are shared by
 // every namespace and carry its id in their keys.
 
-import { arena } from "../memory";
+import { Pool } from "../memory";
 import { Chain } from "../tables/rules";
 import { Device, Kind, newDevice } from "../devices/device";
 
@@ -28,6 +28,13 @@ export class Namespace {
   /** A replay's sender: asks for a neighbour once; repeated requests and probes hang on random timers and are injected. */
   askOnce: u8;
   devices: Device | null;
+  lastDevice: Device | null;
+  /** Taken away: what is left of it goes, its record last (clock/removal). */
+  dead: u8;
+  /** Among the dead. */
+  next: Namespace | null;
+  /** Packets of its sockets in the event queue. */
+  pending: u32;
   loopback: Device;
   /** Base chains: mangle, nat, filter × PREROUTING … POSTROUTING. */
   chains: usize;
@@ -44,12 +51,18 @@ export class Namespace {
   vxlans: u32;
 }
 
+/** A record and its base chains, a multiple of a cache line. */
+const SIZE: usize = (offsetof<Namespace>() + 15 * sizeof<usize>() + 63) & ~63;
+const namespaces = new Pool(SIZE, 32);
 let lastId: u32 = 0;
 
 export function newNamespace(): Namespace {
-  const namespace = changetype<Namespace>(arena(offsetof<Namespace>()));
+  namespaces.ensure(1);
+  const at = namespaces.take(SIZE);
+  const namespace = changetype<Namespace>(at);
+  // An id is never used twice: keys of tables hold it.
   namespace.id = ++lastId;
-  namespace.chains = arena(15 * sizeof<usize>());
+  namespace.chains = at + offsetof<Namespace>();
   namespace.portMin = 32768;
   namespace.portMax = 60999;
   namespace.connectionsMax = 262144;
@@ -59,6 +72,10 @@ export function newNamespace(): Namespace {
   namespace.loopback = loopback;
   return namespace;
 }
+
+/** Only when nothing points to it any more. */
+export function giveNamespace(namespace: Namespace): void { namespaces.give(changetype<usize>(namespace)); }
+export function liveNamespaces(): u32 { return namespaces.used; }
 
 // @ts-ignore: decorator
 @inline

@@ -18,6 +18,7 @@ import { Namespace } from "./namespace";
 import { Punt, punt } from "./punts";
 import { ensureSendBuffers } from "./tcp-buffer";
 import { tcpAction, tcpError } from "./tcp";
+import { closeSilently } from "./tcp-end";
 
 export const NEVER: u64 = u64.MAX_VALUE;
 
@@ -379,6 +380,7 @@ export function ask(kind: Ask, socket: Socket, value: u32, time: u64): bool {
 
 /** Puts the packet out at its own time, by an event. */
 export function outputLater(namespace: Namespace, frame: Frame): void {
+  namespace.pending++;
   schedule(max(frame.time, now), Event.OUTPUT, changetype<usize>(namespace), changetype<usize>(frame));
 }
 
@@ -437,5 +439,25 @@ export function socketState(id: u32): u32 {
   const socket = socketById(id);
   return socket ? socket.state : 0;
 }
+/** A namespace is gone: its sockets go without a word. */
+export function removeSocketsOfTheDead(): void {
+  for (let i: u32 = 0; i < index.capacity; i++) {
+    let at = index.keyAt(i);
+    while (at && changetype<Socket>(at).namespace.dead) {
+      endSilently(changetype<Socket>(at));
+      at = index.keyAt(i);
+    }
+  }
+}
+
+function endSilently(socket: Socket): void {
+  if (socket.protocol == TCP && socket.state != State.LISTEN && socket.state != State.FOREIGN && socket.state != State.TIME_WAIT) closeSilently(socket, now);
+  else removeSocket(socket);
+}
+
+/** The socket in index slot `i`, or null; for whoever goes through what sockets hold. */
+export function socketAt(i: u32): Socket | null { return changetype<Socket | null>(index.keyAt(i)); }
+export function socketSlots(): u32 { return index.capacity; }
+
 /** Records in use, TIME_WAITs included; for leak tests. */
 export function liveSockets(): u32 { return pool.used; }

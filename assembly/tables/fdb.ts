@@ -22,6 +22,32 @@ export class Entry {
   remote: u32;
   flags: u32;
   updated: u64;
+  /** Other entries that lead to the same port. */
+  next: Entry | null;
+  previous: Entry | null;
+}
+
+/** The entry leads to `port` from now on. */
+function leadTo(entry: Entry, port: Device | null): void {
+  const before = entry.port;
+  if (before == port) return;
+  if (before) unlink(entry, before);
+  entry.port = port;
+  if (!port) return;
+  const other = port.entries;
+  entry.next = other;
+  if (other) other.previous = entry;
+  port.entries = entry;
+}
+
+function unlink(entry: Entry, port: Device): void {
+  const next = entry.next;
+  const previous = entry.previous;
+  if (next) next.previous = previous;
+  if (previous) previous.next = next;
+  else port.entries = next;
+  entry.next = null;
+  entry.previous = null;
 }
 
 const pool = new Pool(offsetof<Entry>(), 256);
@@ -51,7 +77,6 @@ function putEntry(owner: u32, mac: u64, port: Device | null, remote: u32, flags:
   const entry = changetype<Entry>(at);
   entry.keyA = mac;
   entry.keyB = owner;
-  entry.port = port;
   entry.remote = remote;
   entry.flags = flags;
   entry.updated = time;
@@ -59,6 +84,7 @@ function putEntry(owner: u32, mac: u64, port: Device | null, remote: u32, flags:
     pool.give(at);
     return null;
   }
+  leadTo(entry, port);
   return entry;
 }
 
@@ -68,7 +94,7 @@ export function learn(owner: u32, mac: u64, port: Device, remote: u32, time: u64
   if (at) {
     const entry = changetype<Entry>(at);
     if (entry.flags & STATIC) return;
-    entry.port = port;
+    leadTo(entry, port);
     entry.remote = remote;
     entry.updated = time;
   } else putEntry(owner, mac, port, remote, 0, time);
@@ -77,10 +103,19 @@ export function learn(owner: u32, mac: u64, port: Device, remote: u32, time: u64
 export function removeEntry(owner: u32, mac: u64): bool {
   const at = index.find(mac, owner);
   if (!at) return false;
+  const entry = changetype<Entry>(at);
+  if (entry.port) unlink(entry, entry.port!);
   index.remove(at);
   pool.give(at);
   return true;
 }
+
+/** The device goes: nothing leads to it any more (br_fdb_delete_by_port, vxlan_flush). */
+export function removeEntriesOf(port: Device): void {
+  while (port.entries) removeEntry(<u32>port.entries!.keyB, port.entries!.keyA);
+}
+
+export function liveEntries(): u32 { return pool.used; }
 
 export function ensureFdb(): void {
   pool.ensure(512);

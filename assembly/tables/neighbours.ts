@@ -33,6 +33,9 @@ export class Neighbour {
   redirected: u64;
   /** When MAC or state changed last (locktime). */
   updated: u64;
+  /** The device's other neighbours. */
+  next: Neighbour | null;
+  previous: Neighbour | null;
   /** How long it stays reachable after it was confirmed: 15 to 45 s, drawn anew each time. */
   reachable: u64;
   state: u8;
@@ -63,6 +66,10 @@ export function obtainNeighbour(device: Device, address: u32): Neighbour | null 
     pool.give(at);
     return null;
   }
+  const other = device.neighbours;
+  neighbour.next = other;
+  if (other) other.previous = neighbour;
+  device.neighbours = neighbour;
   return neighbour;
 }
 
@@ -79,6 +86,11 @@ export function setNeighbour(device: Device, address: u32, mac: u64, state: Nud,
 /** The caller has emptied the queue. */
 export function removeNeighbour(neighbour: Neighbour): void {
   index.remove(changetype<usize>(neighbour));
+  const next = neighbour.next;
+  const previous = neighbour.previous;
+  if (next) next.previous = previous;
+  if (previous) previous.next = next;
+  else neighbour.device.neighbours = next;
   neighbour.serial = 0;
   pool.give(changetype<usize>(neighbour));
 }
@@ -87,6 +99,8 @@ export function ensureNeighbours(): void {
   pool.ensure(256);
   index.ensure(256);
 }
+
+export function liveNeighbours(): u32 { return pool.used; }
 
 /** For dumps: the entry in index slot `i`, or 0. */
 export function neighbourAt(i: u32): usize { return i < index.capacity ? index.keyAt(i) : 0; }

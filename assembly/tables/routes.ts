@@ -71,6 +71,8 @@ export function addRoute(namespace: Namespace, table: u32, destination: u32, len
   return route;
 }
 
+export function liveRoutes(): u32 { return pool.used; }
+
 /** Bits of lengths that are no longer used stay set: they cost a probe, never an answer. */
 export function removeRoute(route: Route): void {
   const head = index.find(route.keyA, route.keyB);

@@ -3,7 +3,7 @@
 //
 // JavaScript makes a rule with `newRule`, fills in the fields that `match` announces, and links it into a chain.
 
-import { arena, Pool } from "../memory";
+import { Pool } from "../memory";
 import { Device } from "../devices/device";
 
 export const MANGLE: u32 = 0;
@@ -85,15 +85,22 @@ export class Rule {
 }
 
 const rules = new Pool(offsetof<Rule>(), 128);
+const chains = new Pool(offsetof<Chain>(), 64);
 let lastChain: u32 = 0;
 let lastRule: u32 = 0;
 
 export function newChain(policy: u32): Chain {
-  const chain = changetype<Chain>(arena(offsetof<Chain>()));
+  chains.ensure(1);
+  const chain = changetype<Chain>(chains.take(offsetof<Chain>()));
   chain.id = ++lastChain;
   chain.policy = policy;
   return chain;
 }
+
+/** Its rules have been unlinked, and no rule jumps to it. */
+export function removeChain(chain: Chain): void { chains.give(changetype<usize>(chain)); }
+export function liveRules(): u32 { return rules.used; }
+export function liveChains(): u32 { return chains.used; }
 
 export function newRule(): Rule {
   rules.ensure(1);

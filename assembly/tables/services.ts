@@ -37,6 +37,9 @@ export class Service {
   /** rr: the destination chosen last, or null: start at the head. */
   last: Destination | null;
   id: u32;
+  /** Destinations that still have a record, and whether it is gone itself. */
+  destinations: u32;
+  removed: u8;
   connections: u64;
   inPackets: u64;
   outPackets: u64;
@@ -91,7 +94,19 @@ export function findService(namespace: u32, protocol: u32, addressOrMark: u32, p
 export function removeService(service: Service): void {
   while (service.first) removeDestination(service.first!);
   serviceIndex.remove(changetype<usize>(service));
-  // The record stays: connections reach it through their destination.
+  // The record stays while connections reach it through a destination.
+  service.removed = 1;
+  if (!service.destinations) services.give(changetype<usize>(service));
+}
+export function liveServices(): u32 { return services.used; }
+export function liveDestinations(): u32 { return destinations.used; }
+export function liveBalanced(): u32 { return connections.used; }
+
+/** Nobody points to a destination that was taken out: its record goes, and its service's with the last. */
+function release(destination: Destination): void {
+  const service = destination.service;
+  destinations.give(changetype<usize>(destination));
+  if (--service.destinations == 0 && service.removed) services.give(changetype<usize>(service));
 }
 
 /** At the head of the list (__ip_vs_update_dest). */
@@ -105,10 +120,11 @@ export function addDestination(service: Service, address: u32, port: u32, weight
   destination.id = ++lastDestination;
   destination.next = service.first;
   service.first = destination;
+  service.destinations++;
   return destination;
 }
 
-/** rr steps back to the predecessor, or to the head (ip_vs_rr_del_dest). The record stays: connections may point to it. */
+/** rr steps back to the predecessor, or to the head (ip_vs_rr_del_dest). The record stays while connections point to it. */
 export function removeDestination(destination: Destination): void {
   const service = destination.service;
   let before: Destination | null = null;
@@ -122,6 +138,7 @@ export function removeDestination(destination: Destination): void {
   else service.first = destination.next;
   if (service.last == destination) service.last = before;
   destination.removed = 1;
+  if (!destination.active && !destination.inactive) release(destination);
 }
 
 export let foundServer: u32 = 0;
@@ -164,6 +181,7 @@ export function removeBalanced(connection: BalancedConnection): void {
   if (connection.counted) destination.active--;
   else destination.inactive--;
   connections.give(at);
+  if (destination.removed && !destination.active && !destination.inactive) release(destination);
 }
 
 export function ensureServices(): void {

@@ -42,6 +42,9 @@ export class Destination {
   }
   /** With expire_nodest_conn its connections go with it. */
   remove(): void {
+    const { engine } = this.service;
+    engine.drain();
+    engine.destinations.delete(this.id);
     this.service.destinations.splice(this.service.destinations.indexOf(this), 1);
     this.service.engine.exports.withdrawDestination(this.service.namespace.at, this.at);
   }
@@ -95,8 +98,11 @@ export class Ipvs {
     return this.services.find((service) => 'mark' in service.key && service.key.mark === mark);
   }
 
+  /** Its destinations and connections go with it. */
   remove(service: VirtualService): void {
+    this.engine.drain();
+    for (const destination of service.destinations) this.engine.destinations.delete(destination.id);
     this.services.splice(this.services.indexOf(service), 1);
-    this.engine.exports.removeService(service.at);
+    this.engine.exports.withdrawService(this.namespace.at, service.at);
   }
 }

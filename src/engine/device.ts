@@ -3,7 +3,7 @@
 import type { Engine } from './engine.js';
 import { Drop, Device as Layout } from './generated/layout.js';
 import type { Namespace } from './namespace.js';
-import { cidr, ipv4Text, mac, macText } from './wire.js';
+import { cidr, ipv4, ipv4Text, mac, macText } from './wire.js';
 
 export type DeviceKind = 'loopback' | 'veth' | 'bridge' | 'vxlan' | 'physical';
 
@@ -19,6 +19,9 @@ export class Device {
   readonly addresses: AddressEntry[] = [];
   /** Ports, if it is a bridge. */
   readonly ports: Device[] = [];
+  /** The lowest port number that is free. */
+  lowestPort = 1;
+  readonly #portNumbers = new Set<number>();
   master: Device | undefined;
   peer: Device | undefined;
 
@@ -83,13 +86,27 @@ export class Device {
 
   /** Frames dropped at this device, by reason. */
   get drops(): Map<string, number> {
-    const found = new Map<string, number>();
+    return dropCounts(this.engine, this.engine.memory.get(this.at, Layout.drops));
+  }
+
+  /** Its drops so far, which are no longer counted here. */
+  takeDrops(): Map<string, number> {
+    const found = this.drops;
     const at = this.engine.memory.get(this.at, Layout.drops);
-    for (const [reason, index] of REASONS) {
-      const count = this.engine.memory.view.getUint32(at + 4 * index, true);
-      if (count) found.set(reason, count);
-    }
+    for (const [, index] of REASONS) this.engine.memory.view.setUint32(at + 4 * index, 0, true);
     return found;
+  }
+
+  /** The number of the next port to join (find_portno). */
+  takePortNumber(): number {
+    const number = this.lowestPort;
+    this.#portNumbers.add(number);
+    while (this.#portNumbers.has(this.lowestPort)) this.lowestPort++;
+    return number;
+  }
+  givePortNumber(number: number): void {
+    this.#portNumbers.delete(number);
+    this.lowestPort = Math.min(this.lowestPort, number);
   }
 
   get counters(): { rxPackets: number; rxBytes: number; txPackets: number; txBytes: number } {
@@ -102,6 +119,13 @@ export class Device {
     };
   }
 
+  /** Called by Namespace.removeAddress. */
+  forgetAddress(entry: AddressEntry): void {
+    this.addresses.splice(this.addresses.indexOf(entry), 1);
+    const first = this.addresses[0];
+    this.engine.memory.set(this.at, Layout.address, first ? ipv4(first.address) : 0);
+  }
+
   /** Called by Namespace.addAddress. */
   noteAddress(text: string): AddressEntry {
     const { address, length } = cidr(text);
@@ -110,4 +134,14 @@ export class Device {
     this.addresses.push(entry);
     return entry;
   }
+}
+
+/** From an array of counters, one a reason. */
+export function dropCounts({ memory }: Engine, at: number): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const [reason, index] of REASONS) {
+    const count = memory.view.getUint32((at >>> 0) + 4 * index, true);
+    if (count) found.set(reason, count);
+  }
+  return found;
 }

@@ -5,7 +5,7 @@
 
 import { instantiate } from '@assemblyscript/loader';
 import type { Destination } from './balancer.js';
-import type { Device } from './device.js';
+import { type Device, dropCounts } from './device.js';
 import type { EngineExports } from './exports.js';
 import { Segment as SegmentLayout, Stopped } from './generated/layout.js';
 import { engineWasm } from './generated/module.js';
@@ -15,6 +15,23 @@ import { type Punted, readPunts } from './punts.js';
 import type { Rule } from './rules.js';
 import { Timers } from './timers.js';
 import { ipv4, mac, port } from './wire.js';
+
+const LIVE = [
+  ['namespaces', 'liveNamespaces'],
+  ['devices', 'liveDevices'],
+  ['routes', 'liveRoutes'],
+  ['neighbours', 'liveNeighbours'],
+  ['fdb', 'liveEntries'],
+  ['chains', 'liveChains'],
+  ['rules', 'liveRules'],
+  ['services', 'liveServices'],
+  ['destinations', 'liveDestinations'],
+  ['balanced', 'liveBalanced'],
+  ['connections', 'connections'],
+  ['sockets', 'liveSockets'],
+  ['frames', 'inFlight'],
+] as const;
+type LiveTable = (typeof LIVE)[number][0];
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 function compile(): Promise<WebAssembly.Module> {
@@ -126,6 +143,36 @@ export class Engine {
   noteDevice(device: Device): void {
     this.devices.push(device);
   }
+  /** Called by Namespace.removeDevice: what was dropped there stays in the account. */
+  forgetDevice(device: Device): void {
+    this.devices.splice(this.devices.lastIndexOf(device), 1);
+    const drops = device.takeDrops();
+    if (drops.size === 0) return;
+    const before = this.#goneDrops.get(device.path) ?? new Map<string, number>();
+    for (const [reason, count] of drops) before.set(reason, (before.get(reason) ?? 0) + count);
+    this.#goneDrops.set(device.path, before);
+  }
+  readonly #goneDrops = new Map<string, Map<string, number>>();
+
+  /** `ip netns del`: its devices, rules and balancers go; nobody is told of its connections and sockets. */
+  removeNamespace(namespace: Namespace): void {
+    this.drain();
+    namespace.clear();
+    this.exports.removeNamespace(namespace.at);
+    this.namespaces.delete(namespace.name);
+  }
+
+  /** Records of what was removed are given back now; a run does it once a virtual second. */
+  collect(): void {
+    this.exports.collect();
+  }
+
+  /** Records in use, by table. */
+  get live(): Record<LiveTable, number> {
+    const { exports } = this;
+    return Object.fromEntries(LIVE.map(([table, name]) => [table, exports[name]() >>> 0])) as Record<LiveTable, number>;
+  }
+
   noteRule(rule: Rule): void {
     this.rules.set(rule.id, rule);
   }
@@ -229,8 +276,14 @@ export class Engine {
     };
   }
 
-  /** Every drop so far: where, why, how often. */
-  get drops(): { device: Device; reason: string; count: number }[] {
-    return this.devices.flatMap((device) => [...device.drops].map(([reason, count]) => ({ device, reason, count })));
+  /** Every drop so far: where, why, how often. A device that is gone is known by its path alone. */
+  get drops(): { device: { path: string }; reason: string; count: number }[] {
+    const counted = (device: { path: string }, drops: Map<string, number>) =>
+      [...drops].map(([reason, count]) => ({ device, reason, count }));
+    return [
+      ...this.devices.flatMap((device) => counted(device, device.drops)),
+      ...[...this.#goneDrops].flatMap(([path, drops]) => counted({ path }, drops)),
+      ...counted({ path: 'devices that were removed' }, dropCounts(this, this.exports.lateDrops())),
+    ];
   }
 }

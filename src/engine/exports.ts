@@ -8,6 +8,10 @@ export interface EngineExports extends Record<string, unknown> {
   setHopDelay(ns: number): void;
   newNamespace(): number;
   addDevice(namespace: number, kind: number): number;
+  removeDevice(device: number): void;
+  removePort(device: number): void;
+  removeNamespace(namespace: number): void;
+  collect(): void;
   newSegment(latency: bigint): number;
   plugIn(segment: number, device: number): void;
   openVxlan(device: number, underlay: number, vni: number, port: number): void;
@@ -35,11 +39,12 @@ export interface EngineExports extends Record<string, unknown> {
   newRule(): number;
   linkRule(chain: number, rule: number, position: number): void;
   unlinkRule(rule: number): void;
+  removeChain(chain: number): void;
   setBaseChain(ns: number, table: number, hook: number, chain: number): void;
   connectionAt(slot: number): number;
   connectionSlots(): number;
   addService(namespaceId: number, protocol: number, addressOrMark: number, port: number): number;
-  removeService(service: number): void;
+  withdrawService(ns: number, service: number): void;
   addDestination(service: number, address: number, port: number, weight: number): number;
   withdrawDestination(ns: number, destination: number): void;
   balancedAt(slot: number): number;
@@ -102,4 +107,16 @@ export interface EngineExports extends Record<string, unknown> {
   natPortSearches(): number;
   missed(): number;
   captured(): number;
+  lateDrops(): number;
+  liveNamespaces(): number;
+  liveDevices(): number;
+  liveRoutes(): number;
+  liveNeighbours(): number;
+  liveEntries(): number;
+  liveChains(): number;
+  liveRules(): number;
+  liveServices(): number;
+  liveDestinations(): number;
+  liveBalanced(): number;
+  liveSockets(): number;
 }

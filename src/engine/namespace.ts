@@ -52,8 +52,8 @@ export class Namespace {
   readonly at: number;
   readonly devices = new Map<string, Device>();
   readonly routes: RouteEntry[] = [];
-  /** Permanent ones, as they were added. */
-  readonly neighbours: NeighbourEntry[] = [];
+  /** Permanent ones, by device and address. */
+  readonly #neighbours = new Map<string, NeighbourEntry>();
   readonly iptables: Iptables;
   readonly ipvs: Ipvs;
 
@@ -155,10 +155,59 @@ export class Namespace {
     if (last) memory.set(last.at, DeviceLayout.nextPort, device.at);
     else memory.set(bridge.at, DeviceLayout.ports, device.at);
     bridge.ports.push(device);
-    memory.set(device.at, DeviceLayout.portNumber, bridge.ports.length);
+    memory.set(device.at, DeviceLayout.portNumber, bridge.takePortNumber());
     memory.set(device.at, DeviceLayout.master, bridge.at);
     device.master = bridge;
     this.#own(bridge, device);
+  }
+
+  /** `ip link set DEVICE nomaster`: what the bridge has learned behind it goes. */
+  removePort(device: Device): void {
+    const bridge = device.master;
+    if (!bridge) return;
+    bridge.givePortNumber(this.engine.memory.get(device.at, DeviceLayout.portNumber));
+    bridge.ports.splice(bridge.ports.indexOf(device), 1);
+    device.master = undefined;
+    this.engine.exports.removePort(device.at);
+  }
+
+  /** `ip link set BRIDGE address MAC`: frames for the new one go up its stack, those for the old one no longer. */
+  setBridgeMac(bridge: Device, hardware: string): void {
+    if (bridge.mac === hardware) return;
+    if (!bridge.ports.some(({ mac: one }) => one === bridge.mac)) this.removeFdb(bridge, bridge.mac);
+    bridge.mac = hardware;
+    this.#own(bridge, bridge);
+  }
+
+  /** `ip link del`: a veth takes its other end with it; addresses, routes, neighbours and learned entries go. */
+  removeDevice(device: Device): void {
+    if (device.kind === 'loopback') throw new Error(`${device.path} stays as long as its namespace`);
+    this.engine.drain();
+    const { peer } = device;
+    this.#remove(device);
+    if (peer) peer.namespace.#remove(peer);
+  }
+
+  #remove(device: Device): void {
+    for (const port of [...device.ports]) port.namespace.removePort(port);
+    this.removePort(device);
+    for (const route of this.routes.filter((one) => one.device === device)) this.removeRoute(route);
+    for (const [key, entry] of this.#neighbours) if (entry.device === device) this.#neighbours.delete(key);
+    device.peer = undefined;
+    this.engine.forgetDevice(device);
+    this.engine.exports.removeDevice(device.at);
+    this.devices.delete(device.name);
+  }
+
+  /** Everything in it but its loopback: called when the namespace goes. */
+  clear(): void {
+    this.iptables.clear();
+    for (const service of [...this.ipvs.services]) this.ipvs.remove(service);
+    for (const device of [...this.devices.values()]) {
+      if (device.kind !== 'loopback' && this.devices.has(device.name)) this.removeDevice(device);
+    }
+    for (const route of [...this.routes]) this.removeRoute(route);
+    this.engine.forgetDevice(this.device('lo'));
   }
 
   /** Frames for a bridge's own MAC, or for a port's, go up its stack. */
@@ -192,6 +241,17 @@ export class Namespace {
       const bits = mask(length);
       if (length < 31) this.#routeNumbers('broadcast', (own | ~bits) >>> 0, device, first);
     }
+  }
+
+  /** `ip addr del`: with it go the routes that came with it. */
+  removeAddress(device: Device, text: string): void {
+    const { address, length } = cidr(text);
+    const dotted = ipv4Text(address);
+    const entry = device.addresses.find((one) => one.address === dotted && one.length === length);
+    if (!entry) return;
+    device.forgetAddress(entry);
+    for (const route of this.routes.filter((one) => one.device === device && one.source === dotted))
+      this.removeRoute(route);
   }
 
   #routeNumbers(type: 'broadcast', destination: number, device: Device, source: string): void {
@@ -253,12 +313,23 @@ export class Namespace {
     const nud = state === 'permanent' ? Nud.PERMANENT : Nud.REACHABLE;
     const at = this.engine.exports.setNeighbour(device.at, ipv4(address), low, high, nud);
     const entry = { device, address, mac: hardware, at };
-    if (state === 'permanent') this.neighbours.push(entry);
+    if (state === 'permanent') this.#neighbours.set(`${device.name} ${address}`, entry);
     return entry;
   }
 
+  /** Permanent ones. */
+  get neighbours(): NeighbourEntry[] {
+    return [...this.#neighbours.values()];
+  }
+
+  /** The permanent entry for that address. */
+  neighbour(device: Device, address: string): NeighbourEntry | undefined {
+    return this.#neighbours.get(`${device.name} ${address}`);
+  }
+
   removeNeighbour(entry: NeighbourEntry): void {
-    this.neighbours.splice(this.neighbours.indexOf(entry), 1);
+    this.engine.drain();
+    this.#neighbours.delete(`${entry.device.name} ${entry.address}`);
     this.engine.exports.removeNeighbour(entry.at);
   }
 

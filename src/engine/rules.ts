@@ -72,6 +72,9 @@ export class Rule {
   }
   /** Takes it out of its chain. */
   remove(): void {
+    const { engine } = this.chain;
+    engine.drain();
+    engine.rules.delete(this.id);
     this.chain.rules.splice(this.chain.rules.indexOf(this), 1);
     this.chain.engine.exports.unlinkRule(this.at);
   }
@@ -122,6 +125,27 @@ export class Iptables {
     this.chains[table].set(name, chain);
     if (table === 'nat') this.namespace.trackConnections();
     return chain;
+  }
+
+  /** `iptables -D`: the first rule of that chain that says the same. False: there is none. */
+  delete(table: Table, chainName: string, spec: RuleSpec): boolean {
+    const rule = this.chains[table].get(chainName)?.rules.find((one) => sameSpec(one.spec, spec));
+    rule?.remove();
+    return rule !== undefined;
+  }
+
+  /** All rules and chains go. */
+  clear(): void {
+    for (const chains of Object.values(this.chains)) {
+      for (const chain of chains.values()) for (const rule of [...chain.rules].reverse()) rule.remove();
+    }
+    for (const [table, chains] of Object.entries(this.chains)) {
+      for (const { at, hook } of chains.values()) {
+        if (hook) this.engine.exports.setBaseChain(this.namespace.at, TABLES[table as Table], HOOKS[hook], 0);
+        this.engine.exports.removeChain(at);
+      }
+      chains.clear();
+    }
   }
 
   append(table: Table, chain: string, spec: RuleSpec): Rule {
@@ -223,4 +247,13 @@ export class Iptables {
       default:
     }
   }
+}
+
+function sameSpec(one: RuleSpec, other: RuleSpec): boolean {
+  const keys = new Set([...Object.keys(one), ...Object.keys(other)]) as Set<keyof RuleSpec>;
+  for (const key of keys) {
+    const [a, b]: unknown[] = [one[key], other[key]];
+    if (a !== b && !(Array.isArray(a) && Array.isArray(b) && a.join() === b.join())) return false;
+  }
+  return true;
 }

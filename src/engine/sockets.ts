@@ -104,7 +104,13 @@ export interface EchoReply {
 }
 
 export class Sockets {
-  readonly #listeners = new Map<number, (connection: TcpConnection, time: number) => void>();
+  readonly #listeners = new Map<
+    number,
+    { namespace: Namespace; onAccept: (connection: TcpConnection, time: number) => void }
+  >();
+  /** What the processes of a namespace have open. */
+  readonly #open = new Map<Namespace, Set<number>>();
+  readonly #owner = new Map<number, Namespace>();
   readonly #connections = new Map<number, TcpConnection>();
   readonly #udp = new Map<number, UdpSocket>();
   readonly #pings = new Map<number, (reply: EchoReply) => void>();
@@ -126,14 +132,46 @@ export class Sockets {
   ): Listener {
     const socket = this.engine.exports.tcpListen(namespace.at, ipv4(address), wirePort(port));
     if (!socket) throw new Error(`${namespace.name}: TCP port ${port} is taken`);
-    this.#listeners.set(socket, onAccept);
+    this.#listeners.set(socket, { namespace, onAccept });
+    this.#own(namespace, socket);
     return { socket };
   }
 
   /** Connections that were accepted stay. */
   closeListener({ socket }: Listener): void {
     this.#listeners.delete(socket);
+    this.#disown(socket);
     this.engine.exports.tcpClose(socket, this.engine.now);
+  }
+
+  #own(namespace: Namespace, socket: number): void {
+    this.#owner.set(socket, namespace);
+    const open = this.#open.get(namespace);
+    if (open) open.add(socket);
+    else this.#open.set(namespace, new Set([socket]));
+  }
+
+  #disown(socket: number): void {
+    const namespace = this.#owner.get(socket);
+    this.#owner.delete(socket);
+    if (namespace) this.#open.get(namespace)?.delete(socket);
+  }
+
+  /**
+   * The processes of a namespace end at `time`: the kernel closes what they had open. Listeners go, connections send
+   * their FIN; no handler hears of it.
+   */
+  kill(namespace: Namespace, time: number): void {
+    const open = this.#open.get(namespace) ?? [];
+    this.#open.delete(namespace);
+    for (const socket of open) {
+      this.#owner.delete(socket);
+      this.#listeners.delete(socket);
+      this.#connections.delete(socket);
+      const udp = this.#udp.get(socket);
+      if (udp) this.closeUdp(udp);
+      else this.engine.exports.tcpClose(socket, time);
+    }
   }
 
   /** Undefined: there is no route, or no port left. */
@@ -142,6 +180,7 @@ export class Sockets {
     if (!socket) return undefined;
     const connection = new TcpConnection(this.engine, socket, to);
     this.#connections.set(socket, connection);
+    this.#own(namespace, socket);
     return connection;
   }
 
@@ -157,6 +196,7 @@ export class Sockets {
     if (!id) throw new Error(`${namespace.name}: UDP port ${port} is taken`);
     const socket = new UdpSocket(this.engine, id, onDatagram, onError);
     this.#udp.set(id, socket);
+    this.#own(namespace, id);
     return socket;
   }
 
@@ -179,6 +219,7 @@ export class Sockets {
 
   closeUdp(socket: UdpSocket): void {
     this.#udp.delete(socket.socket);
+    this.#disown(socket.socket);
     socket.close();
   }
 
@@ -191,7 +232,15 @@ export class Sockets {
           port: punted.remotePort,
         });
         this.#connections.set(punted.socket, connection);
-        this.#listeners.get(punted.listener)?.(connection, punted.time);
+        const listener = this.#listeners.get(punted.listener);
+        if (!listener) {
+          // Whoever would have accepted it has ended meanwhile.
+          this.#connections.delete(punted.socket);
+          this.engine.exports.tcpClose(punted.socket, this.after(punted.time));
+          break;
+        }
+        this.#own(listener.namespace, punted.socket);
+        listener.onAccept(connection, punted.time);
         break;
       }
       case 'datagram': {
@@ -230,14 +279,17 @@ export class Sockets {
         break;
       case 'closed':
         this.#connections.delete(punted.socket);
+        this.#disown(punted.socket);
         connection.onClosed?.(punted.time);
         break;
       case 'reset':
         this.#connections.delete(punted.socket);
+        this.#disown(punted.socket);
         connection.onFailed?.('reset', punted.time);
         break;
       case 'failed':
         this.#connections.delete(punted.socket);
+        this.#disown(punted.socket);
         connection.onFailed?.(punted.reason, punted.time);
         break;
       default:
