@@ -111,7 +111,8 @@ export function sendTo(frame: Frame, out: Device, mac: u64): void {
 export function sourceFor(namespace: Namespace, destination: u32): u32 {
   const route = lookUp(namespace, destination);
   if (!route) return 0;
-  if (route.type == <u8>RouteType.LOCAL) return destination;
+  // To itself: 127.0.0.0/8 says that it is asked from 127.0.0.1.
+  if (route.type == <u8>RouteType.LOCAL) return route.source ? route.source : destination;
   return route.source ? route.source : route.device.address;
 }
 

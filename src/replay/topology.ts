@@ -42,13 +42,14 @@ export function topologyOf(inputs: Inputs): Topology {
     .map((network) => networkOf(inputs, network));
   return {
     engine: '20.10',
-    nodes: inputs.nodes.map(({ name, role, interface: device, mac, mtu, address, gateway }) => ({
+    nodes: inputs.nodes.map(({ name, role, interface: device, mac, mtu, address, gateway, resolvers }) => ({
       name,
       role: role === 'manager' ? 'manager' : 'worker',
       nic: { name: device, mac, mtu, addresses: [address] },
       ...(gateway ? { gateway } : {}),
+      resolvers,
     })),
-    hosts: inputs.outside.map(({ name, interfaces, extraAddresses, forwards }) => {
+    hosts: inputs.outside.map(({ name, interfaces, extraAddresses, forwards, resolves }) => {
       const [nic] = interfaces;
       if (!nic) throw new Error(`${name} has no interface`);
       return {
@@ -56,6 +57,7 @@ export function topologyOf(inputs: Inputs): Topology {
         nic: { name: nic.name, mac: nic.mac, mtu: nic.mtu, addresses: nic.addresses },
         extraAddresses,
         forwards,
+        ...(Object.keys(resolves).length > 0 ? { resolves } : {}),
       };
     }),
     networks,
@@ -88,6 +90,7 @@ function networkOf(inputs: Inputs, network: NetworkInput): Network {
     driver: network.driver === 'overlay' ? 'overlay' : 'bridge',
     ingress: network.ingress === true,
     mtu: here?.mtu ?? mtuOfBridge(inputs, network) ?? 1500,
+    ...(network.ipv6 ? { ipv6: true } : {}),
     icc: options['com.docker.network.bridge.enable_icc'] !== 'false',
     masquerade: options['com.docker.network.bridge.enable_ip_masquerade'] !== 'false',
     ...(network.vni == null ? {} : { vni: network.vni }),
@@ -161,19 +164,34 @@ function sandboxesOf(inputs: Inputs, networks: Network[]): Sandbox[] {
     ...unlistedBalancers(inputs, networks).map(({ namespace, node, endpoints }) =>
       make(namespace, node, 'balancer', endpoints),
     ),
-    ...inputs.tasks.flatMap(({ namespace, node, networks: endpoints, name, service, ports }) =>
-      namespace && node
-        ? [{ ...make(namespace, node, 'task', endpoints, ports), task: name, ...(service ? { service } : {}) }]
-        : [],
+    ...inputs.tasks.flatMap(
+      ({ namespace, node, networks: endpoints, name, service, ports, id, container, hostname }) =>
+        namespace && node
+          ? [
+              {
+                ...make(namespace, node, 'task', endpoints, ports),
+                task: name,
+                ...(service ? { service } : {}),
+                ...(id ? { container: `${name}.${id}` } : {}),
+                ...identity(container, hostname),
+              },
+            ]
+          : [],
     ),
-    ...inputs.containers.flatMap(({ namespace, node, networks: endpoints, ports }) =>
-      namespace && node ? [make(namespace, node, 'container', endpoints, ports)] : [],
+    ...inputs.containers.flatMap(({ namespace, node, networks: endpoints, ports, name, id, hostname }) =>
+      namespace && node
+        ? [{ ...make(namespace, node, 'container', endpoints, ports), container: name, ...identity(id, hostname) }]
+        : [],
     ),
   ];
   // A container of network mode `host` or `container:…` has no namespace of its own.
   return all.filter(
     ({ node, name }, i) => name !== 'host' && all.findIndex((one) => one.node === node && one.name === name) === i,
   );
+}
+
+function identity(id: string | null | undefined, hostname: string | null | undefined): Partial<Sandbox> {
+  return { ...(id ? { id } : {}), ...(hostname ? { hostname } : {}) };
 }
 
 type PortInput = Inputs['containers'][number]['ports'][number];
@@ -223,6 +241,8 @@ function endpointOf(inputs: Inputs, recorded: string, network: string, endpoint:
     network,
     interface: name,
     address: endpoint.address,
+    ...(endpoint.address6 ? { address6: endpoint.address6 } : {}),
+    ...(endpoint.aliases?.length > 0 ? { aliases: endpoint.aliases } : {}),
     mac: endpoint.mac,
     peer: { name: peer.name, mac: peer.mac },
     port: peer.port ?? 0,

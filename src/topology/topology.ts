@@ -20,6 +20,9 @@ export interface Node {
   nic: Nic;
   /** Default gateway on the underlay. */
   gateway?: string;
+  /** Name servers and search domains of its own /etc/resolv.conf. */
+  resolvers?: string[];
+  search?: string[];
 }
 
 /** A host on the underlay that is no node. */
@@ -30,6 +33,10 @@ export interface Host {
   extraAddresses: string[];
   /** net.ipv4.ip_forward */
   forwards: boolean;
+  /** It is a DNS server: name (lower case) → address or addresses. Every other name does not exist. */
+  resolves?: Record<string, string | string[]>;
+  /** Name servers of its own /etc/resolv.conf. */
+  resolvers?: string[];
 }
 
 /** What differs from node to node: a local network is another one on each; an overlay has devices of its own on each. */
@@ -48,11 +55,15 @@ export interface Network {
   id: string;
   driver: 'bridge' | 'overlay';
   ingress: boolean;
+  /** Without a way out. */
+  internal?: boolean;
   /** MTU of its endpoints. */
   mtu: number;
   /** Bridge networks: may containers talk to each other (enable_icc), do they masquerade (enable_ip_masquerade)? */
   icc: boolean;
   masquerade: boolean;
+  /** Its endpoints have IPv6 addresses, too (enable_ipv6). */
+  ipv6?: boolean;
   /** Overlay only. */
   vni?: number;
   dataPathPort?: number;
@@ -65,8 +76,14 @@ export interface Endpoint {
   /** Device in the sandbox, and its other end: `veth…` in the node, `vethN` in the overlay's namespace. */
   interface: string;
   address: string;
+  /** On a network with IPv6. */
+  address6?: string;
   mac: string;
   peer: { name: string; mac: string };
+  /** Further names on this network (`--network-alias`). */
+  aliases?: string[];
+  /** Names that this sandbox alone knows on a user-defined network (`--link CONTAINER:ALIAS`): alias → name. */
+  linkAliases?: Record<string, string>;
   /** Place among the ports of its bridge: ports join in this order. */
   port: number;
   /** Bridge networks only. */
@@ -95,6 +112,17 @@ export interface Sandbox {
   service?: string;
   /** Of a task: `web.1`. */
   task?: string;
+  /** Name of its container, which DNS knows: `cli`, `web.1.k2v…`. */
+  container?: string;
+  /** Id of its container; the first 12 digits are a name, too, and its host name, unless it has another. */
+  id?: string;
+  hostname?: string;
+  domainname?: string;
+  image?: string;
+  /** What it is to ask instead of the node's servers (`--dns`, `--dns-search`, `--dns-option`). */
+  dns?: { servers?: string[]; search?: string[]; options?: string[] };
+  /** Lines of its /etc/hosts, beside those of every container (`--add-host`, `--link`). */
+  extraHosts?: { address: string; names: string[] }[];
 }
 
 /** One service on one network of one node: what that node's load balancer holds for it. */
@@ -113,6 +141,8 @@ export interface Service {
   ports: { published: number; target: number; protocol: Protocol }[];
   /** Network → address, without a length. */
   vips: Record<string, string>;
+  /** Network → further names there. */
+  aliases?: Record<string, string[]>;
   balancers: Balancer[];
 }
 
