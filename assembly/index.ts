@@ -38,6 +38,9 @@ export { newSegment, plugIn } from "./devices/physical";
 export { openVxlan } from "./devices/vxlan";
 export { removeDevice, removeNamespace, removePort } from "./clock/removal";
 export { sweep as collect } from "./clock/run";
+export { openVlan } from "./devices/vlan";
+export { openMacvlan } from "./devices/macvlan";
+export { addIpvlanAddress, openIpvlan, removeIpvlanAddress } from "./devices/ipvlan";
 export function addDevice(namespace: Namespace, kind: u32): Device { return newDevice(namespace, kind); }
 
 // Tables

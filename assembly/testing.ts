@@ -10,6 +10,7 @@ import * as icmp from "./wire/icmp";
 import * as udp from "./wire/udp";
 import * as tcp from "./wire/tcp";
 import * as vxlan from "./wire/vxlan";
+import * as vlan from "./wire/vlan";
 import { Index } from "./tables/hash";
 import { maskOf } from "./tables/routes";
 import { mangle as natMangle } from "./hooks/nat";
@@ -149,3 +150,8 @@ export function tcpResume(socket: u32, t: f64): void { resumeTcp(socket, <u64>t)
 export function tcpShutdown(socket: u32, t: f64): void { shutdownTcp(socket, <u64>t); }
 export function tcpNoDelay(socket: u32, on: bool): void { noDelay(socket, on); }
 export function udpConnect(socket: u32, destination: u32, port: u32): bool { return connectUdp(socket, destination, port); }
+
+export function vlanInsert(at: usize, id: u32): void { vlan.insert(at, id); }
+export function vlanRemove(at: usize): void { vlan.remove(at); }
+export function vlanId(at: usize): u32 { return vlan.id(at); }
+export function vlanIsTag(type: u32): bool { return vlan.isTag(type); }

@@ -9,6 +9,9 @@ import { Frame } from "../frame";
 import { drop, Drop } from "../drops";
 import { Device, Kind, UP, giveDevice } from "../devices/device";
 import { closeVxlan } from "../devices/vxlan";
+import { closeVlan } from "../devices/vlan";
+import { closeMacvlan } from "../devices/macvlan";
+import { closeIpvlan } from "../devices/ipvlan";
 import { Namespace, giveNamespace } from "../stack/namespace";
 import { forgetNeighbour } from "../stack/arp";
 import { removeSocketsOfTheDead, socketAt, socketSlots } from "../stack/sockets";
@@ -33,6 +36,12 @@ export function removeDevice(device: Device): void {
     removeEntry(device.id, device.mac);
   }
   if (<i32>device.kind == Kind.VXLAN) closeVxlan(device);
+  // What stands on it goes with it (NETDEV_UNREGISTER).
+  while (device.vlans) removeDevice(device.vlans!);
+  while (device.uppers) removeDevice(device.uppers!);
+  if (<i32>device.kind == Kind.VLAN) closeVlan(device);
+  if (<i32>device.kind == Kind.MACVLAN) closeMacvlan(device);
+  if (<i32>device.kind == Kind.IPVLAN) closeIpvlan(device);
   const peer = device.peer;
   if (peer) peer.peer = null;
   device.peer = null;

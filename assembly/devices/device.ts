@@ -12,18 +12,30 @@ import { tap } from "../capture/tap";
 import { bridgeReceive, bridgeTransmit } from "./bridge";
 import { vxlanTransmit } from "./vxlan";
 import { physicalTransmit } from "./physical";
+import { vlanReceive, vlanTransmit } from "./vlan";
+import { macvlanReceive, macvlanTransmit } from "./macvlan";
+import { ipvlanReceive, ipvlanTransmit } from "./ipvlan";
+import * as vlan from "../wire/vlan";
+import * as ethernet from "../wire/ethernet";
 import { stackReceive } from "../stack/input";
 
-export enum Kind { LOOPBACK, VETH, BRIDGE, VXLAN, PHYSICAL }
+export enum Kind { LOOPBACK, VETH, BRIDGE, VXLAN, PHYSICAL, VLAN, MACVLAN, IPVLAN, DUMMY }
 
 // Device.flags
 export const UP: u32 = 1;
-/** Bridge ports send frames back out of the port they came by. */
+/** Bridge ports, and a segment's: frames go back out of the port they came by. */
 export const HAIRPIN: u32 = 2;
 /** vxlan: answer ARP from the neighbour table, never let it into the tunnel. */
 export const VXLAN_PROXY: u32 = 4;
 /** vxlan: learn remote MACs; bridge port: learn local ones. */
 export const LEARNING: u32 = 8;
+/** No neighbour is asked for, and none is answered (IFF_NOARP): frames go to the device's own MAC. */
+export const NOARP: u32 = 16;
+
+// Device.handlers: what stands on it and takes frames before its own namespace does
+export const VLANS: u32 = 1;
+export const MACVLANS: u32 = 2;
+export const IPVLANS: u32 = 4;
 
 /** A frame crosses this many devices at the most: a loop of bridges ends. */
 const MAX_HOPS: u32 = 128;
@@ -64,6 +76,18 @@ export class Device {
   segment: usize;
   segmentNext: Device | null;
   routeLocalnet: u8;
+  /** macvlan: MacvlanMode. As the lower device of ipvlans: their IpvlanMode and IpvlanFlag. */
+  mode: u8;
+  portMode: u8;
+  portFlags: u8;
+  /** vlan, macvlan, ipvlan: the device below; as one that stands below: the first of each, linked. */
+  lower: Device | null;
+  vlans: Device | null;
+  nextVlan: Device | null;
+  uppers: Device | null;
+  nextUpper: Device | null;
+  vid: u32;
+  handlers: u32;
   /** First address, for source selection, and counters as `ip -s link` has them. */
   address: u32;
   rxPackets: u64;
@@ -141,21 +165,41 @@ export function transmit(device: Device, frame: Frame): void {
     case Kind.BRIDGE: return bridgeTransmit(device, frame);
     case Kind.VXLAN: return vxlanTransmit(device, frame);
     case Kind.PHYSICAL: scrub(frame); return physicalTransmit(device, frame);
+    case Kind.VLAN: return vlanTransmit(device, frame);
+    case Kind.MACVLAN: return macvlanTransmit(device, frame);
+    case Kind.IPVLAN: return ipvlanTransmit(device, frame);
+    case Kind.DUMMY: return drop(frame, Drop.DUMMY, device);
     default: scrubHash(frame); return receive(device, frame);
   }
 }
 
-/** What netif_receive_skb does: the tap, then the bridge that it is a port of, or the stack. */
+/** What a driver does with a frame that came in: it is counted, then netif_receive_skb. */
 export function receive(device: Device, frame: Frame): void {
+  if (device.flags & UP) {
+    device.rxPackets++;
+    device.rxBytes += frame.length;
+  }
+  arrive(device, frame);
+}
+
+/** What netif_receive_skb does: the tap, then the devices that stand on it, the bridge that it is a port of, or the stack. */
+export function arrive(device: Device, frame: Frame): void {
   frame.time += hopDelay;
   frame.device = device;
   if (!(device.flags & UP)) return drop(frame, Drop.DEV_DOWN, device);
-  device.rxPackets++;
-  device.rxBytes += frame.length;
   if (device.tap) tap(device, frame, true);
   if (frame.length < 14) return drop(frame, Drop.PKT_TOO_SMALL, device);
+  if (device.handlers && handled(device, frame)) return;
   if (device.master) return bridgeReceive(device, frame);
   stackReceive(device, frame);
+}
+
+/** VLANs first, then the one handler that a device has (rx_handler). */
+function handled(device: Device, frame: Frame): bool {
+  const handlers = <u32>device.handlers;
+  if (handlers & VLANS && vlan.isTag(ethernet.type(frame.data)) && vlanReceive(device, frame)) return true;
+  if (handlers & MACVLANS) return macvlanReceive(device, frame);
+  return handlers & IPVLANS ? ipvlanReceive(device, frame) : false;
 }
 
 /** Into another namespace: its conntrack and marks start anew (skb_scrub_packet). The socket's hash stays. */

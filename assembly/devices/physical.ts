@@ -8,7 +8,7 @@ import { drop, Drop } from "../drops";
 import * as ethernet from "../wire/ethernet";
 import { findEntry, learn } from "../tables/fdb";
 import { Event } from "../clock/queue";
-import { Device, scheduleAt } from "./device";
+import { Device, HAIRPIN, scheduleAt } from "./device";
 import { below } from "../random";
 
 @unmanaged
@@ -52,14 +52,14 @@ export function physicalTransmit(device: Device, frame: Frame): void {
   if (!ethernet.isGroup(destination)) {
     const entry = findEntry(segment.id, destination, frame.time);
     if (entry && entry.port) {
-      if (entry.port == device) return drop(frame, Drop.BRIDGE_SAME_PORT, device);
+      if (entry.port == device && !(device.flags & HAIRPIN)) return drop(frame, Drop.BRIDGE_SAME_PORT, device);
       return travel(segment, entry.port!, frame);
     }
   }
   let target: Device | null = null;
   let at = segment.first;
   while (at) {
-    if (at != device) {
+    if (at != device || device.flags & HAIRPIN) {
       if (target) {
         const copy = cloneFrame(frame);
         if (copy) travel(segment, target, copy);

@@ -5,7 +5,7 @@
 
 import { CONFIRM, Frame, pull, takeFrame } from "../frame";
 import { account, deliver, drop, Drop } from "../drops";
-import { Device, transmit } from "../devices/device";
+import { Device, NOARP, transmit } from "../devices/device";
 
 import * as arp from "../wire/arp";
 import * as ethernet from "../wire/ethernet";
@@ -26,6 +26,7 @@ const LOCKTIME: u64 = SECOND;
 
 /** The packet goes to the neighbour `address` on `out`, now or when its MAC is known. `frame.data` is the IP header. */
 export function resolveAndSend(frame: Frame, out: Device, address: u32): void {
+  if (out.flags & NOARP) return sendTo(frame, out, out.mac);
   const neighbour = obtainNeighbour(out, address);
   if (!neighbour) return drop(frame, Drop.NEIGH_FAILED, out);
   // Progress above confirms the neighbour (neigh_confirm).
@@ -188,6 +189,7 @@ export function sendArp(device: Device, operation: u32, to: u64, senderMac: u64,
 
 /** arp_process. */
 export function arpReceive(device: Device, frame: Frame): void {
+  if (device.flags & NOARP) return drop(frame, Drop.ARP_INVALID, device);
   const group = ethernet.isGroup(ethernet.destination(frame.data));
   const at = pull(frame, ethernet.LENGTH);
   if (!arp.valid(at, frame.length)) return drop(frame, Drop.ARP_INVALID, device);

@@ -2,11 +2,14 @@
 
 import { Frame, GROUP, PREROUTED, pull } from "../frame";
 import { deliver, drop, Drop } from "../drops";
-import { Device, Kind } from "../devices/device";
+import { Device, IPVLANS, Kind, scrub } from "../devices/device";
+import { ipvlanL3s } from "../devices/ipvlan";
 import { Namespace } from "./namespace";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import { sum } from "../wire/checksum";
+import * as vlan from "../wire/vlan";
+import { vlanUnclaimed } from "../devices/vlan";
 import { RouteType, isLocal, lookUp } from "../tables/routes";
 import { input, prerouting } from "../hooks/netfilter";
 import { arpReceive } from "./arp";
@@ -32,6 +35,7 @@ export function stackReceive(device: Device, frame: Frame): void {
   else frame.flags &= ~GROUP;
   if (type == ethernet.TYPE_IPV4) return ipReceive(device, frame);
   if (type == ethernet.TYPE_ARP) return arpReceive(device, frame);
+  if (vlan.isTag(type)) return vlanUnclaimed(device, frame);
   drop(frame, Drop.UNHANDLED_PROTO, device);
 }
 
@@ -70,6 +74,10 @@ function route(namespace: Namespace, frame: Frame, device: Device): void {
   const ip = frame.data;
   const source = ipv4.source(ip);
   const destination = ipv4.destination(ip);
+  if (device.handlers & IPVLANS) {
+    const shared = ipvlanL3s(device, destination);
+    if (shared) return deliverShared(namespace, frame, device, shared);
+  }
   const local = device.kind == <u8>Kind.LOOPBACK;
   if ((source & 0xf0) == 0xe0 || source == 0xffffffff) return drop(frame, Drop.IP_INVALID_SOURCE, device);
   if (!source && destination != 0xffffffff) return drop(frame, Drop.IP_INVALID_SOURCE, device);
@@ -103,6 +111,27 @@ function deliverLocal(namespace: Namespace, frame: Frame, device: Device, broadc
   }
   packet.device = device;
   if (!input(namespace, packet, device)) return;
+  toProtocol(namespace, packet, device, broadcast);
+}
+
+/** An ipvlan's address in l3s mode: PREROUTING and INPUT of the lower device's namespace, then the ipvlan's sockets (ipvlan_l3s.c). */
+function deliverShared(namespace: Namespace, frame: Frame, device: Device, to: Device): void {
+  let packet = frame;
+  if (isLocal(to.namespace, ipv4.source(frame.data))) return drop(frame, Drop.IP_LOCAL_SOURCE, to);
+  if (ipv4.isFragment(packet.data)) {
+    const whole = defragment(namespace, packet, DEFRAG_LOCAL);
+    if (!whole) return;
+    packet = whole;
+  }
+  if (!input(namespace, packet, device)) return;
+  scrub(packet);
+  packet.device = to;
+  to.rxPackets++;
+  to.rxBytes += packet.length + ethernet.LENGTH;
+  toProtocol(to.namespace, packet, to, false);
+}
+
+function toProtocol(namespace: Namespace, packet: Frame, device: Device, broadcast: bool): void {
   const protocol = ipv4.protocol(packet.data);
   if (protocol == ipv4.UDP && namespace.vxlans && vxlanReceive(namespace, packet)) return;
   if (namespace.silent) return deliver(packet);

@@ -7,7 +7,7 @@ import { Device, Kind, transmit } from "../devices/device";
 import { Namespace } from "./namespace";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
-import { Route, RouteType, lookUp } from "../tables/routes";
+import { Route, RouteType, lookUp, lookUpBy } from "../tables/routes";
 import { localOutput, postrouting } from "../hooks/netfilter";
 import { resolveAndSend } from "./arp";
 import { defragment, fragmentFrame } from "./fragments";
@@ -36,6 +36,22 @@ export function output(namespace: Namespace, frame: Frame): void {
 /** What IPVS sends to a destination: OUTPUT and POSTROUTING see it as the namespace's own (ip_vs_nat_send_or_cont). */
 export function outputBalanced(namespace: Namespace, frame: Frame, route: Route): void {
   send(namespace, frame, route);
+}
+
+/**
+ * A packet that an ipvlan hands to the namespace below it (ipvlan_process_v4_outbound): it leaves by `device`, by a route of that
+ * device or else as if its goal were on the link; what is for an address of the device itself goes over lo.
+ */
+export function outputBy(namespace: Namespace, frame: Frame, device: Device): void {
+  frame.flags |= LOCAL;
+  const destination = ipv4.destination(frame.data);
+  const route = lookUpBy(namespace, destination, device);
+  if (route && route.type != <u8>RouteType.UNICAST && route.type != <u8>RouteType.LOCAL) return drop(frame, Drop.IP_OUT_NO_ROUTE, device);
+  if (route) return send(namespace, frame, route);
+  if (!localOutput(namespace, frame, device)) return;
+  frame.nextHop = ipv4.destination(frame.data);
+  frame.routeType = <u8>RouteType.UNICAST;
+  finishOutput(namespace, frame, null, device);
 }
 
 function send(namespace: Namespace, frame: Frame, route: Route): void {

@@ -106,6 +106,24 @@ export function lookUp(namespace: Namespace, destination: u32): Route | null {
   return lookUpTable(namespace.mainPrefixes, MAIN_TABLE, namespace.id, destination);
 }
 
+/** The route to `destination` among those by `device` alone (fib_lookup with an output interface), or null. */
+export function lookUpBy(namespace: Namespace, destination: u32, device: Device): Route | null {
+  for (let table = LOCAL_TABLE; table >= MAIN_TABLE; table--) {
+    let left = table == LOCAL_TABLE ? namespace.localPrefixes : namespace.mainPrefixes;
+    while (left) {
+      const length = 63 - <u32>clz(left);
+      left &= ~(<u64>1 << <u64>length);
+      let at = index.find(<u64>(destination & maskOf(length)) | (<u64>length << 32) | (<u64>table << 40), namespace.id);
+      while (at) {
+        const route = changetype<Route>(at);
+        if (route.device == device) return route;
+        at = changetype<usize>(route.next);
+      }
+    }
+  }
+  return null;
+}
+
 /** Type of an address as `-m addrtype` sees it (inet_addr_type): by the local table alone. */
 export function addressType(namespace: Namespace, address: u32): RouteType {
   if ((address & 0xf0) == 0xe0) return RouteType.NONE; // multicast

@@ -1,12 +1,22 @@
 /** A network device: a handle on its record. */
 
 import type { Engine } from './engine.js';
-import { Drop, Device as Layout } from './generated/layout.js';
+import { Drop, IpvlanFlag, IpvlanMode, Device as Layout, MacvlanMode } from './generated/layout.js';
 import type { Namespace } from './namespace.js';
 import { cidr, ipv4, ipv4Text, mac, macText } from './wire.js';
 
-export type DeviceKind = 'loopback' | 'veth' | 'bridge' | 'vxlan' | 'physical';
+export type DeviceKind =
+  | 'loopback'
+  | 'veth'
+  | 'bridge'
+  | 'vxlan'
+  | 'physical'
+  | 'vlan'
+  | 'macvlan'
+  | 'ipvlan'
+  | 'dummy';
 
+const HAIRPIN = 2;
 const REASONS = Object.entries(Drop).filter(([name]) => name !== 'REASONS');
 
 export interface AddressEntry {
@@ -24,6 +34,10 @@ export class Device {
   readonly #portNumbers = new Set<number>();
   master: Device | undefined;
   peer: Device | undefined;
+  /** Of a vlan, macvlan or ipvlan: the device below it. */
+  lower: Device | undefined;
+  /** VLANs, macvlans and ipvlans that stand on it, as they were made. */
+  readonly uppers: Device[] = [];
 
   constructor(
     readonly engine: Engine,
@@ -62,6 +76,12 @@ export class Device {
     this.engine.memory.set(this.at, Layout.flags, up ? flags | 1 : flags & ~1);
   }
 
+  /** The switch that it is plugged into sends frames back out of this port, too (`bridge link set dev PORT hairpin on`; 802.1Qbg). */
+  set reflects(on: boolean) {
+    const flags = this.engine.memory.get(this.at, Layout.flags);
+    this.engine.memory.set(this.at, Layout.flags, on ? flags | HAIRPIN : flags & ~HAIRPIN);
+  }
+
   /** net.ipv4.conf.DEVICE.route_localnet */
   set routeLocalnet(on: boolean) {
     this.engine.memory.set(this.at, Layout.routeLocalnet, on ? 1 : 0);
@@ -70,6 +90,25 @@ export class Device {
   /** VXLAN network identifier, of a vxlan device. */
   get vni(): number {
     return this.engine.memory.get(this.at, Layout.vni);
+  }
+
+  /** VLAN identifier, of a vlan device. */
+  get vid(): number {
+    return this.engine.memory.get(this.at, Layout.vid);
+  }
+
+  /** `bridge`, `vepa`, …, of a macvlan device; `l2`, `l3` or `l3s`, of an ipvlan device. */
+  get mode(): string {
+    const { memory } = this.engine;
+    if (this.kind === 'ipvlan' && this.lower)
+      return lowerName(IpvlanMode, memory.get(this.lower.at, Layout.portMode)) ?? '';
+    return this.kind === 'macvlan' ? (lowerName(MacvlanMode, memory.get(this.at, Layout.mode)) ?? '') : '';
+  }
+
+  /** `bridge`, `private` or `vepa`, of an ipvlan device. */
+  get flag(): string {
+    if (this.kind !== 'ipvlan' || !this.lower) return '';
+    return lowerName(IpvlanFlag, this.engine.memory.get(this.lower.at, Layout.portFlags)) ?? '';
   }
 
   /** The first address, dotted, or undefined. */
@@ -144,4 +183,11 @@ export function dropCounts({ memory }: Engine, at: number): Map<string, number> 
     if (count) found.set(reason, count);
   }
   return found;
+}
+
+/** The member of an enum that has this value, in lower case. */
+function lowerName(members: Record<string, number>, value: number): string | undefined {
+  return Object.entries(members)
+    .find(([, number]) => number === value)?.[0]
+    .toLowerCase();
 }

@@ -15,6 +15,11 @@ export interface EngineExports extends Record<string, unknown> {
   newSegment(latency: bigint): number;
   plugIn(segment: number, device: number): void;
   openVxlan(device: number, underlay: number, vni: number, port: number): void;
+  openVlan(device: number, lower: number, id: number): void;
+  openMacvlan(device: number, lower: number, mode: number): void;
+  openIpvlan(device: number, lower: number, mode: number, flags: number): void;
+  addIpvlanAddress(device: number, address: number): number;
+  removeIpvlanAddress(device: number, address: number): void;
   addRoute(
     ns: number,
     table: number,

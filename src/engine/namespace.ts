@@ -3,7 +3,16 @@
 import { Ipvs } from './balancer.js';
 import { Device, type DeviceKind } from './device.js';
 import type { Engine, Segment } from './engine.js';
-import { Device as DeviceLayout, Kind, Namespace as Layout, Nud, RouteType } from './generated/layout.js';
+import {
+  Device as DeviceLayout,
+  IpvlanFlag,
+  IpvlanMode,
+  Kind,
+  Namespace as Layout,
+  MacvlanMode,
+  Nud,
+  RouteType,
+} from './generated/layout.js';
 import { Iptables, PROTOCOLS } from './rules.js';
 import { cidr, ipv4, ipv4Text, mac, mask, port } from './wire.js';
 
@@ -47,6 +56,10 @@ export interface LinkOptions {
   mac: string;
   mtu: number;
 }
+
+export type MacvlanModeName = 'bridge' | 'private' | 'vepa' | 'passthru';
+export type IpvlanModeName = 'l2' | 'l3' | 'l3s';
+export type IpvlanFlagName = 'bridge' | 'private' | 'vepa';
 
 export class Namespace {
   readonly at: number;
@@ -189,11 +202,15 @@ export class Namespace {
   }
 
   #remove(device: Device): void {
+    for (const upper of [...device.uppers]) upper.namespace.removeDevice(upper);
+    const { lower } = device;
+    if (lower) lower.uppers.splice(lower.uppers.indexOf(device), 1);
     for (const port of [...device.ports]) port.namespace.removePort(port);
     this.removePort(device);
     for (const route of this.routes.filter((one) => one.device === device)) this.removeRoute(route);
     for (const [key, entry] of this.#neighbours) if (entry.device === device) this.#neighbours.delete(key);
     device.peer = undefined;
+    device.lower = undefined;
     this.engine.forgetDevice(device);
     this.engine.exports.removeDevice(device.at);
     this.devices.delete(device.name);
@@ -224,9 +241,68 @@ export class Namespace {
     return device;
   }
 
+  /** `ip link add link LOWER name NAME type vlan id ID`: MAC and MTU are those of the device below. */
+  addVlan(name: string, { lower, id }: { lower: Device; id: number }): Device {
+    const device = this.#add(name, 'vlan', lower);
+    this.engine.exports.openVlan(device.at, lower.at, id);
+    return this.#upon(lower, device);
+  }
+
+  /** `ip link add link LOWER name NAME type macvlan mode MODE`: `lower` may be in another namespace. */
+  addMacvlan(name: string, options: LinkOptions & { lower: Device; mode?: MacvlanModeName }): Device {
+    const { lower, mode = 'bridge' } = options;
+    const macvlans = lower.uppers.filter(({ kind }) => kind === 'macvlan');
+    const alone = mode === 'passthru' ? macvlans[0] : macvlans.find((one) => one.mode === 'passthru');
+    if (alone) throw new Error(`${lower.path} cannot have another macvlan beside one of mode passthru`);
+    this.#exclusive(lower, 'macvlan');
+    const device = this.#add(name, 'macvlan', options);
+    // It has the lower device's MAC for its own, or gives it its own: there is one for both.
+    if (mode === 'passthru') lower.mac = device.mac;
+    this.engine.exports.openMacvlan(device.at, lower.at, MacvlanMode[mode.toUpperCase() as Uppercase<MacvlanModeName>]);
+    return this.#upon(lower, device);
+  }
+
+  /** `ip link add link LOWER name NAME type ipvlan mode MODE FLAG`: it has the MAC of the device below. */
+  addIpvlan(
+    name: string,
+    options: { lower: Device; mtu: number; mode?: IpvlanModeName; flag?: IpvlanFlagName },
+  ): Device {
+    const { lower, mtu, mode = 'l2', flag = 'bridge' } = options;
+    this.#exclusive(lower, 'ipvlan');
+    const device = this.#add(name, 'ipvlan', { mac: lower.mac, mtu });
+    this.engine.exports.openIpvlan(
+      device.at,
+      lower.at,
+      IpvlanMode[mode.toUpperCase() as Uppercase<IpvlanModeName>],
+      IpvlanFlag[flag.toUpperCase() as Uppercase<IpvlanFlagName>],
+    );
+    return this.#upon(lower, device);
+  }
+
+  /** `ip link add NAME type dummy`: what it sends goes nowhere. */
+  addDummy(name: string, options: LinkOptions): Device {
+    return this.#add(name, 'dummy', options);
+  }
+
+  /** A device has one handler for what comes in: macvlans, ipvlans or a bridge (netdev_rx_handler_register: EBUSY). */
+  #exclusive(lower: Device, kind: 'macvlan' | 'ipvlan'): void {
+    const other = lower.uppers.find((one) => one.kind !== 'vlan' && one.kind !== kind);
+    if (other) throw new Error(`${lower.path} has ${other.kind} devices already, and cannot have ${kind} devices too`);
+    if (lower.master)
+      throw new Error(`${lower.path} is a port of ${lower.master.name}, and cannot have ${kind} devices`);
+  }
+
+  #upon(lower: Device, device: Device): Device {
+    device.lower = lower;
+    lower.uppers.push(device);
+    return device;
+  }
+
   /** `ip addr add`: with it come the local, broadcast and connected routes that the kernel makes (fib_add_ifaddr). */
   addAddress(device: Device, text: string): void {
     const { address, length } = device.noteAddress(text);
+    if (device.kind === 'ipvlan' && !this.engine.exports.addIpvlanAddress(device.at, ipv4(address)))
+      throw new Error(`${address} is on another ipvlan of ${device.lower?.path} already`);
     const own = ipv4(address);
     const first = device.addresses[0]?.address ?? address;
     this.#route('local', 'local', `${address}/32`, device, undefined, address);
@@ -250,6 +326,7 @@ export class Namespace {
     const entry = device.addresses.find((one) => one.address === dotted && one.length === length);
     if (!entry) return;
     device.forgetAddress(entry);
+    if (device.kind === 'ipvlan') this.engine.exports.removeIpvlanAddress(device.at, ipv4(entry.address));
     for (const route of this.routes.filter((one) => one.device === device && one.source === dotted))
       this.removeRoute(route);
   }

@@ -102,6 +102,11 @@ export interface WireExports {
   tcpBefore(a: number, b: number): number;
 
   vxlanEmit(at: number, vni: number): void;
+
+  vlanInsert(at: number, id: number): void;
+  vlanRemove(at: number): void;
+  vlanId(at: number): number;
+  vlanIsTag(type: number): number;
   vxlanVni(at: number): number;
   vxlanHasVni(at: number): number;
 
