@@ -47,6 +47,7 @@ type Way =
   | 'ip-options'
   | 'tcp-options'
   | 'nest'
+  | 'tag'
   | 'splice';
 const WAYS: Record<Way, number> = {
   bits: 6,
@@ -63,6 +64,7 @@ const WAYS: Record<Way, number> = {
   'ip-options': 4,
   'tcp-options': 4,
   nest: 3,
+  tag: 4,
   splice: 2,
 };
 
@@ -187,6 +189,11 @@ function once(frame: Uint8Array, random: Random, words: Vocabulary, others: read
         inner = tunnel(inner, random, words);
       return inner;
     }
+    case 'tag': {
+      let tagged = frame;
+      for (let depth = random.pick([1, 1, 1, 2, 2, 8]); depth > 0; depth--) tagged = tag(tagged, random);
+      return tagged;
+    }
     case 'splice': {
       const other = random.pick(others);
       return concat(frame.subarray(0, anywhere), other.subarray(random.below(Math.max(1, other.length))));
@@ -205,6 +212,13 @@ export function tunnel(inner: Uint8Array, random: Random, words: Vocabulary): Ui
     udp(random.between(32768, 60999), VXLAN_PORT, concat(header, inner)).slice(0, 65515),
   );
   return ethernet(random.pick(words.macs), random.pick(words.macs), TYPE_IPV4, outer);
+}
+
+/** The frame with an 802.1Q or 802.1ad tag. */
+export function tag(frame: Uint8Array, random: Random): Uint8Array {
+  const tci = random.pick([50, 50, 50, 7, 0, 1, 4094, 4095, 0xe000, 0xf032, random.below(65536)]);
+  const type = random.pick([0x8100, 0x8100, 0x8100, 0x88a8, 0x9100]);
+  return concat(frame.subarray(0, 12), Uint8Array.of(type >>> 8, type & 255, tci >>> 8, tci & 255), frame.subarray(12));
 }
 
 /** Options of IP or TCP, good and bad: kind, length and what follows. */

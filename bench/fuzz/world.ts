@@ -82,7 +82,18 @@ export interface World {
   say(random: Random, time: number): void;
 }
 
-export const DEVICE_KINDS = ['physical', 'veth', 'bridge-port', 'bridge', 'vxlan', 'loopback'] as const;
+export const DEVICE_KINDS = [
+  'physical',
+  'veth',
+  'bridge-port',
+  'bridge',
+  'vxlan',
+  'loopback',
+  'vlan',
+  'macvlan',
+  'ipvlan',
+  'dummy',
+] as const;
 export type DeviceKind = (typeof DEVICE_KINDS)[number];
 
 export async function createWorld(module: WebAssembly.Module, name: WorldName, random: Random): Promise<World> {
@@ -96,6 +107,7 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
   });
   const { namespaces, underlay } = realize(engine, shape, { latency: random.pick([1, 50_000]) });
   if (random.chance(0.3)) underlay.loss = 0.05;
+  for (const [i, node] of shape.nodes.entries()) standOn(engine, node, i, random);
   const sockets = new Sockets(engine);
   const all = [...namespaces.values()];
   for (const namespace of all) {
@@ -117,6 +129,7 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
     ...shape.hosts.flatMap(({ nic, extraAddresses }) => [nic.addresses[0], ...extraAddresses]),
     ...shape.services.flatMap(({ vips }) => Object.values(vips)),
     ...shape.sandboxes.flatMap(({ endpoints }) => endpoints.map(({ address }) => address)),
+    ...engine.devices.flatMap((device) => (device.lower ? device.addresses.map(({ address }) => address) : [])),
     '127.0.0.1',
     '198.51.100.1',
   ].map((address) => hostPart(address ?? '0.0.0.0'));
@@ -156,6 +169,35 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
   const nics = new Map(shape.nodes.map(({ name: node, nic }) => [node, nic.name]));
   return { engine, sockets, topology: shape, devices, namespaces: all, nics, handle, say };
 }
+
+/** What the seed has on a NIC beside its node: VLANs, and macvlans or ipvlans on it, on a VLAN or on nothing. */
+function standOn(engine: Engine, { name, nic }: Topology['nodes'][number], index: number, random: Random): void {
+  const host = engine.namespaces.get(`${name}/host`);
+  if (!host) return;
+  const eth0 = host.device(nic.name);
+  const vlan = host.addVlan(`${nic.name}.${VLAN}`, { lower: eth0, id: VLAN });
+  host.addAddress(vlan, `10.50.0.${index + 1}/24`);
+  const inner = host.addVlan(`${nic.name}.${VLAN}.7`, { lower: vlan, id: 7 });
+  const nowhere = host.addDummy('dm-nowhere', { mac: `02:00:00:00:01:0${index}`, mtu: 1500 });
+  eth0.reflects = random.chance(0.2);
+  for (const [i, lower] of [eth0, vlan, inner, nowhere].entries()) {
+    const macvlans = random.chance(0.5);
+    const mode = random.pick(['bridge', 'bridge', 'private', 'vepa'] as const);
+    const ipvlanMode = random.pick(['l2', 'l2', 'l3', 'l3s'] as const);
+    const flag = random.pick(['bridge', 'bridge', 'private', 'vepa'] as const);
+    for (let n = 1; n <= 2; n++) {
+      const namespace = engine.namespace(`${name}/on-${lower.name}-${n}`);
+      const device = macvlans
+        ? namespace.addMacvlan('eth0', { lower, mac: `02:42:0a:3${i}:0${index}:0${n}`, mtu: 1500, mode })
+        : namespace.addIpvlan('eth0', { lower, mtu: 1500, mode: ipvlanMode, flag });
+      namespace.addAddress(device, `10.5${i}.0.${10 * (index + 1) + n}/24`);
+      if (macvlans || ipvlanMode === 'l2') namespace.addRoute('0.0.0.0/0', device, `10.5${i}.0.1`);
+      else namespace.addRoute('0.0.0.0/0', device);
+      namespace.set('forward', random.chance(0.5) ? 1 : 0);
+    }
+  }
+}
+export const VLAN = 50;
 
 /** Nobody here has so much to say in so short a time, ns. */
 const TOO_MUCH = 200_000;
