@@ -10,6 +10,7 @@ import { Pool } from "./memory";
 import { Device } from "./devices/device";
 import { CONFIRMED, Connection } from "./tables/connections";
 import { account } from "./drops";
+import { Association } from "./tables/xfrm";
 
 export const META: usize = 256;
 export const HEADROOM: usize = 128;
@@ -35,6 +36,10 @@ export const INJECTED: u32 = 32;
 export const GROUP: u32 = 64;
 /** The neighbour that it goes to is known to be there: its peer has acknowledged something (sk_dst_confirm). */
 export const CONFIRM: u32 = 128;
+/** It has come out of ESP (skb->sp): `-m policy --pol ipsec`. */
+export const SECPATH: u32 = 256;
+/** It has been through its outbound policy (IPSKB_XFRM_TRANSFORMED). */
+export const TRANSFORMED: u32 = 512;
 
 /** How a packet stands to its connection (enum ip_conntrack_info). */
 export const CT_ESTABLISHED: u8 = 0;
@@ -80,6 +85,10 @@ export class Frame {
   id: u32;
   /** Routing's verdict: 1 unicast, 2 local, 3 broadcast. */
   routeType: u8;
+  /** The cipher has done it: `ciphersDone`. */
+  ciphered: u8;
+  /** Of a packet that waits for its cipher. */
+  association: Association | null;
 }
 
 /** A slot for a frame of `length` bytes with headroom before it, or null when there is no memory. */
@@ -136,6 +145,26 @@ export function cloneFrame(frame: Frame): Frame | null {
   if (connection && !(connection.status & CONFIRMED)) connection.frames++;
   account.cloned++;
   return copy;
+}
+
+/** The same frame in a larger slot, with `tail` bytes behind its data; its own slot goes back. Null: no memory. */
+export function copyToLarger(frame: Frame, tail: u32): Frame | null {
+  const larger = takeFrame(max<u32>(frame.length + tail, <u32>(SMALL - META - HEADROOM) + 1));
+  if (!larger) return null;
+  account.generated++;
+  const id = larger.id;
+  const end = larger.end;
+  const large = larger.large;
+  const data = larger.data;
+  memory.copy(changetype<usize>(larger), changetype<usize>(frame), META);
+  larger.end = end;
+  larger.large = large;
+  larger.data = data;
+  larger.id = id;
+  memory.copy(data, frame.data, frame.length);
+  account.delivered++;
+  freeFrame(frame);
+  return larger;
 }
 
 /** Between vectors: enough slots for the next one. */

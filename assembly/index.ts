@@ -62,6 +62,9 @@ export function setFdb(owner: u32, macLow: u32, macHigh: u32, port: Device | nul
 export function setBaseChain(namespace: Namespace, table: u32, hook: u32, chain: Chain): void { putBaseChain(namespace, table, hook, chain); }
 export const FDB_STATIC: u32 = STATIC;
 
+export { addAssociation, removeAssociation, removePolicy, setPolicy } from "./tables/xfrm";
+export { ciphersAt, ciphersDone, ciphersLength } from "./stack/ciphers";
+
 export { withdrawDestination, withdrawService } from "./hooks/ipvs";
 
 export { sourceFor } from "./stack/output";

@@ -27,6 +27,8 @@ export enum Note {
   /** answered by the vxlan device's neighbour table; after = address */
   PROXY_ARP,
   FRAGMENT, REASSEMBLE,
+  /** reference = SPI, before = sequence number, after = the peer's address */
+  SEAL, OPEN,
 }
 
 @unmanaged

@@ -20,6 +20,10 @@ export enum Event {
   TRANSMIT,
   /** a = namespace whose socket sends, b = packet */
   OUTPUT,
+  /** b = packet: its turn to be sealed; sealed; opened (hooks/xfrm) */
+  XFRM_SEAL,
+  XFRM_SEALED,
+  XFRM_OPENED,
 }
 
 @unmanaged

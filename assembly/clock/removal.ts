@@ -18,6 +18,7 @@ import { removeSocketsOfTheDead, socketAt, socketSlots } from "../stack/sockets"
 import { OWN, findEntry, removeEntriesOf, removeEntry } from "../tables/fdb";
 import { neighbourAt, neighbourSlots, Neighbour } from "../tables/neighbours";
 import { Queue, dropQueue, oldestQueue } from "../tables/reassembly";
+import { forgetXfrm } from "../tables/xfrm";
 import { now } from "./queue";
 
 let deadDevices: Device | null = null;
@@ -158,6 +159,7 @@ function buryNamespaces(): void {
       namespace.next = waiting;
       waiting = namespace;
     } else {
+      forgetXfrm(namespace);
       giveLoopback(namespace.loopback);
       giveNamespace(namespace);
     }

@@ -12,6 +12,8 @@ import { ensureReassembly } from "../tables/reassembly";
 import { ensureSockets, runAction } from "../stack/sockets";
 import { tcpTimer } from "../stack/tcp";
 import { puntHorizon, puntsFull } from "../stack/punts";
+import { cipherHorizon, ciphersFull } from "../stack/ciphers";
+import { opened, seal, sealed } from "../hooks/xfrm";
 import { captureFull } from "../capture/tap";
 import { Connection, connectionAt, connectionSlots, ensureConnections, removeConnection } from "../tables/connections";
 import { BalancedConnection, balancedAt, balancedSlots, ensureServices, removeBalanced } from "../tables/services";
@@ -26,6 +28,8 @@ export enum Stopped {
   PUNTS,
   /** The capture buffer wants to be drained. */
   CAPTURE,
+  /** Packets are to be sealed or opened. */
+  CIPHERS,
 }
 
 const SWEEP_EVERY: u64 = 1_000_000_000;
@@ -47,12 +51,15 @@ export function runUntil(until: u64): Stopped {
   while (true) {
     if (puntsFull()) return Stopped.PUNTS;
     if (captureFull()) return Stopped.CAPTURE;
-    const horizon = puntHorizon();
+    if (ciphersFull()) return Stopped.CIPHERS;
+    const ciphers = cipherHorizon();
+    const horizon = min(puntHorizon(), ciphers);
     ensure();
     if (!next(min(until, horizon))) {
       setNow(min(until, horizon));
       if (now >= nextSweep) sweep();
-      return horizon < until ? Stopped.PUNTS : Stopped.DONE;
+      if (horizon >= until) return Stopped.DONE;
+      return horizon == ciphers ? Stopped.CIPHERS : Stopped.PUNTS;
     }
     if (now >= nextSweep) sweep();
     switch (<i32>kind) {
@@ -63,6 +70,9 @@ export function runUntil(until: u64): Stopped {
       case Event.TCP: tcpTimer(a); break;
       case Event.REASSEMBLY: reassemblyTimer(a); break;
       case Event.ACTION: runAction(a); break;
+      case Event.XFRM_SEAL: seal(started(b)); break;
+      case Event.XFRM_SEALED: sealed(started(b)); break;
+      case Event.XFRM_OPENED: opened(started(b)); break;
       default: break;
     }
   }

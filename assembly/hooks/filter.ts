@@ -1,15 +1,17 @@
 // Walking rule chains (ipt_do_table): matches, jumps, returns, policies, counters; and the targets that need no NAT.
 
-import { CT_ESTABLISHED, CT_INVALID, CT_NEW, CT_RELATED, CT_REPLY, Frame, IPVS_PROPERTY } from "../frame";
+import { CT_ESTABLISHED, CT_INVALID, CT_NEW, CT_RELATED, CT_REPLY, Frame, IPVS_PROPERTY, SECPATH } from "../frame";
 import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import * as ipv4 from "../wire/ipv4";
 import { addressType } from "../tables/routes";
 import {
-  Chain, DESTINATION, DESTINATION_TYPE, DPORT, Hook, IN, IPVS, MARKED, OUT, PROTOCOL, Rule, SOURCE, SOURCE_TYPE, SPORT, STATE,
-  STATE_ESTABLISHED, STATE_INVALID, STATE_NEW, STATE_RELATED, STATE_UNTRACKED, Target,
+  Chain, DESTINATION, DESTINATION_TYPE, DPORT, Hook, IN, IPVS, MARKED, OUT, POLICY, POLICY_IPSEC, POLICY_OUT, PROTOCOL, Rule, SOURCE, SOURCE_TYPE, SPORT, STATE,
+  STATE_ESTABLISHED, STATE_INVALID, STATE_NEW, STATE_RELATED, STATE_UNTRACKED, Target, U32,
 } from "../tables/rules";
 import { natTarget } from "./nat";
+import { u32Matches } from "./u32";
+import { outboundPolicy } from "./xfrm";
 import { note, Note } from "../capture/tap";
 
 /** Jumps nest no deeper than this: iptables refuses loops when rules are loaded, we cut them here. */
@@ -102,8 +104,16 @@ function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, devi
   if (match & SOURCE_TYPE && (addressType(namespace, ipv4.source(ip)) == <i32>rule.sourceType) == ((invert & SOURCE_TYPE) != 0)) return false;
   if (match & DESTINATION_TYPE && (addressType(namespace, ipv4.destination(ip)) == <i32>rule.destinationType) == ((invert & DESTINATION_TYPE) != 0)) return false;
   if (match & IPVS && ((frame.flags & IPVS_PROPERTY) != 0) == ((invert & IPVS) != 0)) return false;
+  if (match & POLICY && !policyMatches(rule, namespace, frame)) return false;
+  if (match & U32 && u32Matches(rule.u32, ip, frame.length) == ((invert & U32) != 0)) return false;
   if (match & MARKED && ((frame.mark & rule.markMask) == rule.markValue) == ((invert & MARKED) != 0)) return false;
   return true;
+}
+
+/** `-m policy`: has it come out of ESP, or will it go through it (xt_policy)? */
+function policyMatches(rule: Rule, namespace: Namespace, frame: Frame): bool {
+  const ipsec = rule.policy & POLICY_OUT ? outboundPolicy(namespace, frame) != null : (frame.flags & SECPATH) != 0;
+  return ipsec == ((rule.policy & POLICY_IPSEC) != 0);
 }
 
 /** The bit of `--ctstate` (xt_conntrack). */

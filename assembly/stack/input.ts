@@ -20,6 +20,7 @@ import { udpReceive } from "./udp";
 import { tcpReceive } from "./tcp";
 import { note, Note } from "../capture/tap";
 import { vxlanReceive } from "../devices/vxlan";
+import { transformedIn } from "../hooks/xfrm";
 
 /** Users of reassembly (enum ip_defrag_users): their queues do not mix. */
 export const DEFRAG_LOCAL: u32 = 1;
@@ -67,6 +68,11 @@ function ipReceive(device: Device, frame: Frame): void {
     if (!prerouting(namespace, packet, device)) return;
   }
   route(namespace, packet, device);
+}
+
+/** What came out of ESP enters at PREROUTING as what it is now (xfrm4_transport_finish). */
+export function receiveTransformed(namespace: Namespace, frame: Frame, device: Device): void {
+  if (prerouting(namespace, frame, device)) route(namespace, frame, device);
 }
 
 /** What ip_route_input decides: martians out, then by the type of the destination. */
@@ -133,6 +139,7 @@ function deliverShared(namespace: Namespace, frame: Frame, device: Device, to: D
 
 function toProtocol(namespace: Namespace, packet: Frame, device: Device, broadcast: bool): void {
   const protocol = ipv4.protocol(packet.data);
+  if (protocol == ipv4.ESP && namespace.xfrm) return transformedIn(namespace, packet, device);
   if (protocol == ipv4.UDP && namespace.vxlans && vxlanReceive(namespace, packet)) return;
   if (namespace.silent) return deliver(packet);
   if (protocol == ipv4.ICMP) return icmpReceive(namespace, packet, broadcast);

@@ -4,6 +4,7 @@
 import { Pool } from "../memory";
 import { Chain } from "../tables/rules";
 import { Device, Kind, newDevice } from "../devices/device";
+import { Association, Policy } from "../tables/xfrm";
 
 @unmanaged
 export class Namespace {
@@ -49,6 +50,12 @@ export class Namespace {
   connectionsMax: u32;
   /** vxlan devices whose UDP socket lives here. */
   vxlans: u32;
+  /** ESP has a receiver here: an association was made. */
+  xfrm: u8;
+  associations: Association | null;
+  policies: Policy | null;
+  /** u32 a line of /proc/net/xfrm_stat. */
+  xfrmStatistics: usize;
 }
 
 /** A record and its base chains, a multiple of a cache line. */

@@ -13,6 +13,7 @@ import { resolveAndSend } from "./arp";
 import { defragment, fragmentFrame } from "./fragments";
 import { sendFragmentationNeeded } from "./icmp";
 import { resetConntrack } from "../hooks/conntrack";
+import { outboundPolicy, transform } from "../hooks/xfrm";
 import { keyedHash, random } from "../random";
 import { arena } from "../memory";
 import { note, Note } from "../capture/tap";
@@ -76,6 +77,11 @@ function send(namespace: Namespace, frame: Frame, route: Route): void {
   finishOutput(namespace, frame, null, out);
 }
 
+/** What came out of an outbound policy: OUTPUT and POSTROUTING see it once more, its way stays (xfrm_output_resume). */
+export function outputTransformed(namespace: Namespace, frame: Frame, out: Device): void {
+  if (localOutput(namespace, frame, out)) finishOutput(namespace, frame, null, out);
+}
+
 /** What is for an own address goes over lo. */
 // @ts-ignore: decorator
 @inline
@@ -86,6 +92,10 @@ function deviceOf(namespace: Namespace, route: Route): Device {
 /** POSTROUTING, fragments, neighbour. `device` is where it came in, or null. */
 export function finishOutput(namespace: Namespace, frame: Frame, device: Device | null, out: Device): void {
   if (!postrouting(namespace, frame, device, out)) return;
+  if (namespace.policies) {
+    const policy = outboundPolicy(namespace, frame);
+    if (policy) return transform(namespace, frame, policy, out);
+  }
   const loopback = out.kind == <u8>Kind.LOOPBACK;
   // From here on the packet may wait, and its connection may end meanwhile; over lo it comes back with it.
   if (!loopback) resetConntrack(frame);

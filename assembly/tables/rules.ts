@@ -25,6 +25,14 @@ export const SOURCE_TYPE: u32 = 256;
 export const DESTINATION_TYPE: u32 = 512;
 export const IPVS: u32 = 1024;
 export const MARKED: u32 = 2048;
+export const U32: u32 = 4096;
+export const POLICY: u32 = 8192;
+
+// Rule.policy, of `-m policy`
+/** --dir out; else in */
+export const POLICY_OUT: u8 = 1;
+/** --pol ipsec; else none */
+export const POLICY_IPSEC: u8 = 2;
 
 // Rule.states
 export const STATE_INVALID: u8 = 1;
@@ -71,6 +79,9 @@ export class Rule {
   destinationType: u8;
   markValue: u32;
   markMask: u32;
+  /** `-m u32`: its program (hooks/u32). */
+  u32: usize;
+  policy: u8;
   target: u32;
   jump: Chain | null;
   /** DNAT and SNAT: address (network byte order, 0: unchanged) and port range (host order, 0: unchanged). */

@@ -11,6 +11,7 @@ export const LENGTH: u32 = 20;
 export const ICMP: u32 = 1;
 export const TCP: u32 = 6;
 export const UDP: u32 = 17;
+export const ESP: u32 = 50;
 /** Flags and fragment offset, host order. */
 export const DF: u32 = 0x4000;
 export const MF: u32 = 0x2000;

@@ -23,7 +23,8 @@ export type ChangeKind =
   | 'TTL'
   | 'VXLAN'
   | 'ARP'
-  | 'FRAGMENT';
+  | 'FRAGMENT'
+  | 'ESP';
 
 /** What one hop changed. */
 export interface Change {
@@ -88,6 +89,9 @@ export class Comments {
       case Note.FRAGMENT:
       case Note.REASSEMBLE:
         return this.#fragmented(note);
+      case Note.SEAL:
+      case Note.OPEN:
+        return this.#transformed(note);
       default:
         throw new Error(`the engine noted a change of unknown kind ${note.kind}`);
     }
@@ -172,6 +176,16 @@ export class Comments {
     const words = note.kind === Note.FRAGMENT ? 'fragmented' : 'put together from its fragments';
     const namespace = this.#device(note)?.namespace.name;
     return { what: 'FRAGMENT', namespace, by: 'ip', before: '', after: '', reply: false, words: `ip: ${words}` };
+  }
+
+  #transformed(note: TraceNote): Change {
+    const namespace = this.#device(note)?.namespace.name;
+    const peer = ipv4Text(note.after);
+    const spi = `SPI 0x${note.reference.toString(16).padStart(8, '0')}, sequence ${note.before}`;
+    const shared = { namespace, by: 'xfrm', reply: false };
+    return note.kind === Note.SEAL
+      ? { ...shared, what: 'ESP', before: '', after: peer, words: `xfrm: sealed in ESP, ${spi}, to ${peer}` }
+      : { ...shared, what: 'ESP', before: peer, after: '', words: `xfrm: out of ESP, ${spi}, from ${peer}` };
   }
 
   #device({ device: id }: TraceNote): Device | undefined {

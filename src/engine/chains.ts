@@ -4,8 +4,9 @@ import { Chain as ChainLayout, RouteType, Rule as RuleLayout, Target } from './g
 import { deviceAt } from './links.js';
 import type { Field } from './memory.js';
 import type { Namespace } from './namespace.js';
-import { HOOKS, MATCH, PROTOCOLS, STATES } from './rule-bits.js';
+import { HOOKS, MATCH, POLICY, PROTOCOLS, STATES } from './rule-bits.js';
 import type { Chain, RuleMatch, RuleProtocol, RuleTarget, Table } from './rules.js';
+import { u32Text } from './u32.js';
 import { ipv4Text, swap32 } from './wire.js';
 
 /** How often a rule or a policy was met: packets, and their bytes from the IP header on. */
@@ -101,6 +102,14 @@ function matchOf(namespace: Namespace, at: number): RuleMatch {
   if (match & MATCH.destinationType && memory.get(at, L.destinationType) === RouteType.LOCAL)
     found.destinationType = 'LOCAL';
   if (match & MATCH.ipvs) found.ipvs = true;
+  if (match & MATCH.u32) {
+    const program = memory.get(at, L.u32);
+    found.u32 = u32Text((index) => memory.view.getUint32(program + index * 4, true));
+  }
+  if (match & MATCH.policy) {
+    const bits = memory.get(at, L.policy);
+    found.policy = { dir: bits & POLICY.out ? 'out' : 'in', pol: bits & POLICY.ipsec ? 'ipsec' : 'none' };
+  }
   return found;
 }
 

@@ -4,7 +4,9 @@
  */
 
 import { instantiate } from '@assemblyscript/loader';
+import { type CipherMaker, cipherFor } from '../crypto/index.js';
 import type { Destination } from './balancer.js';
+import { Ciphers } from './ciphers.js';
 import { type Device, dropCounts } from './device.js';
 import type { EngineExports } from './exports.js';
 import { Segment as SegmentLayout, Stopped } from './generated/layout.js';
@@ -49,6 +51,8 @@ export interface EngineOptions {
   captureBuffer?: number;
   /** Say in a packet comment what each hop changed. */
   comments?: boolean;
+  /** What seals and opens ESP; without it the best that the machine has. */
+  cipher?: CipherMaker;
   /** Another build of the module: tests load the checked one. */
   module?: WebAssembly.Module;
 }
@@ -97,11 +101,15 @@ export class Engine {
   readonly serviceDelay = 50_000;
   readonly #timers = new Timers();
 
+  readonly ciphers: Ciphers;
+
   private constructor(
     readonly exports: EngineExports,
     readonly epoch: bigint,
+    cipher: CipherMaker,
   ) {
     this.memory = new Memory(exports.memory);
+    this.ciphers = new Ciphers(this, cipher);
   }
 
   static async create(options: EngineOptions = {}): Promise<Engine> {
@@ -112,7 +120,7 @@ export class Engine {
         },
       },
     });
-    const engine = new Engine(exports as unknown as EngineExports, options.epoch ?? 0n);
+    const engine = new Engine(exports as unknown as EngineExports, options.epoch ?? 0n, options.cipher ?? cipherFor);
     const seed = BigInt.asUintN(64, BigInt(options.seed ?? 1));
     engine.exports.seed(Number(seed & 0xffffffffn), Number(seed >> 32n));
     engine.exports.setEpoch(Number(engine.epoch & 0xffffffffn), Number(engine.epoch >> 32n));
@@ -232,6 +240,7 @@ export class Engine {
   run(until: number, answer?: (punted: Punted) => void): number {
     while (true) {
       const stopped = this.exports.run(Math.min(until, this.#timers.next));
+      this.ciphers.answer();
       this.drain();
       const punts = this.takePunts();
       for (const punted of punts) answer?.(punted);

@@ -51,6 +51,26 @@ export interface EngineExports extends Record<string, unknown> {
   addService(namespaceId: number, protocol: number, addressOrMark: number, port: number): number;
   withdrawService(ns: number, service: number): void;
   addDestination(service: number, address: number, port: number, weight: number): number;
+  addAssociation(ns: number, source: number, destination: number, spi: number, reqid: number, time: bigint): number;
+  removeAssociation(association: number): void;
+  setPolicy(
+    ns: number,
+    source: number,
+    destination: number,
+    protocol: number,
+    port: number,
+    mark: number,
+    markMask: number,
+    priority: number,
+    templateSource: number,
+    templateDestination: number,
+    spi: number,
+    reqid: number,
+  ): number;
+  removePolicy(policy: number): void;
+  ciphersAt(): number;
+  ciphersLength(): number;
+  ciphersDone(): void;
   withdrawDestination(ns: number, destination: number): void;
   balancedAt(slot: number): number;
   balancedSlots(): number;

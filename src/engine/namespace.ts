@@ -15,6 +15,7 @@ import {
 } from './generated/layout.js';
 import { Iptables, PROTOCOLS } from './rules.js';
 import { cidr, ipv4, ipv4Text, mac, mask, port } from './wire.js';
+import { Xfrm } from './xfrm.js';
 
 const LOCAL_TABLE = 255;
 const MAIN_TABLE = 254;
@@ -69,6 +70,7 @@ export class Namespace {
   readonly #neighbours = new Map<string, NeighbourEntry>();
   readonly iptables: Iptables;
   readonly ipvs: Ipvs;
+  readonly xfrm: Xfrm;
 
   constructor(
     readonly engine: Engine,
@@ -81,6 +83,7 @@ export class Namespace {
     engine.noteDevice(loopback);
     this.iptables = new Iptables(engine, this);
     this.ipvs = new Ipvs(engine, this);
+    this.xfrm = new Xfrm(engine, this);
     this.addAddress(loopback, '127.0.0.1/8');
   }
 

@@ -23,4 +23,8 @@ export const MATCH = {
   destinationType: 512,
   ipvs: 1024,
   mark: 2048,
+  u32: 4096,
+  policy: 8192,
 } as const;
+/** assembly/tables/rules.ts: Rule.policy */
+export const POLICY = { out: 1, ipsec: 2 } as const;

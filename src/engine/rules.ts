@@ -9,6 +9,7 @@ import {
   HOOKS,
   type HookName,
   MATCH,
+  POLICY,
   PROTOCOLS,
   type RuleProtocol,
   STATES,
@@ -16,6 +17,7 @@ import {
   TABLES,
   type Table,
 } from './rule-bits.js';
+import { u32Program } from './u32.js';
 import { cidr, ipv4, mask } from './wire.js';
 
 export type { HookName, RuleProtocol, State, Table };
@@ -41,6 +43,10 @@ export interface RuleMatch {
   sourceType?: 'LOCAL';
   destinationType?: 'LOCAL';
   ipvs?: true;
+  /** `-m u32 --u32`: an expression, as iptables reads it. */
+  u32?: string;
+  /** `-m policy --dir … --pol …` */
+  policy?: { dir: 'in' | 'out'; pol: 'none' | 'ipsec' };
 }
 
 /** `-j`: what happens. */
@@ -166,6 +172,16 @@ export class Iptables {
     return rule;
   }
 
+  /** A program of `-m u32`, written where it stays. */
+  #program(expression: string): number {
+    const program = u32Program(expression);
+    const at = this.engine.exports.scratch(program.byteLength) >>> 0;
+    program.forEach((word, i) => {
+      this.engine.memory.view.setUint32(at + i * 4, word, true);
+    });
+    return at;
+  }
+
   #write(at: number, table: Table, spec: RuleSpec): void {
     const { memory } = this.engine;
     const L = RuleLayout;
@@ -223,6 +239,15 @@ export class Iptables {
       memory.set(at, L.destinationType, RouteType[spec.destinationType]);
     }
     if (spec.ipvs) match |= MATCH.ipvs;
+    if (spec.u32) {
+      match |= MATCH.u32;
+      memory.set(at, L.u32, this.#program(spec.u32));
+    }
+    if (spec.policy) {
+      match |= MATCH.policy;
+      const { dir, pol } = spec.policy;
+      memory.set(at, L.policy, (dir === 'out' ? POLICY.out : 0) | (pol === 'ipsec' ? POLICY.ipsec : 0));
+    }
     memory.set(at, L.match, match);
     memory.set(at, L.invert, invert);
     memory.set(at, L.target, Target[spec.target]);

@@ -19,9 +19,11 @@ export function ruleText(
   if (match.protocol) words.push('-p', match.protocol);
   const states = match.states?.join(',');
   if (states && match.stateMatch === 'state') words.push('-m', 'state', '--state', states);
+  if (match.policy) words.push('-m', 'policy', '--dir', match.policy.dir, '--pol', match.policy.pol);
   if (match.sport !== undefined || match.dport !== undefined) words.push('-m', match.protocol ?? 'all');
   if (match.sport !== undefined) words.push('--sport', `${match.sport}`);
   if (match.dport !== undefined) words.push('--dport', `${match.dport}`);
+  if (match.u32) words.push('-m', 'u32', '--u32', `"${match.u32}"`);
   if (states && match.stateMatch !== 'state') words.push('-m', 'conntrack', '--ctstate', states);
   if (match.sourceType || match.destinationType) words.push('-m', 'addrtype');
   if (match.sourceType) words.push('--src-type', match.sourceType);

@@ -1,0 +1,192 @@
+// IPsec in a packet's way (net/xfrm/xfrm_output.c, xfrm_input.c; net/ipv4/esp4.c): ESP in transport mode.
+//
+// Out: POSTROUTING has seen the packet in clear; a policy that matches sends it through an association, and what comes out
+// passes OUTPUT and POSTROUTING once more (xfrm_output_resume). In: INPUT has seen the ESP packet; what was in it enters
+// again at PREROUTING (xfrm4_transport_finish), and carries its security path, which `-m policy` asks for.
+//
+// Sequence numbers are given in the order of virtual time: a packet waits for its turn in the queue first.
+
+import { Frame, SECPATH, TRANSFORMED, copyToLarger, expandHeadroom } from "../frame";
+import { drop, Drop } from "../drops";
+import { Device } from "../devices/device";
+import { Namespace } from "../stack/namespace";
+import * as esp from "../wire/esp";
+import * as ethernet from "../wire/ethernet";
+import * as ipv4 from "../wire/ipv4";
+import { Association, Policy, XfrmStat, count, findAssociation, findPolicy, release, stateFor } from "../tables/xfrm";
+import { CipherWork, cipher } from "../stack/ciphers";
+import { Event, now, schedule } from "../clock/queue";
+import { resetConntrack } from "./conntrack";
+import { note, Note } from "../capture/tap";
+import { outputTransformed } from "../stack/output";
+import { receiveTransformed } from "../stack/input";
+
+/** The policy that this packet of the namespace's own meets, or null. */
+export function outboundPolicy(namespace: Namespace, frame: Frame): Policy | null {
+  if (!namespace.policies || frame.flags & TRANSFORMED) return null;
+  const ip = frame.data;
+  const header = ipv4.headerLength(ip);
+  const protocol = ipv4.protocol(ip);
+  let port: u32 = 0;
+  const whole = (ipv4.flagsAndOffset(ip) & ipv4.OFFSET) == 0;
+  if ((protocol == ipv4.UDP || protocol == ipv4.TCP) && whole && frame.length >= header + 4) port = load<u16>(ip + header, 2);
+  return findPolicy(namespace, ipv4.source(ip), ipv4.destination(ip), protocol, port, frame.mark);
+}
+
+/** xfrm_output. The frame is taken: it goes on when it is sealed, or ends here. */
+export function transform(namespace: Namespace, frame: Frame, policy: Policy, out: Device): void {
+  const association = stateFor(policy);
+  if (!association) {
+    // Nobody listens for an acquisition: the look-up fails (xfrm_tmpl_resolve, ESRCH).
+    count(namespace, XfrmStat.XfrmOutPolError);
+    return drop(frame, Drop.XFRM_OUT_POL_ERROR, out);
+  }
+  frame.out = out;
+  wait(frame, association, out);
+  schedule(max(frame.time, now), Event.XFRM_SEAL, 0, changetype<usize>(frame));
+}
+
+/** It waits for its cipher, and holds what it will go on with: the association, the device, the namespace. */
+function wait(frame: Frame, association: Association, device: Device): void {
+  resetConntrack(frame);
+  frame.device = device;
+  frame.port = null;
+  frame.association = association;
+  association.held++;
+  association.namespace.pending++;
+  device.pending++;
+}
+
+function resume(frame: Frame, device: Device): void {
+  const association = frame.association!;
+  association.namespace.pending--;
+  device.pending--;
+  frame.association = null;
+  release(association);
+}
+
+/** Event.XFRM_SEAL: its turn has come (xfrm_output_one, esp_output). */
+export function seal(waiting: Frame): void {
+  let frame = waiting;
+  const association = frame.association!;
+  const namespace = association.namespace;
+  const out = frame.out!;
+  if (association.dead) return refuseOut(frame, XfrmStat.XfrmOutStateInvalid, Drop.XFRM_OUT_STATE_INVALID);
+  if (association.sequence == u32.MAX_VALUE) return refuseOut(frame, XfrmStat.XfrmOutStateSeqError, Drop.XFRM_OUT_STATE_SEQ_ERROR);
+  const header = ipv4.headerLength(frame.data);
+  const payload = frame.length - header;
+  if (frame.length + esp.HEAD + esp.MOST_TAIL > 65535) return refuseOut(frame, XfrmStat.XfrmOutStateProtoError, Drop.XFRM_OUT_STATE_PROTO_ERROR);
+  if (!expandHeadroom(frame, esp.HEAD + ethernet.LENGTH) || frame.data + frame.length + esp.MOST_TAIL > frame.end) {
+    const larger = copyToLarger(frame, esp.MOST_TAIL);
+    if (!larger) return refuseOut(frame, XfrmStat.XfrmOutStateProtoError, Drop.NOMEM);
+    frame = larger;
+  }
+  association.sequence++;
+  association.bytes += payload;
+  association.packets++;
+  association.used = frame.time;
+  const from = frame.data;
+  const next = ipv4.protocol(from);
+  const encrypted = esp.close(from + header, payload, next);
+  const ip = from - esp.HEAD;
+  memory.copy(ip, from, header);
+  frame.data = ip;
+  frame.length = header + esp.HEAD + encrypted + esp.ICV;
+  const sequence = association.sequence;
+  esp.emit(ip + header, association.spi, sequence, bswap<u64>(<u64>sequence) ^ association.mask);
+  store<u16>(ip, bswap<u16>(<u16>frame.length), ipv4.AT_LENGTH);
+  store<u8>(ip, <u8>ipv4.ESP, 9);
+  ipv4.seal(ip);
+  note(frame, Note.SEAL, bswap<u32>(association.spi), sequence, 0, ipv4.destination(ip), 0, out);
+  if (!cipher(CipherWork.SEAL, association, frame, ip + header, encrypted, Event.XFRM_SEALED)) {
+    refuseOut(frame, XfrmStat.XfrmOutStateProtoError, Drop.NOMEM);
+  }
+}
+
+/** Event.XFRM_SEALED: through OUTPUT and POSTROUTING as the packet that it is now (xfrm_output_resume). */
+export function sealed(frame: Frame): void {
+  const association = frame.association!;
+  const namespace = association.namespace;
+  if (!frame.ciphered) return refuseOut(frame, XfrmStat.XfrmOutStateProtoError, Drop.XFRM_OUT_STATE_PROTO_ERROR);
+  resume(frame, frame.out!);
+  frame.flags |= TRANSFORMED;
+  outputTransformed(namespace, frame, frame.out!);
+}
+
+function refuseOut(frame: Frame, what: XfrmStat, reason: Drop): void {
+  const out = frame.out!;
+  count(frame.association!.namespace, what);
+  resume(frame, out);
+  drop(frame, reason, out);
+}
+
+/** xfrm_input: an ESP packet that INPUT let pass, `frame.data` its IP header. */
+export function transformedIn(namespace: Namespace, frame: Frame, device: Device): void {
+  const ip = frame.data;
+  const header = ipv4.headerLength(ip);
+  const at = ip + header;
+  const length = frame.length - header;
+  if (length < esp.LENGTH) {
+    count(namespace, XfrmStat.XfrmInHdrError);
+    return drop(frame, Drop.XFRM_IN_HDR_ERROR, device);
+  }
+  const association = findAssociation(namespace, ipv4.destination(ip), esp.spi(at));
+  if (!association) {
+    count(namespace, XfrmStat.XfrmInNoStates);
+    return drop(frame, Drop.XFRM_IN_NO_STATES, device);
+  }
+  wait(frame, association, device);
+  // Too short to hold an ICV: the cipher is not asked.
+  if (length < esp.HEAD + esp.ICV) return refuseIn(frame, XfrmStat.XfrmInStateProtoError, Drop.XFRM_IN_STATE_PROTO_ERROR);
+  if (!cipher(CipherWork.OPEN, association, frame, at, length - esp.HEAD - esp.ICV, Event.XFRM_OPENED)) {
+    refuseIn(frame, XfrmStat.XfrmInBufferError, Drop.NOMEM);
+  }
+}
+
+/** Event.XFRM_OPENED: the packet that was inside (esp_input_done2, xfrm4_transport_finish). */
+export function opened(frame: Frame): void {
+  const association = frame.association!;
+  const namespace = association.namespace;
+  const device = frame.device!;
+  if (association.dead) return refuseIn(frame, XfrmStat.XfrmInStateInvalid, Drop.XFRM_IN_STATE_INVALID);
+  if (!frame.ciphered) {
+    association.integrityFailed++;
+    return refuseIn(frame, XfrmStat.XfrmInStateProtoError, Drop.XFRM_IN_STATE_PROTO_ERROR);
+  }
+  const from = frame.data;
+  const header = ipv4.headerLength(from);
+  const plain = from + header + esp.HEAD;
+  const length = frame.length - header - esp.HEAD - esp.ICV;
+  // Room for a trailer, and something before it that is not padding; and no dummy packet (RFC 4303, section 2.6).
+  const pad = length >= esp.TRAILER ? esp.padLength(plain, length) : 0;
+  if (length < esp.TRAILER + pad || esp.nextHeader(plain, length) == NO_NEXT) {
+    return refuseIn(frame, XfrmStat.XfrmInStateProtoError, Drop.XFRM_IN_STATE_PROTO_ERROR);
+  }
+  const payload = length - pad - esp.TRAILER;
+  const sequence = esp.sequence(from + header);
+  association.bytes += payload;
+  association.packets++;
+  association.used = frame.time;
+  const next = esp.nextHeader(plain, length);
+  const ip = from + esp.HEAD;
+  memory.copy(ip, from, header);
+  frame.data = ip;
+  frame.length = header + payload;
+  store<u16>(ip, bswap<u16>(<u16>frame.length), ipv4.AT_LENGTH);
+  store<u8>(ip, <u8>next, 9);
+  ipv4.seal(ip);
+  note(frame, Note.OPEN, bswap<u32>(association.spi), sequence, 0, ipv4.source(ip), 0, device);
+  resume(frame, device);
+  frame.flags |= SECPATH;
+  receiveTransformed(namespace, frame, device);
+}
+
+/** IPPROTO_NONE */
+const NO_NEXT: u32 = 59;
+
+function refuseIn(frame: Frame, what: XfrmStat, reason: Drop): void {
+  const device = frame.device!;
+  count(frame.association!.namespace, what);
+  resume(frame, device);
+  drop(frame, reason, device);
+}
