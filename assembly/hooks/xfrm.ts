@@ -13,7 +13,7 @@ import { Namespace } from "../stack/namespace";
 import * as esp from "../wire/esp";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
-import { Association, Policy, XfrmStat, count, findAssociation, findPolicy, release, stateFor } from "../tables/xfrm";
+import { Association, Policy, XfrmStat, count, findAssociation, findPolicy, release, stateFor, use } from "../tables/xfrm";
 import { CipherWork, cipher } from "../stack/ciphers";
 import { Event, now, schedule } from "../clock/queue";
 import { resetConntrack } from "./conntrack";
@@ -84,7 +84,7 @@ export function seal(waiting: Frame): void {
   association.sequence++;
   association.bytes += payload;
   association.packets++;
-  association.used = frame.time;
+  use(association, frame.time);
   const from = frame.data;
   const next = ipv4.protocol(from);
   const encrypted = esp.close(from + header, payload, next);
@@ -136,6 +136,7 @@ export function transformedIn(namespace: Namespace, frame: Frame, device: Device
     return drop(frame, Drop.XFRM_IN_NO_STATES, device);
   }
   wait(frame, association, device);
+  use(association, frame.time);
   // Too short to hold an ICV: the cipher is not asked.
   if (length < esp.HEAD + esp.ICV) return refuseIn(frame, XfrmStat.XfrmInStateProtoError, Drop.XFRM_IN_STATE_PROTO_ERROR);
   if (!cipher(CipherWork.OPEN, association, frame, at, length - esp.HEAD - esp.ICV, Event.XFRM_OPENED)) {
@@ -166,7 +167,6 @@ export function opened(frame: Frame): void {
   const sequence = esp.sequence(from + header);
   association.bytes += payload;
   association.packets++;
-  association.used = frame.time;
   const next = esp.nextHeader(plain, length);
   const ip = from + esp.HEAD;
   memory.copy(ip, from, header);

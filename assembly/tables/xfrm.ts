@@ -40,11 +40,12 @@ export class Association {
   bytes: u64;
   packets: u64;
   added: u64;
-  /** Time of the last packet; 0: none yet. */
+  /** Time of the first packet, if there was one (use_time). */
   used: u64;
   /** Packets on their way through the cipher; taken out of the table, it lives until they are through. */
   held: u32;
   dead: u8;
+  inUse: u8;
 }
 
 @unmanaged
@@ -155,6 +156,13 @@ export function removeAssociation(association: Association): void {
   }
   association.dead = 1;
   if (!association.held) associationPool.give(changetype<usize>(association));
+}
+
+/** A packet meets it, whatever becomes of it (xfrm_state_check_expire). */
+export function use(association: Association, time: u64): void {
+  if (association.inUse) return;
+  association.inUse = 1;
+  association.used = time;
 }
 
 /** A packet is through the cipher. */

@@ -159,6 +159,10 @@ const ESP: readonly Shape[] = [
   ['esp.spi', 0, 4, hex32],
   ['esp.sequence', 4, 4, number32],
 ];
+const ESP_TRAILER: readonly Shape[] = [
+  ['esp.pad_len', 0, 1, number8],
+  ['esp.protocol', 1, 1, hex8],
+];
 const ESP_IV_LENGTH = 8;
 
 /** All fields of a frame whose layers are known. */
@@ -234,6 +238,12 @@ class Header {
       }
       case 'esp':
         yield* this.#take(ESP);
+        if (layer.body > layer.start + 8) yield* this.#bytes('esp.iv', layer.start + 8, layer.body);
+        break;
+      case 'esp-trailer':
+        yield* this.#bytes('esp.pad', layer.start, layer.end - 10);
+        yield* this.#take(ESP_TRAILER, layer.end - 10);
+        yield* this.#bytes('esp.icv', layer.end - 8, layer.end);
         break;
       case 'trailer':
         yield* this.#bytes('eth.trailer', layer.start, layer.end);
@@ -249,7 +259,7 @@ class Header {
   *#payload(): Generator<Field> {
     const { start, end } = this.layer;
     const carrier = this.outside?.name;
-    if (carrier === 'esp') {
+    if (carrier === 'esp' && this.outside?.body === start && start - this.outside.start === 8) {
       const ivEnd = Math.min(start + ESP_IV_LENGTH, end);
       yield* this.#bytes('esp.iv', start, ivEnd);
       yield* this.#bytes('esp.encrypted_data', ivEnd, end);

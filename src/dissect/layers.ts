@@ -18,6 +18,8 @@ export type LayerName =
   | 'tcp'
   | 'vxlan'
   | 'esp'
+  /** Padding, pad length, next header and ICV, of ESP that has been opened. */
+  | 'esp-trailer'
   /** What follows the last header that is known. */
   | 'data'
   /** Bytes after the end that an IP length field gives. */
@@ -47,6 +49,8 @@ export interface Fragment {
 export interface DecodeOptions {
   /** UDP destination port of VXLAN, 4789 where nobody chose another (`docker swarm init --data-path-port`). */
   vxlanPort?: number;
+  /** ESP in this frame has been opened: plaintext stands in the ciphertext's place (RFC 4106, an ICV of 8 bytes). */
+  espOpened?: boolean;
 }
 
 export const VXLAN_PORT = 4789;
@@ -64,6 +68,7 @@ export const PROTOCOL_TCP = 6;
 export const PROTOCOL_UDP = 17;
 export const PROTOCOL_ESP = 50;
 export const PROTOCOL_ICMPV6 = 58;
+const ICV_LENGTH = 8;
 const IPV6_FRAGMENT = 44;
 /** Hop-by-hop, routing, destination options: they share a shape. */
 const IPV6_OPTIONS = new Set([0, 43, 60]);
@@ -81,7 +86,7 @@ export function u32(bytes: Uint8Array, at: number): number {
 /** The headers of a frame, from the outside in. */
 export function layersOf(frame: Uint8Array, options: DecodeOptions = {}): Layer[] {
   const layers: Layer[] = [];
-  new Walk(frame, layers, options.vxlanPort ?? VXLAN_PORT).ethernet(0, frame.length);
+  new Walk(frame, layers, options.vxlanPort ?? VXLAN_PORT, options.espOpened === true).ethernet(0, frame.length);
   return layers;
 }
 
@@ -93,6 +98,7 @@ class Walk {
     readonly frame: Uint8Array,
     readonly layers: Layer[],
     readonly vxlanPort: number,
+    readonly espOpened: boolean,
   ) {}
 
   #add(name: LayerName, start: number, body: number, end: number): void {
@@ -175,10 +181,19 @@ class Walk {
     else if (protocol === PROTOCOL_TCP && room >= 20) this.#tcp(start, end);
     else if (protocol === PROTOCOL_ICMP && room >= 8) this.#icmp('icmp', start, end);
     else if (protocol === PROTOCOL_ICMPV6 && room >= 8) this.#icmp('icmpv6', start, end);
+    else if (protocol === PROTOCOL_ESP && this.espOpened && room >= 26) this.#openedEsp(start, end);
     else if (protocol === PROTOCOL_ESP && room >= 8) {
       this.#add('esp', start, start + 8, end);
       this.#data(start + 8, end);
     } else this.#data(start, end);
+  }
+
+  #openedEsp(start: number, end: number): void {
+    const trailer = end - ICV_LENGTH - 2;
+    const inside = Math.max(start + 16, trailer - (this.frame[trailer] ?? 0));
+    this.#add('esp', start, start + 16, end);
+    this.#transport(this.frame[trailer + 1] ?? 0, start + 16, inside);
+    this.#add('esp-trailer', inside, end, end);
   }
 
   #udp(start: number, end: number): void {

@@ -7,6 +7,7 @@
 import type { Namespace } from '../engine/index.js';
 import { type Endpoint, hostPart, type Network, type NetworkOnNode, type Sandbox } from '../topology/topology.js';
 import type { Driver, NodeContext } from './driver.js';
+import { encryptionOf } from './overlay-encryption.js';
 
 export const overlay: Driver = {
   createNetwork(context: NodeContext, network: Network, here: NetworkOnNode): Namespace {
@@ -17,11 +18,16 @@ export const overlay: Driver = {
     namespace.addAddress(bridge, `${here.gateway}/${here.subnet.split('/')[1]}`);
     if (!here.vxlan || network.vni === undefined)
       throw new Error(`overlay ${network.name} has no vxlan device on ${context.name}`);
+    const port = network.dataPathPort ?? 4789;
+    const encryption = network.encrypted
+      ? encryptionOf(context.host, context.vtepOf(context.name), context.topology.keys ?? [])
+      : undefined;
+    encryption?.requireFor(network.vni, port);
     const vxlan = namespace.addVxlan(here.vxlan.name, {
       mac: here.vxlan.mac,
       mtu: network.mtu,
       vni: network.vni,
-      port: network.dataPathPort ?? 4789,
+      port,
       underlay: context.host,
     });
     namespace.addPort(bridge, vxlan);
@@ -31,6 +37,7 @@ export const overlay: Driver = {
         if (endpoint.network !== network.name) continue;
         namespace.addNeighbour(vxlan, hostPart(endpoint.address), endpoint.mac);
         namespace.addVxlanFdb(vxlan, endpoint.mac, context.vtepOf(sandbox.node));
+        encryption?.addPeer(context.vtepOf(sandbox.node));
       }
     }
     return namespace;

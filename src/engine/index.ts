@@ -5,7 +5,6 @@ export { type Account, Engine, type EngineOptions, Segment } from './engine.js';
 export { Namespace, type NeighbourEntry, type RouteEntry } from './namespace.js';
 export type { Punted } from './punts.js';
 export { Chain, type HookName, Iptables, Rule, type RuleSpec, type State, type Table } from './rules.js';
-<<<<<<< HEAD
 export {
   type Datagram,
   type EchoReply,
@@ -15,7 +14,4 @@ export {
   type TcpConnection,
   type UdpSocket,
 } from './sockets.js';
-=======
-export { type Datagram, type EchoReply, type Failure, Sockets, type TcpConnection, type UdpSocket } from './sockets.js';
 export { Association, type AssociationSpec, type PolicySpec, Xfrm } from './xfrm.js';
->>>>>>> ed45a49 (Engine: IPsec in a packet's way: ESP in transport mode, policies, u32 and policy matches; batches go out to a cipher)

@@ -65,6 +65,9 @@ export class Association {
   get sequence(): number {
     return this.#get('sequence');
   }
+  set sequence(last: number) {
+    this.engine.memory.set(this.at, Layout.sequence, last);
+  }
   get bytes(): number {
     return this.#get('bytes');
   }
@@ -75,9 +78,9 @@ export class Association {
   get added(): number {
     return this.#get('added');
   }
-  /** Of the last packet; undefined: none yet. */
+  /** Of the first packet; undefined: none yet. */
   get used(): number | undefined {
-    return this.#get('packets') > 0 ? this.#get('used') : undefined;
+    return this.#get('inUse') > 0 ? this.#get('used') : undefined;
   }
   get integrityFailed(): number {
     return this.#get('integrityFailed');

@@ -6,6 +6,9 @@
 
 import { fragmentOf, type Layer, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP } from '../dissect/layers.js';
 
+/** Headers that may stand between an IP header and the segment that it carries. */
+const BETWEEN = new Set(['ipv6-option', 'ipv6-fragment', 'esp']);
+
 /** One's complement sum of 16-bit words, folded. An odd last byte counts as a word's first. */
 export function sum16(bytes: Uint8Array, start: number, end: number, initial = 0): number {
   let sum = initial;
@@ -68,7 +71,8 @@ export function carrierOf(
     if (layer === undefined) return undefined;
     fragment ||= fragmentOf(bytes, layer) !== undefined;
     if (layer.name === 'ip' || layer.name === 'ipv6') return { ip: layer, fragment };
-    if (layer.name !== 'ipv6-option' && layer.name !== 'ipv6-fragment') return undefined;
+    // ESP in transport mode that has been opened: what is in it keeps the packet's addresses.
+    if (!BETWEEN.has(layer.name)) return undefined;
   }
   return undefined;
 }

@@ -12,6 +12,7 @@ import { sameBytes } from '../dissect/fields.js';
 import { type DecodeOptions, type Layer, layersOf } from '../dissect/layers.js';
 import { align } from './align.js';
 import { transportChecksumAt } from './checksums.js';
+import type { OpenEsp } from './esp.js';
 import { type Flow, flowOf } from './flow.js';
 import { type Decoded, DrawnValues, judge, type MaskName, type MaskRules } from './masks.js';
 
@@ -44,6 +45,8 @@ export interface RealTap extends TapFrames {
 export interface CompareOptions extends MaskRules, DecodeOptions {
   /** Numbers of the real tap's frames that were injected at this very tap: not counted. */
   injected?: ReadonlySet<number>;
+  /** Opens ESP, where keys are known: then what is inside is compared. */
+  openEsp?: OpenEsp;
   /** Shared by all taps of a run; each comparison has its own without it. */
   drawnValues?: DrawnValues;
 }
@@ -145,14 +148,16 @@ class Comparison {
 
   #see(frames: readonly TapFrame[]): Seen[] {
     return frames.map((frame, index) => {
-      const layers = layersOf(frame.data, this.options);
+      const opened = this.options.openEsp?.(frame.data);
+      const bytes = opened ?? frame.data;
+      const layers = layersOf(bytes, opened ? { ...this.options, espOpened: true } : this.options);
       return {
         number: index + 1,
-        bytes: frame.data,
+        bytes,
         layers,
         direction: frame.direction,
-        flow: flowOf(frame.data, layers),
-        likeness: likenessOf(frame.data, layers),
+        flow: flowOf(bytes, layers),
+        likeness: likenessOf(bytes, layers),
       };
     });
   }
@@ -352,6 +357,8 @@ function likenessOf(bytes: Uint8Array, layers: readonly Layer[]): Uint8Array {
     }
     const checksum = transportChecksumAt(layer);
     if (checksum !== undefined) likeness.fill(0, checksum, checksum + 2);
+    if (layer.name === 'esp' && layer.body === layer.start + 16) likeness.fill(0, layer.start + 8, layer.body);
+    if (layer.name === 'esp-trailer') likeness.fill(0, layer.end - 8, layer.end);
     if (layers[index + 1]?.name === 'vxlan') likeness.fill(0, layer.start, layer.start + 2);
   });
   return likeness;

@@ -7,7 +7,7 @@
  *   ICMP echo  type, addresses, identifier; an ICMP error: type, code, addresses and the flow that it is about
  *   fragments  protocol, addresses, IP id: later fragments have no ports, so the first one's are not looked at
  *   VXLAN      outer addresses, VNI, and the inner frame's flow; not the source port, which the kernel draws
- *   ESP        addresses and SPI
+ *   ESP        addresses and SPI; opened, and VXLAN inside, the VNI and the inner frame's flow too
  *
  * MAC addresses are no part of a flow: a wrong one is a difference, not another flow.
  */
@@ -148,10 +148,17 @@ class Naming {
       case 'icmpv6':
         return this.#inIcmp(header, at, addresses, ICMPV6_NAMES, 'icmpv6', [128, 129]);
       case 'esp':
-        return both(`esp ${addresses} spi ${hexNumber(u32(bytes, header.start), 8)}`);
+        return this.#inEsp(header, at, addresses);
       default:
         return both(`${name} ${addresses}`);
     }
+  }
+
+  /** What has been opened is told apart by what is inside. */
+  #inEsp(header: Layer, index: number, addresses: string): Flow {
+    const esp = `esp ${addresses} spi ${hexNumber(u32(this.bytes, header.start), 8)}`;
+    const tunnelled = this.layers[index + 1]?.name === 'udp' && this.layers[index + 2]?.name === 'vxlan';
+    return tunnelled ? prefixed(`${esp} of `, this.from(index + 2)) : both(esp);
   }
 
   #inIcmp(

@@ -10,13 +10,14 @@
  *                      DF is set and no socket sent it; one packet keeps one id along its path
  *   nat-port           a port, or an ICMP identifier, that NAT drew because the sender's own was taken:
  *                      nf_nat_l4proto_unique_tuple() stays in the port's class (1-511, 600-1023, 1024-65535)
- *   esp-iv             the salted IV of an ESP packet. Its place is `maskOf`; it comes with the encrypted overlay, which must
- *                      compare ciphertext and tag after decryption
+ *   esp-iv             the IV of an ESP packet that has been opened, and so was sealed with the right key: seqiv XORs the sequence
+ *                      number with a constant of the association. Padding and all that is inside are compared; the ICV is
+ *                      right for its own frame, or it would not have been opened
  *   partial-checksum   the real capture holds the bare sum of the pseudo header (CHECKSUM_PARTIAL on `lo`): ours must be right
  */
 
 import { differingFields, type FieldDifference, sameBytes } from '../dissect/fields.js';
-import { type Layer, u16 } from '../dissect/layers.js';
+import { type Layer, u16, u32 } from '../dissect/layers.js';
 import { hexNumber, ipv4, ipv6 } from '../dissect/notation.js';
 import {
   carrierOf,
@@ -104,7 +105,8 @@ export function judge(real: Decoded, ours: Decoded, rules: MaskRules, drawn: Dra
       random.push(difference);
       if (why === undefined) masked.push(mask);
       else wrong.push(why);
-    } else if (difference.name.endsWith('.checksum') && mask === undefined) checksums.push(difference);
+    } else if (difference.name === 'esp.icv' && masked.length + random.length > 0) continue;
+    else if (difference.name.endsWith('.checksum') && mask === undefined) checksums.push(difference);
     else unmasked.push(difference);
   }
   const covering = coveringChecksums(real, random);
@@ -143,6 +145,8 @@ function maskOf(difference: FieldDifference, real: Decoded, rules: MaskRules): M
       if (tunnel) return 'outer-ip-id';
       return rules.ownStack?.(real, field.layer) === true ? 'own-ip-id' : undefined;
     }
+    case 'esp.iv':
+      return isOpened(real) ? 'esp-iv' : undefined;
     case 'tcp.checksum':
     case 'udp.checksum': {
       const carrier = carrierOf(real.bytes, real.layers, index);
@@ -152,6 +156,10 @@ function maskOf(difference: FieldDifference, real: Decoded, rules: MaskRules): M
     default:
       return undefined;
   }
+}
+
+function isOpened({ layers }: Decoded): boolean {
+  return layers.some(({ name }) => name === 'esp-trailer');
 }
 
 function drawnPort(
@@ -194,6 +202,17 @@ function illegal(
       return before === undefined
         ? undefined
         : `ip.id: one packet has two ids, ${before} and ${hexNumber(ourValue, 4)}`;
+    }
+    case 'esp-iv': {
+      const esp = ourField.layer;
+      const high = u32(ours.bytes, ourField.start);
+      const low = (u32(ours.bytes, ourField.start + 4) ^ u32(ours.bytes, esp.start + 4)) >>> 0;
+      const constant = `${hexNumber(high, 8)}${hexNumber(low, 8).slice(2)}`;
+      const spi = hexNumber(u32(ours.bytes, esp.start), 8);
+      const before = drawn.note([`IVs of SPI ${spi}, less the sequence number`, constant]);
+      return before === undefined
+        ? undefined
+        : `esp.iv: the IVs of SPI ${spi} do not differ by their sequence numbers alone, ${before} and ${constant}`;
     }
     case 'nat-port': {
       const protocol = field.layer.name;

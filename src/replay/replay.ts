@@ -38,6 +38,7 @@ export async function play(
   const engine = await Engine.create({ seed: options.seed ?? 1, epoch: inputs.start, hopDelay: LATENCY });
   const realized = realize(engine, topologyOf(inputs), { latency: LATENCY });
   learnBefore(realized, inputs);
+  continueSequences(realized, inputs);
   const names: string[] = [];
   for (const recorded of [
     ...inputs.captures.map(({ namespace, device }) => ({ namespace, device })),
@@ -152,6 +153,16 @@ function learnBefore({ namespaces, underlay, topology }: Realized, { atStart }: 
         const device = nic ? namespaces.get(owner)?.device(nic) : undefined;
         if (device) underlay.learn(mac, device);
       }
+    }
+  }
+}
+
+/** Associations outlive scenarios: each goes on counting where it was. */
+function continueSequences({ namespaces }: Realized, { encryption }: Inputs): void {
+  for (const [node, associations] of Object.entries(encryption?.associations ?? {})) {
+    for (const { dst, spi, sends, firstSequence } of associations) {
+      const association = namespaces.get(`${node}/host`)?.xfrm.association(dst, Number(spi));
+      if (association && sends && firstSequence) association.sequence = firstSequence - 1;
     }
   }
 }

@@ -9,6 +9,7 @@
 import { type Capture, CaptureError, readCapture } from '../capture/read.js';
 import { ETHERTYPE_ARP, fragmentOf, type Layer, layersOf, PROTOCOL_ICMP, u16, u32 } from '../dissect/layers.js';
 import type { CompareOptions, RealTap, TapFrame } from './compare.js';
+import { openerOf } from './esp.js';
 import { type CaptureInput, type Inputs, InputsError, readInputs, type StimulusInput } from './inputs.js';
 import { type Decoded, DrawnValues } from './masks.js';
 
@@ -241,10 +242,12 @@ export function comparisonOptions(
   const sent = new Set(injected.map(({ pcap, frame }) => `${pcap} ${frame}`));
   const made = ownPackets(all.filter(({ pcap, frame }) => !sent.has(`${pcap} ${frame}`)));
   const drawn = drawnPorts(inputs, all);
+  const openEsp = inputs.encryption === undefined ? undefined : openerOf(inputs);
   return ({ pcap }) => ({
     injected: (pcap === undefined ? undefined : numbers.get(pcap)) ?? new Set(),
     drawnValues,
     drawn,
+    ...(openEsp === undefined ? {} : { openEsp }),
     ...(vxlanPort == null ? {} : { vxlanPort }),
     ...(mode === 'stack' ? { ownStack: (frame: Decoded, ip: Layer) => made.has(identityOf(frame.bytes, ip)) } : {}),
   });

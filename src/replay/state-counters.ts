@@ -45,6 +45,7 @@ export function compareCounters(
 /** `nat DOCKER-INGRESS -p tcp …` → `2:120`, of rules that began with the scenario. The same rule twice in a chain is none. */
 function countersIn(lines: readonly string[], inputs: Inputs, namespace: string): Map<string, string> {
   const ports = portsOf(inputs);
+  const encrypted = encryptedVnis(inputs);
   const young = !namespace.endsWith('.host') && !namespace.endsWith('.ingress_sbox');
   const found = new Map<string, string>();
   let table = '';
@@ -54,9 +55,15 @@ function countersIn(lines: readonly string[], inputs: Inputs, namespace: string)
     if (!count || !rule) continue;
     const [, protocol, port] = /-p (\w+) .*--[sd]port (\d+)/.exec(rule) ?? [];
     const network = / -[io] br-[0-9a-f]{12}\b/.test(rule);
-    if (young || network || ports.has(`${port}/${protocol}`)) found.set(`${table} ${rule}`, count);
+    const secure = encrypted.some((vni) => rule.includes(`=0x${(vni << 8).toString(16)}"`));
+    if (young || network || secure || ports.has(`${port}/${protocol}`)) found.set(`${table} ${rule}`, count);
   }
   return found;
+}
+
+/** Of the encrypted overlays that the scenario made: the rules for them began with it. */
+function encryptedVnis({ networks }: Inputs): number[] {
+  return networks.flatMap(({ encrypted, createdBy, vni }) => (encrypted && createdBy && vni != null ? [vni] : []));
 }
 
 /** `8080/tcp`: published by services of the scenario, or by its containers and tasks, and what lies behind those. */

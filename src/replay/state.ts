@@ -18,6 +18,7 @@ import { crossedPairs, portPair } from './state-crossed.js';
 import { type StateComparison, StateDifferences } from './state-difference.js';
 import { Dump } from './state-dump.js';
 import { compareTables } from './state-tables.js';
+import { compareXfrm } from './state-xfrm.js';
 
 export { describeState, type StateComparison, type StateDifference } from './state-difference.js';
 
@@ -59,6 +60,7 @@ export function compareState({ inputs, read, played, real }: StateInputs): State
       continue;
     }
     compareTables({ namespace, dump, found }, tables);
+    compareXfrm(namespace, dump, found, inputs);
     const flows = bypassedFlows(injected, recorded);
     const crossed = crossedPairs(recorded, real, taps);
     compareConnections(namespace, dump, found, {

@@ -1,6 +1,7 @@
 /** What a recorded scenario chose and drew (`inputs.json`), as a topology that swarm/realize can program. */
 
 import {
+  type EncryptionKey,
   type Endpoint,
   hostPart,
   type Network,
@@ -26,7 +27,6 @@ export function waitingFor(inputs: Inputs): string[] {
   const reasons = new Set<string>();
   for (const network of inputs.networks) {
     if (!['bridge', 'overlay', 'host', 'null'].includes(network.driver)) reasons.add(`driver ${network.driver}`);
-    if (network.encrypted) reasons.add('encrypted overlays');
     if (network.ipv6) reasons.add('IPv6');
   }
   if (Object.keys(inputs.later).length > 0) reasons.add('changes while traffic runs');
@@ -63,7 +63,17 @@ export function topologyOf(inputs: Inputs): Topology {
     networks,
     services: inputs.services.map(serviceOf),
     sandboxes: sandboxesOf(inputs, networks),
+    ...(inputs.encryption ? { keys: keysOf(inputs.encryption) } : {}),
   };
+}
+
+function keysOf({ keys }: NonNullable<Inputs['encryption']>): EncryptionKey[] {
+  return keys
+    .map(({ key, tag }) => {
+      if (tag == null) throw new Error(`key ${key} has no tag in inputs.json`);
+      return { key: key.replace(/^0x/, ''), tag };
+    })
+    .sort((a, b) => a.tag - b.tag);
 }
 
 function networkOf(inputs: Inputs, network: NetworkInput): Network {
@@ -95,6 +105,7 @@ function networkOf(inputs: Inputs, network: NetworkInput): Network {
     masquerade: options['com.docker.network.bridge.enable_ip_masquerade'] !== 'false',
     ...(network.vni == null ? {} : { vni: network.vni }),
     ...(port == null ? {} : { dataPathPort: port }),
+    ...(network.encrypted ? { encrypted: true } : {}),
     onNode,
   };
 }

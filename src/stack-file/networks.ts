@@ -247,9 +247,8 @@ function readOptions(
     spec.options[option] = String(value ?? '');
     if (option === VNI_OPTION) readVni(value, spec, at, findings);
     // An encrypted overlay is asked for by the key alone, whatever its value (libnetwork, drivers/overlay).
-    else if (option === 'encrypted')
-      findings.unsupport('driver_opts.encrypted', places.key(at), 'frames cross the wire in the clear', owner);
-    else findings.unsupport(`driver_opts.${option}`, places.key(at), 'this option has no effect yet', owner);
+    else if (option !== 'encrypted')
+      findings.unsupport(`driver_opts.${option}`, places.key(at), 'this option has no effect yet', owner);
   }
 }
 

@@ -3,15 +3,16 @@
  * which order addresses are handed out, which node gets a task, which mark a service has on which node.
  */
 
+import { overlayMtu } from '../drivers/overlay-encryption.js';
 import { Draw } from '../topology/draw.js';
 import { bridgeMac, lowestMac, macOfAddress, randomMac } from '../topology/mac.js';
 import { nextSubnet, Pool } from '../topology/pools.js';
 import type { NetworkSpec, ServiceSpec, StackSpec } from '../topology/spec.js';
 import type { Endpoint, Host, Network, Node, Sandbox, Service, Topology } from '../topology/topology.js';
+import { KeyRing } from './key-ring.js';
 import { place } from './placement.js';
 
 const UNDERLAY_MTU = 1500;
-const VXLAN_OVERHEAD = 50;
 const FIRST_VNI = 4096;
 const FIRST_MARK = 256;
 const FIRST_DYNAMIC_PORT = 30000;
@@ -105,6 +106,8 @@ class Planner {
         networks: this.#networks,
         services: this.#services,
         sandboxes: this.#sandboxes,
+        // Drawn last: a swarm without encryption draws none.
+        ...(this.#networks.some(({ encrypted }) => encrypted) ? { keys: [...new KeyRing(this.#draw).keys] } : {}),
       },
       pending: this.#pending,
     };
@@ -154,17 +157,19 @@ class Planner {
     this.#pools.set(spec.name, pool);
     const used = new Set(this.#networks.map(({ vni }) => vni));
     while (used.has(this.#vni)) this.#vni++;
+    const encrypted = spec.options?.encrypted !== undefined;
     const wish = spec.options?.['com.docker.network.driver.mtu'];
     this.#networks.push({
       name: spec.name,
       id: this.#draw.id(),
       driver: 'overlay',
       ingress: spec.ingress === true,
-      mtu: (wish ? Number(wish) : UNDERLAY_MTU) - VXLAN_OVERHEAD,
+      mtu: overlayMtu(wish ? Number(wish) : UNDERLAY_MTU, encrypted),
       icc: true,
       masquerade: true,
       vni: spec.vni ?? this.#vni,
       dataPathPort: 4789,
+      ...(encrypted ? { encrypted } : {}),
       onNode: Object.fromEntries([]),
     });
     this.#gateways.set(spec.name, gateway);

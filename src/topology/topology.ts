@@ -67,6 +67,8 @@ export interface Network {
   /** Overlay only. */
   vni?: number;
   dataPathPort?: number;
+  /** Overlay only: VXLAN between nodes goes through ESP. */
+  encrypted?: boolean;
   /** By node; a node without the network is not in it. */
   onNode: Record<string, NetworkOnNode>;
 }
@@ -146,6 +148,14 @@ export interface Service {
   balancers: Balancer[];
 }
 
+/** A key of encrypted overlays. */
+export interface EncryptionKey {
+  /** 16 bytes, hexadecimal. */
+  key: string;
+  /** Lamport time of its making. */
+  tag: number;
+}
+
 export interface Topology {
   engine: '20.10';
   nodes: Node[];
@@ -153,6 +163,8 @@ export interface Topology {
   networks: Network[];
   services: Service[];
   sandboxes: Sandbox[];
+  /** Of encrypted overlays, the oldest first: the second one is sent with. */
+  keys?: EncryptionKey[];
 }
 
 /** The address of an endpoint without its length. */

@@ -1,0 +1,201 @@
+/**
+ * The overlay driver's encryption of engine 20.10 (libnetwork drivers/overlay/encryption.go): per node, which VNIs must be
+ * encrypted, and for each peer the security associations of the keys that are known.
+ *
+ *   leaving    mangle OUTPUT marks VXLAN of the VNI, an outbound policy sends what is marked through ESP
+ *   arriving   filter INPUT drops VXLAN of the VNI that did not come out of ESP
+ *
+ * Three keys are known at a time, the middle one by age is the primary: a node sends with it, and receives with any. The
+ * SPI tells peer, direction and key apart, and is the salt as well.
+ */
+
+import type { Association, Namespace } from '../engine/index.js';
+import type { EncryptionKey } from '../topology/topology.js';
+
+/** Mark of packets to be encrypted, and reqid of all that is programmed here. */
+export const MARK = 0xd0c4e3;
+/** What ESP adds at the least: SPI 4, sequence 4, IV 8, pad length 1, next header 1, ICV 8. */
+export const EXPANSION = 26;
+const UDP = 17;
+/** 20.10's policies name it, whatever the data path's port is. */
+const POLICY_PORT = 4789;
+
+/** MTU of an overlay over an underlay of `mtu` (maxMTU). */
+export function overlayMtu(mtu: number, encrypted: boolean): number {
+  const clear = mtu - 50;
+  if (!encrypted) return clear;
+  const inside = clear - EXPANSION;
+  return inside - (inside % 4);
+}
+
+/** The SPI of what `source` sends to `destination` with the key of that tag (buildSPI): FNV-1a, 32 bits. */
+export function spiOf(source: string, destination: string, tag: number): number {
+  const bytes = [
+    ...mapped(source),
+    tag >>> 24,
+    (tag >>> 16) & 255,
+    (tag >>> 8) & 255,
+    tag & 255,
+    ...mapped(destination),
+  ];
+  return bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193) >>> 0, 0x811c9dc5);
+}
+
+/** An IPv4 address in its 16 bytes, ::ffff:a.b.c.d. */
+function mapped(address: string): number[] {
+  return [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...address.split('.').map(Number)];
+}
+
+interface Spis {
+  forward: number;
+  reverse: number;
+}
+
+/** What one node has programmed. The first key is the primary. */
+export class NodeEncryption {
+  #keys: EncryptionKey[] = [];
+  /** By the peer's address: SPIs in the order of the keys. */
+  readonly #peers = new Map<string, Spis[]>();
+  readonly #vnis = new Set<number>();
+
+  constructor(
+    readonly host: Namespace,
+    /** The node's own address, as its peers know it. */
+    readonly address: string,
+  ) {}
+
+  get keys(): readonly EncryptionKey[] {
+    return this.#keys;
+  }
+
+  /** The keys of the swarm, of any order: the second oldest becomes the primary (getKeys). */
+  setKeys(keys: readonly EncryptionKey[]): void {
+    const [oldest, primary, ...rest] = byAge(keys);
+    this.#keys = oldest && primary ? [primary, oldest, ...rest] : byAge(keys);
+  }
+
+  /** A secure network has come to this node (initSubnetSandbox: programMangle, programInput). */
+  requireFor(vni: number, port: number): void {
+    if (this.#vnis.has(vni)) return;
+    this.#vnis.add(vni);
+    const { iptables } = this.host;
+    for (const chain of ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING']) iptables.chain('mangle', chain);
+    const match = { protocol: 'udp', dport: port, u32: `0>>22&0x3C@12&0xFFFFFF00=${vni << 8}` } as const;
+    iptables.append('mangle', 'OUTPUT', { ...match, target: 'MARK', value: MARK });
+    iptables.insert('filter', 'INPUT', { ...match, policy: { dir: 'in', pol: 'none' }, target: 'DROP' });
+    iptables.append('filter', 'INPUT', { ...match, policy: { dir: 'in', pol: 'ipsec' }, target: 'ACCEPT' });
+  }
+
+  /** An endpoint of a secure network is known to be behind this address (setupEncryption). */
+  addPeer(peer: string): void {
+    if (this.#peers.has(peer)) return;
+    const all = this.#keys.map((key) => this.#spis(peer, key));
+    this.#peers.set(peer, all);
+    for (const [index, spis] of all.entries()) {
+      const key = this.#keys[index];
+      if (!key) continue;
+      this.#add(peer, this.address, spis.reverse, key);
+      if (index > 0) continue;
+      this.#add(this.address, peer, spis.forward, key);
+      this.#sendWith(peer, spis);
+    }
+  }
+
+  /** No endpoint of a secure network is behind this address any more (removeEncryption). */
+  removePeer(peer: string): void {
+    for (const [index, { forward, reverse }] of (this.#peers.get(peer) ?? []).entries()) {
+      this.#remove(this.address, reverse);
+      if (index > 0) continue;
+      this.#remove(peer, forward);
+      this.host.xfrm.removePolicy(this.address, peer);
+    }
+    this.#peers.delete(peer);
+  }
+
+  /**
+   * The managers have rotated: `keys` are those of now (handleKeyChange, updateKeys, updateNodeKey). Per peer the pruned
+   * key's inbound association goes, the new key's comes, and what is sent moves to the new primary.
+   */
+  rotate(keys: readonly EncryptionKey[]): void {
+    const pruned = this.#keys.findIndex(({ tag }) => !keys.some((one) => one.tag === tag));
+    const added = keys.find(({ tag }) => !this.#keys.some((one) => one.tag === tag));
+    if (added) this.#keys.push(added);
+    const fresh = added ? this.#keys.length - 1 : -1;
+    const primary = this.#keys.findIndex(({ tag }) => tag === byAge(keys)[1]?.tag);
+    for (const [peer, spis] of this.#peers) {
+      if (added) spis.push(this.#spis(peer, added));
+      const [old, now] = [spis[0], spis[primary]];
+      if (pruned >= 0) this.#remove(this.address, spis[pruned]?.reverse);
+      const key = this.#keys[fresh];
+      if (key) this.#add(peer, this.address, spis[fresh]?.reverse ?? 0, key);
+      const first = this.#keys[primary];
+      if (primary > 0 && old && now && first) {
+        this.#add(this.address, peer, now.forward, first);
+        this.#sendWith(peer, now);
+        this.#remove(peer, old.forward);
+      }
+      reorder(spis, primary, pruned);
+    }
+    reorder(this.#keys, primary, pruned);
+  }
+
+  #spis(peer: string, { tag }: EncryptionKey): Spis {
+    return { forward: spiOf(this.address, peer, tag), reverse: spiOf(peer, this.address, tag) };
+  }
+
+  #add(source: string, destination: string, spi: number, { key }: EncryptionKey): Association | undefined {
+    const { xfrm } = this.host;
+    if (xfrm.association(destination, spi)) return undefined;
+    const salted = new Uint8Array(20);
+    salted.set(bytesOf(key));
+    new DataView(salted.buffer).setUint32(16, spi);
+    return xfrm.addAssociation({ source, destination, spi, reqid: MARK, key: salted });
+  }
+
+  #remove(destination: string, spi: number | undefined): void {
+    const found = spi === undefined ? undefined : this.host.xfrm.association(destination, spi);
+    if (found) this.host.xfrm.removeAssociation(found);
+  }
+
+  #sendWith(peer: string, { forward: spi }: Spis): void {
+    const ends = { source: this.address, destination: peer };
+    const template = { ...ends, spi, reqid: MARK };
+    this.host.xfrm.setPolicy({ ...ends, protocol: UDP, port: POLICY_PORT, mark: MARK, markMask: 0xffffffff, template });
+  }
+}
+
+/** The primary comes first, the pruned one goes: as dockerd's list has it, whose order tells which association is which. */
+function reorder<T>(list: T[], primary: number, pruned: number): void {
+  const [first, chosen] = [list[0], list[primary]];
+  if (primary > 0 && first !== undefined && chosen !== undefined) {
+    list[0] = chosen;
+    list[primary] = first;
+  }
+  if (pruned >= 0) list.splice(pruned === 0 ? primary : pruned, 1);
+}
+
+function byAge(keys: readonly EncryptionKey[]): EncryptionKey[] {
+  return [...keys].sort((a, b) => a.tag - b.tag);
+}
+
+function bytesOf(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+}
+
+const byHost = new WeakMap<Namespace, NodeEncryption>();
+
+/** What this node has programmed; made when it is first asked for. */
+export function encryptionOf(host: Namespace, address: string, keys: readonly EncryptionKey[]): NodeEncryption {
+  let known = byHost.get(host);
+  if (!known) {
+    known = new NodeEncryption(host, address);
+    known.setKeys(keys);
+    byHost.set(host, known);
+  }
+  return known;
+}
+
+/** Of a node that has no secure network: undefined. */
+export function encryptionIn(host: Namespace): NodeEncryption | undefined {
+  return byHost.get(host);
+}
