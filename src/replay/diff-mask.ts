@@ -40,7 +40,7 @@ export const FIELD_NAMES: readonly string[] = [
   ...['type', 'code', 'checksum', 'echo.identifier', 'echo.sequence_number', 'reserved'].map(
     (name) => `icmpv6.${name}`,
   ),
-  ...['spi', 'sequence', 'iv', 'encrypted_data'].map((name) => `esp.${name}`),
+  ...['spi', 'sequence', 'iv', 'encrypted_data', 'pad', 'pad_len', 'protocol', 'icv'].map((name) => `esp.${name}`),
   'data.data',
 ];
 

@@ -89,7 +89,6 @@ describe('the networks of a stack', () => {
   it.each([
     ['{ driver: bridge }', 'driver'],
     ['{ driver: macvlan }', 'driver'],
-    ['{ driver_opts: { encrypted: "" } }', 'driver_opts.encrypted'],
     ['{ driver_opts: { com.docker.network.driver.mtu: 1400 } }', 'driver_opts.com.docker.network.driver.mtu'],
     ['{ enable_ipv6: true }', 'enable_ipv6'],
     ['{ internal: true }', 'internal'],
