@@ -2,6 +2,15 @@
 
 export { Captured } from './capture/captured.js';
 export { type Capture, type CapturedFrame, CaptureError, readCapture } from './capture/read.js';
+export {
+  type Attachment,
+  type Driver,
+  type Joined,
+  type NetworkAt,
+  type NodeContext,
+  type Peer,
+  UnknownDriver,
+} from './drivers/index.js';
 export { type Account, Device, Engine, type EngineOptions, Namespace, Segment } from './engine/index.js';
 export {
   type Notice,

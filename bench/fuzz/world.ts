@@ -179,7 +179,7 @@ function standOn(engine: Engine, { name, nic }: Topology['nodes'][number], index
   host.addAddress(vlan, `10.50.0.${index + 1}/24`);
   const inner = host.addVlan(`${nic.name}.${VLAN}.7`, { lower: vlan, id: 7 });
   const nowhere = host.addDummy('dm-nowhere', { mac: `02:00:00:00:01:0${index}`, mtu: 1500 });
-  eth0.reflects = random.chance(0.2);
+  eth0.hairpin = random.chance(0.2);
   for (const [i, lower] of [eth0, vlan, inner, nowhere].entries()) {
     const macvlans = random.chance(0.5);
     const mode = random.pick(['bridge', 'bridge', 'private', 'vepa'] as const);

@@ -1,7 +1,10 @@
 /** Files that a person names, read; what the system refuses becomes a sentence. */
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { type Capture, CaptureError, readCapture } from '../capture/read.js';
+import { type Driver, Drivers } from '../drivers/index.js';
 import { LinkTypeError, requireEthernet } from '../replay/diff-sides.js';
 import { parseStackFile, type StackFile } from '../stack-file/index.js';
 import { BadInput } from './bad-input.js';
@@ -38,11 +41,36 @@ export function readCaptureFile(file: string): Capture {
   }
 }
 
+/**
+ * Network drivers of a third party: modules whose default export is one, or a list of them. @throws BadInput
+ */
+export async function loadDrivers(files: readonly string[]): Promise<Driver[]> {
+  const drivers: Driver[] = [];
+  for (const file of files) {
+    try {
+      const module = (await import(pathToFileURL(resolve(file)).href)) as { default?: unknown };
+      if (module.default === undefined)
+        throw new BadInput(`--driver ${file}: it has no default export`, 'write: export default { name: …, … }');
+      drivers.push(...([module.default].flat() as Driver[]));
+      new Drivers(drivers);
+    } catch (error) {
+      if (error instanceof BadInput) throw error;
+      const { code, message } = error as NodeJS.ErrnoException;
+      const absent = code === 'ERR_MODULE_NOT_FOUND' && !existsSync(file);
+      throw new BadInput(
+        `--driver ${file}: ${absent ? 'there is no such file' : message}`,
+        'docs/drivers.md shows a driver',
+      );
+    }
+  }
+  return drivers;
+}
+
 /** A stack file with its variables from the environment. @throws BadInput, StackFileError */
-export function readStackFile(file: string, nodes: number | undefined): StackFile {
+export function readStackFile(file: string, nodes: number | undefined, drivers: readonly Driver[] = []): StackFile {
   const environment = Object.fromEntries(
     Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
   const text = new TextDecoder().decode(readInput(file));
-  return parseStackFile(text, { file, environment, ...(nodes === undefined ? {} : { nodes }) });
+  return parseStackFile(text, { file, environment, drivers, ...(nodes === undefined ? {} : { nodes }) });
 }

@@ -11,6 +11,8 @@ is not touched.
                    pcap: a folder with a file per interface, for tools that read nothing else; it has no comments
   --seed N         what is drawn at random is drawn anew: MAC addresses, ports, sequence numbers (default: 1).
                    The same file and seed give the same bytes on every machine
+  --driver FILE    a network driver of your own, a JavaScript module; a network of the stack file names it with
+                   "driver:" (may be given several times)
   --no-comments    frames alone: a smaller pcapng, written faster
   --json           one JSON document on standard output instead of text, for programs
 

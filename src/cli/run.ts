@@ -3,6 +3,7 @@
 import { basename } from 'node:path';
 import { type CaptureFile, type CaptureFormat, openCapture, type WrittenFile } from '../capture/files.js';
 import { Recording } from '../capture/recording.js';
+import type { Driver } from '../drivers/index.js';
 import type { StackFile } from '../stack-file/index.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
 import { PlanError } from '../swarm/plan.js';
@@ -10,7 +11,7 @@ import { type FlowReport, Swarm } from '../swarm/swarm.js';
 import { oneOf, readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';
 import type { Command } from './commands.js';
-import { readStackFile } from './input.js';
+import { loadDrivers, readStackFile } from './input.js';
 import { ProgressLine } from './progress.js';
 import { RUN_HELP } from './run-help.js';
 import { type RunReport, reportOf } from './run-report.js';
@@ -28,6 +29,8 @@ interface RunOptions {
   seed: number;
   json: boolean;
   comments: boolean;
+  /** Files. */
+  drivers: string[];
 }
 
 export const run: Command = {
@@ -49,6 +52,7 @@ function readOptions(args: readonly string[]): RunOptions {
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
     'no-comments': { type: 'boolean', default: false },
+    driver: { type: 'string', multiple: true, default: [] },
   });
   const [file, ...more] = positionals;
   if (file === undefined) {
@@ -67,12 +71,14 @@ function readOptions(args: readonly string[]): RunOptions {
     seed: wholeNumber('seed', values.seed, 0, Number.MAX_SAFE_INTEGER) ?? 1,
     json: values.json,
     comments: !values['no-comments'],
+    drivers: values.driver,
   };
 }
 
 async function simulate(options: RunOptions, terminal: Terminal): Promise<RunReport> {
-  const stack = readStackFile(options.file, options.nodes);
-  const swarm = await layOut(stack, options);
+  const drivers = await loadDrivers(options.drivers);
+  const stack = readStackFile(options.file, options.nodes, drivers);
+  const swarm = await layOut(stack, options, drivers);
   swarm.tapEverything();
   const { engine } = swarm;
   const taps = () => engine.taps.map(({ path, mtu }) => ({ name: path, mtu }));
@@ -103,9 +109,13 @@ function play(
   }
 }
 
-async function layOut({ spec }: StackFile, { file, seed, comments }: RunOptions): Promise<Swarm> {
+async function layOut(
+  { spec }: StackFile,
+  { file, seed, comments }: RunOptions,
+  drivers: readonly Driver[],
+): Promise<Swarm> {
   try {
-    return await Swarm.create(spec, { seed, comments });
+    return await Swarm.create(spec, { seed, comments, drivers });
   } catch (error) {
     if (error instanceof PlanError) throw new BadInput(`${file}: ${error.message}`);
     throw error;

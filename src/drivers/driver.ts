@@ -1,9 +1,13 @@
 /**
- * What a network driver does: program a network into a node's namespaces when it is first needed there, and an endpoint
- * when a sandbox joins. (libnetwork's driverapi: CreateNetwork, Join.)
+ * What a network driver is: the calls that libnetwork makes on one (driverapi/driverapi.go), in the order in which it makes
+ * them. createNetwork when a node first needs a network; createEndpoint, then join, when a sandbox attaches;
+ * programExternalConnectivity on the endpoint that gives a sandbox its default route; and each one's opposite, at any time
+ * while traffic runs. docs/drivers.md shows a driver of twenty lines.
+ *
+ * A driver keeps nothing of its own: what it has programmed stands in the engine's tables, and one driver serves every swarm.
  */
 
-import type { Engine, Namespace } from '../engine/index.js';
+import type { Device, Engine, Namespace } from '../engine/index.js';
 import type { Endpoint, Network, NetworkOnNode, Sandbox, Topology } from '../topology/topology.js';
 
 /** A node's namespaces while they are being filled. */
@@ -17,16 +21,68 @@ export interface NodeContext {
   vtepOf: (node: string) => string;
 }
 
+/** A network as it stands on one node. */
+export interface NetworkAt {
+  node: NodeContext;
+  network: Network;
+  /** What differs from node to node: subnet, gateway, names and MACs of its devices. */
+  here: NetworkOnNode;
+}
+
+/** An endpoint of a network, and the sandbox that it is for. */
+export interface Attachment extends NetworkAt {
+  sandbox: { spec: Sandbox; namespace: Namespace };
+  endpoint: Endpoint;
+}
+
+/** An endpoint on another node (a row of the swarm's overlay_peer_table). */
+export interface Peer {
+  node: string;
+  /** CIDR */
+  address: string;
+  mac: string;
+}
+
+/** What a driver answers when an endpoint joins (driverapi.JoinInfo). */
+export interface Joined {
+  /** The endpoint's device in the sandbox, named `endpoint.interface`. It is given `endpoint.address` afterwards. */
+  device?: Device;
+  /** Next hop of the sandbox's default route, if this network leads outward. */
+  gateway?: string;
+  /** A default route without a next hop, by `device`. */
+  defaultRoute?: boolean;
+  /** Further routes by `device`. */
+  routes?: { destination: string; gateway?: string }[];
+}
+
 export interface Driver {
-  /** The network comes into being on this node. Returns the namespace that holds its bridge. */
-  createNetwork(context: NodeContext, network: Network, here: NetworkOnNode): Namespace;
-  /** `sandbox` gets `endpoint`; `namespace` holds the bridge. */
-  join(
-    context: NodeContext,
-    network: Network,
-    here: NetworkOnNode,
-    namespace: Namespace,
-    sandbox: { spec: Sandbox; namespace: Namespace },
-    endpoint: Endpoint,
-  ): void;
+  /** As `driver:` in a stack file and `docker network create --driver` call it. */
+  readonly name: string;
+  /** Are its networks a node's own affair (`local`), or one and the same for the whole swarm? */
+  readonly scope: 'local' | 'swarm';
+  /** Its networks lead nowhere outside: a sandbox gets an endpoint on docker_gwbridge beside it (needDefaultGW). */
+  readonly needsGateway?: boolean;
+  /** Options (`driver_opts`) that it knows, each with what is wrong with a value. Any other changes nothing, and is reported. */
+  readonly options?: Readonly<Record<string, (value: string) => string | undefined>>;
+
+  /** The network comes into being on this node. */
+  createNetwork(at: NetworkAt): void;
+  /** It goes again; no endpoint is left on it. */
+  deleteNetwork(at: NetworkAt): void;
+
+  /** Makes what an endpoint needs before a sandbox has it. */
+  createEndpoint?(attachment: Attachment): void;
+  deleteEndpoint?(attachment: Attachment): void;
+
+  /** The sandbox gets the endpoint: a device in `sandbox.namespace`. */
+  join(attachment: Attachment): Joined;
+  leave(attachment: Attachment): void;
+
+  /** The sandbox's default route goes this way from now on: its published ports are programmed. */
+  programExternalConnectivity?(attachment: Attachment): void;
+  revokeExternalConnectivity?(attachment: Attachment): void;
+
+  /** An endpoint of the network came up on another node, or went (DecodeTableEntry, EventNotify). Scope `swarm` only. */
+  peerAdded?(at: NetworkAt, peer: Peer): void;
+  peerRemoved?(at: NetworkAt, peer: Peer): void;
 }

@@ -5,58 +5,101 @@
  */
 
 import type { Namespace } from '../engine/index.js';
-import { type Endpoint, hostPart, type Network, type NetworkOnNode, type Sandbox } from '../topology/topology.js';
-import type { Driver, NodeContext } from './driver.js';
-import { encryptionOf } from './overlay-encryption.js';
+import { hostPart } from '../topology/topology.js';
+import type { Driver, NetworkAt, Peer } from './driver.js';
+import { encryptionOf, type NodeEncryption } from './overlay-encryption.js';
+
+/** Of this network on this node; with it come br0 and vxlan0. */
+function namespaceOf({ node, network }: NetworkAt): Namespace {
+  const name = `${node.name}/ov-${network.name}`;
+  const namespace = node.engine.namespaces.get(name);
+  if (!namespace) throw new Error(`there is no namespace ${name}`);
+  return namespace;
+}
+
+function vxlanOf({ network, node, here }: NetworkAt): NonNullable<NetworkAt['here']['vxlan']> {
+  if (here.vxlan) return here.vxlan;
+  throw new Error(`overlay ${network.name} has no vxlan device on ${node.name}`);
+}
+
+/** IPsec between this node and its peers, if the network is encrypted. */
+function encryptionAt({ node, network }: NetworkAt): NodeEncryption | undefined {
+  if (!network.encrypted) return undefined;
+  return encryptionOf(node.host, node.vtepOf(node.name), node.topology.keys ?? []);
+}
 
 export const overlay: Driver = {
-  createNetwork(context: NodeContext, network: Network, here: NetworkOnNode): Namespace {
-    const namespace = context.engine.namespace(`${context.name}/ov-${network.name}`);
+  name: 'overlay',
+  scope: 'swarm',
+  needsGateway: true,
+  options: {
+    'com.docker.network.driver.mtu': (value) => {
+      if (!/^[+-]?\d+$/.test(value))
+        return `failed to parse ${value}: strconv.Atoi: parsing "${value}": invalid syntax`;
+      return Number(value) < 0 ? `invalid MTU value: ${Number(value)}` : undefined;
+    },
+    'com.docker.network.driver.overlay.vxlanid_list': (value) => {
+      const wrong = value.split(',').find((vni) => !/^[+-]?\d+$/.test(vni));
+      return wrong === undefined ? undefined : `invalid vxlan id value "${wrong}" passed`;
+    },
+    // Asked for by the key alone, whatever its value.
+    encrypted: () => undefined,
+  },
+
+  createNetwork(at) {
+    const { node, network, here } = at;
+    const namespace = node.engine.namespace(`${node.name}/ov-${network.name}`);
     namespace.set('forward', 1);
     namespace.set('bridgeNetfilter', 1);
     const bridge = namespace.addBridge(here.bridge, { mac: here.bridgeMac, mtu: network.mtu });
     namespace.addAddress(bridge, `${here.gateway}/${here.subnet.split('/')[1]}`);
-    if (!here.vxlan || network.vni === undefined)
-      throw new Error(`overlay ${network.name} has no vxlan device on ${context.name}`);
+    const { name, mac } = vxlanOf(at);
+    if (network.vni === undefined) throw new Error(`overlay ${network.name} has no VNI`);
     const port = network.dataPathPort ?? 4789;
-    const encryption = network.encrypted
-      ? encryptionOf(context.host, context.vtepOf(context.name), context.topology.keys ?? [])
-      : undefined;
-    encryption?.requireFor(network.vni, port);
-    const vxlan = namespace.addVxlan(here.vxlan.name, {
-      mac: here.vxlan.mac,
+    encryptionAt(at)?.requireFor(network.vni, port);
+    const vxlan = namespace.addVxlan(name, {
+      mac,
       mtu: network.mtu,
       vni: network.vni,
       port,
-      underlay: context.host,
+      underlay: node.host,
     });
     namespace.addPort(bridge, vxlan);
-    for (const sandbox of context.topology.sandboxes) {
-      if (sandbox.node === context.name) continue;
-      for (const endpoint of sandbox.endpoints) {
-        if (endpoint.network !== network.name) continue;
-        namespace.addNeighbour(vxlan, hostPart(endpoint.address), endpoint.mac);
-        namespace.addVxlanFdb(vxlan, endpoint.mac, context.vtepOf(sandbox.node));
-        encryption?.addPeer(context.vtepOf(sandbox.node));
-      }
-    }
-    return namespace;
   },
 
-  join(
-    _context: NodeContext,
-    network: Network,
-    here: NetworkOnNode,
-    namespace: Namespace,
-    sandbox: { spec: Sandbox; namespace: Namespace },
-    endpoint: Endpoint,
-  ) {
+  deleteNetwork(at) {
+    at.node.engine.removeNamespace(namespaceOf(at));
+  },
+
+  join(attachment) {
+    const { network, here, sandbox, endpoint } = attachment;
+    const namespace = namespaceOf(attachment);
     const [inside, outside] = sandbox.namespace.addVeth(
       endpoint.interface,
       { mac: endpoint.mac, mtu: network.mtu },
       { namespace, name: endpoint.peer.name, mac: endpoint.peer.mac, mtu: network.mtu },
     );
-    sandbox.namespace.addAddress(inside, endpoint.address);
     namespace.addPort(namespace.device(here.bridge), outside);
+    return { device: inside };
+  },
+
+  leave({ sandbox, endpoint }) {
+    sandbox.namespace.removeDevice(sandbox.namespace.device(endpoint.interface));
+  },
+
+  peerAdded(at, peer) {
+    const namespace = namespaceOf(at);
+    const vxlan = namespace.device(vxlanOf(at).name);
+    namespace.addNeighbour(vxlan, hostPart(peer.address), peer.mac);
+    namespace.addVxlanFdb(vxlan, peer.mac, at.node.vtepOf(peer.node));
+    encryptionAt(at)?.addPeer(at.node.vtepOf(peer.node));
+  },
+
+  peerRemoved(at, { address, mac }: Peer) {
+    const namespace = namespaceOf(at);
+    const vxlan = namespace.device(vxlanOf(at).name);
+    const entry = namespace.neighbour(vxlan, hostPart(address));
+    if (entry) namespace.removeNeighbour(entry);
+    namespace.removeFdb(vxlan, mac);
   },
 };

@@ -16,6 +16,7 @@ export type DeviceKind =
   | 'ipvlan'
   | 'dummy';
 
+// assembly/devices/device.ts
 const HAIRPIN = 2;
 const REASONS = Object.entries(Drop).filter(([name]) => name !== 'REASONS');
 
@@ -76,8 +77,14 @@ export class Device {
     this.engine.memory.set(this.at, Layout.flags, up ? flags | 1 : flags & ~1);
   }
 
-  /** The switch that it is plugged into sends frames back out of this port, too (`bridge link set dev PORT hairpin on`; 802.1Qbg). */
-  set reflects(on: boolean) {
+  /**
+   * A bridge's port sends back out where it came from (`bridge link set dev PORT hairpin on`); the port of a switch that a NIC is
+   * plugged into, too (802.1Qbg).
+   */
+  get hairpin(): boolean {
+    return (this.engine.memory.get(this.at, Layout.flags) & HAIRPIN) !== 0;
+  }
+  set hairpin(on: boolean) {
     const flags = this.engine.memory.get(this.at, Layout.flags);
     this.engine.memory.set(this.at, Layout.flags, on ? flags | HAIRPIN : flags & ~HAIRPIN);
   }

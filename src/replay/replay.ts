@@ -122,11 +122,11 @@ function openSilentServers({ topology, namespaces }: Realized, stimuli: readonly
   const closed = new Set(
     stimuli.filter(({ kind }) => kind === 'icmp-port-unreachable').map(({ namespace }) => namespaceName(namespace)),
   );
-  for (const { node, name, service, endpoints } of topology.sandboxes) {
+  for (const { node, name, service, publishes = [] } of topology.sandboxes) {
     const namespace = namespaces.get(`${node}/${name}`);
     if (!namespace || closed.has(namespace.name)) continue;
     const published = topology.services.find((one) => one.name === service)?.ports ?? [];
-    for (const { protocol, target } of [...published, ...endpoints.flatMap(({ publishes }) => publishes ?? [])]) {
+    for (const { protocol, target } of [...published, ...publishes]) {
       if (protocol === 'udp') namespace.addForeignSocket('udp', { address: '0.0.0.0', port: target });
     }
   }

@@ -148,7 +148,6 @@ function serviceOf(service: Inputs['services'][number]): Service {
 
 function sandboxesOf(inputs: Inputs, networks: Network[]): Sandbox[] {
   const known = new Set(networks.map(({ name }) => name));
-  const isBridge = (network: string) => networks.some(({ name, driver }) => name === network && driver === 'bridge');
   const make = (
     recorded: string,
     node: string,
@@ -163,10 +162,8 @@ function sandboxesOf(inputs: Inputs, networks: Network[]): Sandbox[] {
       kind,
       endpoints: Object.entries(endpoints)
         .filter(([network]) => known.has(network))
-        .map(([network, endpoint]) => ({
-          ...endpointOf(inputs, recorded, network, endpoint),
-          ...(isBridge(network) && ports.length > 0 ? { publishes: ports.flatMap(publishedPort) } : {}),
-        })),
+        .map(([network, endpoint]) => endpointOf(inputs, recorded, network, endpoint)),
+      ...(ports.length > 0 ? { publishes: ports.flatMap(publishedPort) } : {}),
       ...(resolver?.udp && resolver.tcp ? { resolver: { udp: resolver.udp, tcp: resolver.tcp } } : {}),
     };
   };

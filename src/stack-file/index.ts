@@ -4,9 +4,11 @@
  *
  * Names stay as the file has them: `docker stack deploy` would put the stack's name before each (`app_web`), and does not here.
  */
+import { type Driver, Drivers } from '../drivers/index.js';
 import type { StackSpec } from '../topology/spec.js';
 import type { ComposeFile } from './compose-file.js';
 import { composeSchema } from './compose-schema.js';
+import { containerAttachments, readContainers } from './containers.js';
 import { readDocument } from './document.js';
 import type { Notice } from './error.js';
 import { Findings } from './findings.js';
@@ -34,6 +36,8 @@ export interface StackFileOptions {
   environment?: Record<string, string>;
   /** How many nodes, whatever the file says. */
   nodes?: number;
+  /** Network drivers beside Docker's own, which the file's networks may name. */
+  drivers?: readonly Driver[];
 }
 
 /** @throws StackFileError with every problem that was found, and nothing else, whatever the text */
@@ -58,11 +62,33 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
     findings.refuse({ line: 1, column: 1 }, 'this file has no services', 'write them under "services:"');
   }
 
-  const { services, networks } = readStack(file, findings);
-  const { nodes, outside, traffic, calls } = readSurroundings(section as Section, services, options.nodes, findings);
+  const around = section as Section;
+  const { services, networks, names } = readStack(
+    file,
+    containerAttachments(around),
+    new Drivers(options.drivers),
+    findings,
+  );
+  const { nodes, outside, containers, traffic, calls } = readSurroundings(
+    around,
+    services,
+    (nodes) => readContainers(around, nodes, networks, names, findings),
+    options.nodes,
+    findings,
+  );
   findings.settle();
   return {
-    spec: { engine: '20.10', nodes, outside, networks, services, calls, traffic },
+    spec: {
+      engine: '20.10',
+      nodes,
+      outside,
+      networks,
+      services,
+      ...(containers.length > 0 ? { containers } : {}),
+      ...(around.swarm === undefined ? {} : { swarm: around.swarm }),
+      calls,
+      traffic,
+    },
     ignored: findings.ignored,
     unsupported: findings.unsupported,
     warnings: findings.warnings,

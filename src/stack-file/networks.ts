@@ -5,15 +5,17 @@
  * Docker puts the stack's name before a network's (`app_backend`). Names stay plain here, as their author wrote them.
  */
 import type { IPv4CidrRange } from 'ip-num';
+import type { Drivers } from '../drivers/index.js';
 import type { DriverName, NetworkSpec } from '../topology/spec.js';
 import { canonical, contains, isAddress, overlap, subnetOf } from './addresses.js';
 import { type ComposeFile, type ComposeNetwork, entries, isOn } from './compose-file.js';
 import type { Findings } from './findings.js';
 import { below, spelled } from './places.js';
-import { knownNames } from './wording.js';
+import { knownNames, nearest } from './wording.js';
 
-/** A service joins the network that the file calls `key`. */
+/** A service, or a container under x-swarmwire, joins the network that the file calls `key`. */
 export interface Attachment {
+  kind?: 'service' | 'container';
   service: string;
   key: string;
   /** Where the service says so. */
@@ -26,7 +28,8 @@ export interface Networks {
   names: Map<string, string>;
 }
 
-const DRIVERS: readonly DriverName[] = ['overlay', 'bridge', 'macvlan', 'ipvlan', 'host', 'none'];
+/** Docker's own that swarmwire has no driver for: a network of theirs that a service joins is made an overlay, and said so. */
+const UNBUILT: readonly DriverName[] = ['macvlan', 'ipvlan', 'host', 'none'];
 /** Every node has networks of these names already. */
 const TAKEN = ['ingress', 'docker_gwbridge', 'bridge', 'host', 'none'];
 const VNI_OPTION = 'com.docker.network.driver.overlay.vxlanid_list';
@@ -37,14 +40,19 @@ interface Pool {
   pointer: string;
 }
 
-export function readNetworks(file: ComposeFile, attachments: readonly Attachment[], findings: Findings): Networks {
+export function readNetworks(
+  file: ComposeFile,
+  attachments: readonly Attachment[],
+  drivers: Drivers,
+  findings: Findings,
+): Networks {
   const { places } = findings;
   const defined = new Map(entries(file.networks));
   const used = new Set<string>();
-  for (const { service, key, pointer } of attachments) {
+  for (const { kind = 'service', service, key, pointer } of attachments) {
     if (key !== 'default' && !defined.has(key)) {
       const hint = `define it at the top level, "networks: {${key}: {}}", or ${knownNames(key, [...defined.keys()])}`;
-      findings.refuse(places.key(pointer), `service "${service}" joins network "${key}", which is not defined`, hint);
+      findings.refuse(places.key(pointer), `${kind} "${service}" joins network "${key}", which is not defined`, hint);
     }
     used.add(key);
   }
@@ -62,7 +70,8 @@ export function readNetworks(file: ComposeFile, attachments: readonly Attachment
       );
       continue;
     }
-    const spec = networkOf(key, defined.get(key) ?? {}, pointer, pools, findings);
+    const served = attachments.some((one) => one.key === key && one.kind !== 'container');
+    const spec = networkOf(key, defined.get(key) ?? {}, pointer, served, pools, drivers, findings);
     if (specs.some((other) => other.name === spec.name)) {
       findings.refuse(
         places.key(pointer),
@@ -80,12 +89,15 @@ function networkOf(
   key: string,
   network: ComposeNetwork,
   pointer: string,
+  /** By a service: then it must span the swarm. */
+  served: boolean,
   pools: Pool[],
+  drivers: Drivers,
   findings: Findings,
 ): NetworkSpec {
   const external = typeof network.external === 'object' || isOn(network.external);
   const name = nameOf(key, network, external, pointer, findings);
-  const spec: NetworkSpec = { name, driver: driverOf(network, external, name, pointer, findings) };
+  const spec: NetworkSpec = { name, driver: driverOf(network, external, name, pointer, served, drivers, findings) };
   if (external) {
     findings.unsupport(
       'external',
@@ -95,7 +107,7 @@ function networkOf(
     );
   }
   readPools(key, network, spec, pointer, pools, findings);
-  readOptions(key, network, spec, pointer, findings);
+  readOptions(key, network, spec, pointer, drivers, findings);
   return spec;
 }
 
@@ -127,22 +139,39 @@ function driverOf(
   external: boolean,
   name: string,
   pointer: string,
+  served: boolean,
+  drivers: Drivers,
   findings: Findings,
 ): DriverName {
-  const written = network.driver || (external && DRIVERS.includes(name as DriverName) ? name : 'overlay');
+  const builtIn = [...drivers.names, ...UNBUILT];
+  const written =
+    network.driver ||
+    (external && builtIn.includes(name) ? name : served || isOn(network.attachable) ? 'overlay' : 'bridge');
   const where = findings.places.value(below(pointer, 'driver'));
-  const driver = DRIVERS.find((known) => known === (written === 'null' ? 'none' : written));
-  if (driver === undefined) {
-    findings.refuse(where, `there is no network driver "${written}" here`, knownNames(written, DRIVERS));
+  const driver = written === 'null' ? 'none' : written;
+  const found = drivers.find(driver);
+  if (found === undefined && !UNBUILT.includes(driver)) {
+    // As dockerd says it.
+    findings.refuse(
+      where,
+      `plugin "${written}" not found`,
+      `${knownNames(written, builtIn)}; a driver of your own is brought along with --driver ./my-driver.js`,
+    );
     return 'overlay';
   }
-  if (driver !== 'overlay') {
+  if (found?.scope === 'swarm') return driver;
+  if (served) {
     findings.unsupport(
       'driver',
       where,
       `a stack's networks can be overlay networks only, and this is ${driver}`,
       spelled(pointer),
     );
+    return 'overlay';
+  }
+  if (found === undefined) {
+    findings.unsupport('driver', where, `${driver} is not built yet; this is a bridge`, spelled(pointer));
+    return 'bridge';
   }
   return driver;
 }
@@ -220,10 +249,12 @@ function readOptions(
   network: ComposeNetwork,
   spec: NetworkSpec,
   pointer: string,
+  drivers: Drivers,
   findings: Findings,
 ): void {
   const { places } = findings;
   const owner = `networks.${key}`;
+  const driver = drivers.find(spec.driver);
   if (isOn(network.attachable)) spec.attachable = true;
   if (isOn(network.internal)) {
     spec.internal = true;
@@ -245,10 +276,16 @@ function readOptions(
   for (const [option, value] of options) {
     const at = below(`${pointer}/driver_opts`, option);
     spec.options[option] = String(value ?? '');
-    if (option === VNI_OPTION) readVni(value, spec, at, findings);
-    // An encrypted overlay is asked for by the key alone, whatever its value (libnetwork, drivers/overlay).
-    else if (option !== 'encrypted')
-      findings.unsupport(`driver_opts.${option}`, places.key(at), 'this option has no effect yet', owner);
+    const known = Object.hasOwn(driver?.options ?? {}, option) ? driver?.options?.[option] : undefined;
+    const wrong = known?.(spec.options[option]);
+    if (wrong) findings.refuse(places.value(at), wrong);
+    else if (option === VNI_OPTION) readVni(value, spec, at, findings);
+    else if (!known) {
+      const meant = nearest(option, Object.keys(driver?.options ?? {}));
+      const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
+      const why = `the driver "${spec.driver}" does not know this option, and nothing changes${hint}`;
+      findings.ignore(`driver_opts.${option}`, places.key(at), why, owner);
+    }
   }
 }
 

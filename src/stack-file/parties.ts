@@ -1,11 +1,12 @@
 /**
  * Who can speak and be spoken to, by name: nodes, hosts outside, services and their tasks.
  */
-import type { NodeSpec, OutsideSpec, ServiceSpec } from '../topology/spec.js';
+import type { ContainerSpec, NodeSpec, OutsideSpec, ServiceSpec } from '../topology/spec.js';
 import { knownNames, quotedList } from './wording.js';
 
 export type Speaker =
   | { kind: 'host' }
+  | { kind: 'container' }
   | { kind: 'task'; service: ServiceSpec }
   | { kind: 'refused'; message: string; hint: string };
 
@@ -15,10 +16,17 @@ export type Answerer = { kind: 'known'; service?: ServiceSpec } | { kind: 'refus
 export class Parties {
   readonly #hosts: Map<string, string>;
   readonly #services: Map<string, ServiceSpec>;
+  readonly #containers: Map<string, ContainerSpec>;
   readonly #aliases = new Map<string, ServiceSpec>();
   readonly #nodes: number;
 
-  constructor(nodes: readonly NodeSpec[], outside: readonly OutsideSpec[], services: readonly ServiceSpec[]) {
+  constructor(
+    nodes: readonly NodeSpec[],
+    outside: readonly OutsideSpec[],
+    services: readonly ServiceSpec[],
+    containers: readonly ContainerSpec[] = [],
+  ) {
+    this.#containers = new Map(containers.map((container) => [container.name, container]));
     this.#nodes = nodes.length;
     this.#hosts = new Map([
       ...nodes.map(({ name }) => [name, 'a node'] as const),
@@ -44,6 +52,7 @@ export class Parties {
     const twice = this.#ambiguous(name);
     if (twice !== undefined) return twice;
     if (this.#hosts.has(name)) return { kind: 'host' };
+    if (this.#containers.has(name) && !this.#services.has(name)) return { kind: 'container' };
     const whole = this.#services.get(name);
     const [, base = name, slot = '1'] = whole === undefined ? (/^(.*)\.(\d+)$/.exec(name) ?? []) : [];
     const service = whole ?? this.#services.get(base);
@@ -67,6 +76,7 @@ export class Parties {
     if (this.#hosts.has(name)) return { kind: 'known' };
     const service = this.#services.get(name) ?? this.#aliases.get(name);
     if (service !== undefined) return { kind: 'known', service };
+    if (this.#containers.has(name) || this.#isContainerAlias(name)) return { kind: 'known' };
     const task = this.speaker(name);
     if (task.kind !== 'task') return this.#unknown(name);
     return {
@@ -74,6 +84,13 @@ export class Parties {
       message: `a single task, "${name}", has no name that others know`,
       hint: `write the service's, "${task.service.name}"`,
     };
+  }
+
+  #isContainerAlias(name: string): boolean {
+    return [...this.#containers.values()].some(
+      ({ networks, links }) =>
+        networks.some(({ aliases }) => aliases.includes(name)) || links.some(({ alias }) => alias === name),
+    );
   }
 
   #ambiguous(name: string): { kind: 'refused'; message: string; hint: string } | undefined {
@@ -87,7 +104,7 @@ export class Parties {
   }
 
   #unknown(name: string): { kind: 'refused'; message: string; hint: string } {
-    const known = [...this.#hosts.keys(), ...this.#services.keys()];
+    const known = [...this.#hosts.keys(), ...this.#services.keys(), ...this.#containers.keys()];
     return { kind: 'refused', message: `there is no ${quotedList([name])} here`, hint: knownNames(name, known) };
   }
 }

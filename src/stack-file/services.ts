@@ -2,6 +2,7 @@
  * The services of a stack (docker/cli, cli/compose/convert/service.go). Names stay plain: no stack name before them.
  * A network's `aliases` are those of the file; that a service answers to its own name too is the DNS server's business.
  */
+import type { Drivers } from '../drivers/index.js';
 import type { NetworkSpec, PortSpec, ServiceSpec } from '../topology/spec.js';
 import { type ComposeFile, type ComposeService, entries } from './compose-file.js';
 import { readConstraint } from './constraints.js';
@@ -14,6 +15,8 @@ import { longPort, PortError, type PortReading, shortPort } from './ports.js';
 export interface Stack {
   services: ServiceSpec[];
   networks: NetworkSpec[];
+  /** The networks' names by the keys that the file has for them. */
+  names: ReadonlyMap<string, string>;
 }
 
 interface Draft extends Attachment {
@@ -25,13 +28,20 @@ interface Publication {
   pointer: string;
 }
 
-export function readStack(file: ComposeFile, findings: Findings): Stack {
+/** @param others who joins networks beside the services */
+export function readStack(
+  file: ComposeFile,
+  others: readonly Attachment[],
+  drivers: Drivers,
+  findings: Findings,
+): Stack {
   const services = entries(file.services);
   const drafts = new Map(services.map(([name, service]) => [name, attachmentsOf(name, service, findings)]));
-  const networks = readNetworks(file, [...drafts.values()].flat(), findings);
+  const networks = readNetworks(file, [...[...drafts.values()].flat(), ...others], drivers, findings);
   const published = new Map<string, Publication>();
   return {
     networks: networks.specs,
+    names: networks.names,
     services: services.map(([name, service]) => {
       const joined = (drafts.get(name) ?? []).map(({ key, aliases }) => ({
         name: networks.names.get(key) ?? key,

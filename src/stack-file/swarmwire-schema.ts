@@ -34,6 +34,25 @@ const labels: SchemaObject = { type: 'object', additionalProperties: { type: ['s
 const host = { address, mac, mtu };
 const extra_addresses: SchemaObject = { type: 'array', items: address };
 
+const texts: SchemaObject = { type: 'array', items: text };
+/** `docker run`, in Compose's words. */
+const container = map({
+  node: text,
+  image: text,
+  networks: {
+    type: ['array', 'object'],
+    items: text,
+    additionalProperties: map(
+      { aliases: texts, ipv4_address: text, mac_address: mac, priority: { type: 'integer' } },
+      { type: ['object', 'null'] },
+    ),
+    hint: 'write a list of names: - alpine-net',
+  },
+  ports: { type: 'array', items: { type: ['string', 'number'] }, hint: 'write a list: - "8000:80"' },
+  expose: { type: 'array', items: { type: ['string', 'number'] } },
+  links: { ...texts, hint: 'write a list: - "db:database"' },
+});
+
 const flow = { from: text, to: text, at };
 const destination = { required: ['to'] };
 
@@ -51,6 +70,14 @@ export const swarmwireSchema: SchemaObject = map({
     hint: 'write how many (nodes: 3), or a list of names or maps',
   },
   client: map({ ...host, extra_addresses }),
+  swarm: { type: 'boolean', hint: 'false: the nodes are no swarm (without docker swarm init)' },
+  containers: {
+    type: 'object',
+    patternProperties: { '^[a-zA-Z0-9][a-zA-Z0-9_.-]*$': container },
+    additionalProperties: false,
+    keyHint: 'a container is named with letters, digits, "_", "." and "-"',
+    hint: 'write a map from a name to a container: alpine1: { node: node1, networks: [alpine-net] }',
+  },
   outside: { type: 'array', items: map({ name: text, ...host, extra_addresses }, { required: ['name'] }) },
   traffic: {
     type: 'array',
@@ -82,6 +109,8 @@ export const swarmwireSchema: SchemaObject = map({
 export interface Section {
   nodes?: number | (string | NodeEntry)[];
   client?: HostEntry;
+  swarm?: boolean;
+  containers?: Record<string, ContainerEntry>;
   outside?: (HostEntry & { name: string })[];
   traffic?: FlowEntry[];
   calls?: Record<string, string | string[]>;
@@ -94,6 +123,22 @@ export interface NodeEntry {
   mac?: string;
   mtu?: number;
   labels?: Record<string, string | number | boolean>;
+}
+
+export interface ContainerEntry {
+  node?: string;
+  image?: string;
+  networks?: string[] | Record<string, ContainerNetworkEntry | null>;
+  ports?: (string | number)[];
+  expose?: (string | number)[];
+  links?: string[];
+}
+
+export interface ContainerNetworkEntry {
+  aliases?: string[];
+  ipv4_address?: string;
+  mac_address?: string;
+  priority?: number;
 }
 
 export interface HostEntry {

@@ -5,7 +5,7 @@
  * Left away, there are three nodes, node1 (the manager) to node3 at 192.168.99.110/24 and up, and a client outside
  * at 192.168.99.1/24, which also answers for 203.0.113.10, an address that is on no network of the swarm.
  */
-import type { CallSpec, NodeSpec, OutsideSpec, ServiceSpec, TrafficSpec } from '../topology/spec.js';
+import type { CallSpec, ContainerSpec, NodeSpec, OutsideSpec, ServiceSpec, TrafficSpec } from '../topology/spec.js';
 import { hostOf, isAddress, subnetOf } from './addresses.js';
 import type { Place } from './error.js';
 import type { Findings } from './findings.js';
@@ -17,6 +17,7 @@ import { type HostEntry, MOST_NODES, type NodeEntry, SECTION, type Section } fro
 export interface Surroundings {
   nodes: NodeSpec[];
   outside: OutsideSpec[];
+  containers: ContainerSpec[];
   traffic: TrafficSpec[];
   calls: CallSpec[];
 }
@@ -28,6 +29,7 @@ const NAME = /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/;
 export function readSurroundings(
   section: Section,
   services: readonly ServiceSpec[],
+  containersOn: (nodes: readonly NodeSpec[]) => ContainerSpec[],
   count: number | undefined,
   findings: Findings,
 ): Surroundings {
@@ -37,15 +39,17 @@ export function readSurroundings(
       `a swarm of ${count} nodes was asked for`,
       `it can have 1 to ${MOST_NODES}`,
     );
-    return { nodes: [], outside: [], traffic: [], calls: [] };
+    return { nodes: [], outside: [], containers: [], traffic: [], calls: [] };
   }
   const hosts = new Hosts(findings);
   const outside = outsideOf(section, hosts, findings);
   const nodes = nodesOf(section.nodes, count, hosts, findings);
-  const parties = new Parties(nodes, outside, services);
+  const containers = containersOn(nodes);
+  const parties = new Parties(nodes, outside, services, containers);
   return {
     nodes,
     outside,
+    containers,
     traffic: readTraffic(section.traffic ?? [], parties, findings),
     calls: readCalls(section.calls ?? {}, parties, findings),
   };

@@ -9,7 +9,7 @@ const NODE_LOCAL = new Set(['docker_gwbridge', 'bridge']);
 export class Parties {
   constructor(readonly realized: Realized) {}
 
-  /** A node, a host, a service (its first task) or a task (`web.2`). */
+  /** A node, a host, a service (its first task), a task (`web.2`) or a container. */
   namespaceOf(name: string): Namespace {
     const host = this.realized.namespaces.get(`${name}/host`);
     if (host) return host;
@@ -19,10 +19,10 @@ export class Parties {
     return namespace;
   }
 
-  /** Tasks of a service, or the one task that is meant. */
+  /** Tasks of a service, or the one task or container that is meant. */
   tasksOf(name: string): Sandbox[] {
     return this.realized.topology.sandboxes.filter(
-      ({ kind, service, task }) => kind === 'task' && (service === name || task === name),
+      ({ service, task, container }) => service === name || task === name || container === name,
     );
   }
 
@@ -32,7 +32,8 @@ export class Parties {
 
   /** `web.1`, or the name of a node or host. */
   nameOf(namespace: Namespace): string {
-    return this.sandboxOf(namespace)?.task ?? namespace.name.replace(/\/host$/, '');
+    const sandbox = this.sandboxOf(namespace);
+    return sandbox?.task ?? sandbox?.container ?? namespace.name.replace(/\/host$/, '');
   }
 
   /**
@@ -49,17 +50,29 @@ export class Parties {
         ?.endpoints.map(({ network }) => network)
         .filter((network) => !NODE_LOCAL.has(network) && !this.#isIngress(network)),
     );
+    // Names that a link has put into /etc/hosts.
+    const told = this.sandboxOf(from)?.extraHosts?.find(({ names }) => names.includes(to));
+    if (told) return told.address;
     const name = to.replace(/^tasks\./, '');
     const service = topology.services.find((one) => one.name === name);
     if (service && name === to) {
       const vip = Object.entries(service.vips).find(([network]) => shared.has(network));
       if (vip) return vip[1];
     }
+    const here = this.sandboxOf(from)?.node;
     for (const task of this.tasksOf(name)) {
-      const endpoint = task.endpoints.find(({ network }) => shared.has(network));
+      const endpoint = task.endpoints.find(
+        ({ network }) => shared.has(network) && (task.node === here || !this.#isLocal(network)),
+      );
       if (endpoint) return hostPart(endpoint.address);
     }
     return undefined;
+  }
+
+  /** A network of that name is another one on each node. */
+  #isLocal(network: string): boolean {
+    const subnets = Object.values(this.realized.topology.networks.find(({ name }) => name === network)?.onNode ?? {});
+    return subnets.every(({ vxlan }) => vxlan === undefined);
   }
 
   #isIngress(network: string): boolean {

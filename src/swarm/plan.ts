@@ -3,20 +3,42 @@
  * which order addresses are handed out, which node gets a task, which mark a service has on which node.
  */
 
+import { type Driver, Drivers } from '../drivers/index.js';
+import { isOff } from '../drivers/option-values.js';
 import { overlayMtu } from '../drivers/overlay-encryption.js';
 import { Draw } from '../topology/draw.js';
 import { bridgeMac, lowestMac, macOfAddress, randomMac } from '../topology/mac.js';
 import { nextSubnet, Pool } from '../topology/pools.js';
-import type { NetworkSpec, ServiceSpec, StackSpec } from '../topology/spec.js';
-import type { Endpoint, Host, Network, Node, Sandbox, Service, Topology } from '../topology/topology.js';
+import type {
+  AttachmentSpec,
+  ContainerPortSpec,
+  ContainerSpec,
+  NetworkSpec,
+  NodeSpec,
+  ServiceSpec,
+  StackSpec,
+} from '../topology/spec.js';
+import {
+  type Endpoint,
+  type Host,
+  hostPart,
+  type Network,
+  type Node,
+  type PublishedPort,
+  type Sandbox,
+  type Service,
+  type Topology,
+} from '../topology/topology.js';
 import { KeyRing } from './key-ring.js';
 import { place } from './placement.js';
+import { GWBRIDGE } from './sandbox.js';
 
 const UNDERLAY_MTU = 1500;
 const FIRST_VNI = 4096;
 const FIRST_MARK = 256;
 const FIRST_DYNAMIC_PORT = 30000;
-const GWBRIDGE = 'docker_gwbridge';
+/** Of `docker run -p 80`, by engine version (libnetwork portallocator). */
+const FIRST_EPHEMERAL_PORT: Record<StackSpec['engine'], number> = { '20.10': 49153 };
 /** The first outside host, which is also the nodes' gateway, unless it is given another address. */
 const CLIENT = '192.168.99.1/24';
 export const INGRESS = 'ingress';
@@ -32,9 +54,10 @@ export interface Plan {
   pending: string[];
 }
 
-export function plan(spec: StackSpec, seed: number): Plan {
+/** Throws `PlanError`, and `UnknownDriver` for a network whose driver is none of Docker's and none of `drivers`. */
+export function plan(spec: StackSpec, seed: number, drivers: readonly Driver[] = []): Plan {
   try {
-    return new Planner(spec, seed).run();
+    return new Planner(spec, seed, new Drivers(drivers)).run();
   } catch (error) {
     if (error instanceof RangeError) throw new PlanError(error.message);
     throw error;
@@ -59,6 +82,7 @@ class Planner {
   constructor(
     readonly spec: StackSpec,
     seed: number,
+    readonly drivers: Drivers,
   ) {
     this.#draw = new Draw(seed);
   }
@@ -75,6 +99,7 @@ class Planner {
         role: node.role,
         nic: { name: 'eth0', mac, mtu: node.mtu ?? UNDERLAY_MTU, addresses: [address] },
         ...(gateway ? { gateway } : {}),
+        ...(node.daemon ? { daemon: node.daemon } : {}),
       };
     });
     const hosts = spec.outside.map((host): Host => {
@@ -91,12 +116,25 @@ class Planner {
         forwards: true,
       };
     });
-    this.#localNetworks();
-    const ingress = spec.networks.find((network) => network.ingress);
-    this.#overlay(ingress ?? { name: INGRESS, driver: 'overlay', ingress: true });
-    for (const network of spec.networks) if (!network.ingress) this.#overlay(network);
-    this.#ingressSandboxes();
+    this.#localNetwork({ name: 'bridge', driver: 'bridge' }, 'docker0', spec.nodes);
+    if (this.#swarm) {
+      const options = { 'com.docker.network.bridge.enable_icc': 'false' };
+      this.#localNetwork({ name: GWBRIDGE, driver: 'bridge', options }, GWBRIDGE, spec.nodes);
+    }
+    for (const network of spec.networks) {
+      if (this.drivers.get(network.driver).scope === 'swarm') continue;
+      this.#localNetwork(network, undefined, this.#nodesWith(network.name));
+    }
+    if (this.#swarm) {
+      const ingress = spec.networks.find((network) => network.ingress);
+      this.#overlay(ingress ?? { name: INGRESS, driver: 'overlay', ingress: true });
+      for (const network of spec.networks)
+        if (!network.ingress && this.drivers.get(network.driver).scope === 'swarm') this.#overlay(network);
+      this.#ingressSandboxes();
+    }
     for (const service of spec.services) this.#service(service);
+    for (const container of spec.containers ?? []) this.#container(container);
+    for (const container of spec.containers ?? []) this.#link(container);
     this.#bridgeMacs();
     return {
       topology: {
@@ -119,33 +157,56 @@ class Planner {
     return found;
   }
 
-  /** docker0 and docker_gwbridge, on every node; every node's own pool starts at 172.17.0.0/16. */
-  #localNetworks(): void {
+  /** Without a word there is one, unless all that is asked for is containers on networks of their nodes. */
+  get #swarm(): boolean {
+    const { swarm, services, containers = [], networks } = this.spec;
+    if (swarm !== undefined) return swarm;
+    const spans = networks.some(({ driver }) => this.drivers.get(driver).scope === 'swarm');
+    return services.length > 0 || spans || containers.length === 0;
+  }
+
+  /** A network of scope `local` is made by hand on the nodes whose containers join it. */
+  #nodesWith(network: string): NodeSpec[] {
+    const wanted = new Set(
+      (this.spec.containers ?? [])
+        .filter(({ networks }) => networks.some(({ name }) => name === network))
+        .map(({ node }) => node),
+    );
+    return this.spec.nodes.filter(({ name }) => wanted.has(name));
+  }
+
+  /** A network that is another one on each node: every node's own pool starts at 172.17.0.0/16. */
+  #localNetwork(spec: NetworkSpec, device: string | undefined, nodes: readonly NodeSpec[]): void {
     const underlay = this.spec.nodes.flatMap(({ address }) => (address ? [address] : ['192.168.99.0/24']));
-    const taken = underlay.map((address) => address);
-    const first = nextSubnet('local', taken);
-    const second = nextSubnet('local', [...taken, first]);
-    for (const [name, bridge, subnet, icc] of [
-      ['bridge', 'docker0', first, true],
-      [GWBRIDGE, GWBRIDGE, second, false],
-    ] as const) {
-      const onNode: Network['onNode'] = {};
-      for (const node of this.spec.nodes) {
-        const pool = new Pool(subnet, false);
-        this.#local.set(`${node.name} ${name}`, pool);
-        onNode[node.name] = { subnet, gateway: pool.next(), bridge, bridgeMac: bridgeMac(this.#draw.next) };
-      }
-      this.#networks.push({
-        name,
-        id: this.#draw.hex(64),
-        driver: 'bridge',
-        ingress: false,
-        mtu: UNDERLAY_MTU,
-        icc,
-        masquerade: true,
-        onNode,
-      });
+    const { options = {} } = spec;
+    const macs = nodes.map(() => bridgeMac(this.#draw.next));
+    const id = this.#draw.hex(64);
+    const onNode: Network['onNode'] = {};
+    for (const [i, node] of nodes.entries()) {
+      const taken = this.#networks.flatMap((network) => network.onNode[node.name]?.subnet ?? []);
+      const subnet = spec.subnet ?? nextSubnet('local', [...underlay, ...taken]);
+      const pool = new Pool(subnet, false);
+      this.#local.set(`${node.name} ${spec.name}`, pool);
+      onNode[node.name] = {
+        subnet,
+        gateway: spec.gateway ? pool.take(spec.gateway) : pool.next(),
+        bridge: device ?? (options['com.docker.network.bridge.name'] || `br-${id.slice(0, 12)}`),
+        bridgeMac: macs[i] ?? '',
+      };
     }
+    const mtu = options['com.docker.network.driver.mtu'];
+    this.#networks.push({
+      name: spec.name,
+      id,
+      driver: spec.driver,
+      ingress: false,
+      ...(spec.internal ? { internal: true } : {}),
+      ...(Object.keys(options).length > 0 ? { options } : {}),
+      mtu: mtu ? Number(mtu) : UNDERLAY_MTU,
+      icc: !isOff(options['com.docker.network.bridge.enable_icc']),
+      masquerade: !isOff(options['com.docker.network.bridge.enable_ip_masquerade']),
+      onNode,
+    });
   }
 
   #overlay(spec: NetworkSpec): void {
@@ -162,8 +223,10 @@ class Planner {
     this.#networks.push({
       name: spec.name,
       id: this.#draw.id(),
-      driver: 'overlay',
+      driver: spec.driver,
       ingress: spec.ingress === true,
+      ...(spec.internal ? { internal: true } : {}),
+      ...(spec.options ? { options: spec.options } : {}),
       mtu: overlayMtu(wish ? Number(wish) : UNDERLAY_MTU, encrypted),
       icc: true,
       masquerade: true,
@@ -199,23 +262,28 @@ class Planner {
   }
 
   #poolOf(node: string, network: Network): Pool {
-    const pool = network.driver === 'bridge' ? this.#local.get(`${node} ${network.name}`) : this.#pool(network.name);
+    const pool = this.#isLocal(network) ? this.#local.get(`${node} ${network.name}`) : this.#pool(network.name);
     if (!pool) throw new PlanError(`${node} has no network ${network.name}`);
     return pool;
   }
 
-  #endpoint(node: string, network: Network, interfaceName: string, address: string): Endpoint {
+  #isLocal({ driver }: Network): boolean {
+    return this.drivers.get(driver).scope === 'local';
+  }
+
+  #endpoint(node: string, network: Network, interfaceName: string, address: string, mac?: string): Endpoint {
     const pool = this.#poolOf(node, network);
-    if (network.driver === 'overlay') this.#onNode(network, node);
+    const local = this.#isLocal(network);
+    if (!local) this.#onNode(network, node);
     const key = `${node} ${network.name}`;
     const port = (this.#ports.get(key) ?? 0) + 1;
     this.#ports.set(key, port);
-    const name = network.driver === 'bridge' ? `veth${this.#draw.hex(7)}` : `veth${port - 2}`;
+    const name = local ? `veth${this.#draw.hex(7)}` : `veth${port - 2}`;
     return {
       network: network.name,
       interface: interfaceName,
       address: pool.withLength(address),
-      mac: macOfAddress(address),
+      mac: mac ?? macOfAddress(address),
       peer: { name, mac: randomMac(this.#draw.next) },
       port,
     };
@@ -254,6 +322,10 @@ class Planner {
     const networks = names.map((name) => {
       const network = this.#networks.find((one) => one.name === name);
       if (!network) throw new PlanError(`${spec.name} joins ${name}, which is not there`);
+      if (this.#isLocal(network))
+        throw new PlanError(
+          `The network ${name} cannot be used with services. Only networks scoped to the swarm can be used, such as those created with the overlay driver.`,
+        );
       return network;
     });
     const vips: Record<string, string> = {};
@@ -343,17 +415,10 @@ class Planner {
       endpoints.push(this.#endpoint(node, network, `eth${endpoints.length}`, this.#poolOf(node, network).next()));
     if (first) join(first);
     // On docker0 it has a gateway already.
-    if (first?.driver !== 'bridge') endpoints.push(this.#gateway(node, `eth${endpoints.length}`));
-    const hostPorts = spec.ports.filter(({ mode }) => mode === 'host');
-    const way = endpoints.find(({ network }) => network === GWBRIDGE || network === 'bridge');
-    if (way && hostPorts.length > 0) {
-      way.publishes = hostPorts.map(({ published, target, protocol }) => ({
-        published: published ?? target,
-        target,
-        protocol,
-      }));
-    }
+    if (first && this.drivers.get(first.driver).needsGateway)
+      endpoints.push(this.#gateway(node, `eth${endpoints.length}`));
     for (const network of rest) join(network);
+    const publishes = spec.ports.filter(({ mode }) => mode === 'host').map((port) => this.#publish(node, port));
     const sandbox: Sandbox = {
       name: `task-${task}`,
       node,
@@ -362,15 +427,110 @@ class Planner {
       resolver: this.#resolver(),
       service: spec.name,
       task,
+      ...(publishes.length > 0 ? { publishes } : {}),
     };
     this.#sandboxes.push(sandbox);
     return sandbox;
   }
 
+  /** `docker run` on a node: its networks in the order in which it joins them, docker_gwbridge after the first that needs it. */
+  #container(spec: ContainerSpec): void {
+    const { name, node } = spec;
+    const endpoints: Endpoint[] = [];
+    const wanted: AttachmentSpec[] = spec.networks.length > 0 ? spec.networks : [{ name: 'bridge', aliases: [] }];
+    const networks = wanted.map((attachment) => this.#attachable(spec, attachment));
+    // A sandbox whose only way out would be docker_gwbridge gets it with its first such network (needDefaultGW).
+    const outward = networks.some(({ network }) => !network.internal && !this.drivers.get(network.driver).needsGateway);
+    for (const { network, attachment } of networks) {
+      const pool = this.#poolOf(node, network);
+      const address = attachment.address ? pool.take(attachment.address) : pool.next();
+      const endpoint = this.#endpoint(node, network, `eth${endpoints.length}`, address, attachment.mac);
+      endpoints.push({
+        ...endpoint,
+        ...(attachment.aliases.length > 0 ? { aliases: attachment.aliases } : {}),
+        ...(attachment.priority === undefined ? {} : { priority: attachment.priority }),
+      });
+      const lacks = this.drivers.get(network.driver).needsGateway && !network.internal && !outward;
+      if (lacks && !endpoints.some((one) => one.network === GWBRIDGE))
+        endpoints.push(this.#gateway(node, `eth${endpoints.length}`));
+    }
+    const publishes = spec.ports.map((port) => this.#publish(node, port));
+    const embedded = networks.some(({ network }) => network.name !== 'bridge');
+    this.#sandboxes.push({
+      name: `ct-${name}`,
+      node,
+      kind: 'container',
+      endpoints,
+      container: name,
+      id: this.#draw.hex(64),
+      ...(spec.image ? { image: spec.image } : {}),
+      ...(publishes.length > 0 ? { publishes } : {}),
+      ...(embedded ? { resolver: this.#resolver() } : {}),
+    });
+  }
+
+  /** What a link leads to: the other container's address, what /etc/hosts calls it, the ports that it exposes. */
+  #link({ name, node, links }: ContainerSpec): void {
+    if (links.length === 0) return;
+    const onBridge = (container: string) =>
+      this.#sandboxes
+        .find((sandbox) => sandbox.node === node && sandbox.container === container)
+        ?.endpoints.find(({ network }) => network === 'bridge');
+    const sandbox = this.#sandboxes.find((one) => one.node === node && one.container === name);
+    const own = onBridge(name);
+    if (!sandbox || !own) throw new PlanError(`${name} is linked, and not on the default bridge`);
+    sandbox.extraHosts = [];
+    own.links = links.map(({ container, alias }) => {
+      const child = onBridge(container);
+      const spec = this.spec.containers?.find((one) => one.name === container && one.node === node);
+      if (!child || !spec)
+        throw new PlanError(`Cannot link to ${container}, as it does not belong to the default network`);
+      const exposes = [...spec.exposes, ...spec.ports.map(({ target: port, protocol }) => ({ port, protocol }))];
+      const once = exposes.filter(
+        (one, i) => exposes.findIndex(({ port, protocol }) => port === one.port && protocol === one.protocol) === i,
+      );
+      const linked = this.#sandboxes.find((one) => one.node === node && one.container === container);
+      const names = [alias, linked?.hostname ?? linked?.id?.slice(0, 12) ?? '', container];
+      sandbox.extraHosts?.push({ address: hostPart(child.address), names: [...new Set(names)] });
+      return { address: child.address, exposes: once };
+    });
+  }
+
+  #attachable(
+    { name, node }: ContainerSpec,
+    attachment: AttachmentSpec,
+  ): { network: Network; attachment: AttachmentSpec } {
+    const network = this.#networks.find((one) => one.name === attachment.name);
+    if (!network || (this.#isLocal(network) && !network.onNode[node]))
+      throw new PlanError(`network ${attachment.name} not found, which ${name} joins on ${node}`);
+    return { network, attachment };
+  }
+
+  /** Ports of a node that are taken: `node protocol port` of each. */
+  readonly #published = new Set<string>();
+  #ephemeral = new Map<string, number>();
+
+  #publish(node: string, port: ContainerPortSpec): PublishedPort {
+    const { hostAddress, target, protocol } = port;
+    const key = (number: number) => `${node} ${protocol} ${number}`;
+    const first =
+      port.published ?? this.#ephemeral.get(`${node} ${protocol}`) ?? FIRST_EPHEMERAL_PORT[this.spec.engine];
+    const last = port.published === undefined ? 65535 : (port.publishedLast ?? first);
+    let published = first;
+    while (this.#published.has(key(published)) && published < last) published++;
+    if (this.#published.has(key(published)))
+      throw new PlanError(
+        `Bind for ${hostAddress ?? '0.0.0.0'}:${published} failed: port is already allocated on ${node}`,
+      );
+    this.#published.add(key(published));
+    if (port.published === undefined) this.#ephemeral.set(`${node} ${protocol}`, published + 1);
+    return { published, target, protocol, ...(hostAddress ? { hostAddress } : {}) };
+  }
+
   /** br0 has no MAC of its own: it shows the lowest of its ports'. */
   #bridgeMacs(): void {
     for (const network of this.#networks) {
-      if (network.driver !== 'overlay') continue;
+      if (this.#isLocal(network)) continue;
       for (const [node, here] of Object.entries(network.onNode)) {
         const ports = this.#sandboxes
           .filter((sandbox) => sandbox.node === node)

@@ -34,18 +34,23 @@ export class Processes {
     const asked = this.#asked();
     for (const sandbox of topology.sandboxes) {
       const namespace = namespaces.get(`${sandbox.node}/${sandbox.name}`);
-      if (sandbox.kind !== 'task' || !namespace) continue;
-      const name = `${sandbox.task} on ${sandbox.node}`;
+      if (sandbox.kind === 'balancer' || !namespace) continue;
+      const name = `${sandbox.task ?? sandbox.container} on ${sandbox.node}`;
       const upstreams = this.spec.calls
         .filter(({ service }) => service === sandbox.service)
         .map((call) => this.#upstream(namespace, call));
       const service = topology.services.find((one) => one.name === sandbox.service);
-      const published = [...(service?.ports ?? []), ...sandbox.endpoints.flatMap(({ publishes }) => publishes ?? [])];
+      const published = [...(service?.ports ?? []), ...(sandbox.publishes ?? [])];
       for (const { target, protocol } of published) this.#open(namespace, target, protocol, name, upstreams);
       for (const { to, port, protocol } of asked) {
         const wanted = to.replace(/^tasks\./, '');
-        if (wanted === sandbox.service || wanted === sandbox.task)
-          this.#open(namespace, port, protocol, name, upstreams);
+        const own = [
+          sandbox.service,
+          sandbox.task,
+          sandbox.container,
+          ...sandbox.endpoints.map(({ address }) => hostPart(address)),
+        ];
+        if (own.includes(wanted)) this.#open(namespace, port, protocol, name, upstreams);
       }
     }
     for (const host of topology.hosts) {

@@ -1,10 +1,16 @@
 /** A topology becomes namespaces, devices, tables and rules in an engine, in the order in which Docker would make them. */
 
-import { bridge, programNode } from '../drivers/bridge.js';
-import type { Driver, NodeContext } from '../drivers/driver.js';
-import { overlay } from '../drivers/overlay.js';
+import { programNode } from '../drivers/bridge.js';
+import { type Driver, Drivers, type NodeContext } from '../drivers/index.js';
 import type { Engine, Namespace, Segment } from '../engine/index.js';
-import { type Endpoint, hostPart, type Network, type Sandbox, type Topology } from '../topology/topology.js';
+import {
+  type Endpoint,
+  hostPart,
+  type Network,
+  type NetworkOnNode,
+  type Sandbox,
+  type Topology,
+} from '../topology/topology.js';
 import {
   programBalancerSandbox,
   programNodeForMesh,
@@ -13,9 +19,7 @@ import {
   programTask,
   publishOnNode,
 } from './mesh.js';
-
-const DRIVERS: Record<Network['driver'], Driver> = { bridge, overlay };
-const GWBRIDGE = 'docker_gwbridge';
+import { GWBRIDGE, LiveSandbox } from './sandbox.js';
 
 export interface Realized {
   engine: Engine;
@@ -25,8 +29,17 @@ export interface Realized {
   namespaces: Map<string, Namespace>;
 }
 
-/** `latency` of the underlay, ns. */
-export function realize(engine: Engine, topology: Topology, { latency = 50_000 }: { latency?: number } = {}): Realized {
+export interface RealizeOptions {
+  /** Of the underlay, ns. */
+  latency?: number;
+  /** Beside Docker's own. */
+  drivers?: readonly Driver[];
+}
+
+/** @throws UnknownDriver */
+export function realize(engine: Engine, topology: Topology, options: RealizeOptions = {}): Realized {
+  const { latency = 50_000 } = options;
+  const drivers = new Drivers(options.drivers);
   const underlay = engine.segment(latency);
   const { namespaces } = engine;
   for (const host of topology.hosts) {
@@ -36,11 +49,11 @@ export function realize(engine: Engine, topology: Topology, { latency = 50_000 }
     for (const address of host.extraAddresses) namespace.addAddress(namespace.device('lo'), address);
     namespace.set('forward', host.forwards ? 1 : 0);
   }
-  for (const node of topology.nodes) realizeNode(engine, topology, underlay, node.name);
+  for (const node of topology.nodes) realizeNode(engine, topology, drivers, underlay, node.name);
   return { engine, topology, underlay, namespaces };
 }
 
-function realizeNode(engine: Engine, topology: Topology, underlay: Segment, name: string): void {
+function realizeNode(engine: Engine, topology: Topology, drivers: Drivers, underlay: Segment, name: string): void {
   const node = topology.nodes.find((one) => one.name === name);
   if (!node) throw new Error(`there is no node ${name}`);
   const host = engine.namespace(`${name}/host`);
@@ -48,7 +61,6 @@ function realizeNode(engine: Engine, topology: Topology, underlay: Segment, name
   for (const address of node.nic.addresses) host.addAddress(nic, address);
   if (node.gateway) host.addRoute('0.0.0.0/0', nic, node.gateway);
   const swarm = topology.networks.some(({ ingress }) => ingress);
-  programNode(host, swarm);
   const context: NodeContext = {
     name,
     engine,
@@ -56,17 +68,17 @@ function realizeNode(engine: Engine, topology: Topology, underlay: Segment, name
     host,
     vtepOf: (other) => hostPart(topology.nodes.find((one) => one.name === other)?.nic.addresses[0] ?? ''),
   };
+  programNode(context, swarm);
   // Networks of this node, local ones first: a bridge is there before an overlay's sandbox needs it.
-  const bridges = new Map<string, Namespace>();
   const here = topology.networks.filter((network) => network.onNode[name]);
-  for (const network of [...here].sort((a, b) => Number(a.driver === 'overlay') - Number(b.driver === 'overlay'))) {
+  for (const network of [...here].sort((a, b) => scopeOf(drivers, a) - scopeOf(drivers, b))) {
     const local = network.onNode[name];
-    if (local) bridges.set(network.name, DRIVERS[network.driver].createNetwork(context, network, local));
+    if (local) createNetwork(context, drivers.get(network.driver), network, local);
   }
   const sandboxes = topology.sandboxes
     .filter((sandbox) => sandbox.node === name)
     .map((spec) => ({ spec, namespace: engine.namespace(`${name}/${spec.name}`) }));
-  join(context, here, bridges, sandboxes);
+  join(context, drivers, here, sandboxes);
   const ingress = topology.networks.find((network) => network.ingress);
   for (const { spec, namespace } of sandboxes) {
     namespace.set('forward', 1);
@@ -92,22 +104,40 @@ function realizeNode(engine: Engine, topology: Topology, underlay: Segment, name
 }
 
 /** Endpoints join bridge by bridge in the order of their ports, so that the bridges' ports stand as they did. */
+function scopeOf(drivers: Drivers, { driver }: Network): number {
+  return Number(drivers.get(driver).scope === 'swarm');
+}
+
+/** A network on a node, and what is known of its endpoints elsewhere. */
+function createNetwork(node: NodeContext, driver: Driver, network: Network, here: NetworkOnNode): void {
+  driver.createNetwork({ node, network, here });
+  if (!driver.peerAdded) return;
+  for (const sandbox of node.topology.sandboxes) {
+    if (sandbox.node === node.name) continue;
+    for (const { network: joined, address, mac } of sandbox.endpoints)
+      if (joined === network.name) driver.peerAdded({ node, network, here }, { node: sandbox.node, address, mac });
+  }
+}
+
+/** Endpoints network by network, each in its place among the ports of its bridge. */
 function join(
-  context: NodeContext,
+  node: NodeContext,
+  drivers: Drivers,
   networks: Network[],
-  bridges: Map<string, Namespace>,
   sandboxes: { spec: Sandbox; namespace: Namespace }[],
 ): void {
-  const all = sandboxes.flatMap((sandbox) => sandbox.spec.endpoints.map((endpoint) => ({ sandbox, endpoint })));
+  const all = sandboxes.flatMap((sandbox) => {
+    const live = new LiveSandbox(sandbox.spec, sandbox.namespace);
+    return sandbox.spec.endpoints.map((endpoint) => ({ sandbox, live, endpoint }));
+  });
   const order = (endpoint: Endpoint) => networks.findIndex(({ name }) => name === endpoint.network);
   all.sort((a, b) => order(a.endpoint) - order(b.endpoint) || a.endpoint.port - b.endpoint.port);
-  for (const { sandbox, endpoint } of all) {
+  for (const { sandbox, live, endpoint } of all) {
     const network = networks.find(({ name }) => name === endpoint.network);
-    const local = network?.onNode[context.name];
-    const namespace = bridges.get(endpoint.network);
-    if (!network || !local || !namespace)
-      throw new Error(`${sandbox.spec.name} joins ${endpoint.network}, which ${context.name} does not have`);
-    DRIVERS[network.driver].join(context, network, local, namespace, sandbox, endpoint);
+    const here = network?.onNode[node.name];
+    if (!network || !here)
+      throw new Error(`${sandbox.spec.name} joins ${endpoint.network}, which ${node.name} does not have`);
+    live.attach(drivers.get(network.driver), { node, network, here, sandbox, endpoint });
   }
 }
 

@@ -1,6 +1,7 @@
 /** A swarm that runs: planned, programmed into an engine, its services listening, its traffic sent and reported on. */
 
 import { type Captured, capturedFrames } from '../capture/captured.js';
+import type { Driver } from '../drivers/index.js';
 import { Engine, type Namespace, type Segment, Sockets } from '../engine/index.js';
 import type { StackSpec, TrafficSpec } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
@@ -28,6 +29,8 @@ export interface SwarmOptions {
   /** ns since 1970 of the run's start. */
   epoch?: bigint;
   captureBuffer?: number;
+  /** Network drivers beside Docker's own: a network's `driver` is one by its name. */
+  drivers?: readonly Driver[];
 }
 
 export class Swarm {
@@ -51,17 +54,18 @@ export class Swarm {
     engine.onCapture = (records) => this.#records.push(records);
   }
 
-  /** Throws `PlanError` when the swarm cannot be laid out. */
+  /** Throws `PlanError` when the swarm cannot be laid out, `UnknownDriver` when nobody brought a network's driver. */
   static async create(spec: StackSpec, options: SwarmOptions = {}): Promise<Swarm> {
     const seed = options.seed ?? 1;
-    const { topology, pending } = plan(spec, seed);
+    const { drivers = [] } = options;
+    const { topology, pending } = plan(spec, seed, drivers);
     const engine = await Engine.create({
       seed,
       epoch: options.epoch ?? EPOCH,
       comments: options.comments ?? false,
       ...(options.captureBuffer === undefined ? {} : { captureBuffer: options.captureBuffer }),
     });
-    return new Swarm(spec, engine, topology, realize(engine, topology), pending);
+    return new Swarm(spec, engine, topology, realize(engine, topology, { drivers }), pending);
   }
 
   get underlay(): Segment {

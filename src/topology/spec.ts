@@ -1,7 +1,9 @@
 /**
  * What a person asks for: nodes, networks, services and the traffic between them, as plain data.
- * Written by a stack file, by the library's caller or by a replay; read by `swarm/`. Imports nothing.
+ * Written by a stack file, by the library's caller or by a replay; read by `swarm/`. Imports data alone.
  */
+
+import type { DaemonConfig } from './daemon.js';
 
 export type Protocol = 'tcp' | 'udp';
 
@@ -13,6 +15,8 @@ export interface NodeSpec {
   mac?: string;
   mtu?: number;
   labels?: Record<string, string>;
+  /** The node's daemon.json. */
+  daemon?: DaemonConfig;
 }
 
 /** A host on the underlay segment that is no swarm node: a client, a router, a server. */
@@ -26,7 +30,8 @@ export interface OutsideSpec {
   extraAddresses?: string[];
 }
 
-export type DriverName = 'overlay' | 'bridge' | 'macvlan' | 'ipvlan' | 'host' | 'none';
+/** `overlay`, `bridge`, …, or the name of a third party's driver. */
+export type DriverName = string;
 
 export interface NetworkSpec {
   name: string;
@@ -64,6 +69,42 @@ export interface ServiceSpec {
   constraints: string[];
 }
 
+/** A container that somebody starts on a node by hand: `docker run`, beside whatever the swarm deploys. */
+export interface ContainerSpec {
+  name: string;
+  node: string;
+  image?: string;
+  /** In the order in which it joins them; none: the default bridge. */
+  networks: AttachmentSpec[];
+  /** `docker run --publish`. */
+  ports: ContainerPortSpec[];
+  /** Ports that it exposes to containers linked to it, beside those that it publishes. */
+  exposes: { port: number; protocol: Protocol }[];
+  /** `docker run --link CONTAINER:ALIAS`, on the default bridge. */
+  links: { container: string; alias: string }[];
+}
+
+export interface AttachmentSpec {
+  name: string;
+  aliases: string[];
+  /** Without it the next free one. */
+  address?: string;
+  mac?: string;
+  /** The network with the highest (0 without one) has the default route. */
+  priority?: number;
+}
+
+export interface ContainerPortSpec {
+  /** Of the node; without it every address, or the network's own choice (host_binding_ipv4). */
+  hostAddress?: string;
+  /** Without it the next free ephemeral port. */
+  published?: number;
+  /** The last of a range, of which the first free port is taken. */
+  publishedLast?: number;
+  target: number;
+  protocol: Protocol;
+}
+
 /** Who speaks: a node, an outside host, or a task (`nginx` is its first task, `nginx.2` the second). */
 export type Party = string;
 
@@ -91,6 +132,10 @@ export interface StackSpec {
   outside: OutsideSpec[];
   networks: NetworkSpec[];
   services: ServiceSpec[];
+  /** On nodes by hand. */
+  containers?: ContainerSpec[];
+  /** Is there a swarm? Without a word: yes, unless nothing but containers on networks of their nodes is asked for. */
+  swarm?: boolean;
   calls: CallSpec[];
   /** Empty: every published port is tried from the client through every node. */
   traffic: TrafficSpec[];

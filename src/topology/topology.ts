@@ -3,6 +3,7 @@
  * `swarm/plan` makes it from a StackSpec and a seed, `replay/` from what a real swarm had; `swarm/realize` programs it.
  */
 
+import type { DaemonConfig } from './daemon.js';
 import type { Protocol } from './spec.js';
 
 export interface Nic {
@@ -23,6 +24,8 @@ export interface Node {
   /** Name servers and search domains of its own /etc/resolv.conf. */
   resolvers?: string[];
   search?: string[];
+  /** What its dockerd was told; a key that is not there has dockerd's default. */
+  daemon?: DaemonConfig;
 }
 
 /** A host on the underlay that is no node. */
@@ -53,10 +56,13 @@ export interface NetworkOnNode {
 export interface Network {
   name: string;
   id: string;
-  driver: 'bridge' | 'overlay';
+  /** `bridge`, `overlay`, …, or the name of a third party's. */
+  driver: string;
   ingress: boolean;
   /** Without a way out. */
   internal?: boolean;
+  /** `driver_opts`, as they were given. */
+  options?: Record<string, string>;
   /** MTU of its endpoints. */
   mtu: number;
   /** Bridge networks: may containers talk to each other (enable_icc), do they masquerade (enable_ip_masquerade)? */
@@ -88,8 +94,16 @@ export interface Endpoint {
   linkAliases?: Record<string, string>;
   /** Place among the ports of its bridge: ports join in this order. */
   port: number;
-  /** Bridge networks only. */
-  publishes?: PublishedPort[];
+  /** The endpoint with the highest (0 without one) has the default route. */
+  priority?: number;
+  /** Legacy links (`docker run --link`), default bridge only: the other container's address and the ports that it exposes. */
+  links?: Link[];
+}
+
+export interface Link {
+  /** CIDR */
+  address: string;
+  exposes: { port: number; protocol: Protocol }[];
 }
 
 /** A port of the node that leads to a sandbox by way of a bridge network (`docker run -p`, a service's `mode: host`). */
@@ -108,6 +122,8 @@ export interface Sandbox {
   node: string;
   kind: 'task' | 'container' | 'balancer';
   endpoints: Endpoint[];
+  /** Ports of the node that lead here, by way of the endpoint that has the default route. */
+  publishes?: PublishedPort[];
   /** Random ports of the embedded DNS server. */
   resolver?: { udp: number; tcp: number };
   /** Of a task. */

@@ -83,7 +83,7 @@ describe('ipvlans in l2 mode', () => {
 
   it('do not hear their own broadcast twice when the switch reflects it', async () => {
     const { lan, one, two } = await l2();
-    lan.node1.reflects = true;
+    lan.node1.hairpin = true;
     lan.watch(one, two);
     lan.ping(one.namespace, '192.168.210.9');
     const request = 'who has 192.168.210.9 tell 192.168.210.2';
@@ -128,9 +128,9 @@ describe('ipvlan flags', () => {
   it('vepa: siblings talk by way of a switch that reflects', async () => {
     const { lan, one } = await l2('vepa');
     expect(lan.ping(one.namespace, '192.168.210.3')).toBeUndefined();
-    lan.node1.reflects = true;
+    lan.node1.hairpin = true;
     const again = await l2('vepa');
-    again.lan.node1.reflects = true;
+    again.lan.node1.hairpin = true;
     const watch = again.lan.watch(again.lan.node1);
     expect(again.lan.ping(again.one.namespace, '192.168.210.3')).toBe(64);
     expect(watch.sent(again.lan.node1).length).toBeGreaterThan(2);

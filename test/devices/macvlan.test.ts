@@ -165,7 +165,7 @@ describe('macvlans in private mode', () => {
 
   it('do not reach each other even through a switch that reflects', async () => {
     const { lan, one } = await siblings('private');
-    lan.node1.reflects = true;
+    lan.node1.hairpin = true;
     expect(lan.ping(one.namespace, '172.16.86.3')).toBeUndefined();
     expect(lan.ping(one.namespace, '172.16.86.1')).toBe(64);
     expectConserved(lan.engine);
@@ -176,7 +176,7 @@ describe('macvlans in vepa mode', () => {
   it('reach each other by a switch that reflects, and only so', async () => {
     const { lan, one } = await siblings('vepa');
     expect(lan.ping(one.namespace, '172.16.86.3')).toBeUndefined();
-    lan.node1.reflects = true;
+    lan.node1.hairpin = true;
     lan.watch(lan.node1);
     expect(lan.ping(one.namespace, '172.16.86.3')).toBe(64);
     expect(lan.seen(lan.node1).slice(0, 2)).toEqual([

@@ -1,6 +1,6 @@
 /** Who takes part in the cases, and how they send: names, addresses and MACs in one place. */
 
-import type { Network, Node, Sandbox, Topology } from '../../../topology/topology.js';
+import type { Network, Node, PublishedPort, Sandbox, Topology } from '../../../topology/topology.js';
 import type { Stimulus } from '../case.js';
 import { arp, BROADCAST, ethernet, type Ip } from '../packets.js';
 
@@ -81,11 +81,7 @@ export function defaultBridge(mtu = 1500): Network {
 }
 
 /** A container on docker0, as its port number `port`. */
-export function container(
-  { at, mac, address }: Place,
-  port: number,
-  publishes: Sandbox['endpoints'][number]['publishes'] = [],
-): Sandbox {
+export function container({ at, mac, address }: Place, port: number, publishes: PublishedPort[] = []): Sandbox {
   const name = at.split('/')[1] ?? '';
   return {
     name,
@@ -99,8 +95,8 @@ export function container(
         mac,
         peer: { name: `veth${name.slice(3)}`, mac: `ce:00:00:00:00:0${port}` },
         port,
-        publishes,
       },
     ],
+    publishes,
   };
 }

@@ -1,0 +1,34 @@
+/** What is wrong with an option's value, in dockerd's words (libnetwork drivers/bridge/bridge.go, parseErr). */
+
+type Check = (value: string) => string | undefined;
+
+const FLAGS = new Set(['1', 't', 'T', 'TRUE', 'true', 'True', '0', 'f', 'F', 'FALSE', 'false', 'False']);
+const OFF = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False']);
+
+/** As Go's strconv.ParseBool reads it, once `flag` has let it pass. */
+export function isOff(value: string | undefined): boolean {
+  return value !== undefined && OFF.has(value);
+}
+
+export function flag(option: string): Check {
+  return (value) =>
+    FLAGS.has(value)
+      ? undefined
+      : `failed to parse ${option} value: ${value} (strconv.ParseBool: parsing "${value}": invalid syntax)`;
+}
+
+export function wholeNumber(option: string): Check {
+  return (value) =>
+    /^[+-]?\d+$/.test(value)
+      ? undefined
+      : `failed to parse ${option} value: ${value} (strconv.Atoi: parsing "${value}": invalid syntax)`;
+}
+
+export function address(option: string): Check {
+  return (value) => (isAddress(value) ? undefined : `failed to parse ${option} value: ${value} (nil ip)`);
+}
+
+export function isAddress(text: string): boolean {
+  const parts = text.split('.');
+  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
+}
