@@ -65,8 +65,12 @@ describe('the networks of a stack', () => {
       '6:60: gateway "10.2.0.1" is no address in 10.1.0.0/24',
     ],
     ['{ ipam: { config: [{ gateway: 10.2.0.1 }] } }', '6:30: a gateway needs a subnet'],
-    ['{ driver: overlya }', '6:19: there is no network driver "overlya" here\nhint: did you mean "overlay"?'],
-    ['{ driver_opts: { com.docker.network.driver.overlay.vxlanid_list: many } }', 'is no VXLAN network identifier'],
+    ['{ driver: overlya }', '6:19: plugin "overlya" not found\nhint: did you mean "overlay"?'],
+    [
+      '{ driver_opts: { com.docker.network.driver.overlay.vxlanid_list: many } }',
+      '6:74: invalid vxlan id value "many" passed',
+    ],
+    ['{ driver_opts: { com.docker.network.driver.overlay.vxlanid_list: 0 } }', 'is no VXLAN network identifier'],
   ])('are refused as %s', (settings, message) => {
     expect(refusal(back(settings)).message).toContain(message);
   });
@@ -86,10 +90,16 @@ describe('the networks of a stack', () => {
     expect(unsupported).toEqual([]);
   });
 
+  it('have options that change nothing, which are named with the option that was meant', () => {
+    const { ignored, unsupported } = read(back('{ driver_opts: { com.docker.network.mtu: 1400 } }'));
+    expect(unsupported).toEqual([]);
+    expect(ignored).toMatchObject([{ key: 'driver_opts.com.docker.network.mtu', where: { line: 6, column: 26 } }]);
+    expect(ignored[0]?.message).toContain('the driver "overlay" does not know this option, and nothing changes');
+  });
+
   it.each([
     ['{ driver: bridge }', 'driver'],
     ['{ driver: macvlan }', 'driver'],
-    ['{ driver_opts: { com.docker.network.driver.mtu: 1400 } }', 'driver_opts.com.docker.network.driver.mtu'],
     ['{ enable_ipv6: true }', 'enable_ipv6'],
     ['{ internal: true }', 'internal'],
     ['{ external: true }', 'external'],

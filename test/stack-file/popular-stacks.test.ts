@@ -157,7 +157,7 @@ networks:
   inside: { driver: bridge }
 `);
     expect(spec.services).toHaveLength(2);
-    expect(spec.networks).toEqual([{ name: 'inside', driver: 'bridge' }]);
+    expect(spec.networks).toEqual([{ name: 'inside', driver: 'overlay' }]);
     expect(keys(ignored)).toEqual(['container_name', 'build', 'develop', 'depends_on', 'profiles', 'restart']);
     expect(keys(unsupported)).toEqual(['driver']);
   });
