@@ -165,6 +165,30 @@ const ESP_TRAILER: readonly Shape[] = [
 ];
 const ESP_IV_LENGTH = 8;
 
+/** Fields of no fixed size: payloads, options, trailers. */
+const VARIABLE = [
+  'eth.trailer',
+  'ip.options',
+  'ipv6.opt',
+  'tcp.options',
+  'udp.payload',
+  'tcp.payload',
+  'esp.iv',
+  'esp.pad',
+  'esp.icv',
+  'esp.encrypted_data',
+  'data.data',
+] as const;
+type Variable = (typeof VARIABLE)[number];
+
+const SHAPES = [
+  ...[ETH, VLAN, ARP, IP, IPV6, IPV6_FRAGMENT, UDP, TCP, TCP_OPTION, ...Object.values(TCP_OPTIONS), VXLAN],
+  ...[ICMP, ICMP_ECHO, ICMP_FRAGMENTATION_NEEDED, ICMP_OTHER, ICMPV6, ICMPV6_ECHO, ICMPV6_OTHER, ESP, ESP_TRAILER],
+];
+
+/** Every name that a field of a frame can have. */
+export const FIELD_NAMES: readonly string[] = [...new Set([...SHAPES.flat().map(([name]) => name), ...VARIABLE])];
+
 /** All fields of a frame whose layers are known. */
 export function fieldsOf(frame: Uint8Array, layers: readonly Layer[]): Field[] {
   return layers.flatMap((layer, index) => [...new Header(frame, layer, layers[index - 1]).fields()]);
@@ -184,7 +208,7 @@ class Header {
     }
   }
 
-  *#bytes(name: string, start: number, end: number): Generator<Field> {
+  *#bytes(name: Variable, start: number, end: number): Generator<Field> {
     if (end > start) yield { name, layer: this.layer, start, end, value: undefined };
   }
 

@@ -23,26 +23,36 @@ export async function conform(
   const reasons = waitingFor(scenario.inputs);
   if (reasons.length > 0) return { compared: [], waiting: [{ scenario: name, reason: reasons.join(', ') }] };
   const stimuli = scenario.stimulusFrames();
-  const compared: Conformance['compared'] = [];
+  const runs: { mode: Mode; played: Played }[] = [];
   for (const mode of modes) {
-    const played = await play(scenario.inputs, stimuli, mode, {
-      ...options,
-      prepare: (realized) => {
-        watch(realized);
-        options.prepare?.(realized);
-      },
-    });
-    const { taps, injected } = played;
-    const real = scenario.realTaps();
-    const optionsFor = comparisonOptions(scenario.inputs, mode, injected, stimuli);
-    compared.push({
+    const prepare = (realized: Played['realized']) => {
+      watch(realized);
+      options.prepare?.(realized);
+    };
+    runs.push({ mode, played: await play(scenario.inputs, stimuli, mode, { ...options, prepare }) });
+  }
+  // What the real taps and dumps hold is opened when every run is over, and once for all of them.
+  const real = scenario.realTaps();
+  const once = readOnce(read);
+  const compared = runs.map(({ mode, played }) => {
+    const optionsFor = comparisonOptions(scenario.inputs, mode, played.injected, stimuli);
+    const ours = (tap: string) => ({ tap, frames: played.taps.get(tap) ?? [] });
+    return {
       scenario: name,
       mode,
-      taps: real.map((tap) => compareTap(tap, { tap: tap.tap, frames: taps.get(tap.tap) ?? [] }, optionsFor(tap))),
+      taps: real.map((tap) => compareTap(tap, ours(tap.tap), optionsFor(tap))),
       notes: scenario.warnings,
-      state: compareState({ inputs: scenario.inputs, read, played, real }),
-      seen: taps,
-    });
-  }
+      state: compareState({ inputs: scenario.inputs, read: once, played, real }),
+      seen: played.taps,
+    };
+  });
   return { compared, waiting: [] };
+}
+
+function readOnce(read: ReadFile): ReadFile {
+  const files = new Map<string, Uint8Array | undefined>();
+  return (name) => {
+    if (!files.has(name)) files.set(name, read(name));
+    return files.get(name);
+  };
 }

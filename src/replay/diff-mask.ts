@@ -9,7 +9,7 @@
  */
 
 import type { Field } from '../dissect/fields.js';
-import { fieldsOf } from '../dissect/fields.js';
+import { FIELD_NAMES, fieldsOf } from '../dissect/fields.js';
 import { type Layer, u16 } from '../dissect/layers.js';
 import {
   carrierOf,
@@ -20,29 +20,6 @@ import {
   transportChecksumIsPartial,
   transportChecksumIsRight,
 } from './checksums.js';
-
-/** Every name that `dissect/fields` gives (a test holds the two together). */
-export const FIELD_NAMES: readonly string[] = [
-  ...['dst', 'src', 'type', 'trailer'].map((name) => `eth.${name}`),
-  ...['priority', 'dei', 'id', 'etype'].map((name) => `vlan.${name}`),
-  ...['hw.type', 'proto.type', 'hw.size', 'proto.size', 'opcode'].map((name) => `arp.${name}`),
-  ...['src.hw_mac', 'src.proto_ipv4', 'dst.hw_mac', 'dst.proto_ipv4'].map((name) => `arp.${name}`),
-  ...['version', 'hdr_len', 'dsfield', 'len', 'id', 'flags', 'frag_offset'].map((name) => `ip.${name}`),
-  ...['ttl', 'proto', 'checksum', 'src', 'dst', 'options'].map((name) => `ip.${name}`),
-  ...['version', 'tclass', 'flow', 'plen', 'nxt', 'hlim', 'src', 'dst', 'opt'].map((name) => `ipv6.${name}`),
-  ...['nxt', 'reserved_octet', 'offset', 'reserved_bits', 'more', 'ident'].map((name) => `ipv6.fraghdr.${name}`),
-  ...['srcport', 'dstport', 'length', 'checksum', 'payload'].map((name) => `udp.${name}`),
-  ...['srcport', 'dstport', 'seq', 'ack', 'hdr_len', 'flags', 'window_size_value'].map((name) => `tcp.${name}`),
-  ...['checksum', 'urgent_pointer', 'option_kind', 'option_len', 'options', 'payload'].map((name) => `tcp.${name}`),
-  ...['mss_val', 'wscale.shift', 'timestamp.tsval', 'timestamp.tsecr'].map((name) => `tcp.options.${name}`),
-  ...['flags', 'gbp', 'vni', 'reserved8'].map((name) => `vxlan.${name}`),
-  ...['type', 'code', 'checksum', 'ident', 'seq', 'unused', 'mtu'].map((name) => `icmp.${name}`),
-  ...['type', 'code', 'checksum', 'echo.identifier', 'echo.sequence_number', 'reserved'].map(
-    (name) => `icmpv6.${name}`,
-  ),
-  ...['spi', 'sequence', 'iv', 'encrypted_data', 'pad', 'pad_len', 'protocol', 'icv'].map((name) => `esp.${name}`),
-  'data.data',
-];
 
 /** Fields that share their bytes with others: the bits that are theirs. */
 const BITS: Record<string, number> = {

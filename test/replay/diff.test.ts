@@ -1,13 +1,13 @@
 /** Two captures compared frame by frame, by whoever has two. */
 
-import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Captured } from '../../src/capture/captured.js';
 import { pcapHeader, pcapRecord } from '../../src/capture/pcap.js';
 import { enhancedPacketBlock, pcapngHeader } from '../../src/capture/pcapng.js';
+import { FIELD_NAMES } from '../../src/dissect/fields.js';
 import { parseStackFile, Swarm } from '../../src/index.js';
 import { type CaptureDiff, type DiffOptions, diffSides } from '../../src/replay/diff.js';
-import { FIELD_NAMES, MaskError, Masks } from '../../src/replay/diff-mask.js';
+import { MaskError, Masks } from '../../src/replay/diff-mask.js';
 import { type FrameLike, LinkTypeError, sideOf } from '../../src/replay/diff-sides.js';
 import { diffLines } from '../../src/replay/diff-words.js';
 import { changed, get16, put16, tapOf, withChecksums } from './recorded.js';
@@ -246,12 +246,8 @@ describe('a mask', () => {
     expect(counts(result)).toEqual([6, 0, 6, 0]);
   });
 
-  test('knows every field that a frame can have, and no other', () => {
-    const source = readFileSync(new URL('../../src/dissect/fields.ts', import.meta.url), 'utf8');
-    const shapes = [...source.matchAll(/\['([a-z0-9_.]+)', \d/g)].map(([, name]) => name);
-    const payloads = [...source.matchAll(/#bytes\('([a-z0-9_.]+)'/g)].map(([, name]) => name);
-    const named = [...shapes, ...payloads, 'udp.payload', 'tcp.payload', 'data.data'];
-    expect([...FIELD_NAMES].sort()).toEqual([...new Set(named)].sort());
+  test('takes every field that a frame can have, and no other', () => {
+    for (const name of FIELD_NAMES) for (const word of [name, `outer:${name}`, `inner:${name}`]) new Masks([word]);
     expect(() => new Masks(['ip.idd'])).toThrow(MaskError);
     for (const word of ['', 'outer:', 'middle:ip.id', 'ip', 'outer:outer:ip.id']) {
       expect(() => new Masks([word])).toThrow(/there is no field/);
