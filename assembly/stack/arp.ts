@@ -31,6 +31,8 @@ export function resolveAndSend(frame: Frame, out: Device, address: u32): void {
   if (!neighbour) return drop(frame, Drop.NEIGH_FAILED, out);
   // Progress above confirms the neighbour (neigh_confirm).
   if (frame.flags & CONFIRM && neighbour.mac && neighbour.state != <u8>Nud.FAILED) neighbour.confirmed = frame.time;
+  // What leaves with an answer leaves after it: of one batch, the first packet's question may be answered before the next is looked at.
+  frame.time = max(frame.time, neighbour.updated);
   age(neighbour, frame.time);
   switch (<i32>neighbour.state) {
     case Nud.REACHABLE: case Nud.PERMANENT: case Nud.DELAY: case Nud.PROBE:

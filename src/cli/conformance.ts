@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CaptureFileError, pcapName, writePcap } from '../capture/files.js';
 import { conform } from '../replay/conformance.js';
+import { ReplayError } from '../replay/overtaken.js';
 import type { Played } from '../replay/replay.js';
 import { loadScenario, MODES, type Mode, type ReadFile, ScenarioError } from '../replay/scenario.js';
 import { renderTable, type ScenarioComparison, totalsOf, type WaitingScenario } from '../replay/table.js';
@@ -21,7 +22,7 @@ interface Results {
   waiting: WaitingScenario[];
   /** Scenarios that cannot be read, in words. */
   unreadable: string[];
-  /** Scenarios whose replay broke off: a fault of ours. */
+  /** Scenarios whose replay broke off, or went wrong: a fault of ours. */
   broken: string[];
 }
 
@@ -109,6 +110,7 @@ async function compareOne(
   } catch (error) {
     if (error instanceof CaptureFileError) throw error;
     if (error instanceof ScenarioError) results.unreadable.push(error.message);
+    else if (error instanceof ReplayError) results.broken.push(error.message);
     else results.broken.push(`${scenario.name}: the replay broke off: ${(error as Error).stack ?? error}`);
   }
 }

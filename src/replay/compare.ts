@@ -75,6 +75,8 @@ export interface TapComparison {
   /** How often each mask was needed. */
   masks: Partial<Record<MaskName, number>>;
   differences: Difference[];
+  /** Number of a real frame → number of the frame of ours that was taken for its sight, alike or not. */
+  sights: Map<number, number>;
 }
 
 /** A frame on its way through the comparison. */
@@ -115,6 +117,7 @@ class Comparison {
       overwritten: 0,
       masks: {},
       differences: [],
+      sights: new Map(),
     };
   }
 
@@ -170,7 +173,7 @@ class Comparison {
     const injected = this.options.injected;
     if (injected === undefined || injected.size === 0) return [realFrames, ourFrames];
     const sights = new Map<string, Seen[]>();
-    for (const seen of ourFrames) addTo(sights, keyOf(seen.likeness), seen);
+    for (const seen of ourFrames) addTo(sights, seen.flow.key, seen);
     const taken = new Set<Seen>();
     const rest: Seen[] = [];
     for (const seen of realFrames) {
@@ -179,11 +182,15 @@ class Comparison {
         continue;
       }
       this.#result.injected += 1;
-      const candidates = (sights.get(keyOf(seen.likeness)) ?? []).filter((sight) => !taken.has(sight));
+      const candidates = (sights.get(seen.flow.key) ?? []).filter(
+        (sight) => !taken.has(sight) && sameBytes(sight.likeness, seen.likeness),
+      );
       const same = candidates.filter(({ bytes }) => sameBytes(bytes, seen.bytes));
       const best = same.length > 0 ? same : candidates;
       const sight = best.find(({ direction }) => direction === seen.direction) ?? best[0];
-      if (sight !== undefined) taken.add(sight);
+      if (sight === undefined) continue;
+      taken.add(sight);
+      this.#result.sights.set(seen.number, sight.number);
     }
     return [rest, ourFrames.filter((seen) => !taken.has(seen))];
   }
@@ -218,7 +225,10 @@ class Comparison {
   #judge(real: Seen, ours: Seen): void {
     const verdict = judge(real, ours, this.options, this.#drawn);
     if (verdict.kind === 'different') this.#differ('changed', real, ours, verdict.words);
-    else this.#result[verdict.kind] += 1;
+    else {
+      this.#result[verdict.kind] += 1;
+      this.#result.sights.set(real.number, ours.number);
+    }
     if (verdict.kind !== 'masked') return;
     for (const mask of verdict.masks) this.#result.masks[mask] = (this.#result.masks[mask] ?? 0) + 1;
   }
@@ -297,6 +307,7 @@ class Comparison {
   #differ(kind: Difference['kind'], real: Seen | undefined, ours: Seen | undefined, words: string[]): void {
     const seen = real ?? ours;
     if (seen === undefined) return;
+    if (real !== undefined && ours !== undefined) this.#result.sights.set(real.number, ours.number);
     this.#result.different += 1;
     this.#result.differences.push({
       tap: this.real.tap,

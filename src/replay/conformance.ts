@@ -1,6 +1,7 @@
 /** `conformance`: scenarios replayed in both modes, every tap compared with the real one. */
 
 import { compareTap } from './compare.js';
+import { describeOvertaking, type Overtaking, overtakings, ReplayError } from './overtaken.js';
 import { type Played, type PlayOptions, play } from './replay.js';
 import { comparisonOptions, loadScenario, MODES, type Mode, type ReadFile } from './scenario.js';
 import { compareState, watch } from './state.js';
@@ -12,7 +13,7 @@ export interface Conformance {
   waiting: WaitingScenario[];
 }
 
-/** One scenario: compared in each of `modes`, or waiting. Throws `ScenarioError` when it cannot be read. */
+/** One scenario: compared in each of `modes`, or waiting. Throws `ScenarioError` when it cannot be read, `ReplayError` when it cannot be replayed. */
 export async function conform(
   name: string,
   read: ReadFile,
@@ -36,17 +37,36 @@ export async function conform(
   const once = readOnce(read);
   const compared = runs.map(({ mode, played }) => {
     const optionsFor = comparisonOptions(scenario.inputs, mode, played.injected, stimuli);
-    const ours = (tap: string) => ({ tap, frames: played.taps.get(tap) ?? [] });
+    const ours = (tap: string) => played.taps.get(tap) ?? [];
+    const taps = real.map((tap) => compareTap(tap, { tap: tap.tap, frames: ours(tap.tap) }, optionsFor(tap)));
+    refuseOvertaking(
+      overtakings(
+        played.injected,
+        scenario.inputs.start,
+        real.map((one, index) => ({ real: one, ours: ours(one.tap), sights: taps[index]?.sights ?? new Map() })),
+      ),
+      `${name} (${mode})`,
+    );
     return {
       scenario: name,
       mode,
-      taps: real.map((tap) => compareTap(tap, ours(tap.tap), optionsFor(tap))),
+      taps,
       notes: scenario.warnings,
       state: compareState({ inputs: scenario.inputs, read: once, played, real }),
       seen: played.taps,
     };
   });
   return { compared, waiting: [] };
+}
+
+/** So many are told. */
+const TOLD = 3;
+
+function refuseOvertaking(found: readonly Overtaking[], where: string): void {
+  if (found.length === 0) return;
+  const told = found.slice(0, TOLD).map(describeOvertaking);
+  const more = found.length > TOLD ? [`and ${found.length - TOLD} more`] : [];
+  throw new ReplayError(`${where}: a reply overtakes what it answers: ${[...told, ...more].join('; ')}`);
 }
 
 function readOnce(read: ReadFile): ReadFile {

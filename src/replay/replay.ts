@@ -51,7 +51,8 @@ export async function play(
   }
   for (const namespace of realized.namespaces.values()) namespace.set(mode === 'path' ? 'silent' : 'askOnce', 1);
   if (mode === 'stack') {
-    for (const stimulus of stimuli) openForeignSocket(realized, stimulus);
+    const refused = refusals(stimuli);
+    for (const stimulus of stimuli) openForeignSocket(realized, stimulus, refused);
     openSilentServers(realized, stimuli);
   }
 
@@ -103,7 +104,11 @@ function fromSocket(stimulus: Stimulus): Stimulus {
 }
 
 /** Whoever sent this has a socket outside the simulation: our own stack must not answer in its place. */
-function openForeignSocket({ namespaces }: Realized, { namespace: recorded, socket, data, kind }: Stimulus): void {
+function openForeignSocket(
+  { namespaces }: Realized,
+  { namespace: recorded, socket, data, kind }: Stimulus,
+  refused: ReadonlyMap<string, ReadonlySet<string>>,
+): void {
   const protocol = kind.startsWith('tcp-') && kind !== 'tcp-rst' ? 'tcp' : kind === 'udp' ? 'udp' : undefined;
   const namespace = namespaces.get(namespaceName(recorded));
   const ip = layersOf(data).find(({ name }) => name === 'ip');
@@ -114,7 +119,27 @@ function openForeignSocket({ namespaces }: Realized, { namespace: recorded, sock
   const whole = (given: SocketAddress | undefined, seen: typeof local) => ({ ...seen, ...given });
   if (protocol === 'tcp')
     namespace.addForeignSocket('tcp', whole(socket?.source, local), whole(socket?.destination, remote));
-  else namespace.addForeignSocket('udp', { address: '0.0.0.0', port: whole(socket?.source, local).port });
+  else {
+    const bound = { address: '0.0.0.0', port: whole(socket?.source, local).port };
+    // A socket that refuses what others send to it is connected.
+    const others = [...(refused.get(`${recorded} ${local.port}`) ?? [])].some((source) => source !== remote.address);
+    if (others) namespace.addForeignSocket('udp', bound, whole(socket?.destination, remote));
+    else namespace.addForeignSocket('udp', bound);
+  }
+}
+
+/** `node1.ct-probe 40001` → whose datagrams to that port its stack answered with port unreachable. */
+function refusals(stimuli: readonly Stimulus[]): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const { namespace, data, kind } of stimuli) {
+    if (kind !== 'icmp-port-unreachable') continue;
+    const quoted = layersOf(data).filter(({ quoted }) => quoted);
+    const [ip, udp] = [quoted.find(({ name }) => name === 'ip'), quoted.find(({ name }) => name === 'udp')];
+    if (!ip || !udp) continue;
+    const port = `${namespace} ${u16(data, udp.start + 2)}`;
+    found.set(port, (found.get(port) ?? new Set()).add(ipv4(data, ip.start + 12)));
+  }
+  return found;
 }
 
 /** A published UDP port has a socket behind it even if its process never spoke, unless its stack said that it has none. */

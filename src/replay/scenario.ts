@@ -10,6 +10,7 @@ import { type Capture, CaptureError, readCapture } from '../capture/read.js';
 import { ETHERTYPE_ARP, fragmentOf, type Layer, layersOf, PROTOCOL_ICMP, u16, u32 } from '../dissect/layers.js';
 import type { CompareOptions, RealTap, TapFrame } from './compare.js';
 import { openerOf } from './esp.js';
+import { flowOf } from './flow.js';
 import { type CaptureInput, type Inputs, InputsError, readInputs, type StimulusInput } from './inputs.js';
 import { type Decoded, DrawnValues } from './masks.js';
 
@@ -171,13 +172,15 @@ export function loadScenario(name: string, read: ReadFile): Scenario {
 /**
  * What is injected in a mode. Probes of neighbours and repeated requests hang on random timers, unprompted frames on when a
  * device came up, and frames with `by` come from Docker's own sockets: they are injected in either mode. So is what a packet
- * provoked that no tap ever saw: one for a neighbour who never answered went no further than its own stack.
+ * provoked that no tap ever saw: one for a neighbour who never answered went no further than its own stack. So are resets that
+ * an application's socket sent (an abort, data that came after its close): that socket is not our stack's.
  */
 export function injectedIn(mode: Mode, stimuli: readonly Stimulus[]): Stimulus[] {
   if (mode === 'path') return [...stimuli];
   const unseen = unseenDestinations(stimuli);
   const asked = new Set<string>();
   const question = ({ tap, data }: Stimulus) => `${tap} ${questionOf(data)}`;
+  const spoken = new Set(stimuli.filter((one) => one.class === 'application').map(flowFrom));
   const requests = stimuli.filter((one) => one.class === 'arp-request' && one.kind !== 'arp-probe').map(question);
   return stimuli.filter((stimulus) => {
     const { data } = stimulus;
@@ -190,7 +193,10 @@ export function injectedIn(mode: Mode, stimuli: readonly Stimulus[]): Stimulus[]
       const again = requests.filter((one) => one === own).length > 1;
       return again && unseen(u16(data, 12) === ETHERTYPE_ARP ? u32(data, 38) : undefined);
     }
-    if (stimulus.class !== 'stack-reply' || stimulus.by !== undefined) return true;
+    if (stimulus.class !== 'stack-reply') return true;
+    // A reset of a connection in which its sender has spoken is that socket's; where no socket was, the stack's.
+    if (stimulus.kind === 'tcp-rst') return spoken.has(flowFrom(stimulus));
+    if (stimulus.by !== undefined) return true;
     return stimulus.kind === 'icmp-unreachable' && unseen(quotedDestination(data));
   });
 }
@@ -210,6 +216,11 @@ function unseenDestinations(stimuli: readonly Stimulus[]): (address: number | un
 function quotedDestination(data: Uint8Array): number | undefined {
   const quoted = layersOf(data).filter(({ name }) => name === 'ip')[1];
   return quoted && u32(data, quoted.start + 16);
+}
+
+/** Where a frame was sent, and its flow. */
+function flowFrom({ tap, data }: Stimulus): string {
+  return `${tap} ${flowOf(data, layersOf(data)).key}`;
 }
 
 /** Who asks for whom: sender and target address of an ARP request; of a neighbour solicitation all but the MAC addresses. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readCapture } from '../../src/capture/read.js';
+import { withEarlySynAck } from '../replay/recorded.js';
 import { ORACLE, swarmwire } from './command.js';
 
 const S7 = join(ORACLE, 'S7-ingress-one');
@@ -53,6 +54,20 @@ describe('conformance', () => {
     const { code, out } = swarmwire(['conformance', '--mode', 'path', scenario]);
     expect(code).toBe(1);
     expect(counts(out)[3]).toBeGreaterThan(0);
+  });
+
+  test('ends with 1 when a reply of the replay would overtake the frame it answers', () => {
+    const scenario = copy('overtaken');
+    const early = withEarlySynAck((name) => readFileSync(join(S7, name)), 24_000_000);
+    for (const name of readdirSync(S7)) {
+      const bytes = name === 'state' ? undefined : early(name);
+      if (bytes) writeFileSync(join(scenario, name), bytes);
+    }
+    const { code, err } = swarmwire(['conformance', '--mode', 'path', scenario]);
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /overtaken \(path\): a reply overtakes what it answers: node2\.task-my-web\.1\/eth0: frame 4, /,
+    );
   });
 
   test('ends with 2 when a scenario cannot be read, and still compares the others', () => {

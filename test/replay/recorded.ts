@@ -73,3 +73,24 @@ export function changed(frame: Uint8Array, change: (bytes: Uint8Array) => void):
   change(bytes);
   return bytes;
 }
+
+/** The recording, but for its first SYN-ACK, which now left so much earlier: in `inputs.json` and in its capture. */
+export function withEarlySynAck(read: ReadFile, earlier: number): ReadFile {
+  const text = new TextDecoder().decode(read('inputs.json'));
+  const [line = '', time, pcap = '', number] =
+    /\{"time": (\d+), "pcap": "([^"]+)", "frame": (\d+),[^}]*"tcp-synack"/.exec(text) ?? [''];
+  const start = BigInt(/"start": (\d+)/.exec(text)?.[1] ?? 0);
+  const when = Number(time) - earlier;
+  return (name) => {
+    if (name === 'inputs.json') return new TextEncoder().encode(text.replace(line, line.replace(`${time}`, `${when}`)));
+    const bytes = read(name);
+    if (name !== pcap || bytes === undefined) return bytes;
+    const changed = new Uint8Array(bytes);
+    const view = new DataView(changed.buffer);
+    let at = 24;
+    for (let frame = 1; frame < Number(number); frame += 1) at += 16 + view.getUint32(at + 8, true);
+    view.setUint32(at, Number((start + BigInt(when)) / 1_000_000_000n), true);
+    view.setUint32(at + 4, Number((start + BigInt(when)) % 1_000_000_000n), true);
+    return changed;
+  };
+}

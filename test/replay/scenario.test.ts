@@ -123,6 +123,16 @@ describe('what is injected', () => {
     expect(injectedIn('stack', [request, repeated, probe, reply, docker])).toEqual([repeated, probe, docker]);
   });
 
+  test('is a reset of a socket that has spoken, but not one of the stack where no socket was', () => {
+    const data = stimuli.find(({ kind }) => kind === 'tcp-data');
+    if (data === undefined) throw new Error('no TCP in S6');
+    const reset: (typeof stimuli)[number] = { ...data, frame: 999, class: 'stack-reply', kind: 'tcp-rst' };
+    expect(injectedIn('stack', [data, reset])).toEqual([data, reset]);
+    expect(injectedIn('stack', [reset])).toEqual([]);
+    expect(injectedIn('stack', [{ ...reset, by: 'docker-proxy' }])).toEqual([]);
+    expect(injectedIn('path', [reset])).toEqual([reset]);
+  });
+
   test('at a device is not counted there; at a socket it is compared', () => {
     const optionsOf = comparisonOptions(scenario.inputs, 'path', stimuli, stimuli);
     for (const tap of scenario.realTaps()) {

@@ -12,6 +12,7 @@ const tap = (counts: Partial<TapComparison>): TapComparison => ({
   overwritten: 0,
   masks: {},
   differences: [],
+  sights: new Map(),
   ...counts,
 });
 

@@ -403,3 +403,24 @@ describe('ARP that is none', () => {
     expectConserved(world.engine);
   });
 });
+
+it('a datagram leaves in order and after the answer, when its first fragment had to ask', async () => {
+  const engine = await checkedEngine();
+  const [one, two] = [engine.namespace('node1/ct-one'), engine.namespace('node1/ct-two')];
+  const [eth0, peer] = one.addVeth(
+    'eth0',
+    { mac: MAC.one, mtu: 1400 },
+    { namespace: two, name: 'eth0', mac: MAC.two, mtu: 1400 },
+  );
+  one.addAddress(eth0, `${ONE}/16`);
+  two.addAddress(peer, `${TWO}/16`);
+  const watch = new Watch(engine, [eth0]);
+  const packet = udpPacket({ source: ONE, destination: TWO, sport: 1, dport: 2 }, 'x'.repeat(4000));
+  engine.sendFromSocket(one, packet, { address: ONE, port: 1 }, { address: TWO, port: 2 }, SECOND);
+  engine.run(SECOND + MILLISECOND);
+  const seen = watch.frames(eth0).slice(0, 5);
+  const offsets = seen.map(({ data }) => (u16(data, 12) === ARP ? 'arp' : 8 * (u16(data, 20) & 0x1fff)));
+  expect(offsets).toEqual(['arp', 'arp', 0, 1376, 2752]);
+  expect(seen.map(({ time }) => time)).toEqual(seen.map(({ time }) => time).sort((a, b) => a - b));
+  expectConserved(engine);
+});
