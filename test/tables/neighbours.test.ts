@@ -415,7 +415,7 @@ it('a datagram leaves in order and after the answer, when its first fragment had
   one.addAddress(eth0, `${ONE}/16`);
   two.addAddress(peer, `${TWO}/16`);
   const watch = new Watch(engine, [eth0]);
-  const packet = udpPacket({ source: ONE, destination: TWO, sport: 1, dport: 2 }, 'x'.repeat(4000));
+  const packet = udpPacket({ source: ONE, destination: TWO, sport: 1, dport: 2, flags: 0 }, 'x'.repeat(4000));
   engine.sendFromSocket(one, packet, { address: ONE, port: 1 }, { address: TWO, port: 2 }, SECOND);
   engine.run(SECOND + MILLISECOND);
   const seen = watch.frames(eth0).slice(0, 5);
