@@ -89,6 +89,9 @@ export class Frame {
   ciphered: u8;
   /** Of a packet that waits for its cipher. */
   association: Association | null;
+  /** IPv6: the protocol behind the extension headers, and where it begins, from the IPv6 header on. */
+  upper: u8;
+  upperAt: u16;
 }
 
 /** A slot for a frame of `length` bytes with headroom before it, or null when there is no memory. */

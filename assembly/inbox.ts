@@ -9,8 +9,9 @@ import { Namespace } from "./stack/namespace";
 import { Event, now } from "./clock/queue";
 import { ensure } from "./clock/run";
 import { mangle } from "./hooks/nat";
-import { outputLater } from "./stack/sockets";
+import { outputLater, outputLater6 } from "./stack/sockets";
 import * as ipv4 from "./wire/ipv4";
+import * as ipv6 from "./wire/ipv6";
 
 /** Room for the largest frame, or for what a socket is given to send in one call. */
 export const INBOX: u32 = 1 << 20;
@@ -63,6 +64,20 @@ export function injectSocket(namespace: Namespace, length: u32, source: u32, spo
   mangle(ip, total, true, source, protocol, sport);
   mangle(ip, total, false, destination, protocol, dport);
   outputLater(namespace, frame);
+  return true;
+}
+
+/** The IPv6 packet in the inbox is sent by a socket at `time`, above OUTPUT, as it is; `device`: the way out, where it needs one, or 0. */
+export function injectSocket6(namespace: Namespace, device: Device | null, length: u32, time: f64): bool {
+  const frame = frameOf(length, <u64>time);
+  if (!frame) return false;
+  const ip = frame.data;
+  if (length < ipv6.LENGTH || ipv6.version(ip) != 6 || ipv6.LENGTH + ipv6.payloadLength(ip) > length) {
+    drop(frame, Drop.IP_INHDR, namespace.loopback);
+    return true;
+  }
+  frame.length = ipv6.LENGTH + ipv6.payloadLength(ip);
+  outputLater6(namespace, frame, device);
   return true;
 }
 

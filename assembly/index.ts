@@ -11,16 +11,17 @@ import { setEpoch as epoch, setTracing as tracing } from "./capture/tap";
 import { now, setNow } from "./clock/queue";
 import { runUntil } from "./clock/run";
 import { STATIC, setEntry } from "./tables/fdb";
-import { setNeighbour as putNeighbour } from "./tables/neighbours";
+import { setNeighbour as putNeighbour, setNeighbour6 as putNeighbour6 } from "./tables/neighbours";
 import { Chain } from "./tables/rules";
 import { setBaseChain as putBaseChain } from "./stack/namespace";
 import { liveConnections } from "./tables/connections";
 import { portSearches } from "./hooks/nat";
 import { missed as missedFrames, captured as capturedFrames } from "./capture/tap";
 import { setServiceDelay as serviceDelay } from "./stack/punts";
-import { tcpClose as closeTcp, tcpConnect as connectTcp, tcpListen as listenTcp, tcpWrite as writeTcp, tcpAbort as abortTcp, tcpShutdown as shutdownTcp } from "./stack/tcp";
+import { tcpClose as closeTcp, tcpConnect as connectTcp, tcpConnect6 as connectTcp6, tcpListen as listenTcp, tcpListen6 as listenTcp6, tcpWrite as writeTcp, tcpAbort as abortTcp, tcpShutdown as shutdownTcp } from "./stack/tcp";
 import { udpSend as sendUdp } from "./stack/udp";
 import { pingSend as sendPing } from "./stack/echo";
+import { pingSend6 as sendPing6 } from "./stack/echo6";
 
 // Time and chance
 export function seed(low: u32, high: u32): void {
@@ -45,7 +46,10 @@ export function addDevice(namespace: Namespace, kind: u32): Device { return newD
 
 // Tables
 export { addRoute, removeRoute } from "./tables/routes";
-export { forgetNeighbour as removeNeighbour } from "./stack/arp";
+export { addRoute6, removeRoute6 } from "./tables/routes6";
+export { pinAddress } from "./tables/addresses6";
+export { addAddress6, removeAddress6 } from "./tables/interfaces6";
+export { forgetNeighbour as removeNeighbour } from "./stack/neighbour";
 export { neighbourAt, neighbourSlots } from "./tables/neighbours";
 export { fdbAt, fdbSlots, removeEntry as removeFdb } from "./tables/fdb";
 export { linkRule, newChain, newRule, removeChain, unlinkRule } from "./tables/rules";
@@ -54,6 +58,10 @@ export { clearConnectionEvents, connectionEventAt, connectionEvents, connectionE
 export { addDestination, addService, balancedAt, balancedSlots } from "./tables/services";
 export function setNeighbour(device: Device, address: u32, macLow: u32, macHigh: u32, state: u32): usize {
   return changetype<usize>(putNeighbour(device, address, <u64>macLow | (<u64>macHigh << 32), state, now));
+}
+/** `address`: the number of an IPv6 address, as all of those below with a 6. */
+export function setNeighbour6(device: Device, address: u32, macLow: u32, macHigh: u32, state: u32): usize {
+  return changetype<usize>(putNeighbour6(device, address, <u64>macLow | (<u64>macHigh << 32), state, now));
 }
 /** `owner`: id of a bridge, a segment or a vxlan device. */
 export function setFdb(owner: u32, macLow: u32, macHigh: u32, port: Device | null, remote: u32, flags: u32): usize {
@@ -68,16 +76,19 @@ export { ciphersAt, ciphersDone, ciphersLength } from "./stack/ciphers";
 export { withdrawDestination, withdrawService } from "./hooks/ipvs";
 
 export { sourceFor } from "./stack/output";
+export { sourceFor6 } from "./stack/output6";
 
 // Frames in
-export { inboxAt, injectReceive, injectSocket, injectTransmit, receiveBatch } from "./inbox";
+export { inboxAt, injectReceive, injectSocket, injectSocket6, injectTransmit, receiveBatch } from "./inbox";
 export function scratch(bytes: u32): usize { return arena(bytes); }
 
 // Sockets
-export { udpOpen, udpClose, udpConnect } from "./stack/udp";
+export { udpOpen, udpOpen6, udpClose, udpConnect } from "./stack/udp";
 export { foreignSocket, socketAddress, socketPort, socketState } from "./stack/sockets";
 export function tcpListen(namespace: Namespace, address: u32, port: u32): u32 { return listenTcp(namespace, address, port); }
 export function tcpConnect(namespace: Namespace, destination: u32, port: u32, t: f64): u32 { return connectTcp(namespace, destination, port, 0, 0, <u64>t); }
+export function tcpListen6(namespace: Namespace, address: u32, port: u32): u32 { return listenTcp6(namespace, address, port); }
+export function tcpConnect6(namespace: Namespace, destination: u32, port: u32, t: f64): u32 { return connectTcp6(namespace, destination, port, 0, 0, <u64>t); }
 export function tcpWrite(socket: u32, at: usize, length: u32, t: f64): u32 { return writeTcp(socket, at, length, <u64>t); }
 export function tcpClose(socket: u32, t: f64): void { closeTcp(socket, <u64>t); }
 export function tcpShutdown(socket: u32, t: f64): void { shutdownTcp(socket, <u64>t); }
@@ -85,6 +96,9 @@ export function tcpAbort(socket: u32, t: f64): void { abortTcp(socket, <u64>t); 
 export function udpSend(socket: u32, destination: u32, port: u32, at: usize, length: u32, t: f64): u32 { return sendUdp(socket, destination, port, at, length, <u64>t); }
 export function pingSend(namespace: Namespace, destination: u32, identifier: u32, sequence: u32, size: u32, t: f64): bool {
   return sendPing(namespace, 0, destination, identifier, sequence, size, <u64>t);
+}
+export function pingSend6(namespace: Namespace, destination: u32, device: Device | null, identifier: u32, sequence: u32, size: u32, t: f64): bool {
+  return sendPing6(namespace, destination, device, identifier, sequence, size, <u64>t);
 }
 export { clearPunts, puntsAt, puntsLength } from "./stack/punts";
 export function setServiceDelay(ns: f64): void { serviceDelay(<u64>ns); }

@@ -13,7 +13,7 @@ import { closeVlan } from "../devices/vlan";
 import { closeMacvlan } from "../devices/macvlan";
 import { closeIpvlan } from "../devices/ipvlan";
 import { Namespace, giveNamespace } from "../stack/namespace";
-import { forgetNeighbour } from "../stack/arp";
+import { forgetNeighbour } from "../stack/neighbour";
 import { removeSocketsOfTheDead, socketAt, socketSlots } from "../stack/sockets";
 import { OWN, findEntry, removeEntriesOf, removeEntry } from "../tables/fdb";
 import { neighbourAt, neighbourSlots, Neighbour } from "../tables/neighbours";

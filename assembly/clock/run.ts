@@ -5,11 +5,14 @@ import { drop, Drop } from "../drops";
 import { Device, calm, receive, transmit } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import { Event, a, b, kind, next, now, setNow } from "./queue";
-import { expectAnswer, neighbourTimer } from "../stack/arp";
+import { expectAnswer } from "../stack/arp";
+import { expectAdvertisement } from "../stack/nd";
+import { neighbourTimer } from "../stack/neighbour";
 import { output } from "../stack/output";
+import { output6 } from "../stack/output6";
 import { reassemblyTimer } from "../stack/fragments";
-import { ensureReassembly } from "../tables/reassembly";
-import { ensureSockets, runAction } from "../stack/sockets";
+import { ensureReassembly, oldestQueue } from "../tables/reassembly";
+import { Socket, ensureSockets, runAction, socketAt, socketSlots } from "../stack/sockets";
 import { tcpTimer } from "../stack/tcp";
 import { puntHorizon, puntsFull } from "../stack/punts";
 import { cipherHorizon, ciphersFull } from "../stack/ciphers";
@@ -17,7 +20,10 @@ import { opened, seal, sealed } from "../hooks/xfrm";
 import { captureFull } from "../capture/tap";
 import { Connection, connectionAt, connectionSlots, ensureConnections, removeConnection } from "../tables/connections";
 import { BalancedConnection, balancedAt, balancedSlots, ensureServices, removeBalanced } from "../tables/services";
-import { ensureNeighbours } from "../tables/neighbours";
+import { Neighbour, ensureNeighbours, family, neighbourAt, neighbourSlots } from "../tables/neighbours";
+import * as ethernet from "../wire/ethernet";
+import { beginCollection, collectionDue, ensureAddresses, finishCollection, markAddress } from "../tables/addresses6";
+import { Path6, ensurePaths, pathAt, pathSlots, sweepPaths } from "../tables/paths6";
 import { ensureFdb } from "../tables/fdb";
 import { anythingDead, bury } from "./removal";
 
@@ -42,6 +48,8 @@ export function ensure(): void {
   ensureConnections();
   ensureServices();
   ensureNeighbours();
+  ensureAddresses();
+  ensurePaths();
   ensureFdb();
   ensureReassembly();
   ensureSockets();
@@ -66,6 +74,7 @@ export function runUntil(until: u64): Stopped {
       case Event.FRAMES: vector(a, b); break;
       case Event.TRANSMIT: inject(changetype<Device>(a), started(b)); break;
       case Event.OUTPUT: send(changetype<Namespace>(a), started(b)); break;
+      case Event.OUTPUT6: send6(changetype<Namespace>(a), started(b)); break;
       case Event.NEIGHBOUR: neighbourTimer(a, <u32>b); break;
       case Event.TCP: tcpTimer(a); break;
       case Event.REASSEMBLY: reassemblyTimer(a); break;
@@ -78,10 +87,13 @@ export function runUntil(until: u64): Stopped {
   }
 }
 
-/** A frame from outside leaves by a device. An ARP request among them has been asked for by that device's namespace. */
+/** A frame from outside leaves by a device. A question for a neighbour among them was that device's namespace's. */
 function inject(device: Device, frame: Frame): void {
   device.pending--;
-  if (!device.dead) expectAnswer(device, frame);
+  if (!device.dead) {
+    if (frame.length >= ethernet.LENGTH && ethernet.type(frame.data) == ethernet.TYPE_IPV6) expectAdvertisement(device, frame);
+    else expectAnswer(device, frame);
+  }
   transmit(device, frame);
 }
 
@@ -90,6 +102,15 @@ function send(namespace: Namespace, frame: Frame): void {
   namespace.pending--;
   if (namespace.dead) drop(frame, Drop.DEV_DOWN, namespace.loopback);
   else output(namespace, frame);
+}
+
+/** The same for IPv6; `frame.out` is the device that it is to leave by, or null. */
+function send6(namespace: Namespace, frame: Frame): void {
+  const device = frame.out;
+  namespace.pending--;
+  if (device) device.pending--;
+  if (namespace.dead || (device != null && device.dead != 0)) drop(frame, Drop.DEV_DOWN, namespace.loopback);
+  else output6(namespace, frame, device);
 }
 
 function started(at: usize): Frame {
@@ -128,4 +149,42 @@ export function sweep(): void {
     }
   }
   if (anythingDead()) bury();
+  sweepPaths(now);
+  if (collectionDue()) collectAddresses();
+}
+
+/** IPv6 addresses that no table names any more are forgotten. */
+function collectAddresses(): void {
+  beginCollection();
+  for (let i: u32 = 0; i < connectionSlots(); i++) {
+    const at = connectionAt(i);
+    if (!at) continue;
+    const connection = changetype<Connection>(at);
+    if (<i64>connection.originalB >= 0) continue;
+    markPair(connection.originalA);
+    markPair(connection.replyA);
+  }
+  for (let i: u32 = 0; i < socketSlots(); i++) {
+    const socket = socketAt(i);
+    if (socket && socket.v6) markPair(socket.a);
+  }
+  for (let i: u32 = 0; i < neighbourSlots(); i++) {
+    const at = neighbourAt(i);
+    if (at && family(changetype<Neighbour>(at))) markAddress(<u32>changetype<Neighbour>(at).keyA);
+  }
+  for (let i: u32 = 0; i < pathSlots(); i++) {
+    const at = pathAt(i);
+    if (at) markAddress(<u32>changetype<Path6>(at).keyA);
+  }
+  let queue = oldestQueue();
+  while (queue) {
+    if (<i64>queue.keyB < 0) markPair(queue.keyA);
+    queue = queue.later;
+  }
+  finishCollection();
+}
+
+function markPair(a: u64): void {
+  markAddress(<u32>a);
+  markAddress(<u32>(a >>> 32));
 }

@@ -8,6 +8,7 @@ import { Namespace } from "../stack/namespace";
 import { Entry } from "../tables/fdb";
 import { Neighbour } from "../tables/neighbours";
 import { Event, schedule } from "../clock/queue";
+import { InterfaceAddress, removeAddress6 } from "../tables/interfaces6";
 import { tap } from "../capture/tap";
 import { bridgeReceive, bridgeTransmit } from "./bridge";
 import { vxlanTransmit } from "./vxlan";
@@ -96,6 +97,13 @@ export class Device {
   txBytes: u64;
   /** u32 a drop reason. */
   drops: usize;
+  /** net.ipv6.conf.DEVICE.disable_ipv6 is 0. */
+  ipv6: u8;
+  /** Its IPv6 addresses, in the kernel's order. */
+  addresses6: InterfaceAddress | null;
+  /** Router solicitations: how many were sent, and the time to the next, ns (stack/start6). */
+  solicitations: u32;
+  solicitEvery: u64;
 }
 
 /** Between two vectors no more frames than this are sent: a broadcast storm ends, too. */
@@ -136,6 +144,7 @@ export function lateDrops(): usize { return late; }
 
 /** Only when nothing points to it any more. */
 export function giveDevice(device: Device): void {
+  while (device.addresses6) removeAddress6(device, device.addresses6!);
   for (let i: usize = 0; i < <usize>Drop.REASONS << 2; i += 4) store<u32>(late + i, load<u32>(late + i) + load<u32>(device.drops + i));
   devices.give(changetype<usize>(device));
 }

@@ -12,13 +12,15 @@ import { CT_UNTRACKED, Frame, LARGE, META, SMALL, headroom, takeFrame } from "..
 import { account, deliver, drop, Drop } from "../drops";
 import { Event, now, schedule } from "../clock/queue";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 import * as ethernet from "../wire/ethernet";
 import { isLocal } from "../tables/routes";
 import {
-  FRAGMENTS, Queue, User, closeQueue, dropQueue, findQueue, oldestQueue, openQueue, reassemblyKeyB, restartQueue, tooFar,
+  FRAGMENTS, Queue, User, closeQueue, dropQueue, findQueue, oldestQueue, openQueue, reassemblyKeyB, TIMEOUT, restartQueue, tooFar,
 } from "../tables/reassembly";
 import { Namespace } from "./namespace";
 import { sendReassemblyTimeExceeded } from "./icmp";
+import { tellExpired6 } from "./fragments6";
 
 /** The largest datagram that a length field can tell. */
 const MAX_LENGTH: u32 = 65535;
@@ -45,7 +47,7 @@ export function defragment(namespace: Namespace, frame: Frame, user: User): Fram
   }
   if (tooFar(queue)) {
     restartQueue(queue, frame.time);
-    arm();
+    armReassembly();
   }
   if (queue.fragments >= FRAGMENTS) return discard(queue, frame, Drop.NOMEM);
 
@@ -93,10 +95,10 @@ function obtainQueue(namespace: Namespace, frame: Frame, user: User): Queue | nu
   const found = findQueue(a, b);
   if (found) {
     if (frame.time < found.deadline) return found;
-    expire(found);
+    expireQueue(found);
   }
-  const queue = openQueue(namespace, a, b, user, frame.time);
-  if (queue) arm();
+  const queue = openQueue(namespace, a, b, user, frame.time, TIMEOUT);
+  if (queue) armReassembly();
   return queue;
 }
 
@@ -108,20 +110,25 @@ function discard(queue: Queue, frame: Frame, reason: Drop): Frame | null {
 
 // @ts-ignore: decorator
 @inline
-function offsetOf(frame: Frame): u32 { return (ipv4.flagsAndOffset(frame.data) & ipv4.OFFSET) << 3; }
+function offsetOf(frame: Frame): u32 {
+  if (ipv4.version(frame.data) == 6) return ipv6.fragmentWord(frame.data + frame.upperAt - ipv6.FRAGMENT_LENGTH) & ipv6.OFFSET;
+  return (ipv4.flagsAndOffset(frame.data) & ipv4.OFFSET) << 3;
+}
 /** Where a waiting fragment ends: its padding is cut off already. */
 // @ts-ignore: decorator
 @inline
-function endOf(frame: Frame): u32 { return offsetOf(frame) + frame.length - ipv4.headerLength(frame.data); }
+function endOf(frame: Frame): u32 {
+  return offsetOf(frame) + frame.length - (ipv4.version(frame.data) == 6 ? <u32>frame.upperAt : ipv4.headerLength(frame.data));
+}
 
-enum Place { FREE, DUPLICATE, OVERLAP }
+export enum Place { FREE, DUPLICATE, OVERLAP }
 
 /**
  * In the order of offsets (inet_frag_queue_insert). Fragments that came in order, each where the one before it ended, are
  * a run; what lies wholly inside a run is a duplicate, anything else that is there already an overlap. While a fragment
  * waits, its `fragmentMax` is the end of the run that it begins, or 0 when it continues one.
  */
-function insert(queue: Queue, frame: Frame, offset: u32, end: u32): Place {
+export function insert(queue: Queue, frame: Frame, offset: u32, end: u32): Place {
   const last = queue.last;
   const edge = last ? endOf(last) : 0;
   if (!last || edge < end) {
@@ -216,7 +223,7 @@ function merge(queue: Queue): Frame | null {
 let armed: u64 = u64.MAX_VALUE;
 
 /** One timer for all queues: it is due with the oldest. */
-function arm(): void {
+export function armReassembly(): void {
   const oldest = oldestQueue();
   if (!oldest || oldest.deadline >= armed) return;
   armed = oldest.deadline;
@@ -228,17 +235,18 @@ export function reassemblyTimer(at: usize): void {
   if (now >= armed) armed = u64.MAX_VALUE;
   let oldest = oldestQueue();
   while (oldest && oldest.deadline <= now) {
-    expire(oldest);
+    expireQueue(oldest);
     oldest = oldestQueue();
   }
-  arm();
+  armReassembly();
 }
 
 /** Its time is over (ip_expire). The sender hears of it if the first fragment came, from the host that it was for alone (RFC 792). */
-function expire(queue: Queue): void {
+export function expireQueue(queue: Queue): void {
   const namespace = queue.namespace;
   const first = queue.first;
-  if (first && queue.hasFirst && queue.user != User.CONNTRACK_OUT && !namespace.silent && isLocal(namespace, ipv4.destination(first.data))) {
+  if (first && ipv4.version(first.data) == 6) tellExpired6(queue);
+  else if (first && queue.hasFirst && queue.user != User.CONNTRACK_OUT && !namespace.silent && isLocal(namespace, ipv4.destination(first.data))) {
     first.time = queue.deadline;
     first.device = queue.device;
     first.fragmentMax = 0;
@@ -343,7 +351,7 @@ function leaveCopied(ip: usize, header: u32): void {
 }
 
 /** What a frame made of others keeps of one: all but its slot, its id and its connection, and the bytes before the IP header. */
-function inherit(frame: Frame, from: Frame): void {
+export function inherit(frame: Frame, from: Frame): void {
   const data = frame.data;
   const length = frame.length;
   const end = frame.end;

@@ -13,6 +13,7 @@ import { vlanUnclaimed } from "../devices/vlan";
 import { RouteType, isLocal, lookUp } from "../tables/routes";
 import { input, prerouting } from "../hooks/netfilter";
 import { arpReceive } from "./arp";
+import { ipv6Receive } from "./input6";
 import { forwardPacket } from "./forward";
 import { defragment } from "./fragments";
 import { icmpReceive, sendProtocolUnreachable, sendNetUnreachable } from "./icmp";
@@ -35,6 +36,7 @@ export function stackReceive(device: Device, frame: Frame): void {
   if (ethernet.isGroup(destination)) frame.flags |= GROUP;
   else frame.flags &= ~GROUP;
   if (type == ethernet.TYPE_IPV4) return ipReceive(device, frame);
+  if (type == ethernet.TYPE_IPV6) return ipv6Receive(device, frame);
   if (type == ethernet.TYPE_ARP) return arpReceive(device, frame);
   if (vlan.isTag(type)) return vlanUnclaimed(device, frame);
   drop(frame, Drop.UNHANDLED_PROTO, device);

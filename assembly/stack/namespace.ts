@@ -3,6 +3,7 @@
 
 import { Pool } from "../memory";
 import { Chain } from "../tables/rules";
+import { giveLengths6 } from "../tables/routes6";
 import { Device, Kind, newDevice } from "../devices/device";
 import { Association, Policy } from "../tables/xfrm";
 
@@ -56,6 +57,14 @@ export class Namespace {
   policies: Policy | null;
   /** u32 a line of /proc/net/xfrm_stat. */
   xfrmStatistics: usize;
+  /** net.ipv6.conf.all.forwarding */
+  forward6: u8;
+  /** Conntrack's IPv6 hooks are registered. */
+  conntrack6: u8;
+  /** net.bridge.bridge-nf-call-ip6tables */
+  bridgeNetfilter6: u8;
+  /** Prefix lengths of its IPv6 routes (tables/routes6), or 0. */
+  lengths6: usize;
 }
 
 /** A record and its base chains, a multiple of a cache line. */
@@ -81,7 +90,10 @@ export function newNamespace(): Namespace {
 }
 
 /** Only when nothing points to it any more. */
-export function giveNamespace(namespace: Namespace): void { namespaces.give(changetype<usize>(namespace)); }
+export function giveNamespace(namespace: Namespace): void {
+  giveLengths6(namespace);
+  namespaces.give(changetype<usize>(namespace));
+}
 export function liveNamespaces(): u32 { return namespaces.used; }
 
 // @ts-ignore: decorator

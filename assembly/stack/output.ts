@@ -9,7 +9,7 @@ import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import { Route, RouteType, lookUp, lookUpBy } from "../tables/routes";
 import { localOutput, postrouting } from "../hooks/netfilter";
-import { resolveAndSend } from "./arp";
+import { resolveAndSend } from "./neighbour";
 import { defragment, fragmentFrame } from "./fragments";
 import { sendFragmentationNeeded } from "./icmp";
 import { resetConntrack } from "../hooks/conntrack";

@@ -6,7 +6,7 @@
 //  | size | kind | time u64  | socket id | length | a  | b  | data ... | pad to 8
 //
 // `size` counts the whole record, pad included; `length` the data alone. Little-endian, as wasm stores; addresses and
-// ports inside the data are in network byte order.
+// ports inside the data are in network byte order. Kinds below; V6_PUNT is added for IPv6.
 
 import { arena } from "../memory";
 
@@ -35,6 +35,9 @@ export enum Punt {
   WRITABLE,
 }
 
+/** Added to the kind of a record whose remote address is an IPv6 one: 16 bytes instead of 4. */
+export const V6_PUNT: u32 = 0x100;
+
 /** Why a connection FAILED (Linux: ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH). */
 export enum Failure { REFUSED = 1, TIMEOUT, UNREACHABLE }
 
@@ -58,7 +61,7 @@ export function puntRoom(length: u32): bool { return used + HEADER + length + 7 
  * Appends a record and returns where its `length` data bytes go, or 0 when the ring is full. The pad is zeroed, the
  * data is the caller's to write. Whoever appends payload asks `puntRoom` first.
  */
-export function punt(kind: Punt, time: u64, socket: u32, length: u32, a: u32, b: u32): usize {
+export function punt(kind: u32, time: u64, socket: u32, length: u32, a: u32, b: u32): usize {
   if (used + HEADER + length + 7 > SIZE) return 0;
   const size = (HEADER + length + 7) & ~7;
   const p = at + used;

@@ -2,7 +2,8 @@
 // __inet_lookup), the ids by which JavaScript knows them, port numbers, and the actions that JavaScript asks for.
 //
 // A key is a connection's tuple seen from here: a = local | remote << 32, b = local port | remote port << 16 |
-// protocol << 32 | namespace << 40; a remote of 0 is anyone, a local address of 0 is every address of the namespace.
+// protocol << 32 | namespace << 40; a remote of 0 is anyone, a local address of 0 is every address of the namespace. A
+// protocol with V6 is one over IPv6, whose addresses are numbers (tables/addresses6).
 // A record is given back only when no event and no list can reach it any more (`references`), so a late timer finds a
 // dead socket and never a stranger.
 
@@ -14,6 +15,7 @@ import { Event, now, schedule } from "../clock/queue";
 import { Index } from "../tables/hash";
 import { keyA, keyB } from "../tables/connections";
 import { ICMP, TCP, UDP } from "../wire/ipv4";
+import { Device } from "../devices/device";
 import { Namespace } from "./namespace";
 import { Punt, punt } from "./punts";
 import { ensureSendBuffers } from "./tcp-buffer";
@@ -94,6 +96,8 @@ export class Socket {
   wantsWrite: u8;
   /** Something new was acknowledged: the next segment confirms the neighbour. */
   confirm: u8;
+  /** 1: over IPv6. */
+  v6: u8;
   /** MSS told to the peer, and payload of a full segment towards it (timestamps already taken off). */
   advertisedMss: u32;
   mss: u32;
@@ -187,6 +191,7 @@ export function newSocket(namespace: Namespace, protocol: u32, local: u32, local
   const socket = changetype<Socket>(at);
   socket.namespace = namespace;
   socket.protocol = <u8>protocol;
+  socket.v6 = <u8>(protocol >>> 31);
   socket.id = ++lastId;
   store<u32>(ids + (<usize>socket.id << 2), <u32>at);
   socket.workEvent = NEVER;
@@ -202,8 +207,13 @@ function address(socket: Socket, local: u32, localPort: u32, remote: u32, remote
   socket.remote = remote;
   socket.remotePort = remotePort;
   socket.a = keyA(local, remote);
-  socket.b = keyB(socket.namespace.id, socket.protocol, localPort, remotePort);
+  socket.b = keyB(socket.namespace.id, protocolOf(socket), localPort, remotePort);
 }
+
+/** As keys have it: with V6 for a socket over IPv6. */
+// @ts-ignore: decorator
+@inline
+export function protocolOf(socket: Socket): u32 { return <u32>socket.protocol | (<u32>socket.v6 << 31); }
 
 /** A process outside the simulation has this socket (a replay's). Remote 0: any. False: the tuple is taken. */
 export function foreignSocket(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32): bool {
@@ -225,7 +235,7 @@ export function indexSocket(socket: Socket): bool {
 
 /** connect() on a UDP socket: it moves to its full tuple. */
 export function moveSocket(socket: Socket, local: u32, remote: u32, remotePort: u32): bool {
-  if (index.find(keyA(local, remote), keyB(socket.namespace.id, socket.protocol, socket.localPort, remotePort))) return false;
+  if (index.find(keyA(local, remote), keyB(socket.namespace.id, protocolOf(socket), socket.localPort, remotePort))) return false;
   index.remove(changetype<usize>(socket));
   socket.indexed = 0;
   address(socket, local, socket.localPort, remote, remotePort);
@@ -382,6 +392,14 @@ export function ask(kind: Ask, socket: Socket, value: u32, time: u64): bool {
 export function outputLater(namespace: Namespace, frame: Frame): void {
   namespace.pending++;
   schedule(max(frame.time, now), Event.OUTPUT, changetype<usize>(namespace), changetype<usize>(frame));
+}
+
+/** The same for an IPv6 packet; `device`: where it is to leave, if its destination needs one. */
+export function outputLater6(namespace: Namespace, frame: Frame, device: Device | null): void {
+  frame.out = device;
+  namespace.pending++;
+  if (device) device.pending++;
+  schedule(max(frame.time, now), Event.OUTPUT6, changetype<usize>(namespace), changetype<usize>(frame));
 }
 
 /** For the run loop: `Event.ACTION`. */

@@ -4,10 +4,12 @@
 
 import { Frame } from "../frame";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
+import { HOP_LIMIT, flowLabelFor } from "./output6";
 import * as tcp from "../wire/tcp";
 import { Namespace } from "./namespace";
 import { Failure, Punt, punt } from "./punts";
-import { forgetId, newPacket, outputLater, removeSocket, Socket, socketById, startTimeWait, State } from "./sockets";
+import { forgetId, newPacket, outputLater, outputLater6, removeSocket, Socket, socketById, startTimeWait, State } from "./sockets";
 import { discard } from "./tcp-buffer";
 import { disarm, PROCESSING_DELAY, TIMER_NONE } from "./tcp-output";
 import { discardKept, flushHeld } from "./tcp-queue";
@@ -58,7 +60,8 @@ export function failed(socket: Socket, reason: Failure, time: u64): void {
 /** Answers the segment at `frame.data`, unless it is a RST itself, with one; the caller still owns the frame. */
 export function resetFor(namespace: Namespace, frame: Frame): void {
   const ip = frame.data;
-  const skip = ipv4.headerLength(ip);
+  const v6 = ipv4.version(ip) == 6;
+  const skip = v6 ? <u32>frame.upperAt : ipv4.headerLength(ip);
   const at = ip + skip;
   const flags = tcp.flags(at);
   if (flags & tcp.RST || namespace.silent) return;
@@ -71,9 +74,19 @@ export function resetFor(namespace: Namespace, frame: Frame): void {
     answer |= tcp.ACK;
     acknowledgment = tcp.sequence(at) + <u32>((flags & tcp.SYN) != 0) + <u32>((flags & tcp.FIN) != 0) + frame.length - skip - tcp.headerLength(at);
   }
-  const total = ipv4.LENGTH + tcp.LENGTH;
+  const total = (v6 ? ipv6.LENGTH : ipv4.LENGTH) + tcp.LENGTH;
   const reset = newPacket(total, frame.time + PROCESSING_DELAY);
   if (!reset) return;
+  if (v6) {
+    const from = ip + ipv6.AT_DESTINATION;
+    const to = ip + ipv6.AT_SOURCE;
+    const header = reset.data + ipv6.LENGTH;
+    tcp.emit(header, tcp.destination(at), tcp.source(at), sequence, acknowledgment, tcp.LENGTH, answer, 0);
+    tcp.seal6(header, tcp.LENGTH, from, to);
+    const label = flowLabelFor(namespace, from, to, ipv4.TCP, tcp.destination(at) | (tcp.source(at) << 16));
+    ipv6.emit(reset.data, 0, label, tcp.LENGTH, ipv4.TCP, HOP_LIMIT, from, to);
+    return outputLater6(namespace, reset, frame.device);
+  }
   const source = ipv4.destination(ip);
   const destination = ipv4.source(ip);
   const header = reset.data + ipv4.LENGTH;

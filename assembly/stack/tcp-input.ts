@@ -5,10 +5,13 @@ import { Frame } from "../frame";
 import { deliver, drop, Drop } from "../drops";
 import { random } from "../random";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 import * as tcp from "../wire/tcp";
 import { Namespace } from "./namespace";
 import { pathMtu } from "./output";
-import { Failure, Punt, punt } from "./punts";
+import { pathMtu6 } from "./output6";
+import { keepAt } from "../tables/addresses6";
+import { Failure, Punt, V6_PUNT, punt } from "./punts";
 import { buffered, LIMIT, release } from "./tcp-buffer";
 import * as congestion from "./tcp-congestion";
 import { closeSilently, failed, leaveBacklog, resetFor, timeWait, wasReset } from "./tcp-end";
@@ -33,25 +36,37 @@ let sequence: u32 = 0;
 let acknowledgment: u32 = 0;
 let flags: u32 = 0;
 let length: u32 = 0;
+let protocol: u32 = 0;
+let local: u32 = 0;
+let remote: u32 = 0;
 
-/** Local delivery of a segment: `frame.data` is the IP header, which has been checked. */
+/** Local delivery of a segment: `frame.data` is the IP header, of either version, which has been checked. */
 export function tcpReceive(namespace: Namespace, frame: Frame): void {
   const ip = frame.data;
-  const skip = ipv4.headerLength(ip);
+  const v6 = ipv4.version(ip) == 6;
+  const skip = v6 ? <u32>frame.upperAt : ipv4.headerLength(ip);
   const total = frame.length - skip;
   header = ip + skip;
   if (total < tcp.LENGTH) return drop(frame, Drop.PKT_TOO_SMALL, frame.device);
   headerLength = tcp.headerLength(header);
   if (headerLength < tcp.LENGTH || headerLength > total) return drop(frame, Drop.PKT_TOO_SMALL, frame.device);
-  const source = ipv4.source(ip);
-  const destination = ipv4.destination(ip);
-  if (!tcp.checksumOk(header, total, source, destination)) return drop(frame, Drop.TCP_CSUM, frame.device);
+  if (v6) {
+    if (!tcp.checksumOk6(header, total, ip)) return drop(frame, Drop.TCP_CSUM, frame.device);
+    protocol = ipv4.TCP | ipv6.V6;
+    remote = keepAt(ip + ipv6.AT_SOURCE);
+    local = keepAt(ip + ipv6.AT_DESTINATION);
+  } else {
+    protocol = ipv4.TCP;
+    remote = ipv4.source(ip);
+    local = ipv4.destination(ip);
+    if (!tcp.checksumOk(header, total, remote, local)) return drop(frame, Drop.TCP_CSUM, frame.device);
+  }
   time = frame.time;
   sequence = tcp.sequence(header);
   acknowledgment = tcp.acknowledgment(header);
   flags = tcp.flags(header);
   length = total - headerLength;
-  const socket = findSocket(namespace, ipv4.TCP, destination, tcp.destination(header), source, tcp.source(header), time);
+  const socket = findSocket(namespace, protocol, local, tcp.destination(header), remote, tcp.source(header), time);
   if (!socket) return toNobody(namespace, frame);
   options.parse(header, headerLength);
   switch (socket.state) {
@@ -72,7 +87,7 @@ function toNobody(namespace: Namespace, frame: Frame): void {
 // --- The handshake ---
 
 /** MSS for what a route carries: its MTU without the two headers (ip_mtu caps it at 65535). */
-export function mssOf(mtu: u32): u32 { return max<u32>(min<u32>(mtu, 65535), 88) - 40; }
+export function mssOf(socket: Socket, mtu: u32): u32 { return max<u32>(min<u32>(mtu, 65535), socket.v6 ? 108 : 88) - (socket.v6 ? 60 : 40); }
 
 /** What both SYNs agreed on. */
 function agree(socket: Socket): void {
@@ -95,7 +110,7 @@ export function prepareConnection(socket: Socket, mtu: u32): void {
   socket.sack = 1;
   socket.scaling = 1;
   socket.receiveScale = SCALE;
-  socket.advertisedMss = mssOf(mtu);
+  socket.advertisedMss = mssOf(socket, mtu);
   socket.timestampOffset = random();
   socket.ipId = random();
   socket.hash = random() | 1;
@@ -122,9 +137,7 @@ function listening(listener: Socket, frame: Frame): void {
   if (!(flags & tcp.SYN) || flags & tcp.FIN) return drop(frame, Drop.TCP_FLAGS, frame.device);
   // A full backlog lets the SYN fall; the peer will send it again (tcp_conn_request, without SYN cookies).
   if (listener.backlog >= listener.backlogMax) return drop(frame, Drop.SOCKET_RCVBUFF, frame.device);
-  const ip = frame.data;
-  const peer = ipv4.source(ip);
-  const socket = newSocket(namespace, ipv4.TCP, ipv4.destination(ip), tcp.destination(header), peer, tcp.source(header));
+  const socket = newSocket(namespace, protocol, local, tcp.destination(header), remote, tcp.source(header));
   if (!socket) return drop(frame, Drop.NOMEM, frame.device);
   if (!indexSocket(socket)) {
     removeSocket(socket);
@@ -134,7 +147,7 @@ function listening(listener: Socket, frame: Frame): void {
   socket.listener = listener.id;
   socket.noDelay = listener.noDelay;
   listener.backlog++;
-  prepareConnection(socket, pathMtu(namespace, peer));
+  prepareConnection(socket, socket.v6 ? pathMtu6(namespace, remote, time) : pathMtu(namespace, remote));
   agree(socket);
   startReceiveWindow(socket, socket.advertisedMss - (socket.timestamps ? 12 : 0));
   tellWindow(socket, tcp.window(header));
@@ -188,11 +201,12 @@ function establish(socket: Socket): void {
   congestion.startWindow(socket);
   if (socket.listener) {
     leaveBacklog(socket);
-    const data = punt(Punt.ACCEPTED, time, socket.id, 8, socket.listener, socket.local);
+    const data = punt(socket.v6 ? Punt.ACCEPTED | V6_PUNT : Punt.ACCEPTED, time, socket.id, socket.v6 ? 20 : 8, socket.listener, socket.local);
     socket.listener = 0;
     if (data) {
-      store<u32>(data, socket.remote);
-      store<u32>(data, socket.remotePort, 4);
+      if (socket.v6) ipv6.copyAddress(data, <usize>socket.remote);
+      else store<u32>(data, socket.remote);
+      store<u32>(socket.v6 ? data + 16 : data + 4, socket.remotePort);
     }
   } else punt(Punt.CONNECTED, time, socket.id, 0, socket.local, socket.localPort);
   if (socket.released != socket.sendNext || socket.finQueued == 2) request(socket, WORK_SEND, time + PROCESSING_DELAY);
@@ -208,10 +222,9 @@ function inTimeWait(namespace: Namespace, socket: Socket, frame: Frame): void {
   const newer = options.timestamps && socket.timestamps && <i32>(options.timestampValue - socket.timestampRecent) > 0;
   if (flags & tcp.SYN && !(flags & tcp.ACK) && (tcp.after(sequence, socket.receiveNext) || newer)) {
     // The same port anew: surely not an old duplicate (RFC 6191).
-    const local = socket.local;
     const port = socket.localPort;
     removeSocket(socket);
-    const listener = findBound(namespace, ipv4.TCP, local, port);
+    const listener = findBound(namespace, protocol, local, port);
     if (listener && listener.state == State.LISTEN) return listening(listener, frame);
     return toNobody(namespace, frame);
   }

@@ -8,9 +8,11 @@ import { CONFIRM, SOCKET_HASH } from "../frame";
 import { random } from "../random";
 import { Event, now, schedule } from "../clock/queue";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 import * as tcp from "../wire/tcp";
 import { output } from "./output";
-import { NEVER, newPacket, outputLater, Socket, State, unreference } from "./sockets";
+import { HOP_LIMIT, output6 } from "./output6";
+import { NEVER, newPacket, outputLater, outputLater6, Socket, State, unreference } from "./sockets";
 import { backedOff, timedOut } from "./tcp-congestion";
 import { copyOut } from "./tcp-buffer";
 import { closeSilently, failed } from "./tcp-end";
@@ -154,27 +156,35 @@ function timestamp(socket: Socket, time: u64): u32 {
 function emit(socket: Socket, sequence: u32, length: u32, flags: u32, time: u64, later: bool): bool {
   const syn = (flags & tcp.SYN) != 0;
   const header = tcp.LENGTH + (syn ? options.synLength(socket) : options.length(socket));
-  const total = ipv4.LENGTH + header + length;
+  const network = socket.v6 ? ipv6.LENGTH : ipv4.LENGTH;
+  const total = network + header + length;
   const frame = newPacket(total, time);
   if (!frame) return false;
   const ip = frame.data;
-  const at = ip + ipv4.LENGTH;
+  const at = ip + network;
   const acknowledge = (flags & tcp.ACK) != 0;
   const window = syn ? min<u32>(socket.receiveWindow, 65535) : selectWindow(socket) >>> socket.receiveScale;
   tcp.emit(at, socket.localPort, socket.remotePort, sequence, acknowledge ? socket.receiveNext : 0, header, flags, min<u32>(window, 65535));
   if (syn) options.writeSyn(socket, at + tcp.LENGTH, timestamp(socket, time));
   else options.write(socket, at + tcp.LENGTH, timestamp(socket, time));
   if (length) copyOut(socket, sequence, length, at + header);
-  tcp.seal(at, header + length, socket.local, socket.remote);
-  // A SYN-ACK comes from no full socket in Linux: id 0 (ip_build_and_send_pkt).
-  const id = syn && acknowledge ? 0 : socket.ipId++ & 0xffff;
-  ipv4.emit(ip, 0, total, id, ipv4.DF, TTL, ipv4.TCP, socket.local, socket.remote);
   frame.hash = socket.hash;
   frame.flags |= SOCKET_HASH;
   if (socket.confirm) {
     frame.flags |= CONFIRM;
     socket.confirm = 0;
   }
+  if (socket.v6) {
+    tcp.seal6(at, header + length, <usize>socket.local, <usize>socket.remote);
+    ipv6.emit(ip, 0, rotl<u32>(socket.hash, 16) & 0xfffff, header + length, ipv4.TCP, HOP_LIMIT, <usize>socket.local, <usize>socket.remote);
+    if (later) outputLater6(socket.namespace, frame, null);
+    else output6(socket.namespace, frame, null);
+    return true;
+  }
+  tcp.seal(at, header + length, socket.local, socket.remote);
+  // A SYN-ACK comes from no full socket in Linux: id 0 (ip_build_and_send_pkt).
+  const id = syn && acknowledge ? 0 : socket.ipId++ & 0xffff;
+  ipv4.emit(ip, 0, total, id, ipv4.DF, TTL, ipv4.TCP, socket.local, socket.remote);
   if (later) outputLater(socket.namespace, frame);
   else output(socket.namespace, frame);
   return true;

@@ -12,11 +12,13 @@
 // order as loaded; `time` is in ns and no earlier than now.
 
 import * as ipv4 from "../wire/ipv4";
+import { V6 } from "../wire/ipv6";
 import * as icmp from "../wire/icmp";
 import * as tcp from "../wire/tcp";
 import { now } from "../clock/queue";
 import { Namespace } from "./namespace";
 import { pathMtu, sourceFor } from "./output";
+import { pathMtu6, sourceFor6 } from "./output6";
 import { Failure } from "./punts";
 import {
   Ask, ask, findBound, freePort, indexSocket, newSocket, prepare, removeSocket, Socket, socketById, State,
@@ -38,10 +40,18 @@ const BACKLOG: u32 = 4096;
 
 /** bind() and listen(): `address` 0 is every address. The listener's id; 0: address in use. */
 export function tcpListen(namespace: Namespace, address: u32, port: u32, backlog: u32 = BACKLOG): u32 {
+  return listen(namespace, ipv4.TCP, address, port, backlog);
+}
+/** The same over IPv6: `address` is a number. */
+export function tcpListen6(namespace: Namespace, address: u32, port: u32, backlog: u32 = BACKLOG): u32 {
+  return listen(namespace, ipv4.TCP | V6, address, port, backlog);
+}
+
+function listen(namespace: Namespace, protocol: u32, address: u32, port: u32, backlog: u32): u32 {
   prepare();
-  if (!port) port = freePort(namespace, ipv4.TCP, address, 0, 0);
-  if (!port || findBound(namespace, ipv4.TCP, address, port)) return 0;
-  const socket = newSocket(namespace, ipv4.TCP, address, port, 0, 0);
+  if (!port) port = freePort(namespace, protocol, address, 0, 0);
+  if (!port || findBound(namespace, protocol, address, port)) return 0;
+  const socket = newSocket(namespace, protocol, address, port, 0, 0);
   if (!socket) return 0;
   socket.state = State.LISTEN;
   socket.backlogMax = max<u32>(backlog, 1);
@@ -52,19 +62,28 @@ export function tcpListen(namespace: Namespace, address: u32, port: u32, backlog
 
 /** connect() at `time`; `source` and `sourcePort` 0 are chosen. The socket's id; 0: no route, or no port is free. CONNECTED or FAILED follows. */
 export function tcpConnect(namespace: Namespace, destination: u32, port: u32, source: u32, sourcePort: u32, time: u64): u32 {
-  prepare();
   if (!source) source = sourceFor(namespace, destination);
+  return connect(namespace, ipv4.TCP, destination, port, source, sourcePort, pathMtu(namespace, destination), time);
+}
+/** The same over IPv6: addresses are numbers. */
+export function tcpConnect6(namespace: Namespace, destination: u32, port: u32, source: u32, sourcePort: u32, time: u64): u32 {
+  if (!source) source = sourceFor6(namespace, destination, null);
+  return connect(namespace, ipv4.TCP | V6, destination, port, source, sourcePort, pathMtu6(namespace, destination, time), time);
+}
+
+function connect(namespace: Namespace, protocol: u32, destination: u32, port: u32, source: u32, sourcePort: u32, mtu: u32, time: u64): u32 {
+  prepare();
   if (!source || !port) return 0;
-  if (!sourcePort) sourcePort = freePort(namespace, ipv4.TCP, source, destination, port);
+  if (!sourcePort) sourcePort = freePort(namespace, protocol, source, destination, port);
   if (!sourcePort) return 0;
-  const socket = newSocket(namespace, ipv4.TCP, source, sourcePort, destination, port);
+  const socket = newSocket(namespace, protocol, source, sourcePort, destination, port);
   if (!socket) return 0;
   if (!indexSocket(socket)) {
     removeSocket(socket);
     return 0;
   }
   socket.state = State.SYN_SENT;
-  prepareConnection(socket, pathMtu(namespace, destination));
+  prepareConnection(socket, mtu);
   socket.mss = socket.advertisedMss;
   startReceiveWindow(socket, socket.advertisedMss);
   ask(Ask.CONNECT, socket, 0, time);
@@ -175,7 +194,7 @@ export function tcpError(socket: Socket, kind: u32, info: u32, sequence: u32): v
   const type = kind >>> 8;
   const code = kind & 0xff;
   if (type == icmp.UNREACHABLE && code == icmp.FRAGMENTATION_NEEDED) {
-    const mss = mssOf(info) - (socket.timestamps ? 12 : 0);
+    const mss = mssOf(socket, info) - (socket.timestamps ? 12 : 0);
     if (socket.state < State.ESTABLISHED || socket.state >= State.TIME_WAIT || mss >= socket.mss) return;
     socket.mss = mss;
     return request(socket, WORK_RETRANSMIT | WORK_SEND, now + PROCESSING_DELAY);

@@ -1,8 +1,9 @@
-// Neighbours: IPv4 address to MAC on a device, with the states that matter (include/net/neighbour.h, NUD_*).
+// Neighbours: IP address to MAC on a device, with the states that matter (include/net/neighbour.h, NUD_*).
 //
 //  NONE → INCOMPLETE → REACHABLE → STALE → DELAY → PROBE → FAILED, and PERMANENT.
 //
-// Key: a = address, b = device id. Packets for an unresolved neighbour wait in its queue, at most QUEUE of them.
+// Key: a = address, b = device id, and FAMILY6 where the address is the number of an IPv6 one. Packets for an unresolved
+// neighbour wait in its queue, at most QUEUE of them.
 
 import { Pool } from "../memory";
 import { Frame } from "../frame";
@@ -39,6 +40,8 @@ export class Neighbour {
   /** How long it stays reachable after it was confirmed: 15 to 45 s, drawn anew each time. */
   reachable: u64;
   state: u8;
+  /** IPv6: it says that it is a router (NTF_ROUTER). */
+  router: u8;
   /** Told to its timers, so that one of an entry that is gone does not act on the next in its place. */
   serial: u32;
 }
@@ -51,15 +54,33 @@ export function findNeighbour(device: Device, address: u32): Neighbour | null {
   return changetype<Neighbour | null>(index.find(address, device.id));
 }
 
+const FAMILY6: u64 = 1 << 32;
+
+/** Not 0: its address is an IPv6 one. */
+// @ts-ignore: decorator
+@inline
+export function family(neighbour: Neighbour): u64 { return neighbour.keyB & FAMILY6; }
+
+export function findNeighbour6(device: Device, address: u32): Neighbour | null {
+  return changetype<Neighbour | null>(index.find(address, <u64>device.id | FAMILY6));
+}
+
 /** The entry, made when there is none; null when the table is full. */
 export function obtainNeighbour(device: Device, address: u32): Neighbour | null {
   const found = findNeighbour(device, address);
-  if (found) return found;
+  return found ? found : make(device, address, 0);
+}
+export function obtainNeighbour6(device: Device, address: u32): Neighbour | null {
+  const found = findNeighbour6(device, address);
+  return found ? found : make(device, address, FAMILY6);
+}
+
+function make(device: Device, address: u32, kind: u64): Neighbour | null {
   const at = pool.take(offsetof<Neighbour>());
   if (!at) return null;
   const neighbour = changetype<Neighbour>(at);
   neighbour.keyA = address;
-  neighbour.keyB = device.id;
+  neighbour.keyB = <u64>device.id | kind;
   neighbour.device = device;
   neighbour.serial = ++lastSerial;
   if (!index.insert(at)) {
@@ -75,7 +96,13 @@ export function obtainNeighbour(device: Device, address: u32): Neighbour | null 
 
 export function setNeighbour(device: Device, address: u32, mac: u64, state: Nud, time: u64): Neighbour {
   ensureNeighbours();
-  const neighbour = obtainNeighbour(device, address)!;
+  return fill(obtainNeighbour(device, address)!, mac, state, time);
+}
+export function setNeighbour6(device: Device, address: u32, mac: u64, state: Nud, time: u64): Neighbour {
+  ensureNeighbours();
+  return fill(obtainNeighbour6(device, address)!, mac, state, time);
+}
+function fill(neighbour: Neighbour, mac: u64, state: Nud, time: u64): Neighbour {
   neighbour.mac = mac;
   neighbour.state = <u8>state;
   neighbour.confirmed = time;

@@ -1,6 +1,7 @@
 // Reassembly queues: the fragments of one datagram until all are there (net/ipv4/inet_fragment.c, ip_fragment.c's ipq).
 //
 // Key: a = source | destination << 32, b = id | protocol << 16 | user << 24 | namespace << 32; addresses and id as loaded.
+// IPv6: numbers of addresses, b = id | namespace << 32 | user << 56 | 1 << 63.
 // Fragments wait as frames, linked by `next` in the order of their offsets, which stand in their own IP headers.
 // Queues are linked in the order of their deadlines, so one timer does for all, and the oldest can be found.
 
@@ -88,7 +89,7 @@ export function findQueue(a: u64, b: u64): Queue | null {
 }
 
 /** A queue for this key; the oldest one goes when there is no room. Null: not even so. */
-export function openQueue(namespace: Namespace, a: u64, b: u64, user: u32, time: u64): Queue | null {
+export function openQueue(namespace: Namespace, a: u64, b: u64, user: u32, time: u64, timeout: u64): Queue | null {
   if ((queues.used >= QUEUES || !queues.free) && oldest) dropQueue(oldest!, Drop.NOMEM);
   const at = queues.take(offsetof<Queue>());
   if (!at) return null;
@@ -101,8 +102,9 @@ export function openQueue(namespace: Namespace, a: u64, b: u64, user: u32, time:
     queues.give(at);
     return null;
   }
-  queue.source = holdSource(namespace.id, <u32>a);
-  queue.deadline = time + TIMEOUT;
+  // IPv6 does not count what comes in between (ip_frag_too_far is IPv4's).
+  if (<i64>b >= 0) queue.source = holdSource(namespace.id, <u32>a);
+  queue.deadline = time + timeout;
   enlist(queue);
   return queue;
 }

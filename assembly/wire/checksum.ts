@@ -85,3 +85,12 @@ export function pseudo(source: u32, destination: u32, protocol: u32, length: u32
     (protocol << 8) + <u32>bswap<u16>(<u16>length)
   );
 }
+
+/** The same over IPv6 (RFC 8200, section 8.1); the addresses are given by their places. */
+export function pseudo6(sourceAt: usize, destinationAt: usize, protocol: u32, length: u32): u32 {
+  const total =
+    <u64>load<u32>(sourceAt) + <u64>load<u32>(sourceAt, 4) + <u64>load<u32>(sourceAt, 8) + <u64>load<u32>(sourceAt, 12) +
+    <u64>load<u32>(destinationAt) + <u64>load<u32>(destinationAt, 4) + <u64>load<u32>(destinationAt, 8) + <u64>load<u32>(destinationAt, 12) +
+    <u64>(protocol << 24) + <u64>bswap<u32>(length);
+  return fold64(total);
+}

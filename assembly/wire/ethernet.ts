@@ -8,6 +8,7 @@
 export const LENGTH: u32 = 14;
 export const TYPE_IPV4: u32 = 0x0008; // 0x0800 as loaded
 export const TYPE_ARP: u32 = 0x0608; // 0x0806 as loaded
+export const TYPE_IPV6: u32 = 0xdd86; // 0x86dd as loaded
 export const BROADCAST: u64 = 0xffffffffffff;
 const MAC: u64 = 0xffffffffffff;
 

@@ -5,7 +5,8 @@
 //
 // Ports as loaded; sequence numbers and the window in host order.
 
-import { finish, pseudo, sum } from "./checksum";
+import { finish, pseudo, pseudo6, sum } from "./checksum";
+import * as ipv6 from "./ipv6";
 
 export const LENGTH: u32 = 20;
 export const FIN: u32 = 1;
@@ -76,6 +77,17 @@ export function seal(p: usize, length: u32, source: u32, destination: u32): void
 @inline
 export function checksumOk(p: usize, length: u32, source: u32, destination: u32): bool {
   return sum(p, length, pseudo(source, destination, 6, length)) == 0xffff;
+}
+
+/** The same over IPv6, the addresses by their places. */
+export function seal6(p: usize, length: u32, sourceAt: usize, destinationAt: usize): void {
+  setCheck(p, 0);
+  setCheck(p, finish(sum(p, length, pseudo6(sourceAt, destinationAt, 6, length))));
+}
+
+/** In the IPv6 packet at `ip`. */
+export function checksumOk6(p: usize, length: u32, ip: usize): bool {
+  return sum(p, length, ipv6.pseudo(ip, 6, length)) == 0xffff;
 }
 
 /** Sequence space is circular: is a before b (RFC 9293 3.4)? */

@@ -5,7 +5,8 @@
 //
 // Ports are u16 in network byte order, as loaded; a checksum of 0 means none.
 
-import { finish, pseudo, sum } from "./checksum";
+import { finish, pseudo, pseudo6, sum } from "./checksum";
+import * as ipv6 from "./ipv6";
 
 export const LENGTH: u32 = 8;
 
@@ -51,4 +52,15 @@ export function seal(p: usize, length: u32, source: u32, destination: u32): void
 @inline
 export function checksumOk(p: usize, length: u32, source: u32, destination: u32): bool {
   return check(p) == 0 || sum(p, length, pseudo(source, destination, 17, length)) == 0xffff;
+}
+
+/** The same over IPv6, the addresses by their places. */
+export function seal6(p: usize, length: u32, sourceAt: usize, destinationAt: usize): void {
+  setCheck(p, 0);
+  setCheck(p, neverZero(finish(sum(p, length, pseudo6(sourceAt, destinationAt, 17, length)))));
+}
+
+/** In the IPv6 packet at `ip`: one without a checksum is none (RFC 8200, section 8.1). */
+export function checksumOk6(p: usize, length: u32, ip: usize): bool {
+  return check(p) != 0 && sum(p, length, ipv6.pseudo(ip, 17, length)) == 0xffff;
 }

@@ -26,8 +26,17 @@ export interface AddressEntry {
   length: number;
 }
 
+/** An IPv6 address of a device. */
+export interface Address6Entry extends AddressEntry {
+  /** Was it added without duplicate address detection? */
+  nodad: boolean;
+  at: number;
+}
+
 export class Device {
   readonly addresses: AddressEntry[] = [];
+  /** IPv6 addresses in the order in which they were added. */
+  readonly addresses6: Address6Entry[] = [];
   /** Ports, if it is a bridge. */
   readonly ports: Device[] = [];
   /** The lowest port number that is free. */
@@ -92,6 +101,11 @@ export class Device {
   /** net.ipv4.conf.DEVICE.route_localnet */
   set routeLocalnet(on: boolean) {
     this.engine.memory.set(this.at, Layout.routeLocalnet, on ? 1 : 0);
+  }
+
+  /** net.ipv6.conf.DEVICE.disable_ipv6 is 0. */
+  get ipv6(): boolean {
+    return this.engine.memory.get(this.at, Layout.ipv6) !== 0;
   }
 
   /** VXLAN network identifier, of a vxlan device. */

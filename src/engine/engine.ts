@@ -234,6 +234,13 @@ export class Engine {
     if (!done) throw new RangeError(`a packet of ${packet.length} bytes does not fit`);
   }
 
+  /** An IPv6 packet is sent by a socket, above OUTPUT; `device`: the way out of one whose destination needs it. */
+  sendFromSocket6(namespace: Namespace, packet: Uint8Array, device?: Device, time = this.now): void {
+    this.fill(packet);
+    if (!this.exports.injectSocket6(namespace.at, device?.at ?? 0, packet.length, time))
+      throw new RangeError(`a packet of ${packet.length} bytes does not fit`);
+  }
+
   /**
    * Runs until `until` (ns), answering what is punted by `answer`; captures go to `onCapture`. Returns the time reached.
    */

@@ -32,6 +32,36 @@ export interface EngineExports extends Record<string, unknown> {
     metric: number,
   ): number;
   removeRoute(route: number): void;
+  pinAddress(a: number, b: number, c: number, d: number): number;
+  addAddress6(device: number, address: number, length: number, flags: number): number;
+  removeAddress6(device: number, entry: number): void;
+  addRoute6(
+    ns: number,
+    table: number,
+    destination: number,
+    length: number,
+    type: number,
+    device: number,
+    gateway: number,
+    source: number,
+    metric: number,
+  ): number;
+  removeRoute6(route: number): void;
+  setNeighbour6(device: number, address: number, macLow: number, macHigh: number, state: number): number;
+  sourceFor6(ns: number, destination: number, device: number): number;
+  injectSocket6(ns: number, device: number, length: number, time: number): number;
+  udpOpen6(ns: number, address: number, port: number): number;
+  tcpListen6(ns: number, address: number, port: number): number;
+  tcpConnect6(ns: number, destination: number, port: number, time: number): number;
+  pingSend6(
+    ns: number,
+    destination: number,
+    device: number,
+    identifier: number,
+    sequence: number,
+    size: number,
+    time: number,
+  ): number;
   setNeighbour(device: number, address: number, macLow: number, macHigh: number, state: number): number;
   removeNeighbour(neighbour: number): void;
   neighbourAt(slot: number): number;

@@ -13,8 +13,10 @@ import {
   Nud,
   RouteType,
 } from './generated/layout.js';
+import { type Address6Options, Ipv6 } from './ipv6.js';
 import { Iptables, PROTOCOLS } from './rules.js';
 import { cidr, ipv4, ipv4Text, mac, mask, port } from './wire.js';
+import { addressOf, isIpv6, numberOf } from './wire6.js';
 import { Xfrm } from './xfrm.js';
 
 const LOCAL_TABLE = 255;
@@ -22,6 +24,8 @@ const MAIN_TABLE = 254;
 const FDB_STATIC = 1;
 const FDB_OWN = 2;
 const FLAG_VXLAN_PROXY = 4;
+/** assembly/wire/ipv6.ts: V6 */
+const OVER_IPV6 = 0x80000000;
 
 /** Sysctls that have an effect, by the name of their field. */
 export type Sysctl =
@@ -37,8 +41,9 @@ export type Sysctl =
 
 export interface RouteEntry {
   table: 'local' | 'main';
-  type: 'unicast' | 'local' | 'broadcast';
-  /** CIDR; 0.0.0.0/0 is the default route. */
+  /** The last two are IPv6's. */
+  type: 'unicast' | 'local' | 'broadcast' | 'anycast' | 'multicast';
+  /** CIDR; 0.0.0.0/0 or ::/0 is the default route. */
   destination: string;
   device: Device;
   gateway: string | undefined;
@@ -71,6 +76,7 @@ export class Namespace {
   readonly iptables: Iptables;
   readonly ipvs: Ipvs;
   readonly xfrm: Xfrm;
+  readonly ipv6: Ipv6;
 
   constructor(
     readonly engine: Engine,
@@ -84,6 +90,7 @@ export class Namespace {
     this.iptables = new Iptables(engine, this);
     this.ipvs = new Ipvs(engine, this);
     this.xfrm = new Xfrm(engine, this);
+    this.ipv6 = new Ipv6(this);
     this.addAddress(loopback, '127.0.0.1/8');
   }
 
@@ -94,12 +101,14 @@ export class Namespace {
     remote: { address: string; port: number } = { address: '0.0.0.0', port: 0 },
   ): void {
     const { exports } = this.engine;
+    const v6 = isIpv6(local.address);
+    const number = (address: string) => (v6 ? numberOf(exports, address) : ipv4(address));
     exports.foreignSocket(
       this.at,
-      PROTOCOLS[protocol],
-      ipv4(local.address),
+      v6 ? (PROTOCOLS[protocol] | OVER_IPV6) >>> 0 : PROTOCOLS[protocol],
+      number(local.address),
       port(local.port),
-      ipv4(remote.address),
+      remote.port === 0 ? 0 : number(remote.address),
       port(remote.port),
     );
   }
@@ -211,6 +220,7 @@ export class Namespace {
     for (const port of [...device.ports]) port.namespace.removePort(port);
     this.removePort(device);
     for (const route of this.routes.filter((one) => one.device === device)) this.removeRoute(route);
+    this.ipv6.forgetDevice(device);
     for (const [key, entry] of this.#neighbours) if (entry.device === device) this.#neighbours.delete(key);
     device.peer = undefined;
     device.lower = undefined;
@@ -226,7 +236,7 @@ export class Namespace {
     for (const device of [...this.devices.values()]) {
       if (device.kind !== 'loopback' && this.devices.has(device.name)) this.removeDevice(device);
     }
-    for (const route of [...this.routes]) this.removeRoute(route);
+    for (const route of [...this.routes, ...this.ipv6.routes]) this.removeRoute(route);
     this.engine.forgetDevice(this.device('lo'));
   }
 
@@ -302,7 +312,11 @@ export class Namespace {
   }
 
   /** `ip addr add`: with it come the local, broadcast and connected routes that the kernel makes (fib_add_ifaddr). */
-  addAddress(device: Device, text: string): void {
+  addAddress(device: Device, text: string, options: Address6Options = {}): void {
+    if (isIpv6(text)) {
+      this.ipv6.addAddress(device, text, options);
+      return;
+    }
     const { address, length } = device.noteAddress(text);
     if (device.kind === 'ipvlan' && !this.engine.exports.addIpvlanAddress(device.at, ipv4(address)))
       throw new Error(`${address} is on another ipvlan of ${device.lower?.path} already`);
@@ -324,6 +338,10 @@ export class Namespace {
 
   /** `ip addr del`: with it go the routes that came with it. */
   removeAddress(device: Device, text: string): void {
+    if (isIpv6(text)) {
+      this.ipv6.removeAddress(device, text);
+      return;
+    }
     const { address, length } = cidr(text);
     const dotted = ipv4Text(address);
     const entry = device.addresses.find((one) => one.address === dotted && one.length === length);
@@ -343,6 +361,7 @@ export class Namespace {
 
   /** `ip route add DESTINATION [via GATEWAY] dev DEVICE`. */
   addRoute(destination: string, device: Device, gateway?: string): RouteEntry {
+    if (isIpv6(destination)) return this.ipv6.addRoute(destination, device, gateway);
     return this.#route('main', 'unicast', destination, device, gateway, undefined);
   }
 
@@ -373,11 +392,20 @@ export class Namespace {
 
   /** The address that a packet to `destination` is sent from, or undefined without a route. */
   sourceFor(destination: string): string | undefined {
-    const source = this.engine.exports.sourceFor(this.at, ipv4(destination));
+    const { exports, memory } = this.engine;
+    if (isIpv6(destination)) {
+      const number = exports.sourceFor6(this.at, numberOf(exports, destination), 0) >>> 0;
+      return number ? addressOf(memory, number) : undefined;
+    }
+    const source = exports.sourceFor(this.at, ipv4(destination));
     return source ? ipv4Text(source) : undefined;
   }
 
   removeRoute(route: RouteEntry): void {
+    if (isIpv6(route.destination)) {
+      this.ipv6.removeRoute(route);
+      return;
+    }
     this.routes.splice(this.routes.indexOf(route), 1);
     this.engine.exports.removeRoute(route.at);
   }
@@ -389,12 +417,18 @@ export class Namespace {
     hardware: string,
     state: 'permanent' | 'reachable' = 'permanent',
   ): NeighbourEntry {
+    const entry = isIpv6(address)
+      ? this.ipv6.addNeighbour(device, address, hardware, state)
+      : this.#addNeighbour4(device, address, hardware, state);
+    if (state === 'permanent') this.#neighbours.set(`${device.name} ${entry.address}`, entry);
+    return entry;
+  }
+
+  #addNeighbour4(device: Device, address: string, hardware: string, state: 'permanent' | 'reachable'): NeighbourEntry {
     const { low, high } = mac(hardware);
     const nud = state === 'permanent' ? Nud.PERMANENT : Nud.REACHABLE;
     const at = this.engine.exports.setNeighbour(device.at, ipv4(address), low, high, nud);
-    const entry = { device, address, mac: hardware, at };
-    if (state === 'permanent') this.#neighbours.set(`${device.name} ${address}`, entry);
-    return entry;
+    return { device, address, mac: hardware, at };
   }
 
   /** Permanent ones. */

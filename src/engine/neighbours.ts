@@ -4,6 +4,7 @@ import type { Device } from './device.js';
 import { Neighbour as Layout, Nud } from './generated/layout.js';
 import type { Namespace } from './namespace.js';
 import { ipv4Text, macText, swap32 } from './wire.js';
+import { addressOf, isIpv6 } from './wire6.js';
 
 export type NeighbourState = keyof typeof Nud;
 
@@ -13,11 +14,13 @@ export interface Neighbour {
   /** Undefined while it is not known. */
   mac: string | undefined;
   state: NeighbourState;
+  /** IPv6: it says that it is a router. */
+  router: boolean;
 }
 
 const STATES = new Map(Object.entries(Nud).map(([name, value]) => [value as number, name as NeighbourState]));
 
-/** By device, then by address. */
+/** IPv4 first; by device, then by address. */
 export function neighboursOf(namespace: Namespace): Neighbour[] {
   const { exports, memory } = namespace.engine;
   const devices = [...namespace.devices.values()];
@@ -29,12 +32,16 @@ export function neighboursOf(namespace: Namespace): Neighbour[] {
     const order = devices.findIndex((one) => one.at === owner);
     const device = devices[order];
     if (!device) continue;
-    const address = memory.halves(at, Layout.keyA).low;
+    const number = memory.halves(at, Layout.keyA).low;
+    const v6 = memory.halves(at, Layout.keyB).high !== 0;
+    const address = v6 ? addressOf(memory, number) : ipv4Text(number);
     const state = STATES.get(memory.get(at, Layout.state)) ?? 'NONE';
     const known = state !== 'NONE' && state !== 'INCOMPLETE' && state !== 'FAILED';
     const mac = known ? macText(memory.halves(at, Layout.mac)) : undefined;
-    found.push({ order, key: swap32(address), neighbour: { device, address: ipv4Text(address), mac, state } });
+    const router = memory.get(at, Layout.router) !== 0;
+    found.push({ order, key: v6 ? 0 : swap32(number), neighbour: { device, address, mac, state, router } });
   }
-  found.sort((a, b) => a.order - b.order || a.key - b.key);
+  const family = ({ neighbour }: (typeof found)[number]) => Number(isIpv6(neighbour.address));
+  found.sort((a, b) => family(a) - family(b) || a.order - b.order || a.key - b.key);
   return found.map(({ neighbour }) => neighbour);
 }

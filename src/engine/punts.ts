@@ -2,6 +2,7 @@
 
 import { Punt } from './generated/layout.js';
 import { ipv4Text, port } from './wire.js';
+import { ipv6TextAt } from './wire6.js';
 
 export type Punted =
   | { kind: 'accepted'; time: number; socket: number; listener: number; remote: string; remotePort: number }
@@ -22,20 +23,26 @@ export type Punted =
 
 const REASONS = ['refused', 'refused', 'timeout', 'unreachable'] as const;
 
+/** assembly/stack/punts.ts: V6_PUNT. The remote address is an IPv6 one, 16 bytes instead of 4. */
+const OVER_IPV6 = 0x100;
+
 /** `bytes` is a copy of the whole ring. */
 export function readPunts(bytes: Uint8Array): Punted[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found: Punted[] = [];
   for (let at = 0; at < bytes.length; at += view.getUint32(at, true)) {
-    const kind = view.getUint32(at + 4, true);
+    const kind = view.getUint32(at + 4, true) & ~OVER_IPV6;
+    const v6 = (view.getUint32(at + 4, true) & OVER_IPV6) !== 0;
+    /** Where the remote address ends. */
+    const end = at + 32 + (v6 ? 16 : 4);
     const time = Number(view.getBigUint64(at + 8, true));
     const socket = view.getUint32(at + 16, true);
     const length = view.getUint32(at + 20, true);
     const a = view.getUint32(at + 24, true);
     const b = view.getUint32(at + 28, true);
     const data = bytes.subarray(at + 32, at + 32 + length);
-    const remote = () => ipv4Text(view.getUint32(at + 32, true));
-    const remotePort = () => port(view.getUint16(at + 36, true));
+    const remote = () => (v6 ? ipv6TextAt(view, at + 32) : ipv4Text(view.getUint32(at + 32, true)));
+    const remotePort = () => port(view.getUint16(end, true));
     switch (kind) {
       case Punt.ACCEPTED:
         found.push({ kind: 'accepted', time, socket, listener: a, remote: remote(), remotePort: remotePort() });
@@ -68,7 +75,7 @@ export function readPunts(bytes: Uint8Array): Punted[] {
           socket,
           remote: remote(),
           remotePort: remotePort(),
-          data: data.subarray(8),
+          data: data.subarray(v6 ? 20 : 8),
         });
         break;
       case Punt.ECHO_REPLY:
@@ -78,8 +85,8 @@ export function readPunts(bytes: Uint8Array): Punted[] {
           identifier: a,
           sequence: b,
           from: remote(),
-          ttl: view.getUint8(at + 36),
-          length: view.getUint32(at + 40, true),
+          ttl: view.getUint8(end),
+          length: view.getUint32(end + 4, true),
         });
         break;
       case Punt.ERROR:

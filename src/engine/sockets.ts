@@ -3,10 +3,12 @@
  * What a handler sends goes out no sooner than the engine's service delay after what it answers.
  */
 
+import type { Device } from './device.js';
 import type { Engine } from './engine.js';
 import type { Namespace } from './namespace.js';
 import type { Punted } from './punts.js';
 import { ipv4, ipv4Text, port as wirePort } from './wire.js';
+import { addressOf, isIpv6, numberOf } from './wire6.js';
 
 export type Failure = 'refused' | 'timeout' | 'unreachable' | 'reset';
 
@@ -27,8 +29,10 @@ export class TcpConnection {
 
   /** Dotted address and port of this end, once it is known. */
   get local(): { address: string; port: number } {
-    const { exports } = this.engine;
-    return { address: ipv4Text(exports.socketAddress(this.socket)), port: wirePort(exports.socketPort(this.socket)) };
+    const { exports, memory } = this.engine;
+    const own = exports.socketAddress(this.socket) >>> 0;
+    const address = isIpv6(this.remote.address) ? addressOf(memory, own) : ipv4Text(own);
+    return { address, port: wirePort(exports.socketPort(this.socket)) };
   }
 
   write(data: Uint8Array, time: number): void {
@@ -66,6 +70,8 @@ export class UdpSocket {
   constructor(
     private readonly engine: Engine,
     readonly socket: number,
+    /** Over IPv6: its peers have IPv6 addresses. */
+    readonly ipv6: boolean,
     readonly onDatagram: (datagram: Datagram, socket: UdpSocket) => void,
     readonly onError: ((type: number, code: number, time: number) => void) | undefined,
   ) {}
@@ -76,14 +82,20 @@ export class UdpSocket {
 
   /** This peer only from now on. False: there is no route to it. */
   connect(to: { address: string; port: number }): boolean {
-    return Boolean(this.engine.exports.udpConnect(this.socket, ipv4(to.address), wirePort(to.port)));
+    return Boolean(this.engine.exports.udpConnect(this.socket, this.#peer(to.address), wirePort(to.port)));
   }
 
   /** False: no route, or too long. */
   send(to: { address: string; port: number }, data: Uint8Array, time: number): boolean {
+    const peer = this.#peer(to.address);
     const at = this.engine.fill(data);
-    const { exports } = this.engine;
-    return exports.udpSend(this.socket, ipv4(to.address), wirePort(to.port), at, data.length, time) === data.length;
+    return this.engine.exports.udpSend(this.socket, peer, wirePort(to.port), at, data.length, time) === data.length;
+  }
+
+  #peer(address: string): number {
+    if (isIpv6(address) !== this.ipv6)
+      throw new RangeError(`this socket is no ${this.ipv6 ? 'IPv4' : 'IPv6'} one: ${address}`);
+    return this.ipv6 ? numberOf(this.engine.exports, address) : ipv4(address);
   }
 
   close(): void {
@@ -123,14 +135,17 @@ export class Sockets {
     return Math.max(time + this.engine.serviceDelay, this.engine.now);
   }
 
-  /** At every address, unless one is given. */
+  /** At every IPv4 address, unless one is given; `::` is every IPv6 address. */
   listen(
     namespace: Namespace,
     port: number,
     onAccept: (connection: TcpConnection, time: number) => void,
     address = '0.0.0.0',
   ): Listener {
-    const socket = this.engine.exports.tcpListen(namespace.at, ipv4(address), wirePort(port));
+    const { exports } = this.engine;
+    const socket = isIpv6(address)
+      ? exports.tcpListen6(namespace.at, numberOf(exports, address), wirePort(port))
+      : exports.tcpListen(namespace.at, ipv4(address), wirePort(port));
     if (!socket) throw new Error(`${namespace.name}: TCP port ${port} is taken`);
     this.#listeners.set(socket, { namespace, onAccept });
     this.#own(namespace, socket);
@@ -176,7 +191,10 @@ export class Sockets {
 
   /** Undefined: there is no route, or no port left. */
   connect(namespace: Namespace, to: { address: string; port: number }, time: number): TcpConnection | undefined {
-    const socket = this.engine.exports.tcpConnect(namespace.at, ipv4(to.address), wirePort(to.port), time);
+    const { exports } = this.engine;
+    const socket = isIpv6(to.address)
+      ? exports.tcpConnect6(namespace.at, numberOf(exports, to.address), wirePort(to.port), time)
+      : exports.tcpConnect(namespace.at, ipv4(to.address), wirePort(to.port), time);
     if (!socket) return undefined;
     const connection = new TcpConnection(this.engine, socket, to);
     this.#connections.set(socket, connection);
@@ -184,7 +202,7 @@ export class Sockets {
     return connection;
   }
 
-  /** Port 0 takes a free one. At every address, unless one is given. */
+  /** Port 0 takes a free one. At every IPv4 address, unless one is given; `::` is every IPv6 address. */
   openUdp(
     namespace: Namespace,
     port: number,
@@ -192,21 +210,31 @@ export class Sockets {
     onError?: (type: number, code: number, time: number) => void,
     address = '0.0.0.0',
   ): UdpSocket {
-    const id = this.engine.exports.udpOpen(namespace.at, ipv4(address), wirePort(port));
+    const { exports } = this.engine;
+    const v6 = isIpv6(address);
+    const id = v6
+      ? exports.udpOpen6(namespace.at, numberOf(exports, address), wirePort(port))
+      : exports.udpOpen(namespace.at, ipv4(address), wirePort(port));
     if (!id) throw new Error(`${namespace.name}: UDP port ${port} is taken`);
-    const socket = new UdpSocket(this.engine, id, onDatagram, onError);
+    const socket = new UdpSocket(this.engine, id, v6, onDatagram, onError);
     this.#udp.set(id, socket);
     this.#own(namespace, id);
     return socket;
   }
 
-  /** One echo request of `size` payload bytes; false when there is no route. */
+  /** One echo request of `size` payload bytes; false when there is no route. A link-local address needs its `device`. */
   ping(
     namespace: Namespace,
     to: string,
-    options: { identifier: number; sequence: number; size: number; time: number },
+    options: { identifier: number; sequence: number; size: number; time: number; device?: Device },
   ): boolean {
-    const { identifier, sequence, size, time } = options;
+    const { identifier, sequence, size, time, device } = options;
+    if (isIpv6(to)) {
+      const { exports } = this.engine;
+      const target = numberOf(exports, to);
+      const way = device?.at ?? 0;
+      return exports.pingSend6(namespace.at, target, way, wirePort(identifier), sequence, size, time) !== 0;
+    }
     return this.engine.exports.pingSend(namespace.at, ipv4(to), wirePort(identifier), sequence, size, time) !== 0;
   }
 

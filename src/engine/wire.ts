@@ -49,11 +49,16 @@ export interface MacHalves {
   high: number;
 }
 
-/** '02:42:0a:00:00:02' → the halves of the u64. */
-export function mac(text: string): MacHalves {
+/** '02:42:0a:00:00:02' → its six bytes. */
+export function macBytes(text: string): number[] {
   const bytes = text.split(':').map((part) => (/^[0-9a-f]{1,2}$/i.test(part) ? Number.parseInt(part, 16) : Number.NaN));
   if (bytes.length !== 6 || bytes.some(Number.isNaN)) throw new RangeError(`"${text}" is no MAC address`);
-  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = bytes;
+  return bytes;
+}
+
+/** '02:42:0a:00:00:02' → the halves of the u64. */
+export function mac(text: string): MacHalves {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = macBytes(text);
   return { low: (a | (b << 8) | (c << 16) | (d << 24)) >>> 0, high: e | (f << 8) };
 }
 

@@ -1,0 +1,34 @@
+// ICMPv6 errors about what a socket here sent (tcp_v6_err, udpv6_err, ping_v6_err).
+
+import { now } from "../clock/queue";
+import * as icmp from "../wire/icmp";
+import * as icmpv6 from "../wire/icmpv6";
+import { TCP, UDP } from "../wire/ipv4";
+import { V6, copyAddress } from "../wire/ipv6";
+import { Namespace } from "./namespace";
+import { Punt, V6_PUNT, punt } from "./punts";
+import { State, findSocket } from "./sockets";
+import { tcpError } from "./tcp";
+
+/** As `socketError`, with numbers of addresses; `info` is the MTU of a "packet too big". */
+export function socketError6(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32, type: u32, code: u32, info: u32, sequence: u32): void {
+  let id = namespace.id;
+  if (protocol == TCP || protocol == UDP) {
+    const socket = findSocket(namespace, protocol | V6, local, localPort, remote, remotePort, now);
+    if (!socket || socket.state == State.FOREIGN) return;
+    if (protocol == TCP) return tcpError(socket, asIcmp(type, code), info, sequence);
+    id = socket.id;
+  }
+  const data = punt(Punt.ERROR | V6_PUNT, now, id, 24, type << 8 | code, info);
+  if (!data) return;
+  copyAddress(data, <usize>remote);
+  store<u32>(data, (protocol == TCP || protocol == UDP ? remotePort : localPort) & 0xffff, 16);
+}
+
+/** What TCP makes of it, by ICMP's numbers (icmpv6_err_convert, icmp_err_convert lead to the same errors). */
+function asIcmp(type: u32, code: u32): u32 {
+  if (type == icmpv6.TOO_BIG) return icmp.UNREACHABLE << 8 | icmp.FRAGMENTATION_NEEDED;
+  if (type == icmpv6.UNREACHABLE) return icmp.UNREACHABLE << 8 | (code == icmpv6.PORT_UNREACHABLE ? icmp.PORT_UNREACHABLE : icmp.HOST_UNREACHABLE);
+  if (type == icmpv6.PARAMETER_PROBLEM && code == icmpv6.UNKNOWN_HEADER) return icmp.UNREACHABLE << 8 | icmp.PROTOCOL_UNREACHABLE;
+  return icmp.TIME_EXCEEDED << 8;
+}
