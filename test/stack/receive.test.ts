@@ -168,7 +168,7 @@ describe('a frame', () => {
   });
 
   it('of a protocol that is not spoken here is UNHANDLED_PROTO', async () => {
-    expect(await received(ethernet(MAC.left, MAC.alice, 0x86dd, new Uint8Array(46)))).toEqual([
+    expect(await received(ethernet(MAC.left, MAC.alice, 0x8847, new Uint8Array(46)))).toEqual([
       'node/router/left UNHANDLED_PROTO',
     ]);
   });
