@@ -84,7 +84,9 @@ export function scratch(bytes: u32): usize { return arena(bytes); }
 
 // Sockets
 export { udpOpen, udpOpen6, udpClose, udpConnect } from "./stack/udp";
-export { foreignSocket, socketAddress, socketPort, socketState } from "./stack/sockets";
+export {
+  foreignSocket, socketAddress, socketPort, socketProtocol, socketRemoteAddress, socketRemotePort, socketState, socketTtl,
+} from "./stack/sockets";
 export function tcpListen(namespace: Namespace, address: u32, port: u32): u32 { return listenTcp(namespace, address, port); }
 export function tcpConnect(namespace: Namespace, destination: u32, port: u32, t: f64): u32 { return connectTcp(namespace, destination, port, 0, 0, <u64>t); }
 export function tcpListen6(namespace: Namespace, address: u32, port: u32): u32 { return listenTcp6(namespace, address, port); }
@@ -94,8 +96,8 @@ export function tcpClose(socket: u32, t: f64): void { closeTcp(socket, <u64>t); 
 export function tcpShutdown(socket: u32, t: f64): void { shutdownTcp(socket, <u64>t); }
 export function tcpAbort(socket: u32, t: f64): void { abortTcp(socket, <u64>t); }
 export function udpSend(socket: u32, destination: u32, port: u32, at: usize, length: u32, t: f64): u32 { return sendUdp(socket, destination, port, at, length, <u64>t); }
-export function pingSend(namespace: Namespace, destination: u32, identifier: u32, sequence: u32, size: u32, t: f64): bool {
-  return sendPing(namespace, 0, destination, identifier, sequence, size, <u64>t);
+export function pingSend(namespace: Namespace, source: u32, destination: u32, identifier: u32, sequence: u32, size: u32, ttl: u32, t: f64): bool {
+  return sendPing(namespace, source, destination, identifier, sequence, size, <u64>t, ttl);
 }
 export function pingSend6(namespace: Namespace, destination: u32, device: Device | null, identifier: u32, sequence: u32, size: u32, t: f64): bool {
   return sendPing6(namespace, destination, device, identifier, sequence, size, <u64>t);

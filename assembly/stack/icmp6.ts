@@ -78,7 +78,8 @@ function hear(namespace: Namespace, frame: Frame, l4: usize, length: u32): void 
   if (!local || !remote) return;
   const echo = protocol == ipv6.ICMP;
   socketError6(namespace, protocol, local, echo ? icmpv6.identifier(at) : load<u16>(at), remote, echo ? 0 : load<u16>(at, 2),
-    type, icmpv6.code(l4), icmpv6.rest(l4), protocol == ipv4.TCP ? bswap<u32>(load<u32>(at, 4)) : 0);
+    type, icmpv6.code(l4), icmpv6.rest(l4), protocol == ipv4.TCP ? bswap<u32>(load<u32>(at, 4)) : echo ? icmpv6.sequence(at) : 0,
+    frame.data + ipv6.AT_SOURCE, frame.time);
 }
 
 // --- Errors ---

@@ -29,10 +29,12 @@ export enum Punt {
   DATAGRAM,
   /** a = identifier (as loaded), b = sequence; data: source address 4, ttl 1, pad 3, payload length u32. socket = namespace id. */
   ECHO_REPLY,
-  /** ICMP about a UDP socket or an echo: a = type << 8 | code, b = info (next-hop MTU); data: remote address 4, remote port 2, pad 2. */
+  /** ICMP about a UDP socket: a = type << 8 | code, b = info (next-hop MTU); data: remote address 4, remote port 2, pad 2, who says so 4. */
   ERROR,
   /** `tcpWrite` took less than it was given; there is room again. */
   WRITABLE,
+  /** ICMP about an echo request: a, b and data as in ERROR, identifier for port, then its sequence 4 (host order). socket = namespace id. */
+  ECHO_ERROR,
 }
 
 /** Added to the kind of a record whose remote address is an IPv6 one: 16 bytes instead of 4. */

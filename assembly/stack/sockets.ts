@@ -68,6 +68,8 @@ export class Socket {
   /** net.ipv4.tcp_window_scaling's result for a 6 MiB tcp_rmem: 7. */
   receiveScale: u8;
   noDelay: u8;
+  /** IP_TTL; 0 is the default, 64. */
+  ttl: u8;
   /** What must be put out at `workAt`: WORK_* of tcp-output. */
   work: u8;
   /** What `deadline` is for: TIMER_* of tcp-output. */
@@ -427,9 +429,9 @@ export function newPacket(length: u32, time: u64): Frame | null {
 /**
  * An ICMP error about a packet that this namespace sent (tcp_v4_err, __udp4_lib_err, ping_err). Addresses and ports as
  * that packet had them, wire order; for an echo the local port is its identifier. `kind` = type << 8 | code, `info` =
- * next-hop MTU of a "fragmentation needed".
+ * next-hop MTU of a "fragmentation needed", `sequence` TCP's or an echo's, `from` who sent the error.
  */
-export function socketError(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32, kind: u32, info: u32, sequence: u32): void {
+export function socketError(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32, kind: u32, info: u32, sequence: u32, from: u32): void {
   let id = namespace.id;
   if (protocol == TCP || protocol == UDP) {
     const socket = findSocket(namespace, protocol, local, localPort, remote, remotePort, now);
@@ -437,10 +439,13 @@ export function socketError(namespace: Namespace, protocol: u32, local: u32, loc
     if (protocol == TCP) return tcpError(socket, kind, info, sequence);
     id = socket.id;
   } else if (protocol != ICMP) return;
-  const data = punt(Punt.ERROR, now, id, 8, kind, info);
+  const echo = protocol == ICMP;
+  const data = punt(echo ? Punt.ECHO_ERROR : Punt.ERROR, now, id, 16, kind, info);
   if (!data) return;
   store<u32>(data, remote);
-  store<u32>(data, (protocol == ICMP ? localPort : remotePort) & 0xffff, 4);
+  store<u32>(data, (echo ? localPort : remotePort) & 0xffff, 4);
+  store<u32>(data, from, 8);
+  store<u32>(data, sequence, 12);
 }
 
 // --- For JavaScript ---
@@ -452,6 +457,23 @@ export function socketPort(id: u32): u32 {
 export function socketAddress(id: u32): u32 {
   const socket = socketById(id);
   return socket ? socket.local : 0;
+}
+export function socketRemotePort(id: u32): u32 {
+  const socket = socketById(id);
+  return socket ? socket.remotePort : 0;
+}
+export function socketRemoteAddress(id: u32): u32 {
+  const socket = socketById(id);
+  return socket ? socket.remote : 0;
+}
+/** With V6 for one over IPv6. */
+export function socketProtocol(id: u32): u32 {
+  const socket = socketById(id);
+  return socket ? protocolOf(socket) : 0;
+}
+export function socketTtl(id: u32, ttl: u32): void {
+  const socket = socketById(id);
+  if (socket) socket.ttl = <u8>ttl;
 }
 export function socketState(id: u32): u32 {
   const socket = socketById(id);

@@ -10,8 +10,8 @@ import { Punt, V6_PUNT, punt } from "./punts";
 import { State, findSocket } from "./sockets";
 import { tcpError } from "./tcp";
 
-/** As `socketError`, with numbers of addresses; `info` is the MTU of a "packet too big". */
-export function socketError6(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32, type: u32, code: u32, info: u32, sequence: u32): void {
+/** As `socketError`, with numbers of addresses; `info` is the MTU of a "packet too big", `from` where the address stands that sent it. */
+export function socketError6(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32, type: u32, code: u32, info: u32, sequence: u32, from: usize, time: u64): void {
   let id = namespace.id;
   if (protocol == TCP || protocol == UDP) {
     const socket = findSocket(namespace, protocol | V6, local, localPort, remote, remotePort, now);
@@ -19,10 +19,13 @@ export function socketError6(namespace: Namespace, protocol: u32, local: u32, lo
     if (protocol == TCP) return tcpError(socket, asIcmp(type, code), info, sequence);
     id = socket.id;
   }
-  const data = punt(Punt.ERROR | V6_PUNT, now, id, 24, type << 8 | code, info);
+  const echo = protocol != TCP && protocol != UDP;
+  const data = punt((echo ? Punt.ECHO_ERROR : Punt.ERROR) | V6_PUNT, time, id, 40, type << 8 | code, info);
   if (!data) return;
   copyAddress(data, <usize>remote);
-  store<u32>(data, (protocol == TCP || protocol == UDP ? remotePort : localPort) & 0xffff, 16);
+  store<u32>(data, (echo ? localPort : remotePort) & 0xffff, 16);
+  copyAddress(data + 20, from);
+  store<u32>(data, sequence, 36);
 }
 
 /** What TCP makes of it, by ICMP's numbers (icmpv6_err_convert, icmp_err_convert lead to the same errors). */

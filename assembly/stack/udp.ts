@@ -76,7 +76,7 @@ export function udpSend(id: u32, destination: u32, port: u32, dataAt: usize, len
   udp.seal(header, udp.LENGTH + length, source, destination);
   // A connected socket counts its own ids; the others share the namespace's (ip_select_ident_segs).
   const ipId = connected ? socket.ipId++ & 0xffff : nextId(namespace, source, destination, ipv4.UDP);
-  ipv4.emit(ip, 0, total, ipId, total <= pathMtu(namespace, destination) ? ipv4.DF : 0, TTL, ipv4.UDP, source, destination);
+  ipv4.emit(ip, 0, total, ipId, total <= pathMtu(namespace, destination) ? ipv4.DF : 0, socket.ttl ? socket.ttl : TTL, ipv4.UDP, source, destination);
   if (connected) {
     frame.hash = socket.hash;
     frame.flags |= SOCKET_HASH;

@@ -139,8 +139,21 @@ export interface EngineExports extends Record<string, unknown> {
   ): number;
   socketAddress(socket: number): number;
   socketPort(socket: number): number;
+  socketProtocol(socket: number): number;
+  socketRemoteAddress(socket: number): number;
+  socketRemotePort(socket: number): number;
   socketState(socket: number): number;
-  pingSend(ns: number, destination: number, identifier: number, sequence: number, size: number, time: number): number;
+  socketTtl(socket: number, ttl: number): void;
+  pingSend(
+    ns: number,
+    source: number,
+    destination: number,
+    identifier: number,
+    sequence: number,
+    size: number,
+    ttl: number,
+    time: number,
+  ): number;
   puntsAt(): number;
   puntsLength(): number;
   clearPunts(): void;

@@ -7,9 +7,11 @@ export type { Punted } from './punts.js';
 export { Chain, type HookName, Iptables, Rule, type RuleSpec, type State, type Table } from './rules.js';
 export {
   type Datagram,
+  type EchoError,
   type EchoReply,
   type Failure,
   type Listener,
+  type SocketEntry,
   Sockets,
   type TcpConnection,
   type UdpSocket,

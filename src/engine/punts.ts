@@ -19,7 +19,16 @@ export type Punted =
       ttl: number;
       length: number;
     }
-  | { kind: 'error'; time: number; socket: number; type: number; code: number; info: number };
+  | { kind: 'error'; time: number; socket: number; type: number; code: number; info: number; from: string }
+  | {
+      kind: 'echo-error';
+      time: number;
+      identifier: number;
+      sequence: number;
+      type: number;
+      code: number;
+      from: string;
+    };
 
 const REASONS = ['refused', 'refused', 'timeout', 'unreachable'] as const;
 
@@ -90,7 +99,26 @@ export function readPunts(bytes: Uint8Array): Punted[] {
         });
         break;
       case Punt.ERROR:
-        found.push({ kind: 'error', time, socket, type: a >>> 8, code: a & 255, info: b });
+        found.push({
+          kind: 'error',
+          time,
+          socket,
+          type: a >>> 8,
+          code: a & 255,
+          info: b,
+          from: v6 ? ipv6TextAt(view, end + 4) : ipv4Text(view.getUint32(end + 4, true)),
+        });
+        break;
+      case Punt.ECHO_ERROR:
+        found.push({
+          kind: 'echo-error',
+          time,
+          identifier: view.getUint16(end, true),
+          sequence: view.getUint32(end + (v6 ? 20 : 8), true),
+          type: a >>> 8,
+          code: a & 255,
+          from: v6 ? ipv6TextAt(view, end + 4) : ipv4Text(view.getUint32(end + 4, true)),
+        });
         break;
       default:
         throw new Error(`the engine punted a record of unknown kind ${kind}`);

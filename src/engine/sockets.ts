@@ -5,10 +5,16 @@
 
 import type { Device } from './device.js';
 import type { Engine } from './engine.js';
+import { StateOfSockets } from './generated/layout.js';
 import type { Namespace } from './namespace.js';
 import type { Punted } from './punts.js';
 import { ipv4, ipv4Text, port as wirePort } from './wire.js';
 import { addressOf, isIpv6, numberOf } from './wire6.js';
+
+const TCP = 6;
+/** The bit of a protocol that says so. */
+const OVER_IPV6 = 0x80000000;
+const STATES = new Map(Object.entries(StateOfSockets).map(([name, value]) => [value as number, name]));
 
 export type Failure = 'refused' | 'timeout' | 'unreachable' | 'reset';
 
@@ -73,11 +79,16 @@ export class UdpSocket {
     /** Over IPv6: its peers have IPv6 addresses. */
     readonly ipv6: boolean,
     readonly onDatagram: (datagram: Datagram, socket: UdpSocket) => void,
-    readonly onError: ((type: number, code: number, time: number) => void) | undefined,
+    readonly onError: ((type: number, code: number, time: number, from: string) => void) | undefined,
   ) {}
 
   get port(): number {
     return wirePort(this.engine.exports.socketPort(this.socket));
+  }
+
+  /** IP_TTL of what it sends. */
+  set ttl(hops: number) {
+    this.engine.exports.socketTtl(this.socket, hops);
   }
 
   /** This peer only from now on. False: there is no route to it. */
@@ -115,134 +126,48 @@ export interface EchoReply {
   time: number;
 }
 
+export interface EchoError {
+  sequence: number;
+  type: number;
+  code: number;
+  /** Who says so. */
+  from: string;
+  time: number;
+}
+
+export interface SocketEntry {
+  /** The engine's number for it. */
+  socket: number;
+  protocol: 'tcp' | 'udp';
+  ipv6: boolean;
+  /** `LISTEN`, `ESTABLISHED`, …; `BOUND` is a UDP socket's. */
+  state: string;
+  local: { address: string; port: number };
+  remote: { address: string; port: number };
+}
+
 export class Sockets {
   readonly #listeners = new Map<
     number,
     { namespace: Namespace; onAccept: (connection: TcpConnection, time: number) => void }
   >();
-  /** What the processes of a namespace have open. */
-  readonly #open = new Map<Namespace, Set<number>>();
-  readonly #owner = new Map<number, Namespace>();
-  readonly #connections = new Map<number, TcpConnection>();
-  readonly #udp = new Map<number, UdpSocket>();
-  readonly #pings = new Map<number, (reply: EchoReply) => void>();
-  #identifier = 0;
-
-  constructor(readonly engine: Engine) {}
-
-  /** Earliest time at which what was seen at `time` may be answered. */
-  after(time: number): number {
-    return Math.max(time + this.engine.serviceDelay, this.engine.now);
-  }
-
-  /** At every IPv4 address, unless one is given; `::` is every IPv6 address. */
-  listen(
-    namespace: Namespace,
-    port: number,
-    onAccept: (connection: TcpConnection, time: number) => void,
-    address = '0.0.0.0',
-  ): Listener {
-    const { exports } = this.engine;
-    const socket = isIpv6(address)
-      ? exports.tcpListen6(namespace.at, numberOf(exports, address), wirePort(port))
-      : exports.tcpListen(namespace.at, ipv4(address), wirePort(port));
-    if (!socket) throw new Error(`${namespace.name}: TCP port ${port} is taken`);
-    this.#listeners.set(socket, { namespace, onAccept });
-    this.#own(namespace, socket);
-    return { socket };
-  }
-
-  /** Connections that were accepted stay. */
-  closeListener({ socket }: Listener): void {
-    this.#listeners.delete(socket);
-    this.#disown(socket);
-    this.engine.exports.tcpClose(socket, this.engine.now);
-  }
-
-  #own(namespace: Namespace, socket: number): void {
-    this.#owner.set(socket, namespace);
-    const open = this.#open.get(namespace);
-    if (open) open.add(socket);
-    else this.#open.set(namespace, new Set([socket]));
-  }
-
-  #disown(socket: number): void {
-    const namespace = this.#owner.get(socket);
-    this.#owner.delete(socket);
-    if (namespace) this.#open.get(namespace)?.delete(socket);
-  }
-
-  /**
-   * The processes of a namespace end at `time`: the kernel closes what they had open. Listeners go, connections send
-   * their FIN; no handler hears of it.
-   */
-  kill(namespace: Namespace, time: number): void {
-    const open = this.#open.get(namespace) ?? [];
-    this.#open.delete(namespace);
-    for (const socket of open) {
-      this.#owner.delete(socket);
-      this.#listeners.delete(socket);
-      this.#connections.delete(socket);
-      const udp = this.#udp.get(socket);
-      if (udp) this.closeUdp(udp);
-      else this.engine.exports.tcpClose(socket, time);
-    }
-  }
-
-  /** Undefined: there is no route, or no port left. */
-  connect(namespace: Namespace, to: { address: string; port: number }, time: number): TcpConnection | undefined {
-    const { exports } = this.engine;
-    const socket = isIpv6(to.address)
-      ? exports.tcpConnect6(namespace.at, numberOf(exports, to.address), wirePort(to.port), time)
-      : exports.tcpConnect(namespace.at, ipv4(to.address), wirePort(to.port), time);
-    if (!socket) return undefined;
-    const connection = new TcpConnection(this.engine, socket, to);
-    this.#connections.set(socket, connection);
-    this.#own(namespace, socket);
-    return connection;
-  }
-
-  /** Port 0 takes a free one. At every IPv4 address, unless one is given; `::` is every IPv6 address. */
-  openUdp(
-    namespace: Namespace,
-    port: number,
-    onDatagram: (datagram: Datagram, socket: UdpSocket) => void,
-    onError?: (type: number, code: number, time: number) => void,
-    address = '0.0.0.0',
-  ): UdpSocket {
-    const { exports } = this.engine;
-    const v6 = isIpv6(address);
-    const id = v6
-      ? exports.udpOpen6(namespace.at, numberOf(exports, address), wirePort(port))
-      : exports.udpOpen(namespace.at, ipv4(address), wirePort(port));
-    if (!id) throw new Error(`${namespace.name}: UDP port ${port} is taken`);
-    const socket = new UdpSocket(this.engine, id, v6, onDatagram, onError);
-    this.#udp.set(id, socket);
-    this.#own(namespace, id);
-    return socket;
-  }
-
-  /** One echo request of `size` payload bytes; false when there is no route. A link-local address needs its `device`. */
-  ping(
-    namespace: Namespace,
-    to: string,
-    options: { identifier: number; sequence: number; size: number; time: number; device?: Device },
-  ): boolean {
-    const { identifier, sequence, size, time, device } = options;
-    if (isIpv6(to)) {
-      const { exports } = this.engine;
-      const target = numberOf(exports, to);
-      const way = device?.at ?? 0;
-      return exports.pingSend6(namespace.at, target, way, wirePort(identifier), sequence, size, time) !== 0;
-    }
-    return this.engine.exports.pingSend(namespace.at, ipv4(to), wirePort(identifier), sequence, size, time) !== 0;
-  }
-
-  /** An identifier of one's own, and who hears of its replies. */
-  openPing(onReply: (reply: EchoReply) => void): number {
-    this.#identifier = (this.#identifier % 65535) + 1;
-    this.#pings.set(this.#identifier, onReply);
-    return this.#identifier;
+  /** What the processes of a namespace have open, as `netstat` lists it. */
+  entries(namespace: Namespace): SocketEntry[] {
+    const { exports, memory } = this.engine;
+    return [...(this.#open.get(namespace) ?? [])].map((socket) => {
+      const protocol = exports.socketProtocol(socket) >>> 0;
+      const over6 = protocol >= OVER_IPV6;
+      const text = (address: number) =>
+        over6 ? (address === 0 ? '::' : addressOf(memory, address >>> 0)) : ipv4Text(address);
+      return {
+        socket,
+        protocol: (protocol & 255) === TCP ? 'tcp' : 'udp',
+        ipv6: over6,
+        state: STATES.get(exports.socketState(socket)) ?? 'CLOSED',
+        local: { address: text(exports.socketAddress(socket)), port: wirePort(exports.socketPort(socket)) },
+        remote: { address: text(exports.socketRemoteAddress(socket)), port: wirePort(exports.socketRemotePort(socket)) },
+      };
+    });
   }
 
   closeUdp(socket: UdpSocket): void {
@@ -280,10 +205,13 @@ export class Sockets {
         break;
       }
       case 'echo-reply':
-        this.#pings.get(wirePort(punted.identifier))?.(punted);
+        this.#pings.get(wirePort(punted.identifier))?.onReply(punted);
         break;
       case 'error':
-        this.#udp.get(punted.socket)?.onError?.(punted.type, punted.code, punted.time);
+        this.#udp.get(punted.socket)?.onError?.(punted.type, punted.code, punted.time, punted.from);
+        break;
+      case 'echo-error':
+        this.#pings.get(wirePort(punted.identifier))?.onError?.(punted);
         break;
       default:
         this.#stream(punted);

@@ -1,0 +1,87 @@
+/** `ip addr|link|route|neigh`: iproute2's output on a node, busybox's (libiproute) in a container. Showing only: nodes.ts changes. */
+
+import { ipAddr, ipNeigh, ipRoute } from '../views/index.js';
+import { Exit, type Process } from './process.js';
+import type { Steps } from './steps.js';
+
+const OBJECTS = ['address', 'link', 'route', 'neighbour'] as const;
+
+export function* ip(process: Process): Steps<number> {
+  const [, ...args] = process.argv;
+  const flags: string[] = [];
+  while (args[0]?.startsWith('-')) flags.push(args.shift() ?? '');
+  const [word = '', ...rest] = args;
+  const object = word === '' ? undefined : (OBJECTS.find((name) => name.startsWith(word)) ?? ALIASES[word]);
+  if (!object) {
+    if (process.machine.flavour === 'busybox') throw new Exit(1, 'Usage: ip [OPTIONS] address|route|link|neigh [ARGS]');
+    throw new Exit(1, `Object "${word}" is unknown, try "ip help".`);
+  }
+  const [verb = 'show', ...more] = rest;
+  const showing = ['show', 'list', 'ls', 'l', 's', 'sh'].includes(verb);
+  const words = showing ? more : rest;
+  const name = words[0] === 'dev' ? words[1] : words[0];
+  if (!showing && !(name && process.machine.namespace.devices.has(name))) {
+    throw new Exit(
+      1,
+      process.machine.flavour === 'busybox'
+        ? `ip: RTNETLINK answers: Operation not permitted`
+        : 'RTNETLINK answers: Operation not permitted',
+    );
+  }
+  const six = flags.includes('-6') || flags.includes('-f');
+  process.stdout.write(
+    shown(process, object, object === 'route' || object === 'neighbour' ? undefined : name, flags.includes('-4'), six),
+  );
+  return 0;
+}
+
+const ALIASES: Record<string, (typeof OBJECTS)[number]> = {
+  addr: 'address',
+  neighbor: 'neighbour',
+  neigh: 'neighbour',
+  arp: 'neighbour',
+};
+
+function shown(
+  process: Process,
+  object: (typeof OBJECTS)[number],
+  name: string | undefined,
+  four: boolean,
+  _six: boolean,
+): string {
+  const { namespace, flavour } = process.machine;
+  const busybox = flavour === 'busybox';
+  if (object === 'neighbour') return ipNeigh(namespace);
+  if (object === 'route') return busybox ? busyboxRoutes(ipRoute(namespace)) : ipRoute(namespace);
+  if (name !== undefined && !namespace.devices.has(name)) {
+    throw new Exit(1, busybox ? `ip: can't find device '${name}'` : `Device "${name}" does not exist.`);
+  }
+  const blocks = ipAddr(namespace)
+    .split(/^(?=\d+: )/m)
+    .filter((block) => block !== '');
+  const wanted = blocks.filter((block) => name === undefined || new RegExp(`^\\d+: ${name}[@:]`).test(block));
+  return wanted
+    .map((block) => block.split('\n').filter((line) => line !== ''))
+    .map(([heading = '', hardware = '', ...addresses]) => {
+      const lines = object === 'link' ? [] : addresses;
+      if (busybox) return [busyboxHeading(heading), hardware.replace(/ link-netns.*$/, ''), ...lines];
+      return [
+        object === 'link' ? heading.replace(' group default', ' mode DEFAULT group default') : heading,
+        ...(four && object === 'address' ? [] : [hardware]),
+        ...lines,
+      ];
+    })
+    .map((lines) => lines.map((line) => `${line}\n`).join(''))
+    .join('');
+}
+
+/** Its other end is in another namespace: busybox takes that for a master that is down. */
+function busyboxHeading(heading: string): string {
+  const plain = heading.replace(' group default', '');
+  return /^\d+: [^:]*@if\d+:/.test(plain) ? plain.replace(/>/, ',M-DOWN>') : plain;
+}
+
+/** busybox leaves the protocol out, and has two spaces before `src`. */
+function busyboxRoutes(text: string): string {
+  return text.replaceAll(' proto kernel', '').replaceAll(' src ', '  src ');
+}

@@ -1,0 +1,185 @@
+/** ifconfig, route, arp, netstat and ss: net-tools' and busybox's tables, from the engine's. */
+
+import type { SocketEntry } from '../engine/index.js';
+import { linksOf } from '../engine/links.js';
+import { neighboursOf } from '../engine/neighbours.js';
+import { readOptions } from './arguments.js';
+import { Exit, type Machine, type Process } from './process.js';
+import type { Steps } from './steps.js';
+
+// biome-ignore-start lint/correctness/useYield: every program is a generator, and these have nothing to wait for
+
+export function* ifconfig(process: Process): Steps<number> {
+  const [, ...args] = process.argv;
+  const name = args.find((arg) => !arg.startsWith('-'));
+  const { namespace } = process.machine;
+  const links = linksOf(namespace).filter(({ device, up }) => (name === undefined ? up : device.name === name));
+  if (name !== undefined && links.length === 0)
+    throw new Exit(1, `ifconfig: ${name}: error fetching interface information: Device not found`);
+  // Loopback last, as the kernel's list has it for ifconfig.
+  const ordered = [...links].sort(
+    (a, b) =>
+      Number(a.device.kind === 'loopback') - Number(b.device.kind === 'loopback') ||
+      compare(a.device.name, b.device.name),
+  );
+  for (const { device, up, carrier } of ordered) {
+    const loopback = device.kind === 'loopback';
+    const { rxPackets, rxBytes, txPackets, txBytes } = device.counters;
+    const first = device.addresses[0];
+    const lines = [
+      loopback ? 'Link encap:Local Loopback  ' : `Link encap:Ethernet  HWaddr ${device.mac.toUpperCase()}  `,
+      ...(first
+        ? [
+            `inet addr:${first.address}${loopback ? '' : `  Bcast:${broadcast(first.address, first.length)}`}  Mask:${dotted(mask(first.length))}`,
+          ]
+        : []),
+      `${[up ? 'UP' : '', loopback ? 'LOOPBACK' : 'BROADCAST', carrier ? 'RUNNING' : '', loopback ? '' : 'MULTICAST'].filter((word) => word).join(' ')}  MTU:${device.mtu}  Metric:1`,
+      `RX packets:${rxPackets} errors:0 dropped:0 overruns:0 frame:0`,
+      `TX packets:${txPackets} errors:0 dropped:0 overruns:0 carrier:0`,
+      `collisions:0 txqueuelen:${loopback || device.kind === 'physical' ? 1000 : 0} `,
+      `RX bytes:${rxBytes} (${human(rxBytes)})  TX bytes:${txBytes} (${human(txBytes)})`,
+    ];
+    process.stdout.write(
+      `${lines.map((line, i) => `${i === 0 ? device.name.padEnd(10) : ' '.repeat(10)}${line}`).join('\n')}\n\n`,
+    );
+  }
+  return 0;
+}
+
+export function* route(process: Process): Steps<number> {
+  const [, ...args] = process.argv;
+  const options = readOptions('route', args, { short: 'neA:' });
+  const numeric = options.has('n');
+  const rows = process.machine.namespace.routes
+    .filter(({ table, type }) => table === 'main' && type === 'unicast')
+    .sort((a, b) => Number(b.destination === '0.0.0.0/0') - Number(a.destination === '0.0.0.0/0'))
+    .map(({ destination, gateway, device }) => {
+      const [address = '', length = '0'] = destination.split('/');
+      const flags = `U${gateway ? 'G' : ''}${length === '32' ? 'H' : ''}`;
+      const cells: [string, number][] = [
+        [address === '0.0.0.0' && !numeric ? 'default' : address, 16],
+        [gateway ?? (numeric ? '0.0.0.0' : '*'), 16],
+        [dotted(mask(Number(length))), 16],
+        [flags, 6],
+        ['0', 7],
+        ['0', 5],
+      ];
+      return `${cells.map(([text, width]) => text.padEnd(width - 1)).join(' ')}   0 ${device.name}`;
+    });
+  process.stdout.write(
+    [
+      'Kernel IP routing table',
+      'Destination     Gateway         Genmask         Flags Metric Ref    Use Iface',
+      ...rows,
+      '',
+    ].join('\n'),
+  );
+  return 0;
+}
+
+export function* arp(process: Process): Steps<number> {
+  for (const { address, mac, device, state } of neighboursOf(process.machine.namespace)) {
+    if (state === 'NONE') continue;
+    const permanent = state === 'PERMANENT' ? ' PERM' : '';
+    process.stdout.write(
+      mac
+        ? `? (${address}) at ${mac} [ether]${permanent} on ${device.name}\n`
+        : `? (${address}) at <incomplete>  on ${device.name}\n`,
+    );
+  }
+  return 0;
+}
+
+/** Options that guides use: `-tulpn`, `-an`, `-r`, `-i`. */
+export function* netstat(process: Process): Steps<number> {
+  const [, ...args] = process.argv;
+  const options = readOptions('netstat', args, {
+    short: 'tulpnarWewxi',
+    long: ['tcp', 'udp', 'listening', 'numeric', 'programs', 'all'],
+  });
+  const on = (letter: string, word: string) => options.has(letter) || options.has(word);
+  if (options.has('r')) return yield* route({ ...process, argv: ['route', ...(on('n', 'numeric') ? ['-n'] : [])] });
+  const both = !on('t', 'tcp') && !on('u', 'udp');
+  const listening = on('l', 'listening');
+  const all = on('a', 'all');
+  const programs = on('p', 'programs');
+  const rows = sockets(process.machine).filter(
+    ({ protocol, state }) =>
+      (both || on(protocol === 'tcp' ? 't' : 'u', protocol)) &&
+      (all || (state === 'LISTEN' || state === 'BOUND') === listening),
+  );
+  const kind = listening ? '(only servers)' : all ? '(servers and established)' : '(w/o servers)';
+  process.stdout.write(
+    `Active Internet connections ${kind}\nProto Recv-Q Send-Q Local Address           Foreign Address         State       ${programs ? 'PID/Program name    ' : ''}\n`,
+  );
+  for (const entry of rows) {
+    const state = entry.protocol === 'udp' ? '' : (STATES[entry.state] ?? entry.state);
+    const owner = programs ? ownerOf(process, entry) : '';
+    process.stdout.write(
+      `${entry.protocol.padEnd(5)} ${'0'.padStart(6)} ${'0'.padStart(6)} ${place(entry.local).padEnd(23)} ${place(entry.remote).padEnd(23)} ${state.padEnd(11)} ${owner}\n`,
+    );
+  }
+  return 0;
+}
+
+export function* ss(process: Process): Steps<number> {
+  const [, ...args] = process.argv;
+  const options = readOptions('ss', args, { short: 'tulpnaH' });
+  const both = !options.has('t') && !options.has('u');
+  const rows = sockets(process.machine).filter(
+    ({ protocol, state }) =>
+      (both || options.has(protocol === 'tcp' ? 't' : 'u')) &&
+      (options.has('a') || (state === 'LISTEN' || state === 'BOUND') === options.has('l')),
+  );
+  if (!options.has('H'))
+    process.stdout.write('Netid State  Recv-Q Send-Q Local Address:Port  Peer Address:Port Process\n');
+  for (const entry of rows) {
+    const state =
+      entry.protocol === 'udp' ? 'UNCONN' : entry.state === 'ESTABLISHED' ? 'ESTAB' : entry.state.replaceAll('_', '-');
+    const owner = options.has('p') ? ` ${ownerOf(process, entry)}` : '';
+    process.stdout.write(
+      `${entry.protocol.padEnd(5)} ${state.padEnd(6)} ${'0'.padEnd(6)} ${(entry.state === 'LISTEN' ? '511' : '0').padEnd(6)} ${place(entry.local).padStart(18)} ${place(entry.remote).padStart(18)}${owner}\n`,
+    );
+  }
+  return 0;
+}
+
+// biome-ignore-end lint/correctness/useYield: every program is a generator, and these have nothing to wait for
+
+const STATES: Record<string, string> = { SYN_RECEIVED: 'SYN_RECV', FIN_WAIT_1: 'FIN_WAIT1', FIN_WAIT_2: 'FIN_WAIT2' };
+
+function sockets({ namespace, sockets: all }: Machine): SocketEntry[] {
+  return all
+    .entries(namespace)
+    .filter(({ state }) => state !== 'FOREIGN')
+    .sort((a, b) => compare(a.protocol, b.protocol) || a.local.port - b.local.port);
+}
+
+/** Who listens there, as far as it is one of this machine's programs. */
+function ownerOf({ machine }: Process, entry: SocketEntry): string {
+  const owner = machine.owner(entry);
+  return owner ? `${owner.pid}/${owner.command.split(' ')[0]?.split('/').pop()}` : '-';
+}
+
+function place({ address, port }: { address: string; port: number }): string {
+  return `${address}:${port === 0 ? '*' : port}`;
+}
+
+function mask(length: number): number {
+  return length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0;
+}
+function dotted(value: number): string {
+  return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join('.');
+}
+function broadcast(address: string, length: number): string {
+  const value = address.split('.').reduce((sum, part) => ((sum << 8) | Number(part)) >>> 0, 0);
+  return dotted((value | ~mask(length)) >>> 0);
+}
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+function human(bytes: number): string {
+  if (bytes < 1024) return `${bytes.toFixed(1)} B`;
+  if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(1)} KiB`;
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}

@@ -1,0 +1,83 @@
+/**
+ * What a program sees of the world: its arguments, its streams, the namespace that it runs in. Programs are those that people
+ * type in guides; each is a generator (steps.ts) that comes to an exit status.
+ */
+
+import type { Names } from '../dns/index.js';
+import type { Namespace, SocketEntry, Sockets } from '../engine/index.js';
+import { type Steps, until } from './steps.js';
+import type { Output, Pipe } from './stream.js';
+
+/** A file system as far as networks need one: /etc/hosts, /etc/resolv.conf, and what a shell's `>` writes. */
+export interface Files {
+  read(path: string): string | undefined;
+  /** False: not there, or read-only. */
+  write(path: string, data: string | Uint8Array): boolean;
+  list(path: string): string[] | undefined;
+}
+
+/** Where a program runs: a container, or a node itself. */
+export interface Machine {
+  readonly namespace: Namespace;
+  readonly sockets: Sockets;
+  readonly names: Names;
+  readonly files: Files;
+  readonly hostname: string;
+  /** Whose programs there are: Alpine's busybox, or Debian's iproute2 and iputils. */
+  readonly flavour: 'busybox' | 'debian';
+  /** Processes, for ps, netstat and top. */
+  readonly processes: readonly RunningProcess[];
+  /** That socket (the engine's number) is this process'. */
+  owns(process: Process, socket: number): void;
+  /** Whose socket that is, if it is one of this machine's programs'. */
+  owner(entry: SocketEntry): RunningProcess | undefined;
+  /** A program of this machine's; undefined: there is none of that name. */
+  program(name: string): Program | undefined;
+}
+
+export interface RunningProcess {
+  pid: number;
+  command: string;
+  /** Virtual time of its start, ns. */
+  started: number;
+}
+
+export interface Process {
+  readonly machine: Machine;
+  readonly pid: number;
+  /** The program's name first. */
+  readonly argv: readonly string[];
+  readonly environment: Map<string, string>;
+  readonly stdin: Pipe;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Is stdout a terminal? */
+  readonly terminal: boolean;
+  /** Ctrl-C calls it; without one the process ends with status 130. */
+  onInterrupt: (() => void) | undefined;
+}
+
+export type Program = (process: Process) => Steps<number>;
+
+/** A program's way out of anywhere: a word on standard error, and a status. */
+export class Exit extends Error {
+  constructor(
+    readonly status: number,
+    readonly words = '',
+  ) {
+    super(words);
+  }
+}
+
+/** Virtual time, ns. */
+export function now({ machine }: Process): number {
+  return machine.namespace.engine.now;
+}
+
+export function* sleep({ machine }: Process, duration: number): Steps {
+  const { engine } = machine.namespace;
+  yield* until<number>((done) => engine.at(engine.now + duration, done));
+}
+
+export const SECOND = 1_000_000_000;
+export const MILLISECOND = 1_000_000;

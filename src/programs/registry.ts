@@ -1,0 +1,46 @@
+/** Programs by their names: what guides type. */
+
+import { curl } from './curl.js';
+import { dig, getent, nslookup } from './dns-tools.js';
+import { ip } from './ip.js';
+import { nc } from './netcat.js';
+import { arp, ifconfig, netstat, route, ss } from './netstat.js';
+import { ping, ping6 } from './ping.js';
+import type { Program } from './process.js';
+import { SERVERS } from './servers.js';
+import { sh } from './shell.js';
+import { tcpdump } from './tcpdump.js';
+import { TEXT_TOOLS } from './text-tools.js';
+import { traceroute } from './traceroute.js';
+import { wget } from './wget.js';
+
+export const PROGRAMS: Readonly<Record<string, Program>> = {
+  ...TEXT_TOOLS,
+  ...SERVERS,
+  sh,
+  ash: sh,
+  bash: sh,
+  ping,
+  ping6,
+  traceroute,
+  ip,
+  ifconfig,
+  route,
+  arp,
+  netstat,
+  ss,
+  nslookup,
+  dig,
+  getent,
+  wget,
+  curl,
+  nc,
+  netcat: nc,
+  tcpdump,
+};
+
+/** By name or path: `ping`, `/bin/ping`. */
+export function programOf(name: string): Program | undefined {
+  const base = name.replace(/^\/(?:usr\/)?(?:local\/)?s?bin\//, '');
+  return Object.hasOwn(PROGRAMS, base) ? PROGRAMS[base] : undefined;
+}
