@@ -30,7 +30,7 @@ export function icmpReceive(namespace: Namespace, frame: Frame, broadcast: bool)
   if (broadcast) return deliver(frame);
   if (type == icmp.ECHO_REQUEST) return answerEcho(namespace, frame, l4, length);
   if (type == icmp.ECHO_REPLY) return echoReplyReceive(namespace, frame);
-  if (icmp.isError(type)) tellSocket(namespace, l4, length, ipv4.source(ip));
+  if (icmp.isError(type)) tellSocket(namespace, l4, length, ipv4.source(ip), frame.time);
   deliver(frame);
 }
 
@@ -53,7 +53,7 @@ function answerEcho(namespace: Namespace, request: Frame, l4: usize, length: u32
 }
 
 /** The packet that an error quotes was sent by a socket here: it hears of it. `from` sent the error. */
-function tellSocket(namespace: Namespace, l4: usize, length: u32, from: u32): void {
+function tellSocket(namespace: Namespace, l4: usize, length: u32, from: u32, time: u64): void {
   const inner = l4 + icmp.LENGTH;
   const left = length - icmp.LENGTH;
   if (left < ipv4.LENGTH || ipv4.version(inner) != 4) return;
@@ -65,7 +65,7 @@ function tellSocket(namespace: Namespace, l4: usize, length: u32, from: u32): vo
   const echo = protocol == ipv4.ICMP;
   socketError(namespace, protocol, ipv4.source(inner), echo ? icmp.identifier(ports) : load<u16>(ports), ipv4.destination(inner),
     echo ? 0 : load<u16>(ports, 2), icmp.type(l4) << 8 | icmp.code(l4), icmp.mtu(l4),
-    protocol == ipv4.TCP ? bswap<u32>(load<u32>(ports, 4)) : echo ? icmp.sequence(ports) : 0, from);
+    protocol == ipv4.TCP ? bswap<u32>(load<u32>(ports, 4)) : echo ? icmp.sequence(ports) : 0, from, time);
 }
 
 export function sendPortUnreachable(namespace: Namespace, frame: Frame): void {

@@ -429,9 +429,9 @@ export function newPacket(length: u32, time: u64): Frame | null {
 /**
  * An ICMP error about a packet that this namespace sent (tcp_v4_err, __udp4_lib_err, ping_err). Addresses and ports as
  * that packet had them, wire order; for an echo the local port is its identifier. `kind` = type << 8 | code, `info` =
- * next-hop MTU of a "fragmentation needed", `sequence` TCP's or an echo's, `from` who sent the error.
+ * next-hop MTU of a "fragmentation needed", `sequence` TCP's or an echo's, `from` who sent the error, which came at `time`.
  */
-export function socketError(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32, kind: u32, info: u32, sequence: u32, from: u32): void {
+export function socketError(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32, kind: u32, info: u32, sequence: u32, from: u32, time: u64): void {
   let id = namespace.id;
   if (protocol == TCP || protocol == UDP) {
     const socket = findSocket(namespace, protocol, local, localPort, remote, remotePort, now);
@@ -440,7 +440,7 @@ export function socketError(namespace: Namespace, protocol: u32, local: u32, loc
     id = socket.id;
   } else if (protocol != ICMP) return;
   const echo = protocol == ICMP;
-  const data = punt(echo ? Punt.ECHO_ERROR : Punt.ERROR, now, id, 16, kind, info);
+  const data = punt(echo ? Punt.ECHO_ERROR : Punt.ERROR, time, id, 16, kind, info);
   if (!data) return;
   store<u32>(data, remote);
   store<u32>(data, (echo ? localPort : remotePort) & 0xffff, 4);

@@ -2,8 +2,8 @@
 
 import type { Names } from '../dns/index.js';
 import type { Namespace, SocketEntry, Sockets } from '../engine/index.js';
-import { programOf } from './registry.js';
 import type { Files, Machine, Process, Program, RunningProcess } from './process.js';
+import { programOf } from './registry.js';
 import { type Started, start } from './start.js';
 import { NOWHERE, type Output, Pipe } from './stream.js';
 
@@ -137,7 +137,9 @@ export class MemoryFiles implements Files {
 
   list(path: string): string[] | undefined {
     const name = absolute(path).replace(/(.)\/$/, '$1');
-    const inside = [...this.#own.keys()].filter((one) => one.slice(0, one.lastIndexOf('/')) === (name === '/' ? '' : name));
+    const inside = [...this.#own.keys()].filter(
+      (one) => one.slice(0, one.lastIndexOf('/')) === (name === '/' ? '' : name),
+    );
     const own = inside.map((one) => one.slice(one.lastIndexOf('/') + 1));
     if (name === '/') return [...new Set([...DIRECTORIES, ...own])].sort();
     if (name === '/etc') return [...new Set([...ETC, ...own])].sort();

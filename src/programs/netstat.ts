@@ -54,7 +54,8 @@ export function* route(process: Process): Steps<number> {
     .filter(({ table, type }) => table === 'main' && type === 'unicast')
     .sort((a, b) => Number(b.destination === '0.0.0.0/0') - Number(a.destination === '0.0.0.0/0'))
     .map(({ destination, gateway, device }) => {
-      const [address = '', length = '0'] = destination.split('/');
+      const [given = '', length = '0'] = destination.split('/');
+      const address = dotted((numberOf(given) & mask(Number(length))) >>> 0);
       const flags = `U${gateway ? 'G' : ''}${length === '32' ? 'H' : ''}`;
       const cells: [string, number][] = [
         [address === '0.0.0.0' && !numeric ? 'default' : address, 16],
@@ -168,12 +169,14 @@ function place({ address, port }: { address: string; port: number }): string {
 function mask(length: number): number {
   return length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0;
 }
+function numberOf(address: string): number {
+  return address.split('.').reduce((sum, part) => ((sum << 8) | Number(part)) >>> 0, 0);
+}
 function dotted(value: number): string {
   return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join('.');
 }
 function broadcast(address: string, length: number): string {
-  const value = address.split('.').reduce((sum, part) => ((sum << 8) | Number(part)) >>> 0, 0);
-  return dotted((value | ~mask(length)) >>> 0);
+  return dotted((numberOf(address) | ~mask(length)) >>> 0);
 }
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;

@@ -4,7 +4,7 @@
  */
 
 import { Exit, type Process, type Program } from './process.js';
-import { start } from './start.js';
+import { type Started, start } from './start.js';
 import { join, type Steps, type Task } from './steps.js';
 import { NOWHERE, type Output, Pipe } from './stream.js';
 
@@ -66,11 +66,16 @@ class Shell {
   #status = 0;
   #left = false;
   #directory = '/';
-  #current: Task<number> | undefined;
+  /** Programs of the pipeline that runs: Ctrl-C goes to all of them. */
+  #foreground: Started[] = [];
 
   constructor(readonly process: Process) {}
 
   *script(text: string): Steps<number> {
+    this.process.onInterrupt = () => {
+      this.#left = true;
+      this.#interrupt();
+    };
     for (const line of logicalLines(text)) {
       yield* this.line(line);
       if (this.#left) break;
@@ -82,7 +87,7 @@ class Shell {
   *interact(): Steps<number> {
     const { process } = this;
     process.onInterrupt = () => {
-      if (this.#current) this.#current.stop(130);
+      if (this.#foreground.length > 0) this.#interrupt();
       else if (process.terminal) process.stdout.write(`\n${this.#prompt}`);
     };
     while (!this.#left) {
@@ -92,6 +97,10 @@ class Shell {
       yield* this.line(line);
     }
     return this.#status;
+  }
+
+  #interrupt(): void {
+    for (const program of [...this.#foreground]) program.interrupt();
   }
 
   get #prompt(): string {
@@ -156,7 +165,7 @@ class Shell {
             streams.close();
             pipe?.end();
           });
-          this.#current = child.task;
+          this.#foreground.push(child);
           running.push(child.task);
         }
         if (pipe) input = pipe;
@@ -165,7 +174,7 @@ class Shell {
       for (const task of running) status = yield* join(task);
       return status;
     } finally {
-      this.#current = undefined;
+      this.#foreground = [];
       for (const task of running) task.stop(130);
     }
   }
