@@ -151,7 +151,147 @@ export class Sockets {
     number,
     { namespace: Namespace; onAccept: (connection: TcpConnection, time: number) => void }
   >();
-  /** What the processes of a namespace have open, as `netstat` lists it. */
+  /** What the processes of a namespace have open. */
+  readonly #open = new Map<Namespace, Set<number>>();
+  readonly #owner = new Map<number, Namespace>();
+  readonly #connections = new Map<number, TcpConnection>();
+  readonly #udp = new Map<number, UdpSocket>();
+  readonly #pings = new Map<number, { onReply: (reply: EchoReply) => void; onError?: (error: EchoError) => void }>();
+  #identifier = 0;
+
+  constructor(readonly engine: Engine) {}
+
+  /** Earliest time at which what was seen at `time` may be answered. */
+  after(time: number): number {
+    return Math.max(time + this.engine.serviceDelay, this.engine.now);
+  }
+
+  /** At every IPv4 address, unless one is given; `::` is every IPv6 address. */
+  listen(
+    namespace: Namespace,
+    port: number,
+    onAccept: (connection: TcpConnection, time: number) => void,
+    address = '0.0.0.0',
+  ): Listener {
+    const { exports } = this.engine;
+    const socket = isIpv6(address)
+      ? exports.tcpListen6(namespace.at, numberOf(exports, address), wirePort(port))
+      : exports.tcpListen(namespace.at, ipv4(address), wirePort(port));
+    if (!socket) throw new Error(`${namespace.name}: TCP port ${port} is taken`);
+    this.#listeners.set(socket, { namespace, onAccept });
+    this.#own(namespace, socket);
+    return { socket };
+  }
+
+  /** Connections that were accepted stay. */
+  closeListener({ socket }: Listener): void {
+    this.#listeners.delete(socket);
+    this.#disown(socket);
+    this.engine.exports.tcpClose(socket, this.engine.now);
+  }
+
+  #own(namespace: Namespace, socket: number): void {
+    this.#owner.set(socket, namespace);
+    const open = this.#open.get(namespace);
+    if (open) open.add(socket);
+    else this.#open.set(namespace, new Set([socket]));
+  }
+
+  #disown(socket: number): void {
+    const namespace = this.#owner.get(socket);
+    this.#owner.delete(socket);
+    if (namespace) this.#open.get(namespace)?.delete(socket);
+  }
+
+  /**
+   * The processes of a namespace end at `time`: the kernel closes what they had open. Listeners go, connections send
+   * their FIN; no handler hears of it.
+   */
+  kill(namespace: Namespace, time: number): void {
+    const open = this.#open.get(namespace) ?? [];
+    this.#open.delete(namespace);
+    for (const socket of open) {
+      this.#owner.delete(socket);
+      this.#listeners.delete(socket);
+      this.#connections.delete(socket);
+      const udp = this.#udp.get(socket);
+      if (udp) this.closeUdp(udp);
+      else this.engine.exports.tcpClose(socket, time);
+    }
+  }
+
+  /** Undefined: there is no route, or no port left. */
+  connect(namespace: Namespace, to: { address: string; port: number }, time: number): TcpConnection | undefined {
+    const { exports } = this.engine;
+    const socket = isIpv6(to.address)
+      ? exports.tcpConnect6(namespace.at, numberOf(exports, to.address), wirePort(to.port), time)
+      : exports.tcpConnect(namespace.at, ipv4(to.address), wirePort(to.port), time);
+    if (!socket) return undefined;
+    const connection = new TcpConnection(this.engine, socket, to);
+    this.#connections.set(socket, connection);
+    this.#own(namespace, socket);
+    return connection;
+  }
+
+  /** Port 0 takes a free one. At every IPv4 address, unless one is given; `::` is every IPv6 address. */
+  openUdp(
+    namespace: Namespace,
+    port: number,
+    onDatagram: (datagram: Datagram, socket: UdpSocket) => void,
+    onError?: (type: number, code: number, time: number, from: string) => void,
+    address = '0.0.0.0',
+  ): UdpSocket {
+    const { exports } = this.engine;
+    const v6 = isIpv6(address);
+    const id = v6
+      ? exports.udpOpen6(namespace.at, numberOf(exports, address), wirePort(port))
+      : exports.udpOpen(namespace.at, ipv4(address), wirePort(port));
+    if (!id) throw new Error(`${namespace.name}: UDP port ${port} is taken`);
+    const socket = new UdpSocket(this.engine, id, v6, onDatagram, onError);
+    this.#udp.set(id, socket);
+    this.#own(namespace, id);
+    return socket;
+  }
+
+  /** One echo request of `size` payload bytes; false when there is no route. */
+  ping(
+    namespace: Namespace,
+    to: string,
+    options: {
+      identifier: number;
+      sequence: number;
+      size: number;
+      time: number;
+      ttl?: number;
+      source?: string;
+      /** The way to a link-local IPv6 address. */
+      device?: Device;
+    },
+  ): boolean {
+    const { identifier, sequence, size, time, ttl = 0, source, device } = options;
+    const { exports } = this.engine;
+    if (isIpv6(to)) {
+      const target = numberOf(exports, to);
+      const way = device?.at ?? 0;
+      return exports.pingSend6(namespace.at, target, way, wirePort(identifier), sequence, size, time) !== 0;
+    }
+    const from = source === undefined ? 0 : ipv4(source);
+    return exports.pingSend(namespace.at, from, ipv4(to), wirePort(identifier), sequence, size, ttl, time) !== 0;
+  }
+
+  /** An identifier of one's own, and who hears of its replies, and of errors about its requests. */
+  openPing(onReply: (reply: EchoReply) => void, onError?: (error: EchoError) => void): number {
+    do this.#identifier = (this.#identifier % 65535) + 1;
+    while (this.#pings.has(this.#identifier));
+    this.#pings.set(this.#identifier, { onReply, ...(onError ? { onError } : {}) });
+    return this.#identifier;
+  }
+
+  closePing(identifier: number): void {
+    this.#pings.delete(identifier);
+  }
+
+  /** The open sockets of a namespace, as `netstat` lists them. */
   entries(namespace: Namespace): SocketEntry[] {
     const { exports, memory } = this.engine;
     return [...(this.#open.get(namespace) ?? [])].map((socket) => {
@@ -165,7 +305,10 @@ export class Sockets {
         ipv6: over6,
         state: STATES.get(exports.socketState(socket)) ?? 'CLOSED',
         local: { address: text(exports.socketAddress(socket)), port: wirePort(exports.socketPort(socket)) },
-        remote: { address: text(exports.socketRemoteAddress(socket)), port: wirePort(exports.socketRemotePort(socket)) },
+        remote: {
+          address: text(exports.socketRemoteAddress(socket)),
+          port: wirePort(exports.socketRemotePort(socket)),
+        },
       };
     });
   }
