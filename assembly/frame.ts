@@ -7,10 +7,12 @@
 // Two sizes: a small slot holds any frame of an MTU up to 1550; a large one a whole IPv4 datagram (loopback, reassembly).
 
 import { Pool } from "./memory";
+import { forget } from "./flowtable/recorder";
 import { Device } from "./devices/device";
 import { CONFIRMED, Connection } from "./tables/connections";
 import { account } from "./drops";
 import { Association } from "./tables/xfrm";
+import { Of } from "./tables/generation";
 
 export const META: usize = 256;
 export const HEADROOM: usize = 128;
@@ -18,8 +20,8 @@ const GUARD: usize = isDefined(CHECKED) ? 64 : 0;
 const POISON: u8 = 0xa5;
 export const SMALL: usize = 2048;
 export const LARGE: usize = 66560;
-const smallPool = new Pool(SMALL + 2 * GUARD, 1024);
-const largePool = new Pool(LARGE + 2 * GUARD, 8);
+const smallPool = new Pool(SMALL + 2 * GUARD, 1024, Of.TRAFFIC);
+const largePool = new Pool(LARGE + 2 * GUARD, 8, Of.TRAFFIC);
 
 // Frame.flags
 /** IPVS has handled it: further IPVS hooks leave it alone (skb->ipvs_property). */
@@ -116,6 +118,7 @@ export function takeFrame(length: u32): Frame | null {
 
 /** The slot goes back; the caller has counted the frame as delivered or dropped. */
 export function freeFrame(frame: Frame): void {
+  forget(frame);
   const at = changetype<usize>(frame) - GUARD;
   if (GUARD) {
     const size = frame.large ? LARGE : SMALL;

@@ -105,6 +105,12 @@ export function pingSend6(namespace: Namespace, destination: u32, device: Device
 export { clearPunts, puntsAt, puntsLength } from "./stack/punts";
 export function setServiceDelay(ns: f64): void { serviceDelay(<u64>ns); }
 
+// Flows
+export { setFlowTable } from "./flowtable/forward";
+export { settle } from "./flowtable/track";
+export { flows } from "./flowtable/flows";
+export { changed as tablesChanged } from "./tables/generation";
+
 // Captures
 export { captureAt, captureLength, clearCapture, openCapture } from "./capture/tap";
 export function setEpoch(low: u32, high: u32): void { epoch(<u64>low | (<u64>high << 32)); }

@@ -4,6 +4,8 @@
 // topped up between vectors (`ensure`), so a record's address never changes. Records are `@unmanaged` classes laid over
 // an address; a free record's first word links to the next free one.
 
+import { Of, touched } from "./tables/generation";
+
 /** `bytes` of zeroed memory, 64-byte aligned (a cache line), never given back. */
 export function arena(bytes: usize): usize {
   const at = (heap.alloc(bytes + 64) + 63) & ~63;
@@ -11,13 +13,13 @@ export function arena(bytes: usize): usize {
   return at;
 }
 
-/** Records of one size. `size` includes a guard zone in the testing build. */
+/** Records of one size. `size` includes a guard zone in the testing build; `kind`: what they are to recorded flows. */
 @final
 export class Pool {
   private head: usize = 0;
   free: u32 = 0;
   total: u32 = 0;
-  constructor(private size: usize, private chunk: u32) {}
+  constructor(private size: usize, private chunk: u32, private kind: Of = Of.CONFIGURATION) {}
 
   /** At least `wanted` free records; between vectors only. */
   ensure(wanted: u32): void {
@@ -40,11 +42,13 @@ export class Pool {
     if (!at) return 0;
     this.head = load<usize>(at);
     this.free--;
+    touched(this.kind);
     memory.fill(at, 0, clear);
     return at;
   }
 
   give(at: usize): void {
+    touched(this.kind);
     store<usize>(at, this.head);
     this.head = at;
     this.free++;

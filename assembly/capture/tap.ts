@@ -6,7 +6,9 @@
 // engine makes no strings, so src/capture finds the words for the comment and takes the block out again.
 
 import { arena } from "../memory";
+import { changed } from "../tables/generation";
 import { Frame, NOTES } from "../frame";
+import { forget } from "../flowtable/recorder";
 import { Device } from "../devices/device";
 
 /** Block type of a trace: in the range that pcapng leaves for local use. */
@@ -61,7 +63,10 @@ export function openCapture(bytes: u32): void {
   used = 0;
 }
 export function setEpoch(ns: u64): void { epoch = ns; }
-export function setTracing(on: bool): void { tracing = on; }
+export function setTracing(on: bool): void {
+  changed();
+  tracing = on;
+}
 export function captureAt(): usize { return buffer; }
 export function captureLength(): u32 { return used; }
 export function clearCapture(): void { used = 0; }
@@ -70,6 +75,7 @@ export function captureFull(): bool { return size != 0 && size - used < size >>>
 export let missed: u32 = 0;
 
 export function tap(device: Device, frame: Frame, received: bool): void {
+  forget(frame);
   const length = frame.length;
   const padded = (length + 3) & ~3;
   const total = 44 + padded;

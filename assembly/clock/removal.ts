@@ -19,6 +19,7 @@ import { OWN, findEntry, removeEntriesOf, removeEntry } from "../tables/fdb";
 import { neighbourAt, neighbourSlots, Neighbour } from "../tables/neighbours";
 import { Queue, dropQueue, oldestQueue } from "../tables/reassembly";
 import { forgetXfrm } from "../tables/xfrm";
+import { changed } from "../tables/generation";
 import { now } from "./queue";
 
 let deadDevices: Device | null = null;
@@ -27,6 +28,7 @@ let deadNamespaces: Namespace | null = null;
 /** Routes by it and rules that name it are the caller's business; a veth's other end loses its carrier. */
 export function removeDevice(device: Device): void {
   if (device.dead) return;
+  changed();
   device.dead = 1;
   device.flags &= ~UP;
   while (device.neighbours) forgetNeighbour(device.neighbours!);
@@ -60,6 +62,7 @@ export function removeDevice(device: Device): void {
 
 /** No longer a bridge's port (br_del_if): what the bridge knew behind it is forgotten. */
 export function removePort(port: Device): void {
+  changed();
   const bridge = port.master!;
   removeEntriesOf(port);
   const own = findEntry(bridge.id, port.mac, now);

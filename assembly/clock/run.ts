@@ -24,6 +24,7 @@ import { Neighbour, ensureNeighbours, family, neighbourAt, neighbourSlots } from
 import * as ethernet from "../wire/ethernet";
 import { beginCollection, collectionDue, ensureAddresses, finishCollection, markAddress } from "../tables/addresses6";
 import { Path6, ensurePaths, pathAt, pathSlots, sweepPaths } from "../tables/paths6";
+import { ensureFlows, sweepFlows } from "../flowtable/flows";
 import { ensureFdb } from "../tables/fdb";
 import { anythingDead, bury } from "./removal";
 
@@ -53,6 +54,7 @@ export function ensure(): void {
   ensureFdb();
   ensureReassembly();
   ensureSockets();
+  ensureFlows();
 }
 
 export function runUntil(until: u64): Stopped {
@@ -134,6 +136,7 @@ function vector(device: usize, first: usize): void {
 /** What is over goes, so that a full table is full of the living. */
 export function sweep(): void {
   nextSweep = now + SWEEP_EVERY;
+  sweepFlows();
   for (let i: u32 = 0; i < connectionSlots(); i++) {
     let at = connectionAt(i);
     while (at && (changetype<Connection>(at).deadline <= now || changetype<Connection>(at).namespace.dead)) {

@@ -9,6 +9,7 @@ import { Device, HAIRPIN, hopDelay, transmit } from "./device";
 import { bridgeForward, bridgePrerouting } from "../hooks/bridge";
 import { stackReceive } from "../stack/input";
 import { tap } from "../capture/tap";
+import { counted, fitted, forget, recording } from "../flowtable/recorder";
 
 /** is_skb_forwardable leaves room for one 802.1q tag. */
 const VLAN_TAG: u32 = 4;
@@ -62,6 +63,7 @@ function passUp(bridge: Device, frame: Frame): void {
   frame.device = bridge;
   bridge.rxPackets++;
   bridge.rxBytes += frame.length;
+  if (recording) counted(frame, changetype<usize>(bridge) + offsetof<Device>("rxPackets"), frame.length);
   if (bridge.tap) tap(bridge, frame, true);
   stackReceive(bridge, frame);
 }
@@ -76,12 +78,14 @@ function see(bridge: Device, frame: Frame): void {
 function forwardTo(bridge: Device, from: Device, to: Device, frame: Frame): void {
   if (from == to && !(to.flags & HAIRPIN)) return drop(frame, Drop.BRIDGE_SAME_PORT, from);
   if (frame.length > to.mtu + ethernet.LENGTH + VLAN_TAG && !frame.fragmentMax) return drop(frame, Drop.PKT_TOO_BIG, to);
+  if (recording) fitted(frame, frame.length, to.mtu + ethernet.LENGTH + VLAN_TAG);
   if (bridge.namespace.bridgeNetfilter && ethernet.type(frame.data) == ethernet.TYPE_IPV4) return bridgeForward(bridge, to, frame);
   transmit(to, frame);
 }
 
 /** To every port but the one it came by; the last takes the frame itself (br_flood). */
 function flood(bridge: Device, from: Device | null, frame: Frame): void {
+  forget(frame);
   let target: Device | null = null;
   let port = bridge.ports;
   while (port) {

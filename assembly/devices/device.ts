@@ -19,6 +19,9 @@ import { ipvlanReceive, ipvlanTransmit } from "./ipvlan";
 import * as vlan from "../wire/vlan";
 import * as ethernet from "../wire/ethernet";
 import { stackReceive } from "../stack/input";
+import { changed } from "../tables/generation";
+import { counted, forget, recording } from "../flowtable/recorder";
+import { Entered, enter } from "../flowtable/forward";
 
 export enum Kind { LOOPBACK, VETH, BRIDGE, VXLAN, PHYSICAL, VLAN, MACVLAN, IPVLAN, DUMMY }
 
@@ -109,6 +112,15 @@ export class Device {
 /** Between two vectors no more frames than this are sent: a broadcast storm ends, too. */
 const STORM: u32 = 1 << 18;
 let transmissions: u32 = 0;
+/** May a frame that has crossed `hops` devices cross `more`, as `transmit` has it? Then it has. */
+// @ts-ignore: decorator
+@inline
+export function crosses(frame: Frame, more: u32): bool {
+  if (frame.hops + more > MAX_HOPS || transmissions + more > STORM) return false;
+  frame.hops += more;
+  transmissions += more;
+  return true;
+}
 export function calm(): void { transmissions = 0; }
 
 /** A record and its drop counters, a multiple of a cache line. */
@@ -118,7 +130,10 @@ let lastId: u32 = 0;
 
 /** Virtual time that a frame needs from one device to the next, ns. */
 export let hopDelay: u64 = 1000;
-export function setHopDelay(ns: u64): void { hopDelay = ns; }
+export function setHopDelay(ns: u64): void {
+  changed();
+  hopDelay = ns;
+}
 
 export function newDevice(namespace: Namespace, kind: Kind): Device {
   devices.ensure(1);
@@ -163,6 +178,7 @@ export function transmit(device: Device, frame: Frame): void {
   if (++frame.hops > MAX_HOPS || ++transmissions > STORM) return drop(frame, Drop.LOOP, device);
   device.txPackets++;
   device.txBytes += frame.length;
+  if (recording) counted(frame, changetype<usize>(device) + offsetof<Device>("txPackets"), frame.length);
   if (device.tap) tap(device, frame, false);
   switch (<i32>device.kind) {
     case Kind.VETH: {
@@ -178,15 +194,27 @@ export function transmit(device: Device, frame: Frame): void {
     case Kind.MACVLAN: return macvlanTransmit(device, frame);
     case Kind.IPVLAN: return ipvlanTransmit(device, frame);
     case Kind.DUMMY: return drop(frame, Drop.DUMMY, device);
-    default: scrubHash(frame); return receive(device, frame);
+    default: forget(frame); scrubHash(frame); return receive(device, frame);
+  }
+}
+
+/** A frame comes in: by the flow table, if its flow is there; else the slow way, which may be recorded for the next. */
+export function receive(device: Device, frame: Frame): void {
+  switch (recording ? Entered.SLOW : enter(device, frame)) {
+    case Entered.DONE: return;
+    case Entered.RECORDED:
+      comeIn(device, frame);
+      return forget(frame);
+    default: comeIn(device, frame);
   }
 }
 
 /** What a driver does with a frame that came in: it is counted, then netif_receive_skb. */
-export function receive(device: Device, frame: Frame): void {
+function comeIn(device: Device, frame: Frame): void {
   if (device.flags & UP) {
     device.rxPackets++;
     device.rxBytes += frame.length;
+    if (recording) counted(frame, changetype<usize>(device) + offsetof<Device>("rxPackets"), frame.length);
   }
   arrive(device, frame);
 }

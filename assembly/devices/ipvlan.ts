@@ -2,6 +2,7 @@
 // by their addresses. l2: each has ARP and broadcasts of its own. l3: there is neither; what is not for a sibling is routed
 // in the lower device's namespace. l3s: as l3, and what comes in passes that namespace's PREROUTING and INPUT.
 
+import { changed } from "../tables/generation";
 import { Pool } from "../memory";
 import { Frame, cloneFrame, pull } from "../frame";
 import { drop, Drop } from "../drops";
@@ -34,6 +35,7 @@ const owners = new Index(64);
 const pool = new Pool(offsetof<Owner>(), 64);
 
 export function openIpvlan(device: Device, lower: Device, mode: u32, flags: u32): void {
+  changed();
   device.lower = lower;
   lower.portMode = <u8>mode;
   lower.portFlags = <u8>flags;

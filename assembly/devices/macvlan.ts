@@ -2,6 +2,7 @@
 // mode siblings reach each other without the wire; the lower device's own namespace reaches none of them, in any mode:
 // what it sends goes out, and what they send to its MAC goes out too.
 
+import { changed } from "../tables/generation";
 import { Pool } from "../memory";
 import { Frame, cloneFrame } from "../frame";
 import { drop, Drop } from "../drops";
@@ -28,6 +29,7 @@ const owners = new Index(64);
 const pool = new Pool(offsetof<Owner>(), 64);
 
 export function openMacvlan(device: Device, lower: Device, mode: u32): void {
+  changed();
   device.lower = lower;
   device.mode = <u8>mode;
   device.nextUpper = lower.uppers;
@@ -56,6 +58,7 @@ export function closeMacvlan(device: Device): void {
 
 /** `device` is no longer among those on its lower device; `handler` goes with the last of them. */
 export function leaveLower(device: Device, handler: u32): void {
+  changed();
   const lower = device.lower!;
   if (lower.uppers == device) lower.uppers = device.nextUpper;
   else {

@@ -10,6 +10,8 @@ import { findEntry, learn } from "../tables/fdb";
 import { Event } from "../clock/queue";
 import { Device, HAIRPIN, scheduleAt } from "./device";
 import { below } from "../random";
+import { changed } from "../tables/generation";
+import { endsOnSegment, forget } from "../flowtable/recorder";
 
 @unmanaged
 export class Segment {
@@ -32,6 +34,7 @@ export function newSegment(latency: u64): Segment {
 }
 
 export function plugIn(segment: Segment, device: Device): void {
+  changed();
   device.segment = changetype<usize>(segment);
   if (!segment.first) segment.first = device;
   else {
@@ -45,6 +48,7 @@ export function physicalTransmit(device: Device, frame: Frame): void {
   if (!device.segment) return drop(frame, Drop.NO_CARRIER, device);
   const segment = changetype<Segment>(device.segment);
   if (frame.length < ethernet.LENGTH) return drop(frame, Drop.PKT_TOO_SMALL, device);
+  if (segment.loss) forget(frame);
   if (segment.loss && below(65536) < segment.loss) return drop(frame, Drop.SEGMENT_LOSS, device);
   const source = ethernet.source(frame.data);
   const destination = ethernet.destination(frame.data);
@@ -53,9 +57,11 @@ export function physicalTransmit(device: Device, frame: Frame): void {
     const entry = findEntry(segment.id, destination, frame.time);
     if (entry && entry.port) {
       if (entry.port == device && !(device.flags & HAIRPIN)) return drop(frame, Drop.BRIDGE_SAME_PORT, device);
+      endsOnSegment(frame, changetype<usize>(segment), entry.port!);
       return travel(segment, entry.port!, frame);
     }
   }
+  forget(frame);
   let target: Device | null = null;
   let at = segment.first;
   while (at) {
@@ -72,7 +78,7 @@ export function physicalTransmit(device: Device, frame: Frame): void {
   else drop(frame, Drop.BRIDGE_NO_EGRESS, device);
 }
 
-function travel(segment: Segment, to: Device, frame: Frame): void {
+export function travel(segment: Segment, to: Device, frame: Frame): void {
   frame.next = null;
   frame.time += segment.latency;
   scheduleAt(to, Event.FRAMES, frame, frame.time);

@@ -1,6 +1,8 @@
 // 802.1Q sub-interfaces (net/8021q/vlan_core.c vlan_do_receive, vlan_dev.c vlan_dev_hard_start_xmit): a device sees
 // frames without the tag that they have on the device below it. A tag is pushed into the frame's headroom, and pulled off.
 
+import { changed } from "../tables/generation";
+import { forget } from "../flowtable/recorder";
 import { Frame, expandHeadroom, pull, push } from "../frame";
 import { drop, Drop } from "../drops";
 import * as ethernet from "../wire/ethernet";
@@ -10,6 +12,7 @@ import { stackReceive } from "../stack/input";
 
 /** `device` is VLAN `id` of `lower`: both namespaces may be any. */
 export function openVlan(device: Device, lower: Device, id: u32): void {
+  changed();
   device.lower = lower;
   device.vid = id;
   device.nextVlan = lower.vlans;
@@ -18,6 +21,7 @@ export function openVlan(device: Device, lower: Device, id: u32): void {
 }
 
 export function closeVlan(device: Device): void {
+  changed();
   const lower = device.lower!;
   if (lower.vlans == device) lower.vlans = device.nextVlan;
   else {
@@ -30,6 +34,7 @@ export function closeVlan(device: Device): void {
 }
 
 export function vlanTransmit(device: Device, frame: Frame): void {
+  forget(frame);
   if (frame.length < ethernet.LENGTH) return drop(frame, Drop.PKT_TOO_SMALL, device);
   if (!expandHeadroom(frame, vlan.LENGTH)) return drop(frame, Drop.NOMEM, device);
   vlan.insert(push(frame, vlan.LENGTH), device.vid);
@@ -47,6 +52,7 @@ export function vlanReceive(lower: Device, frame: Frame): bool {
   let device = lower.vlans;
   while (device) {
     if (device.vid == id) {
+      forget(frame);
       untag(frame);
       // Bytes without the Ethernet header, here alone (vlan_do_receive).
       if (device.flags & UP) {

@@ -17,7 +17,8 @@ import { Index } from "../tables/hash";
 import { STATIC, findEntry, learn } from "../tables/fdb";
 import { Nud, findNeighbour } from "../tables/neighbours";
 import { keyedHash } from "../random";
-import { nextId, output, pathMtu, sourceFor } from "../stack/output";
+import { decapsulated, encapsulated, fitted, recording } from "../flowtable/recorder";
+import { idBucket, nextId, output, pathMtu, sourceFor } from "../stack/output";
 import { note, Note } from "../capture/tap";
 
 const OUTER: u32 = ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH;
@@ -90,6 +91,7 @@ function encapsulate(device: Device, frame: Frame, remote: u32): void {
   const source = sourceFor(underlay, remote);
   if (!source) return drop(frame, Drop.IP_OUT_NO_ROUTE, device);
   const mtu = pathMtu(underlay, remote);
+  if (recording) fitted(frame, frame.length + OUTER, mtu);
   if (device.master && frame.length + OUTER > mtu && refuse(device, frame, mtu - vxlan.OVERHEAD)) return;
   if (!expandHeadroom(frame, OUTER + ethernet.LENGTH)) return drop(frame, Drop.NOMEM, device);
   const inner = frame.data;
@@ -107,6 +109,7 @@ function encapsulate(device: Device, frame: Frame, remote: u32): void {
   udp.emit(l4, port, device.vxlanPort, length - ipv4.LENGTH);
   udp.seal(l4, length - ipv4.LENGTH, source, remote);
   ipv4.emit(ip, ecn, length, nextId(underlay, source, remote, ipv4.UDP), 0, TTL, ipv4.UDP, source, remote);
+  if (recording) encapsulated(frame, idBucket(underlay, source, remote, ipv4.UDP));
   scrub(frame);
   frame.fragmentMax = 0;
   frame.connectionInfo = CT_UNTRACKED;
@@ -246,6 +249,7 @@ export function vxlanReceive(namespace: Namespace, frame: Frame): bool {
     drop(frame, Drop.IP_TUNNEL_ECN, device);
     return true;
   }
+  if (recording) decapsulated(frame);
   scrub(frame);
   frame.flags &= ~SOCKET_HASH;
   frame.fragmentMax = 0;

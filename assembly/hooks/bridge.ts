@@ -12,6 +12,7 @@ import { resetConntrack } from "./conntrack";
 import { RouteType, lookUp } from "../tables/routes";
 import { Nud, findNeighbour } from "../tables/neighbours";
 import { checkHeader } from "../stack/input";
+import { fitted, recording } from "../flowtable/recorder";
 import { defragment, fragmentFrame } from "../stack/fragments";
 
 const DEFRAG_BRIDGE: u32 = 4;
@@ -64,6 +65,7 @@ export function bridgeForward(bridge: Device, to: Device, frame: Frame): void {
   if (!postrouting(namespace, frame, bridge, bridge)) return;
   resetConntrack(frame);
   const limit = frame.fragmentMax ? min(frame.fragmentMax, to.mtu) : to.mtu;
+  if (recording) fitted(frame, frame.length, limit);
   if (frame.length <= limit) return send(to, frame, destination, source);
   let fragment = fragmentFrame(frame, limit);
   while (fragment) {

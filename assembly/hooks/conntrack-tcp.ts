@@ -359,7 +359,6 @@ function inWindow(connection: Connection, reply: u32, kind: u32, segment: usize,
   const receiver = directionOf(connection, reply ^ 1);
   const flags = tcp.flags(segment);
   const rawWindow = tcp.window(segment);
-  let window = rawWindow;
   let sequence = tcp.sequence(segment);
   let end = endOf(segment, length);
   let acknowledgment = tcp.acknowledgment(segment);
@@ -369,11 +368,11 @@ function inWindow(connection: Connection, reply: u32, kind: u32, segment: usize,
   if (!sender.maxWindow) {
     // The first of its direction.
     if (flags & tcp.SYN) {
-      begin(sender, receiver, reply, segment, end, window);
+      begin(sender, receiver, reply, segment, end, rawWindow);
       if (!(flags & tcp.ACK)) return Window.INSIDE; // simultaneous open
     } else {
       sender.end = end;
-      sender.maxWindow = max(window << <u32>sender.scale, 1);
+      sender.maxWindow = max(rawWindow << <u32>sender.scale, 1);
       sender.maxEnd = end + sender.maxWindow;
       if (!receiver.maxWindow) {
         receiver.end = sack;
@@ -382,7 +381,7 @@ function inWindow(connection: Connection, reply: u32, kind: u32, segment: usize,
     }
   } else if (flags & tcp.SYN && after(end, sender.end) && (connection.state == SS || connection.state == SR)) {
     // Begun anew with a higher number, as RFC 9293 (3.6.1) wants it.
-    begin(sender, receiver, reply, segment, end, window);
+    begin(sender, receiver, reply, segment, end, rawWindow);
     if (reply && !(flags & tcp.ACK)) return Window.INSIDE;
   }
 
@@ -397,6 +396,10 @@ function inWindow(connection: Connection, reply: u32, kind: u32, segment: usize,
     end = sender.end;
   }
 
+  if (fits(sender, receiver, sequence, end, sack)) {
+    follow(connection, reply, sender, receiver, flags, kind, sequence, end, acknowledgment, sack, rawWindow);
+    return Window.INSIDE;
+  }
   const ackWindow = max(sender.maxWindow, MIN_ACK_WINDOW);
   if (!before(sequence, sender.maxEnd + 1)) {
     const overshot = end - sender.maxEnd + 1;
@@ -413,9 +416,26 @@ function inWindow(connection: Connection, reply: u32, kind: u32, segment: usize,
     return unless(sender, Window.OUTSIDE);
   }
   if (!before(sack, receiver.end + 1)) return unless(sender, Window.OUTSIDE);
-  if (receiver.maxWindow && !after(end, sender.end - receiver.maxWindow - 1)) return unless(sender, Window.IGNORE);
-  if (!after(sack, receiver.end - ackWindow - 1)) return unless(sender, Window.IGNORE);
+  return unless(sender, Window.IGNORE);
+}
 
+/** The four conditions above. */
+// @ts-ignore: decorator
+@inline
+function fits(sender: Direction, receiver: Direction, sequence: u32, end: u32, sack: u32): bool {
+  return before(sequence, sender.maxEnd + 1) && before(sack, receiver.end + 1) &&
+    (!receiver.maxWindow || after(end, sender.end - receiver.maxWindow - 1)) &&
+    after(sack, receiver.end - max(sender.maxWindow, MIN_ACK_WINDOW) - 1);
+}
+
+/** What a segment that fits says of both ends. */
+// @ts-ignore: decorator
+@inline
+function follow(
+  connection: Connection, reply: u32, sender: Direction, receiver: Direction, flags: u32, kind: u32,
+  sequence: u32, end: u32, acknowledgment: u32, sack: u32, rawWindow: u32,
+): void {
+  let window = rawWindow;
   // The window of a SYN is never scaled (RFC 7323, 2.2).
   if (!(flags & tcp.SYN)) window <<= <u32>sender.scale;
   sender.maxWindow = max(sender.maxWindow, window + (sack - acknowledgment));
@@ -445,7 +465,42 @@ function inWindow(connection: Connection, reply: u32, kind: u32, segment: usize,
       connection.retransmissions = 0;
     }
   }
-  return Window.INSIDE;
+}
+
+/** Has this segment no options, or none that say what is acknowledged? */
+// @ts-ignore: decorator
+@inline
+export function plainOptions(segment: usize): bool {
+  const header = tcp.headerLength(segment);
+  return header == tcp.LENGTH || (header == tcp.LENGTH + 12 && load<u32>(segment, tcp.LENGTH) == TIMESTAMPS_ALONE);
+}
+
+/**
+ * Would an ACK (with `plainOptions`, and no SYN, FIN or RST) leave this connection as it is, up and answered? Changes
+ * nothing: the flow table asks each connection of a way before it moves the first.
+ */
+// @ts-ignore: decorator
+@inline
+export function tcpFollows(connection: Connection, reply: u32, sequence: u32, acknowledgment: u32, end: u32): bool {
+  if (connection.state != ES || (connection.status & (SEEN_REPLY | ASSURED | DYING)) != (SEEN_REPLY | ASSURED)) return false;
+  const sender = directionOf(connection, reply);
+  return sender.maxWindow != 0 && fits(sender, directionOf(connection, reply ^ 1), sequence, end, acknowledgment);
+}
+
+/** Moves such a connection on, as `tcpPacket` would. */
+// @ts-ignore: decorator
+@inline
+export function tcpFollow(connection: Connection, reply: u32, flags: u32, sequence: u32, acknowledgment: u32, end: u32, rawWindow: u32, time: u64): void {
+  const sender = directionOf(connection, reply);
+  follow(connection, reply, sender, directionOf(connection, reply ^ 1), flags, Kind.ACK, sequence, end, acknowledgment, acknowledgment, rawWindow);
+  connection.lastIndex = <u8>Kind.ACK;
+  connection.lastDirection = <u8>reply;
+  connection.deadline = time + timeoutAfter(connection, Kind.ACK, ES);
+}
+
+/** May a flow's packets be followed by `tcpFollow` from now on? */
+export function tcpSettled(connection: Connection): bool {
+  return connection.state == ES && (connection.status & (SEEN_REPLY | ASSURED | DYING)) == (SEEN_REPLY | ASSURED);
 }
 
 /** A direction begins with its SYN or SYN-ACK. Windows are scaled only if both ends said so (RFC 7323, 2.2). */

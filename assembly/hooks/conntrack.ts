@@ -16,6 +16,7 @@ import {
   releaseUnconfirmed, removeConnection, setStreamAt, streamAt,
 } from "../tables/connections";
 import { noteProgress, standing, watching } from "../tables/events";
+import { recording, tracked } from "../flowtable/recorder";
 import { Hook } from "../tables/rules";
 import { tcpError, tcpNew, tcpPacket } from "./conntrack-tcp";
 
@@ -122,6 +123,7 @@ export function conntrackIn(namespace: Namespace, frame: Frame, hook: Hook, plac
     }
     if (reply) connection.status |= SEEN_REPLY;
     if (watching) noteProgress(connection, before, deadline, frame.time);
+    if (recording) tracked(frame, connection, reply);
     return true;
   }
 }
@@ -143,15 +145,29 @@ function protocolPacket(connection: Connection, protocol: u32, reply: u32, l4: u
   if (protocol == ipv4.TCP) return tcpPacket(connection, reply, l4, length, time);
   if (protocol == ipv4.UDP) {
     if (!(connection.status & CONFIRMED)) setStreamAt(connection, time + 2 * SECOND);
-    let timeout = UDP_TIMEOUT;
-    // Answered, and still alive after two seconds: a stream.
-    if (connection.status & SEEN_REPLY && time > streamAt(connection)) {
-      timeout = UDP_STREAM_TIMEOUT;
-      connection.status |= ASSURED;
-    }
-    connection.deadline = time + timeout;
+    udpFollow(connection, time);
   } else connection.deadline = time + (protocol == ipv4.ICMP ? ICMP_TIMEOUT : GENERIC_TIMEOUT);
   return 1;
+}
+
+/** Moves a UDP connection on. */
+// @ts-ignore: decorator
+@inline
+export function udpFollow(connection: Connection, time: u64): void {
+  let timeout = UDP_TIMEOUT;
+  // Answered, and still alive after two seconds: a stream.
+  if (connection.status & SEEN_REPLY && time > streamAt(connection)) {
+    timeout = UDP_STREAM_TIMEOUT;
+    connection.status |= ASSURED;
+  }
+  connection.deadline = time + timeout;
+}
+
+/** Would that leave its status as it is? */
+// @ts-ignore: decorator
+@inline
+export function udpFollows(connection: Connection, time: u64): bool {
+  return (connection.status & (SEEN_REPLY | ASSURED)) != SEEN_REPLY || time <= streamAt(connection);
 }
 
 /** An ICMP error is RELATED to the connection of the packet that it quotes (nf_conntrack_inet_error). */

@@ -12,11 +12,15 @@ import {
 import { natTarget } from "./nat";
 import { u32Matches } from "./u32";
 import { outboundPolicy } from "./xfrm";
+import { counted, forget, recording } from "../flowtable/recorder";
 import { note, Note } from "../capture/tap";
 
 /** Jumps nest no deeper than this: iptables refuses loops when rules are loaded, we cut them here. */
 const DEPTH: i32 = 32;
 const stack: usize = memory.data(32 * sizeof<usize>());
+
+/** Matches that a flow need not be asked again: by tuple, device, mark and state, and by tables that say when they change. */
+const REPEATS: u32 = IN | OUT | SOURCE | DESTINATION | PROTOCOL | SPORT | DPORT | STATE | SOURCE_TYPE | DESTINATION_TYPE | IPVS | MARKED;
 
 /** True: the packet goes on. */
 export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hook, device: Device | null, out: Device | null): bool {
@@ -30,6 +34,7 @@ export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hoo
       if (depth == 0) {
         chain.packets++;
         chain.bytes += length;
+        if (recording) counted(frame, changetype<usize>(chain) + offsetof<Chain>("packets"), <u32>length);
         return chain.policy != Target.DROP;
       }
       rule = changetype<Rule>(load<usize>(stack + <usize>(--depth) * sizeof<usize>())).next;
@@ -41,6 +46,7 @@ export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hoo
     }
     rule.packets++;
     rule.bytes += length;
+    if (recording) counted(frame, changetype<usize>(rule) + offsetof<Rule>("packets"), <u32>length);
     switch (<i32>rule.target) {
       case Target.ACCEPT: return true;
       case Target.DROP: return false;
@@ -48,6 +54,7 @@ export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hoo
         if (depth == 0) {
           chain.packets++;
           chain.bytes += length;
+          if (recording) counted(frame, changetype<usize>(chain) + offsetof<Chain>("packets"), <u32>length);
           return chain.policy != Target.DROP;
         }
         rule = changetype<Rule>(load<usize>(stack + <usize>(--depth) * sizeof<usize>())).next;
@@ -72,7 +79,8 @@ export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hoo
       case Target.SNAT:
       case Target.MASQUERADE:
         return natTarget(rule, namespace, frame, hook, device, out);
-      default: break;
+      case Target.NONE: break;
+      default: forget(frame); break;
     }
     rule = rule.next;
   }
@@ -104,6 +112,7 @@ function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, devi
   if (match & SOURCE_TYPE && (addressType(namespace, ipv4.source(ip)) == <i32>rule.sourceType) == ((invert & SOURCE_TYPE) != 0)) return false;
   if (match & DESTINATION_TYPE && (addressType(namespace, ipv4.destination(ip)) == <i32>rule.destinationType) == ((invert & DESTINATION_TYPE) != 0)) return false;
   if (match & IPVS && ((frame.flags & IPVS_PROPERTY) != 0) == ((invert & IPVS) != 0)) return false;
+  if (recording && match & ~REPEATS) forget(frame);
   if (match & POLICY && !policyMatches(rule, namespace, frame)) return false;
   if (match & U32 && u32Matches(rule.u32, ip, frame.length) == ((invert & U32) != 0)) return false;
   if (match & MARKED && ((frame.mark & rule.markMask) == rule.markValue) == ((invert & MARKED) != 0)) return false;

@@ -17,6 +17,7 @@ import { sendPortUnreachable, sendTimeExceeded, sendFragmentationNeeded } from "
 import { lookUp } from "../tables/routes";
 import { outputBalanced } from "../stack/output";
 import { now } from "../clock/queue";
+import { balancedBy, counted, fitted, forget, recording } from "../flowtable/recorder";
 import { note, Note } from "../capture/tap";
 
 const SECOND: u64 = 1_000_000_000;
@@ -72,6 +73,7 @@ export function ipvsInput(namespace: Namespace, frame: Frame, device: Device): b
     }
   }
   if (!connection) {
+    forget(frame);
     const service = serviceOf(namespace, frame, protocol, ipv4.destination(ip), load<u16>(l4, 2));
     if (!service) return true;
     if (protocol == ipv4.TCP && (tcp.flags(l4) & (tcp.SYN | tcp.RST)) != tcp.SYN) return true;
@@ -99,6 +101,11 @@ export function ipvsInput(namespace: Namespace, frame: Frame, device: Device): b
   destination.inBytes += ipv4.totalLength(ip);
   destination.service.inPackets++;
   destination.service.inBytes += ipv4.totalLength(ip);
+  if (recording) {
+    counted(frame, changetype<usize>(destination) + offsetof<Destination>("inPackets"), ipv4.totalLength(ip));
+    counted(frame, changetype<usize>(destination.service) + offsetof<Service>("inPackets"), ipv4.totalLength(ip));
+    balancedBy(frame, connection, 0);
+  }
   advance(connection, protocol, 0, l4, frame.time);
   if (protocol == ipv4.TCP) touch(connection);
   send(namespace, frame, connection, device);
@@ -173,7 +180,7 @@ function roundRobin(service: Service): Destination | null {
 }
 
 /** State and timeout (set_tcp_state, udp_state_transition). */
-function advance(connection: BalancedConnection, protocol: u32, out: u32, l4: usize, time: u64): void {
+export function advance(connection: BalancedConnection, protocol: u32, out: u32, l4: usize, time: u64): void {
   if (protocol == ipv4.UDP) {
     connection.state = <u8>State.UDP;
     connection.deadline = time + <u64>load<u16>(TIMEOUTS + 2 * State.UDP) * SECOND;
@@ -186,7 +193,7 @@ function advance(connection: BalancedConnection, protocol: u32, out: u32, l4: us
 }
 
 /** Active means ESTABLISHED; everything else is inactive. */
-function touch(connection: BalancedConnection): void {
+export function touch(connection: BalancedConnection): void {
   const destination = connection.destination;
   const active = connection.state == <u8>State.ESTABLISHED;
   if (connection.counted && !active) {
@@ -215,6 +222,7 @@ function send(namespace: Namespace, frame: Frame, connection: BalancedConnection
     sendFragmentationNeeded(namespace, frame, route.device.mtu);
     return drop(frame, Drop.PKT_TOO_BIG, device);
   }
+  if (recording) fitted(frame, frame.length, route.device.mtu);
   const port = sportOf(connection.serverB);
   const before = ipv4.destination(ip);
   const l4 = ip + ipv4.headerLength(ip);
@@ -244,6 +252,11 @@ function reply(namespace: Namespace, frame: Frame, connection: BalancedConnectio
   destination.outBytes += ipv4.totalLength(ip);
   destination.service.outPackets++;
   destination.service.outBytes += ipv4.totalLength(ip);
+  if (recording) {
+    counted(frame, changetype<usize>(destination) + offsetof<Destination>("outPackets"), ipv4.totalLength(ip));
+    counted(frame, changetype<usize>(destination.service) + offsetof<Service>("outPackets"), ipv4.totalLength(ip));
+    balancedBy(frame, connection, 1);
+  }
   const before = ipv4.source(ip);
   const beforePort = <u32>load<u16>(l4);
   const virtual = destinationOf(connection.clientA);

@@ -19,6 +19,7 @@ import {
 } from "../tables/connections";
 import { Chain, Hook, Rule, Target } from "../tables/rules";
 import { walk } from "./filter";
+import { forget as forgetFlow } from "../flowtable/recorder";
 import { note, Note } from "../capture/tap";
 
 /** How many times a free port was searched for because the wanted tuple was taken; reports show it. */
@@ -50,6 +51,7 @@ export function natHook(namespace: Namespace, frame: Frame, hook: Hook, chain: C
   if (info == CT_NEW) {
     if (!(connection.status & (source ? SRC_NAT_DONE : DST_NAT_DONE))) {
       exhausted = false;
+      forgetFlow(frame);
       if (chain && !walk(chain, namespace, frame, hook, device, out)) {
         drop(frame, exhausted ? Drop.NAT_NO_FREE_TUPLE : Drop.NETFILTER_DROP, device ? device : out);
         return false;

@@ -15,12 +15,14 @@ import { Namespace, baseChain } from "../stack/namespace";
 import { Chain, FILTER, Hook, MANGLE, NAT } from "../tables/rules";
 import { CONFIRMED, confirmConnection } from "../tables/connections";
 import { conntrackIn } from "./conntrack";
+import { forget, recording } from "../flowtable/recorder";
 import { natHook } from "./nat";
 import { walk } from "./filter";
 import { ipvsForward, ipvsInput, ipvsOutput } from "./ipvs";
 
 export function prerouting(namespace: Namespace, frame: Frame, device: Device): bool {
   if (namespace.conntrack && !conntrackIn(namespace, frame, Hook.PREROUTING, device)) return false;
+  if (recording && frame.connectionInfo == CT_INVALID) forget(frame);
   if (!filtered(namespace, MANGLE, Hook.PREROUTING, frame, device, null)) return false;
   return natted(namespace, Hook.PREROUTING, frame, device, null);
 }
@@ -41,6 +43,7 @@ export function forward(namespace: Namespace, frame: Frame, device: Device, out:
 
 export function localOutput(namespace: Namespace, frame: Frame, out: Device): bool {
   if (namespace.conntrack && !conntrackIn(namespace, frame, Hook.OUTPUT, out)) return false;
+  if (recording && frame.connectionInfo == CT_INVALID) forget(frame);
   if (!filtered(namespace, MANGLE, Hook.OUTPUT, frame, null, out)) return false;
   if (!natted(namespace, Hook.OUTPUT, frame, null, out)) return false;
   if (namespace.ipvs) ipvsOutput(namespace, frame, out);

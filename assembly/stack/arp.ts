@@ -8,7 +8,7 @@ import * as arp from "../wire/arp";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import { isLocal } from "../tables/routes";
-import { Neighbour, Nud, findNeighbour, obtainNeighbour } from "../tables/neighbours";
+import { Neighbour, Nud, findNeighbour, moveNeighbour, obtainNeighbour } from "../tables/neighbours";
 import { update } from "./neighbour";
 import { sourceFor } from "./output";
 
@@ -33,7 +33,7 @@ export function expectAnswer(device: Device, frame: Frame): void {
   if (frame.length < ethernet.LENGTH + arp.LENGTH || ethernet.type(frame.data) != ethernet.TYPE_ARP) return;
   if (!arp.valid(at, arp.LENGTH) || arp.operation(at) != arp.REQUEST) return;
   const neighbour = obtainNeighbour(device, arp.targetAddress(at));
-  if (neighbour && (neighbour.state == <u8>Nud.NONE || neighbour.state == <u8>Nud.FAILED)) neighbour.state = <u8>Nud.INCOMPLETE;
+  if (neighbour && (neighbour.state == <u8>Nud.NONE || neighbour.state == <u8>Nud.FAILED)) moveNeighbour(neighbour, Nud.INCOMPLETE);
 }
 
 /** One ARP frame out of `device`. */

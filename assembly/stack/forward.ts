@@ -11,6 +11,7 @@ import { finishOutput } from "./output";
 import { sendFragmentationNeeded, sendRedirect, sendTimeExceeded } from "./icmp";
 import { DST_NAT, SRC_NAT } from "../tables/connections";
 import { obtainNeighbour } from "../tables/neighbours";
+import { fitted, forget, recording } from "../flowtable/recorder";
 import { note, Note } from "../capture/tap";
 
 export function forwardPacket(namespace: Namespace, frame: Frame, device: Device, route: Route): void {
@@ -25,6 +26,7 @@ export function forwardPacket(namespace: Namespace, frame: Frame, device: Device
     sendFragmentationNeeded(namespace, frame, out.mtu);
     return drop(frame, Drop.PKT_TOO_BIG, device);
   }
+  if (recording) fitted(frame, frame.length, out.mtu);
   ipv4.decrementTtl(ip);
   note(frame, Note.FORWARD, 0, ttl, 0, ttl - 1, 0, out);
   frame.nextHop = route.gateway ? route.gateway : ipv4.destination(ip);
@@ -42,6 +44,7 @@ const REDIRECT_LOAD: u64 = 20_000_000; // net.ipv4.route.redirect_load, ns
  * is told so, each time after twice as long (ip_rt_send_redirect; net.ipv4.conf.all.send_redirects is on).
  */
 function redirect(namespace: Namespace, frame: Frame, device: Device): void {
+  forget(frame);
   // About a translated connection netfilter would drop it at OUTPUT (nf_nat_icmp_reply_translation): it is not made at all.
   const connection = frame.connection;
   if (connection && connection.status & (SRC_NAT | DST_NAT)) return;

@@ -20,6 +20,7 @@ import { icmpReceive, sendProtocolUnreachable, sendNetUnreachable } from "./icmp
 import { udpReceive } from "./udp";
 import { tcpReceive } from "./tcp";
 import { note, Note } from "../capture/tap";
+import { endsLocally, forget } from "../flowtable/recorder";
 import { vxlanReceive } from "../devices/vxlan";
 import { transformedIn } from "../hooks/xfrm";
 
@@ -134,15 +135,18 @@ function deliverShared(namespace: Namespace, frame: Frame, device: Device, to: D
   if (!input(namespace, packet, device)) return;
   scrub(packet);
   packet.device = to;
+  forget(packet);
   to.rxPackets++;
   to.rxBytes += packet.length + ethernet.LENGTH;
   toProtocol(to.namespace, packet, to, false);
 }
 
-function toProtocol(namespace: Namespace, packet: Frame, device: Device, broadcast: bool): void {
+/** What is behind INPUT: a tunnel, or the protocol. */
+export function toProtocol(namespace: Namespace, packet: Frame, device: Device, broadcast: bool): void {
   const protocol = ipv4.protocol(packet.data);
   if (protocol == ipv4.ESP && namespace.xfrm) return transformedIn(namespace, packet, device);
   if (protocol == ipv4.UDP && namespace.vxlans && vxlanReceive(namespace, packet)) return;
+  endsLocally(packet, namespace, device, broadcast);
   if (namespace.silent) return deliver(packet);
   if (protocol == ipv4.ICMP) return icmpReceive(namespace, packet, broadcast);
   if (protocol == ipv4.UDP) return udpReceive(namespace, packet);

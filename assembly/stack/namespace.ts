@@ -2,6 +2,7 @@
 // every namespace and carry its id in their keys.
 
 import { Pool } from "../memory";
+import { changed } from "../tables/generation";
 import { Chain } from "../tables/rules";
 import { giveLengths6 } from "../tables/routes6";
 import { Device, Kind, newDevice } from "../devices/device";
@@ -102,5 +103,6 @@ export function baseChain(namespace: Namespace, table: u32, hook: u32): Chain | 
   return changetype<Chain | null>(load<usize>(namespace.chains + <usize>(table * 5 + hook) * sizeof<usize>()));
 }
 export function setBaseChain(namespace: Namespace, table: u32, hook: u32, chain: Chain): void {
+  changed();
   store<usize>(namespace.chains + <usize>(table * 5 + hook) * sizeof<usize>(), changetype<usize>(chain));
 }

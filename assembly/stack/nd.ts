@@ -11,7 +11,7 @@ import * as ipv6 from "../wire/ipv6";
 import * as ndp from "../wire/ndp";
 import { keep, keepAt, numberAt } from "../tables/addresses6";
 import { DAD_FAILED, InterfaceAddress, NODAD, TENTATIVE, findAddress6, linkLocalOf } from "../tables/interfaces6";
-import { Neighbour, Nud, findNeighbour6, obtainNeighbour6 } from "../tables/neighbours";
+import { moveNeighbour, Neighbour, Nud, findNeighbour6, obtainNeighbour6 } from "../tables/neighbours";
 import { age, update } from "./neighbour";
 import { output6 } from "./output6";
 
@@ -177,7 +177,7 @@ function believe(known: Neighbour, link: usize, flags: u32, time: u64): void {
   const insists = (flags & ndp.OVERRIDE) != 0;
   if (!waiting && mac != known.mac && !insists) {
     // Another MAC that does not insist: what was sure is so no longer.
-    if (known.state == <u8>Nud.REACHABLE) known.state = <u8>Nud.STALE;
+    if (known.state == <u8>Nud.REACHABLE) moveNeighbour(known, Nud.STALE);
     return;
   }
   known.router = flags & ndp.ROUTER ? 1 : 0;
@@ -212,5 +212,5 @@ export function expectAdvertisement(device: Device, frame: Frame): void {
   if (icmpv6.type(l4) != icmpv6.NEIGHBOUR_SOLICITATION || ipv6.isUnspecified(ip + ipv6.AT_SOURCE)) return;
   const target = keepAt(l4 + ndp.AT_TARGET);
   const neighbour = target ? obtainNeighbour6(device, target) : null;
-  if (neighbour && (neighbour.state == <u8>Nud.NONE || neighbour.state == <u8>Nud.FAILED)) neighbour.state = <u8>Nud.INCOMPLETE;
+  if (neighbour && (neighbour.state == <u8>Nud.NONE || neighbour.state == <u8>Nud.FAILED)) moveNeighbour(neighbour, Nud.INCOMPLETE);
 }

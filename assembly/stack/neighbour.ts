@@ -7,7 +7,9 @@ import { CONFIRM, Frame } from "../frame";
 import { drop, Drop } from "../drops";
 import { Device, NOARP } from "../devices/device";
 import * as ethernet from "../wire/ethernet";
-import { Neighbour, Nud, QUEUE, family, findNeighbour, obtainNeighbour, obtainNeighbour6, removeNeighbour } from "../tables/neighbours";
+import { Neighbour, Nud, QUEUE, family, findNeighbour, moveNeighbour, obtainNeighbour, obtainNeighbour6, removeNeighbour } from "../tables/neighbours";
+import { linksChanged } from "../tables/generation";
+import { expires, forget, neighbourUsed, recording } from "../flowtable/recorder";
 import { Event, now, schedule } from "../clock/queue";
 import { below } from "../random";
 import { askArp } from "./arp";
@@ -39,22 +41,30 @@ function resolve(frame: Frame, out: Device, neighbour: Neighbour | null): void {
   // Progress above confirms the neighbour (neigh_confirm).
   if (frame.flags & CONFIRM && neighbour.mac && neighbour.state != <u8>Nud.FAILED) neighbour.confirmed = frame.time;
   // What leaves with an answer leaves after it: of one batch, the first packet's question may be answered before the next is looked at.
-  frame.time = max(frame.time, neighbour.updated);
+  if (frame.time < neighbour.updated) {
+    forget(frame);
+    frame.time = neighbour.updated;
+  }
   age(neighbour, frame.time);
   switch (<i32>neighbour.state) {
     case Nud.REACHABLE: case Nud.PERMANENT: case Nud.DELAY: case Nud.PROBE:
       neighbour.used = frame.time;
+      if (recording) {
+        neighbourUsed(changetype<usize>(neighbour), frame);
+        if (neighbour.state == <u8>Nud.REACHABLE) expires(neighbour.confirmed + neighbour.reachable + 1, frame.time);
+      }
       return send(neighbour, frame, out);
     case Nud.STALE:
       neighbour.used = frame.time;
+      if (recording) neighbourUsed(changetype<usize>(neighbour), frame);
       if (!out.namespace.silent) {
-        neighbour.state = <u8>Nud.DELAY;
+        moveNeighbour(neighbour, Nud.DELAY);
         arm(neighbour, frame.time + DELAY_PROBE);
       }
       return send(neighbour, frame, out);
     case Nud.INCOMPLETE: return enqueue(neighbour, frame, out);
     default: {
-      neighbour.state = <u8>Nud.INCOMPLETE;
+      moveNeighbour(neighbour, Nud.INCOMPLETE);
       neighbour.probes = 1;
       const time = frame.time;
       enqueue(neighbour, frame, out);
@@ -98,7 +108,7 @@ function enqueue(neighbour: Neighbour, frame: Frame, out: Device): void {
 
 /** A reachable entry that was not confirmed for its time is stale. */
 export function age(neighbour: Neighbour, time: u64): void {
-  if (neighbour.state == <u8>Nud.REACHABLE && time > neighbour.confirmed + neighbour.reachable) neighbour.state = <u8>Nud.STALE;
+  if (neighbour.state == <u8>Nud.REACHABLE && time > neighbour.confirmed + neighbour.reachable) moveNeighbour(neighbour, Nud.STALE);
 }
 
 function arm(neighbour: Neighbour, time: u64): void {
@@ -119,18 +129,18 @@ export function neighbourTimer(at: usize, serial: u32): void {
         if (device.namespace.askOnce) return;
         return solicit(neighbour, neighbour.first, ethernet.BROADCAST, now);
       }
-      neighbour.state = <u8>Nud.FAILED;
+      moveNeighbour(neighbour, Nud.FAILED);
       neighbour.deadline = 0;
       return fail(neighbour, device);
     }
     case Nud.DELAY: {
       // Confirmed since it was used: reachable again; else ask it.
       if (neighbour.confirmed + DELAY_PROBE > now) {
-        neighbour.state = <u8>Nud.REACHABLE;
+        moveNeighbour(neighbour, Nud.REACHABLE);
         return;
       }
       if (device.namespace.askOnce) return;
-      neighbour.state = <u8>Nud.PROBE;
+      moveNeighbour(neighbour, Nud.PROBE);
       neighbour.probes = 1;
       arm(neighbour, now + RETRANSMIT);
       return solicit(neighbour, null, neighbour.mac, now);
@@ -141,7 +151,7 @@ export function neighbourTimer(at: usize, serial: u32): void {
         arm(neighbour, now + RETRANSMIT);
         return solicit(neighbour, null, neighbour.mac, now);
       }
-      neighbour.state = <u8>Nud.FAILED;
+      moveNeighbour(neighbour, Nud.FAILED);
       neighbour.deadline = 0;
       return;
     }
@@ -187,8 +197,9 @@ export function update(neighbour: Neighbour, mac: u64, state: Nud, time: u64, re
   // A request from a neighbour that is known by this MAC says nothing new.
   if (!(known && neighbour.mac == mac && state == Nud.STALE)) {
     if (neighbour.mac != mac || neighbour.state != <u8>state) neighbour.updated = time;
+    if (neighbour.mac != mac) linksChanged();
     neighbour.mac = mac;
-    neighbour.state = <u8>state;
+    moveNeighbour(neighbour, state);
     neighbour.deadline = 0;
     if (state == Nud.REACHABLE) {
       neighbour.confirmed = time;
@@ -204,7 +215,7 @@ export function update(neighbour: Neighbour, mac: u64, state: Nud, time: u64, re
     frame.next = null;
     frame.time = max(frame.time, time);
     if (neighbour.state == <u8>Nud.STALE && !neighbour.device.namespace.silent) {
-      neighbour.state = <u8>Nud.DELAY;
+      moveNeighbour(neighbour, Nud.DELAY);
       arm(neighbour, frame.time + DELAY_PROBE);
     }
     send(neighbour, frame, neighbour.device);

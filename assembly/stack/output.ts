@@ -14,6 +14,7 @@ import { defragment, fragmentFrame } from "./fragments";
 import { sendFragmentationNeeded } from "./icmp";
 import { resetConntrack } from "../hooks/conntrack";
 import { outboundPolicy, transform } from "../hooks/xfrm";
+import { fitted, forget, recording } from "../flowtable/recorder";
 import { keyedHash, random } from "../random";
 import { arena } from "../memory";
 import { note, Note } from "../capture/tap";
@@ -94,12 +95,14 @@ export function finishOutput(namespace: Namespace, frame: Frame, device: Device 
   if (!postrouting(namespace, frame, device, out)) return;
   if (namespace.policies) {
     const policy = outboundPolicy(namespace, frame);
+    if (policy) forget(frame);
     if (policy) return transform(namespace, frame, policy, out);
   }
   const loopback = out.kind == <u8>Kind.LOOPBACK;
   // From here on the packet may wait, and its connection may end meanwhile; over lo it comes back with it.
   if (!loopback) resetConntrack(frame);
   frame.out = out;
+  if (recording) fitted(frame, frame.length, out.mtu);
   if (frame.length <= out.mtu && !frame.fragmentMax) return toNeighbour(frame, out);
   const limit = frame.fragmentMax ? min(out.mtu, frame.fragmentMax) : out.mtu;
   if (frame.length <= limit) return toNeighbour(frame, out);
@@ -151,15 +154,26 @@ export function pathMtu(namespace: Namespace, destination: u32): u32 {
 const BUCKETS: u32 = 2048;
 let ids: usize = 0;
 
+/** Where `nextId` counts. */
+export function idBucket(namespace: Namespace, source: u32, destination: u32, protocol: u32): usize {
+  const bucket = keyedHash(<u64>source | (<u64>destination << 32), <u64>protocol | (<u64>namespace.id << 8)) & (BUCKETS - 1);
+  return ids + 2 * <usize>bucket;
+}
+
+/** The id after the one at `at`, an `idBucket`: never 0. */
+// @ts-ignore: decorator
+@inline
+export function nextIdAt(at: usize): u32 {
+  const id = <u16>(load<u16>(at) + 1);
+  store<u16>(at, id ? id : 1);
+  return id ? id : 1;
+}
+
 /** IP id for packets without a socket's own: one counter a (source, destination, protocol) bucket (__ip_select_ident). */
 export function nextId(namespace: Namespace, source: u32, destination: u32, protocol: u32): u32 {
   if (!ids) {
     ids = arena(BUCKETS * 2);
     for (let i: u32 = 0; i < BUCKETS; i++) store<u16>(ids + 2 * <usize>i, <u16>random());
   }
-  const bucket = keyedHash(<u64>source | (<u64>destination << 32), <u64>protocol | (<u64>namespace.id << 8)) & (BUCKETS - 1);
-  const at = ids + 2 * <usize>bucket;
-  const id = <u16>(load<u16>(at) + 1);
-  store<u16>(at, id);
-  return id ? id : nextId(namespace, source, destination, protocol);
+  return nextIdAt(idBucket(namespace, source, destination, protocol));
 }

@@ -12,6 +12,7 @@ import { Frame, LOCAL, ensureFrames, takeFrame } from "../frame";
 import { account } from "../drops";
 import { below } from "../random";
 import { Event, now, schedule } from "../clock/queue";
+import { Of } from "../tables/generation";
 import { Index } from "../tables/hash";
 import { keyA, keyB } from "../tables/connections";
 import { ICMP, TCP, UDP } from "../wire/ipv4";
@@ -158,8 +159,8 @@ export class Socket {
   timerEvent: u64;
 }
 
-const pool = new Pool(offsetof<Socket>(), 256);
-const index = new Index(4096);
+const pool = new Pool(offsetof<Socket>(), 256, Of.TRAFFIC);
+const index = new Index(4096, Of.TRAFFIC);
 
 // Ids: an array of addresses that doubles; an id is never used twice.
 let ids: usize = arena(4096 << 2);
@@ -370,7 +371,7 @@ class Action {
   /** What the kind says. */
   value: u32;
 }
-const actions = new Pool(offsetof<Action>(), 256);
+const actions = new Pool(offsetof<Action>(), 256, Of.TRAFFIC);
 
 /** From JavaScript only, between vectors: whatever the call needs is there. */
 export function prepare(): void {

@@ -3,6 +3,7 @@
 // A chunk is a link and CAPACITY bytes. Sequence numbers find their byte by walking the chain; a cursor remembers where
 // the last walk ended, so sending a stream in order never walks far.
 
+import { Of } from "../tables/generation";
 import { Pool } from "../memory";
 import { before } from "../wire/tcp";
 import { Socket } from "./sockets";
@@ -12,7 +13,7 @@ const LINK: u32 = 8;
 const CAPACITY: u32 = CHUNK - LINK;
 /** At most this much is kept for a socket (net.ipv4.tcp_wmem's maximum). */
 export const LIMIT: u32 = 4 << 20;
-const pool = new Pool(CHUNK, 16);
+const pool = new Pool(CHUNK, 16, Of.TRAFFIC);
 
 /** Between vectors only. */
 export function ensureSendBuffers(chunks: u32): void { pool.ensure(chunks); }

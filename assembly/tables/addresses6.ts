@@ -5,6 +5,7 @@
 // between vectors); what JavaScript names stays.
 
 import { Pool } from "../memory";
+import { Of } from "./generation";
 import { Index } from "./hash";
 
 @unmanaged
@@ -17,8 +18,8 @@ export class Address6 {
 }
 const SIZE: usize = 32;
 
-const pool = new Pool(SIZE, 256);
-const index = new Index(512);
+const pool = new Pool(SIZE, 256, Of.TRAFFIC);
+const index = new Index(512, Of.TRAFFIC);
 let collection: u32 = 1;
 let collectAt: u32 = 4096;
 

@@ -7,6 +7,7 @@
 
 import { Pool } from "../memory";
 import { Frame } from "../frame";
+import { Of } from "./generation";
 import { Index } from "./hash";
 import { Namespace } from "../stack/namespace";
 import { Change, noteChange, watching } from "./events";
@@ -65,6 +66,8 @@ export class Connection {
   /** The rules that chose its DNAT and SNAT, for captures' comments. */
   ruleDnat: u32;
   ruleSnat: u32;
+  /** Its own for life, 0 when it is over: recorded flows know it again by that. */
+  stamp: u32;
 }
 const SIZE: usize = 128;
 const AT_REPLY: usize = 16;
@@ -85,10 +88,11 @@ export function setStreamAt(connection: Connection, time: u64): void {
   store<u64>(changetype<usize>(connection) + offsetof<Connection>("direction0"), time);
 }
 
-const pool = new Pool(SIZE, 512);
-const index = new Index(1024);
+const pool = new Pool(SIZE, 512, Of.TRAFFIC);
+const index = new Index(1024, Of.TRAFFIC);
 /** Grows when one is confirmed or goes; for reports. */
 export let liveConnections: u32 = 0;
+let lastStamp: u32 = 0;
 
 // @ts-ignore: decorator
 @inline
@@ -167,6 +171,7 @@ export function newConnection(namespace: Namespace, a: u64, b: u64): Connection 
   connection.replyA = invertA(a);
   connection.replyB = invertB(b);
   connection.namespace = namespace;
+  connection.stamp = ++lastStamp;
   return connection;
 }
 
@@ -186,6 +191,7 @@ export function confirmConnection(connection: Connection): bool {
 export function removeConnection(connection: Connection): void {
   if (watching && !(connection.status & DYING)) noteChange(connection, Change.DESTROY, connection.deadline);
   const at = changetype<usize>(connection);
+  connection.stamp = 0;
   index.remove(at);
   index.remove(at + AT_REPLY);
   connection.namespace.connections--;

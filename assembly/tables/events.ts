@@ -5,6 +5,7 @@
 // packet's last hook, so an entry's changes come in the same order.
 
 import { arena } from "../memory";
+import { changed } from "./generation";
 import { now } from "../clock/queue";
 import { ASSURED, CONFIRMED, Connection, DYING, SEEN_REPLY } from "./connections";
 
@@ -39,6 +40,7 @@ let packetTime: u64 = 0;
 
 /** Opens the log, with room for that many records; 0 closes it. */
 export function watchConnections(records: u32): void {
+  changed();
   watching = records > 0;
   noted = 0;
   missed = 0;

@@ -2,8 +2,10 @@
 // vxlan device (drivers/net/vxlan). Key: a = MAC, b = id of the bridge, switch or vxlan device.
 
 import { Pool } from "../memory";
+import { Of, linksChanged } from "./generation";
 import { Index } from "./hash";
 import { Device } from "../devices/device";
+import { expires, learned, recording } from "../flowtable/recorder";
 
 /** br->ageing_time and vxlan's age_interval: 300 s. */
 export const AGEING: u64 = 300_000_000_000;
@@ -50,8 +52,8 @@ function unlink(entry: Entry, port: Device): void {
   entry.previous = null;
 }
 
-const pool = new Pool(offsetof<Entry>(), 256);
-const index = new Index(512);
+const pool = new Pool(offsetof<Entry>(), 256, Of.LINKS);
+const index = new Index(512, Of.LINKS);
 
 /** The live entry, or null: an aged one is none. */
 // @ts-ignore: decorator
@@ -60,7 +62,10 @@ export function findEntry(owner: u32, mac: u64, time: u64): Entry | null {
   const at = index.find(mac, owner);
   if (!at) return null;
   const entry = changetype<Entry>(at);
-  if (!(entry.flags & STATIC) && time > entry.updated && time - entry.updated >= AGEING) return null;
+  if (!(entry.flags & STATIC)) {
+    if (time > entry.updated && time - entry.updated >= AGEING) return null;
+    if (recording) expires(entry.updated + AGEING, time);
+  }
   return entry;
 }
 
@@ -74,6 +79,7 @@ function putEntry(owner: u32, mac: u64, port: Device | null, remote: u32, flags:
   const found = index.find(mac, owner);
   const at = found ? found : pool.take(offsetof<Entry>());
   if (!at) return null;
+  linksChanged();
   const entry = changetype<Entry>(at);
   entry.keyA = mac;
   entry.keyB = owner;
@@ -94,6 +100,8 @@ export function learn(owner: u32, mac: u64, port: Device, remote: u32, time: u64
   if (at) {
     const entry = changetype<Entry>(at);
     if (entry.flags & STATIC) return;
+    if (entry.port != port || entry.remote != remote) linksChanged();
+    else if (recording) learned(at, time);
     leadTo(entry, port);
     entry.remote = remote;
     entry.updated = time;

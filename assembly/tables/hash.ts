@@ -5,13 +5,15 @@
 // what its bits mean. Doubling happens between vectors (`ensure`).
 
 import { arena } from "../memory";
+import { Of, touched } from "./generation";
 
 @final
 export class Index {
   private slots: usize;
   private mask: u32;
   count: u32 = 0;
-  constructor(capacity: u32) {
+  /** `kind`: what its records are to recorded flows. */
+  constructor(capacity: u32, private kind: Of = Of.CONFIGURATION) {
     this.mask = capacity - 1;
     this.slots = arena(<usize>capacity << 3);
   }
@@ -37,6 +39,7 @@ export class Index {
   /** The caller knows that the key is not in yet. False when the index is full to the brim (never, if `ensure` is called). */
   insert(key: usize): bool {
     if (this.count + 1 >= this.mask) return false;
+    touched(this.kind);
     const h = hash(load<u64>(key), load<u64>(key, 8));
     this.place(<u32>(h >>> 32) | 1, <u32>h, <u32>key);
     this.count++;
@@ -59,6 +62,7 @@ export class Index {
 
   /** Takes out the entry whose key lies at this very address. */
   remove(key: usize): bool {
+    touched(this.kind);
     const mask = this.mask;
     const slots = this.slots;
     let i = <u32>hash(load<u64>(key), load<u64>(key, 8)) & mask;

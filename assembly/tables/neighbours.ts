@@ -7,6 +7,7 @@
 
 import { Pool } from "../memory";
 import { Frame } from "../frame";
+import { Of, linksChanged } from "./generation";
 import { Index } from "./hash";
 import { Device } from "../devices/device";
 
@@ -46,8 +47,8 @@ export class Neighbour {
   serial: u32;
 }
 
-const pool = new Pool(offsetof<Neighbour>(), 256);
-const index = new Index(512);
+const pool = new Pool(offsetof<Neighbour>(), 256, Of.LINKS);
+const index = new Index(512, Of.LINKS);
 let lastSerial: u32 = 0;
 
 export function findNeighbour(device: Device, address: u32): Neighbour | null {
@@ -94,6 +95,13 @@ function make(device: Device, address: u32, kind: u64): Neighbour | null {
   return neighbour;
 }
 
+/** Every change of state goes by here. */
+export function moveNeighbour(neighbour: Neighbour, state: Nud): void {
+  if (neighbour.state == <u8>state) return;
+  neighbour.state = <u8>state;
+  linksChanged();
+}
+
 export function setNeighbour(device: Device, address: u32, mac: u64, state: Nud, time: u64): Neighbour {
   ensureNeighbours();
   return fill(obtainNeighbour(device, address)!, mac, state, time);
@@ -103,6 +111,7 @@ export function setNeighbour6(device: Device, address: u32, mac: u64, state: Nud
   return fill(obtainNeighbour6(device, address)!, mac, state, time);
 }
 function fill(neighbour: Neighbour, mac: u64, state: Nud, time: u64): Neighbour {
+  linksChanged();
   neighbour.mac = mac;
   neighbour.state = <u8>state;
   neighbour.confirmed = time;

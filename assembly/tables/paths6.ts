@@ -2,6 +2,7 @@
 // minutes. Key: a = number of the destination, b = namespace.
 
 import { Pool } from "../memory";
+import { Of } from "./generation";
 import { Index } from "./hash";
 import { Namespace } from "../stack/namespace";
 
@@ -18,8 +19,8 @@ export class Path6 {
   deadline: u64;
 }
 
-const pool = new Pool(offsetof<Path6>(), 64);
-const index = new Index(128);
+const pool = new Pool(offsetof<Path6>(), 64, Of.TRAFFIC);
+const index = new Index(128, Of.TRAFFIC);
 
 /** The MTU that was told, or 0. */
 // @ts-ignore: decorator

@@ -8,6 +8,7 @@
 import { Pool } from "../memory";
 import { Frame } from "../frame";
 import { drop, Drop } from "../drops";
+import { Of } from "./generation";
 import { Index } from "./hash";
 import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
@@ -67,10 +68,10 @@ export class Queue {
   ecn: u8;
 }
 
-const queues = new Pool(offsetof<Queue>(), 64);
-const index = new Index(256);
-const sources = new Pool(offsetof<Source>(), 64);
-const sourceIndex = new Index(256);
+const queues = new Pool(offsetof<Queue>(), 64, Of.TRAFFIC);
+const index = new Index(256, Of.TRAFFIC);
+const sources = new Pool(offsetof<Source>(), 64, Of.TRAFFIC);
+const sourceIndex = new Index(256, Of.TRAFFIC);
 let oldest: Queue | null = null;
 let newest: Queue | null = null;
 

@@ -4,6 +4,7 @@
 // JavaScript makes a rule with `newRule`, fills in the fields that `match` announces, and links it into a chain.
 
 import { Pool } from "../memory";
+import { changed } from "./generation";
 import { Device } from "../devices/device";
 
 export const MANGLE: u32 = 0;
@@ -122,6 +123,7 @@ export function newRule(): Rule {
 
 /** Before the rule that stands at `position` (0: first); a position past the end appends. */
 export function linkRule(chain: Chain, rule: Rule, position: u32): void {
+  changed();
   rule.chain = chain;
   chain.rules++;
   if (position == 0 || !chain.first) {
@@ -138,6 +140,7 @@ export function linkRule(chain: Chain, rule: Rule, position: u32): void {
 export function unlinkRule(rule: Rule): void {
   const chain = rule.chain;
   if (!chain) return;
+  changed();
   if (chain.first == rule) chain.first = rule.next;
   else {
     let at = chain.first!;

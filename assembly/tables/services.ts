@@ -5,6 +5,7 @@
 // side (client → virtual) and the server's (destination → client).
 
 import { Pool } from "../memory";
+import { Of, changed } from "./generation";
 import { Index } from "./hash";
 import { keyA, keyB } from "./connections";
 
@@ -24,8 +25,8 @@ export class Destination {
   removed: u8;
   connections: u64;
   inPackets: u64;
-  outPackets: u64;
   inBytes: u64;
+  outPackets: u64;
   outBytes: u64;
 }
 
@@ -42,8 +43,8 @@ export class Service {
   removed: u8;
   connections: u64;
   inPackets: u64;
-  outPackets: u64;
   inBytes: u64;
+  outPackets: u64;
   outBytes: u64;
 }
 
@@ -59,6 +60,8 @@ export class BalancedConnection {
   state: u8;
   /** Counted as active in its destination (not INACTIVE). */
   counted: u8;
+  /** As a connection's. */
+  stamp: u32;
 }
 const CONNECTION_SIZE: usize = 64;
 const AT_SERVER: usize = 16;
@@ -66,10 +69,11 @@ const AT_SERVER: usize = 16;
 const services = new Pool(offsetof<Service>(), 64);
 const serviceIndex = new Index(128);
 const destinations = new Pool(offsetof<Destination>(), 128);
-const connections = new Pool(CONNECTION_SIZE, 256);
-const connectionIndex = new Index(512);
+const connections = new Pool(CONNECTION_SIZE, 256, Of.TRAFFIC);
+const connectionIndex = new Index(512, Of.TRAFFIC);
 let lastService: u32 = 0;
 let lastDestination: u32 = 0;
+let lastStamp: u32 = 0;
 
 // @ts-ignore: decorator
 @inline
@@ -134,6 +138,7 @@ export function removeDestination(destination: Destination): void {
     at = at.next;
   }
   if (!at) return;
+  changed();
   if (before) before.next = destination.next;
   else service.first = destination.next;
   if (service.last == destination) service.last = before;
@@ -165,6 +170,7 @@ export function newBalanced(namespace: u32, protocol: u32, client: u32, clientPo
   connection.serverA = keyA(destination.address, client);
   connection.serverB = keyB(namespace, protocol, port, clientPort);
   connection.destination = destination;
+  connection.stamp = ++lastStamp;
   if (!connectionIndex.insert(at)) {
     connections.give(at);
     return null;
@@ -175,6 +181,7 @@ export function newBalanced(namespace: u32, protocol: u32, client: u32, clientPo
 
 export function removeBalanced(connection: BalancedConnection): void {
   const at = changetype<usize>(connection);
+  connection.stamp = 0;
   connectionIndex.remove(at);
   connectionIndex.remove(at + AT_SERVER);
   const destination = connection.destination;

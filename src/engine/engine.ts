@@ -108,7 +108,7 @@ export class Engine {
     readonly epoch: bigint,
     cipher: CipherMaker,
   ) {
-    this.memory = new Memory(exports.memory);
+    this.memory = new Memory(exports.memory, exports.settle, exports.tablesChanged);
     this.ciphers = new Ciphers(this, cipher);
   }
 

@@ -6,6 +6,11 @@ export interface EngineExports extends Record<string, unknown> {
   time(): number;
   advanceTo(time: number): void;
   setHopDelay(ns: number): void;
+  /** Flows of established connections: 1 on, 0 off. */
+  setFlowTable(on: number): void;
+  flows(): number;
+  settle(): void;
+  tablesChanged(): void;
   newNamespace(): number;
   addDevice(namespace: number, kind: number): number;
   removeDevice(device: number): void;

@@ -11,7 +11,13 @@ export interface Field {
 export class Memory {
   #bytes = new Uint8Array(0);
   #view = new DataView(this.#bytes.buffer);
-  constructor(private readonly memory: WebAssembly.Memory) {}
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    /** Counters are brought up to date: before they are read. */
+    private readonly settle: () => void = () => {},
+    /** What is about to be written may change packets' ways. */
+    private readonly changed: () => void = () => {},
+  ) {}
 
   get bytes(): Uint8Array {
     this.#refresh();
@@ -39,6 +45,7 @@ export class Memory {
       case 16:
         return view.getUint16(at, true);
       case 64:
+        this.settle();
         return Number(view.getBigUint64(at, true));
       default:
         return view.getUint32(at, true);
@@ -46,6 +53,7 @@ export class Memory {
   }
 
   set(record: number, field: Field, value: number): void {
+    this.changed();
     const at = (record >>> 0) + field.at;
     const { view } = this;
     switch (field.bits) {
@@ -70,6 +78,7 @@ export class Memory {
   }
 
   setHalves(record: number, field: Field, { low, high }: { low: number; high: number }): void {
+    this.changed();
     const at = (record >>> 0) + field.at;
     this.view.setUint32(at, low, true);
     this.view.setUint32(at + 4, high, true);

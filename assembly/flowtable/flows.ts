@@ -1,0 +1,113 @@
+// Flows: one direction of an established connection, known by what arrives at a device (struct flow_offload_tuple). It
+// holds what differs from flow to flow; the rest is its track's.
+//
+// Key: a = addresses, b = ports | protocol << 32 | encapsulated << 39 | device << 40 of the innermost IPv4 packet, as it
+// comes in. A flow lives for as long as the connections that it crosses; swept when they are gone.
+
+import { Pool } from "../memory";
+import { Index } from "../tables/hash";
+import { Of, generation } from "../tables/generation";
+import { Connection } from "../tables/connections";
+import { BalancedConnection } from "../tables/services";
+import { Track, ensureTracks, release } from "./track";
+
+@unmanaged
+export class Flow {
+  keyA: u64;
+  keyB: u64;
+  /** The rules, routes, services and devices are as they were when its way was recorded. */
+  generation: u32;
+  track: Track;
+  /** Addresses and ports as they go out. */
+  newA: u64;
+  newPorts: u32;
+  /** What the checksums of IP and of TCP or UDP change by; 0: they stay. */
+  ipDelta: u16;
+  l4Delta: u16;
+  /** Largest total length that fits everywhere. */
+  limit: u16;
+  /** Outer source ports: what comes in, what goes out. */
+  inPort: u16;
+  outPort: u16;
+  pad: u16;
+  /** The complement of the addresses that go out, summed: the outer checksum is made of it. */
+  innerSum: u32;
+  connection0: Connection; connection1: Connection; connection2: Connection; connection3: Connection;
+  stamp0: u32; stamp1: u32; stamp2: u32; stamp3: u32;
+  balanced: BalancedConnection;
+  balancedStamp: u32;
+  /** The sending socket's hash, if it has one. */
+  hash: u32;
+  flags: u32;
+}
+const FLOW: usize = 128;
+
+const pool = new Pool(FLOW, 512, Of.TRAFFIC);
+const index = new Index(1024, Of.TRAFFIC);
+
+// @ts-ignore: decorator
+@inline
+export function findFlow(a: u64, b: u64): Flow | null { return changetype<Flow | null>(index.find(a, b)); }
+
+// @ts-ignore: decorator
+@inline
+export function connectionOf(flow: Flow, i: u32): Connection {
+  return changetype<Connection>(load<usize>(changetype<usize>(flow) + (<usize>i << 2), offsetof<Flow>("connection0")));
+}
+// @ts-ignore: decorator
+@inline
+export function stampOf(flow: Flow, i: u32): u32 {
+  return load<u32>(changetype<usize>(flow) + (<usize>i << 2), offsetof<Flow>("stamp0"));
+}
+export function setConnection(flow: Flow, i: u32, connection: Connection): void {
+  store<usize>(changetype<usize>(flow) + (<usize>i << 2), changetype<usize>(connection), offsetof<Flow>("connection0"));
+  store<u32>(changetype<usize>(flow) + (<usize>i << 2), connection.stamp, offsetof<Flow>("stamp0"));
+}
+
+/** The flow of that key, made or emptied for a new way; null when there is no room. */
+export function obtainFlow(a: u64, b: u64): Flow | null {
+  const found = index.find(a, b);
+  if (found) {
+    const flow = changetype<Flow>(found);
+    release(flow.track);
+    memory.fill(found + 16, 0, FLOW - 16);
+    return flow;
+  }
+  const at = pool.take(FLOW);
+  if (!at) return null;
+  const flow = changetype<Flow>(at);
+  flow.keyA = a;
+  flow.keyB = b;
+  if (!index.insert(at)) {
+    pool.give(at);
+    return null;
+  }
+  return flow;
+}
+
+export function ensureFlows(): void {
+  pool.ensure(512);
+  index.ensure(512);
+  ensureTracks();
+}
+
+/** Flows whose tables have changed or whose connections are over go. */
+export function sweepFlows(): void {
+  for (let i: u32 = 0; i < index.capacity; i++) {
+    let at = index.keyAt(i);
+    while (at && !lives(changetype<Flow>(at))) {
+      release(changetype<Flow>(at).track);
+      index.remove(at);
+      pool.give(at);
+      at = index.keyAt(i);
+    }
+  }
+}
+
+function lives(flow: Flow): bool {
+  if (flow.generation != generation) return false;
+  for (let i: u32 = 0; i < <u32>flow.track.connections; i++) if (connectionOf(flow, i).stamp != stampOf(flow, i)) return false;
+  return !flow.track.balanced || flow.balanced.stamp == flow.balancedStamp;
+}
+
+export function flows(): u32 { return index.count; }

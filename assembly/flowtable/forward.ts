@@ -1,0 +1,185 @@
+// The fast way: a packet of a flow whose way is recorded gets its one rewrite, moves the connections that it crosses on as
+// conntrack and IPVS would, and is where the slow way would have brought it (as nf_flow_table does for the kernel, with
+// nothing left out that can be seen afterwards).
+//
+// Everything is asked before anything is changed: whatever is not as it was, or is more than a plain segment of an
+// established connection, goes the slow way untouched. That is a SYN, FIN or RST, a fragment, IP options, a checksum that
+// is wrong, a TTL that runs out, a packet that does not fit, padding, a group's MAC, marks of congestion outside.
+
+import { Frame, SOCKET_HASH, headroom } from "../frame";
+import { Device, crosses } from "../devices/device";
+import { Segment, travel } from "../devices/physical";
+import { Namespace } from "../stack/namespace";
+import { toProtocol } from "../stack/input";
+import { nextIdAt } from "../stack/output";
+import * as ethernet from "../wire/ethernet";
+import * as ipv4 from "../wire/ipv4";
+import * as tcp from "../wire/tcp";
+import * as udp from "../wire/udp";
+import * as vxlan from "../wire/vxlan";
+import { fold, pseudo, sum } from "../wire/checksum";
+import { keyA, keyB, SEEN_REPLY } from "../tables/connections";
+import { generation, linksGeneration } from "../tables/generation";
+import { plainOptions, tcpFollow, tcpFollows } from "../hooks/conntrack-tcp";
+import { udpFollow, udpFollows } from "../hooks/conntrack";
+import { advance, touch } from "../hooks/ipvs";
+import { Entry } from "../tables/fdb";
+import { Neighbour } from "../tables/neighbours";
+import { watching } from "../tables/events";
+import { tracing } from "../capture/tap";
+import { changed } from "../tables/generation";
+import { Flow, connectionOf, findFlow, stampOf } from "./flows";
+import { Track, Way, count, learnedOf, stepOf, usedOf } from "./track";
+import { begin } from "./recorder";
+import { rewrite } from "./rewrite";
+
+/** What became of a frame. */
+export enum Entered { SLOW, RECORDED, DONE }
+
+let enabled: bool = true;
+/** On by default. Off: every packet goes the slow way. */
+export function setFlowTable(on: bool): void {
+  changed();
+  enabled = on;
+}
+
+const ENCAPSULATED: u32 = 0x80;
+/** From the outer IP header to the inner one. */
+const INSIDE: u32 = ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH;
+
+export function enter(device: Device, frame: Frame): Entered {
+  if (!enabled || frame.length < ethernet.LENGTH + ipv4.LENGTH + udp.LENGTH) return Entered.SLOW;
+  const at = frame.data;
+  const outside = at + ethernet.LENGTH;
+  if (ethernet.type(at) != ethernet.TYPE_IPV4 || load<u8>(outside) != 0x45 || ipv4.isFragment(outside)) return Entered.SLOW;
+  let length = frame.length - ethernet.LENGTH;
+  if (ipv4.totalLength(outside) != length) return Entered.SLOW;
+  let ip = outside;
+  let kind: u32 = 0;
+  if (ipv4.protocol(ip) == ipv4.UDP && device.namespace.vxlans && !device.master && load<u32>(ip, ipv4.LENGTH + udp.LENGTH) == 0x08) {
+    if (length < INSIDE + ipv4.LENGTH + udp.LENGTH || udp.length(ip + ipv4.LENGTH) != length - ipv4.LENGTH) return Entered.SLOW;
+    kind = ENCAPSULATED;
+    ip += INSIDE;
+    length -= INSIDE;
+    if (ethernet.type(ip - ethernet.LENGTH) != ethernet.TYPE_IPV4 || load<u8>(ip) != 0x45 || ipv4.isFragment(ip)) return Entered.SLOW;
+    if (ipv4.totalLength(ip) != length || ipv4.tos(outside) & 3) return Entered.SLOW;
+  }
+  const protocol = ipv4.protocol(ip);
+  const l4 = ip + ipv4.LENGTH;
+  if (protocol == ipv4.TCP) {
+    if (length < ipv4.LENGTH + tcp.LENGTH || (tcp.flags(l4) & (tcp.SYN | tcp.FIN | tcp.RST | tcp.ACK)) != tcp.ACK) return Entered.SLOW;
+  } else if (protocol != ipv4.UDP || udp.length(l4) != length - ipv4.LENGTH) return Entered.SLOW;
+
+  const a = load<u64>(ip, 12);
+  const b = <u64>load<u32>(l4) | (<u64>(protocol | kind) << 32) | (<u64>device.id << 40);
+  const flow = findFlow(a, b);
+  if (flow && flow.generation == generation && passes(flow, frame, at, outside, ip, l4, length, protocol)) return Entered.DONE;
+  if (tracing || watching || frame.connection || frame.mark) return Entered.SLOW;
+  begin(frame, a, b, ip, length, kind != 0);
+  return Entered.RECORDED;
+}
+
+// @ts-ignore: decorator
+@inline
+function passes(flow: Flow, frame: Frame, at: usize, outside: usize, ip: usize, l4: usize, length: u32, protocol: u32): bool {
+  const track = flow.track;
+  const time = frame.time;
+  if (track.links != linksGeneration || time >= track.until || time < track.since || length > <u32>flow.limit) return false;
+  if (load<u64>(at) != track.inLow || <u64>load<u32>(at, 8) != track.inHigh) return false;
+  if (frame.flags != flow.flags || (frame.flags & SOCKET_HASH && frame.hash != flow.hash)) return false;
+  if (frame.connection || frame.mark || ipv4.ttl(ip) <= <u32>track.ttl) return false;
+  if (track.way == <u8>Way.TUNNEL && headroom(frame) < <usize>vxlan.OVERHEAD) return false;
+
+  // Checksums: a valid IP header adds up to all ones; what is inside is read once for both.
+  if (headerSum(ip) != 0xffff) return false;
+  const tail = length - ipv4.LENGTH;
+  const bytes = sum(l4, tail);
+  if (protocol == ipv4.TCP) {
+    if (fold(bytes + pseudo(ipv4.source(ip), ipv4.destination(ip), ipv4.TCP, tail)) != 0xffff) return false;
+  } else if (udp.check(l4)) {
+    if (fold(bytes + pseudo(ipv4.source(ip), ipv4.destination(ip), ipv4.UDP, tail)) != 0xffff) return false;
+  } else if (track.way == <u8>Way.TUNNEL) return false;
+  if (track.ingress) {
+    const head = outside + ipv4.LENGTH;
+    if (load<u64>(outside, 12) != track.inOuter || load<u64>(head, 8) != track.inVxlan || <u64>load<u16>(head, 2) != track.inPort) return false;
+    if (load<u16>(head) != flow.inPort) return false;
+    if (load<u64>(ip - ethernet.LENGTH) != track.insideLow || <u64>load<u32>(ip - ethernet.LENGTH, 8) != track.insideHigh) return false;
+    if (headerSum(outside) != 0xffff) return false;
+    if (udp.check(head)) {
+      // All of it but the innermost segment, which `bytes` has, and its IP header, which adds up to nothing.
+      const front = sum(head, udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH);
+      if (fold(front + bytes + 0xffff + pseudo(ipv4.source(outside), ipv4.destination(outside), ipv4.UDP, length + INSIDE - ipv4.LENGTH)) != 0xffff) return false;
+    }
+  }
+
+  // Every connection on the way: is it the same, alive, and would it stay as it is?
+  const steps = <u32>track.connections;
+  let sequence: u32 = 0;
+  let acknowledgment: u32 = 0;
+  let end: u32 = 0;
+  if (protocol == ipv4.TCP) {
+    const header = tcp.headerLength(l4);
+    if (header < tcp.LENGTH || header > tail || !plainOptions(l4)) return false;
+    sequence = tcp.sequence(l4);
+    acknowledgment = tcp.acknowledgment(l4);
+    end = sequence + tail - header;
+  }
+  for (let i: u32 = 0; i < steps; i++) {
+    const step = stepOf(track, i);
+    const connection = connectionOf(flow, i);
+    const then = time + step.after;
+    if (connection.stamp != stampOf(flow, i) || then >= connection.deadline) return false;
+    if (protocol == ipv4.TCP && !step.outer) {
+      if (!tcpFollows(connection, step.reply, sequence, acknowledgment, end)) return false;
+    } else if ((connection.status & SEEN_REPLY ? 1 : 0) != <u32>step.seen || !udpFollows(connection, then)) return false;
+  }
+  if (track.balanced && (flow.balanced.stamp != flow.balancedStamp || time + track.balancedAt >= flow.balanced.deadline)) return false;
+  if (!crosses(frame, track.crossings)) return false;
+
+  // From here on it goes.
+  for (let i: u32 = 0; i < steps; i++) {
+    const step = stepOf(track, i);
+    const connection = connectionOf(flow, i);
+    const then = time + step.after;
+    if (protocol == ipv4.TCP && !step.outer) {
+      tcpFollow(connection, step.reply, tcp.flags(l4), sequence, acknowledgment, end, tcp.window(l4), then);
+    } else udpFollow(connection, then);
+  }
+  if (track.balanced) {
+    advance(flow.balanced, protocol, track.balanced - 1, l4, time + track.balancedAt);
+    if (protocol == ipv4.TCP) touch(flow.balanced);
+  }
+  for (let i: u32 = 0; i < <u32>track.learned; i++) changetype<Entry>(learnedOf(track, i).at).updated = time + learnedOf(track, i).after;
+  for (let i: u32 = 0; i < <u32>track.neighbours; i++) changetype<Neighbour>(usedOf(track, i).at).used = time + usedOf(track, i).after;
+  count(track, length);
+
+  const way = track.way;
+  const data = rewrite(at, length, flow, track, way == <u8>Way.TUNNEL ? nextIdAt(track.ids) : 0);
+  frame.length += <u32>(at - data);
+  frame.data = data;
+  frame.time = time + track.elapsed;
+  frame.flags = track.flags;
+  if (way != <u8>Way.LOCAL) {
+    travel(changetype<Segment>(track.target), changetype<Device>(track.device), frame);
+    return true;
+  }
+  const to = changetype<Device>(track.device);
+  frame.device = to;
+  frame.port = changetype<Device | null>(track.port);
+  frame.out = changetype<Device | null>(track.out);
+  frame.mark = track.mark;
+  frame.routeType = <u8>track.routeType;
+  frame.connectionInfo = track.info & 0x7f;
+  if (track.info & 0x80) frame.connection = connectionOf(flow, steps - 1);
+  toProtocol(changetype<Namespace>(track.target), frame, to, track.broadcast != 0);
+  return true;
+}
+
+/** The sum over 20 bytes. */
+// @ts-ignore: decorator
+@inline
+function headerSum(ip: usize): u32 {
+  const s = <u64>load<u32>(ip) + <u64>load<u32>(ip, 4) + <u64>load<u32>(ip, 8) + <u64>load<u32>(ip, 12) + <u64>load<u32>(ip, 16);
+  const half = <u32>s + <u32>(s >>> 32);
+  return fold(half < <u32>s ? half + 1 : half);
+}

@@ -1,0 +1,280 @@
+// Recording a way: a packet of an established connection goes the slow way, and whoever does something on it says so
+// here. At the end of the way that becomes a flow, if the flow would have made the very same frame of it.
+//
+// Who does what a flow cannot repeat (clones a frame, draws a number, looks at more than tuple, device, mark and state)
+// says `forgo`, and whoever ends a frame has thereby ended its recording. What was recorded rests on tables as they were
+// at the start: if one of them has changed meanwhile, there is no flow either.
+
+import { arena } from "../memory";
+import { Frame } from "../frame";
+import { Device } from "../devices/device";
+import { Namespace } from "../stack/namespace";
+import * as ethernet from "../wire/ethernet";
+import * as ipv4 from "../wire/ipv4";
+import * as vxlan from "../wire/vxlan";
+import { fold } from "../wire/checksum";
+import { CONFIRMED, Connection, SEEN_REPLY } from "../tables/connections";
+import { BalancedConnection } from "../tables/services";
+import { generation, linksGeneration } from "../tables/generation";
+import { tcpSettled } from "../hooks/conntrack-tcp";
+import { hopDelay } from "../devices/device";
+import { Flow, obtainFlow, setConnection } from "./flows";
+import { CONNECTIONS, COUNTERS, TOUCHES, TRACK, Track, Way, counterOf, intern, learnedOf, stepOf, usedOf } from "./track";
+import { rewrite } from "./rewrite";
+
+/** The frame whose way is being recorded, or 0. */
+export let recording: usize = 0;
+
+const HEADERS: u32 = 192;
+const SCRATCH: u32 = 512;
+let made: Track = changetype<Track>(0);
+let header: usize = 0;
+let scratch: usize = 0;
+const connections: usize = memory.data(16);
+let outer: u32 = 0;
+let keyA: u64 = 0;
+let keyB: u64 = 0;
+let start: u64 = 0;
+let startHops: u32 = 0;
+let startGeneration: u32 = 0;
+let startLinks: u32 = 0;
+let startFlags: u32 = 0;
+let startHash: u32 = 0;
+let length: u32 = 0;
+let limit: u32 = 0;
+let until: u64 = 0;
+let outerPort: u32 = 0;
+let balanced: usize = 0;
+
+/** `frame` has come in with that key; `size` bytes from its innermost IP header on, `at`. */
+export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encapsulated: bool): void {
+  if (!header) {
+    made = changetype<Track>(arena(TRACK));
+    header = arena(HEADERS);
+    scratch = arena(SCRATCH);
+  }
+  recording = changetype<usize>(frame);
+  memory.fill(changetype<usize>(made), 0, TRACK);
+  memory.copy(header, frame.data, HEADERS);
+  keyA = a;
+  keyB = b;
+  start = frame.time;
+  startHops = frame.hops;
+  startGeneration = generation;
+  startLinks = linksGeneration;
+  startFlags = frame.flags;
+  startHash = frame.hash;
+  length = size;
+  limit = 0xffff;
+  until = u64.MAX_VALUE;
+  balanced = 0;
+  outer = encapsulated ? 1 : 0;
+  made.ingress = encapsulated ? 1 : 0;
+  const at = frame.data;
+  made.inLow = load<u64>(at);
+  made.inHigh = load<u32>(at, 8);
+  if (encapsulated) {
+    const l4 = at + ethernet.LENGTH + ipv4.LENGTH;
+    made.inOuter = load<u64>(at + ethernet.LENGTH, 12);
+    outerPort = load<u16>(l4);
+    made.inPort = load<u16>(l4, 2);
+    made.inVxlan = load<u64>(l4, 8);
+    made.insideLow = load<u64>(ip - ethernet.LENGTH);
+    made.insideHigh = load<u32>(ip - ethernet.LENGTH, 8);
+  }
+}
+
+/** The way in hand is not to be repeated. */
+export function forgo(): void { recording = 0; }
+
+/** This frame ends, or is kept: nothing to record any more. */
+// @ts-ignore: decorator
+@inline
+export function forget(frame: Frame): void { if (recording == changetype<usize>(frame)) recording = 0; }
+
+// @ts-ignore: decorator
+@inline
+export function isRecording(frame: Frame): bool { return recording == changetype<usize>(frame); }
+
+/** Packets and bytes at `at` were counted, for `bytes` bytes. */
+export function counted(frame: Frame, at: usize, bytes: u32): void {
+  if (!isRecording(frame)) return;
+  const n = <u32>made.counters;
+  if (n == COUNTERS) return forgo();
+  const counter = counterOf(made, n);
+  counter.at = at;
+  counter.more = <i32>(bytes - length);
+  made.counters = <u8>(n + 1);
+}
+
+/** A forwarding database entry was learned anew at `time`. */
+export function learned(at: usize, time: u64): void {
+  const n = <u32>made.learned;
+  if (n == TOUCHES) return forgo();
+  learnedOf(made, n).at = at;
+  learnedOf(made, n).after = <u32>(time - start);
+  made.learned = <u8>(n + 1);
+}
+
+/** A neighbour was used. */
+export function neighbourUsed(at: usize, frame: Frame): void {
+  if (!isRecording(frame)) return;
+  const n = <u32>made.neighbours;
+  if (n == TOUCHES) return forgo();
+  usedOf(made, n).at = at;
+  usedOf(made, n).after = <u32>(frame.time - start);
+  made.neighbours = <u8>(n + 1);
+}
+
+/** What was found at `time` is good until `deadline`. */
+export function expires(deadline: u64, time: u64): void { until = min(until, deadline - (time - start)); }
+
+/** Conntrack let the frame pass as part of `connection`. */
+export function tracked(frame: Frame, connection: Connection, reply: u32): void {
+  if (!isRecording(frame)) return;
+  const n = <u32>made.connections;
+  if (n == CONNECTIONS) return forgo();
+  store<usize>(connections + (<usize>n << 2), changetype<usize>(connection));
+  const step = stepOf(made, n);
+  step.after = <u32>(frame.time - start);
+  step.reply = <u8>reply;
+  step.seen = connection.status & SEEN_REPLY ? 1 : 0;
+  step.outer = <u8>outer;
+  made.connections = <u8>(n + 1);
+}
+
+/** IPVS let the frame pass as part of `connection`, `answer`: from its destination. */
+export function balancedBy(frame: Frame, connection: BalancedConnection, answer: u32): void {
+  if (!isRecording(frame)) return;
+  if (balanced || outer) return forgo();
+  balanced = changetype<usize>(connection);
+  made.balanced = 1 + answer;
+  made.balancedAt = <u32>(frame.time - start);
+}
+
+/** A packet of `size` bytes, as it is now, fits where `room` bytes do. */
+export function fitted(frame: Frame, size: u32, room: u32): void {
+  if (isRecording(frame) && size <= room) limit = min(limit, length + room - size);
+}
+
+/** The outer headers came off, or went on with an id out of `ids`. */
+export function decapsulated(frame: Frame): void {
+  if (isRecording(frame)) outer = 0;
+}
+export function encapsulated(frame: Frame, ids: usize): void {
+  if (!isRecording(frame)) return;
+  if (outer || made.ids) return forgo();
+  outer = 1;
+  made.ids = ids;
+}
+
+/** The way ends on a segment, towards `to`. */
+export function endsOnSegment(frame: Frame, segment: usize, to: Device): void {
+  if (!isRecording(frame)) return;
+  recording = 0;
+  made.way = <u8>(frame.length == length + ethernet.LENGTH ? Way.SEGMENT : Way.TUNNEL);
+  if (made.way == <u8>Way.TUNNEL && (!made.ids || frame.length != length + ethernet.LENGTH + vxlan.OVERHEAD)) return;
+  if (made.way == <u8>Way.SEGMENT && made.ids) return;
+  made.target = segment;
+  made.device = changetype<usize>(to);
+  const inner = frame.data + (made.way == <u8>Way.TUNNEL ? vxlan.OVERHEAD : 0);
+  made.outLow = load<u64>(inner);
+  made.outHigh = load<u32>(inner, 8);
+  install(frame, inner + ethernet.LENGTH);
+}
+
+/** The way ends at the stack of `namespace`, behind INPUT. */
+export function endsLocally(frame: Frame, namespace: Namespace, device: Device, broadcast: bool): void {
+  if (!isRecording(frame)) return;
+  recording = 0;
+  if (frame.length != length || made.ids) return;
+  made.way = <u8>Way.LOCAL;
+  made.target = changetype<usize>(namespace);
+  made.device = changetype<usize>(device);
+  made.broadcast = broadcast ? 1 : 0;
+  // The packet carries its namespace's connection, which must be the last on the way.
+  const n = <u32>made.connections;
+  const connection = changetype<usize>(frame.connection);
+  if (connection && (!n || load<usize>(connections + ((<usize>n - 1) << 2)) != connection)) return;
+  made.info = frame.connectionInfo | (connection ? 0x80 : 0);
+  made.mark = frame.mark;
+  made.port = changetype<u32>(frame.port);
+  made.out = changetype<u32>(frame.out);
+  made.routeType = frame.routeType;
+  install(frame, frame.data);
+}
+
+function words(value: u64): u32 {
+  return (<u32>value & 0xffff) + (<u32>value >>> 16) + (<u32>(value >>> 32) & 0xffff) + <u32>(value >>> 48);
+}
+
+function install(frame: Frame, ip: usize): void {
+  if (generation != startGeneration || linksGeneration != startLinks || limit < length) return;
+  const first = header + (made.ingress ? ethernet.LENGTH + vxlan.OVERHEAD : ethernet.LENGTH);
+  const protocol = ipv4.protocol(first);
+  for (let i: u32 = 0; i < <u32>made.connections; i++) {
+    const connection = changetype<Connection>(load<usize>(connections + (<usize>i << 2)));
+    if (!(connection.status & CONFIRMED)) return;
+    if (protocol == ipv4.TCP && !stepOf(made, i).outer && !tcpSettled(connection)) return;
+    if (stepOf(made, i).seen != (connection.status & SEEN_REPLY ? 1 : 0)) return;
+  }
+  made.flags = frame.flags;
+  made.crossings = frame.hops - startHops;
+  made.elapsed = frame.time - start;
+  made.ttl = <u8>(ipv4.ttl(first) - ipv4.ttl(ip));
+  const tunnel = made.way == <u8>Way.TUNNEL;
+  if (tunnel) {
+    // What differs from packet to packet is left out of the outer headers, and so of their sums.
+    const at = changetype<usize>(made) + offsetof<Track>("template");
+    memory.copy(at, frame.data, vxlan.OVERHEAD);
+    const outside = at + ethernet.LENGTH;
+    store<u32>(outside, 0x45);
+    store<u16>(outside, 0, 4);
+    store<u16>(outside, 0, 10);
+    const l4 = outside + ipv4.LENGTH;
+    store<u16>(l4, 0);
+    store<u32>(l4, 0, 4);
+    const addresses = load<u64>(outside, 12);
+    made.ipSum = fold(0x45 + <u32>load<u16>(outside, 6) + <u32>load<u16>(outside, 8) + words(addresses));
+    made.udpSum = fold(
+      words(addresses) + (ipv4.UDP << 8) + <u32>load<u16>(l4, 2) + words(load<u64>(l4, 8)) +
+      words(made.outLow) + words(made.outHigh) + ethernet.TYPE_IPV4 + (~(protocol << 8) & 0xffff),
+    );
+  }
+  const track = intern(made);
+  if (!track) return;
+  track.links = startLinks;
+  track.until = until;
+  track.since = start;
+  const flow = obtainFlow(keyA, keyB);
+  if (!flow) return;
+  flow.track = track;
+  flow.limit = <u16>limit;
+  flow.inPort = <u16>outerPort;
+  flow.flags = startFlags;
+  flow.hash = startHash;
+  for (let i: u32 = 0; i < <u32>made.connections; i++) setConnection(flow, i, changetype<Connection>(load<usize>(connections + (<usize>i << 2))));
+  if (balanced) {
+    flow.balanced = changetype<BalancedConnection>(balanced);
+    flow.balancedStamp = flow.balanced.stamp;
+  }
+  const before = load<u64>(first, 12);
+  const after = load<u64>(ip, 12);
+  const ports = load<u32>(first, ipv4.LENGTH);
+  flow.newA = after;
+  flow.newPorts = load<u32>(ip, ipv4.LENGTH);
+  flow.innerSum = fold(words(~after));
+  const addresses = before == after ? 0 : fold(words(~before) + words(after));
+  if (before != after || made.ttl) flow.ipDelta = <u16>fold(addresses + (made.ttl ? 0xffff - <u32>made.ttl : 0));
+  if (before != after || ports != flow.newPorts) {
+    flow.l4Delta = <u16>fold(addresses + words(<u64>~ports) + words(<u64>flow.newPorts));
+  }
+  if (tunnel) flow.outPort = load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH);
+  // Would it have made this very frame?
+  const at = scratch + 128;
+  memory.copy(at, header, HEADERS);
+  const id = tunnel ? ipv4.id(frame.data + ethernet.LENGTH) : 0;
+  const again = rewrite(at, length, flow, track, id);
+  const checked = <u32>(ip - frame.data) + ipv4.LENGTH + (protocol == ipv4.TCP ? 20 : 8);
+  if (memory.compare(again, frame.data, checked) == 0) flow.generation = startGeneration;
+}

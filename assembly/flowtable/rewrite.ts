@@ -1,0 +1,63 @@
+// One composite rewrite from the header that came in to the one that goes out: addresses, ports, TTL, both checksums by
+// what they change in all (RFC 1624), Ethernet addresses, and the outer headers off or on.
+//
+// The outer UDP checksum needs no second pass over the data: the inner checksum is right, so all that it covers adds up
+// to the complement of its own pseudo-header (the kernel's local checksum offload, Documentation/networking/checksum-offloads).
+
+import * as ethernet from "../wire/ethernet";
+import * as ipv4 from "../wire/ipv4";
+import * as tcp from "../wire/tcp";
+import * as udp from "../wire/udp";
+import * as vxlan from "../wire/vxlan";
+import { fold } from "../wire/checksum";
+import { Flow } from "./flows";
+import { Track, Way } from "./track";
+
+/** Of the frame at `data` with `length` bytes from its innermost IP header on. Answers where the frame begins now; `id` is the outer packet's. */
+// @ts-ignore: decorator
+@inline
+export function rewrite(data: usize, length: u32, flow: Flow, track: Track, id: u32): usize {
+  const ip = data + (track.ingress ? ethernet.LENGTH + vxlan.OVERHEAD : ethernet.LENGTH);
+  const l4 = ip + ipv4.LENGTH;
+  const delta = <u32>flow.ipDelta;
+  if (delta) {
+    store<u8>(ip, <u8>(load<u8>(ip, 8) - track.ttl), 8);
+    ipv4.setCheck(ip, <u16>(~fold((~ipv4.check(ip) & 0xffff) + delta)));
+    store<u64>(ip, flow.newA, 12);
+  }
+  const change = <u32>flow.l4Delta;
+  if (change) {
+    store<u32>(l4, flow.newPorts);
+    if (ipv4.protocol(ip) == ipv4.TCP) tcp.setCheck(l4, <u16>(~fold((~tcp.check(l4) & 0xffff) + change)));
+    else if (udp.check(l4)) udp.setCheck(l4, udp.neverZero(<u16>(~fold((~udp.check(l4) & 0xffff) + change))));
+  }
+  if (track.way == <u8>Way.LOCAL) return ip;
+  const frame = ip - ethernet.LENGTH;
+  store<u64>(frame, track.outLow);
+  store<u32>(frame, <u32>track.outHigh, 8);
+  store<u16>(frame, <u16>ethernet.TYPE_IPV4, 12);
+  if (track.way == <u8>Way.SEGMENT) return frame;
+
+  const out = frame - vxlan.OVERHEAD;
+  const template = changetype<usize>(track) + offsetof<Track>("template");
+  v128.store(out, v128.load(template));
+  v128.store(out, v128.load(template, 16), 16);
+  v128.store(out, v128.load(template, 32), 32);
+  store<u16>(out, load<u16>(template, 48), 48);
+  const whole = length + ethernet.LENGTH + vxlan.OVERHEAD;
+  let ecn = <u32>load<u8>(ip, 1) & 3;
+  if (ecn == 3) ecn = 2;
+  const total = <u32>bswap<u16>(<u16>(whole - ethernet.LENGTH));
+  const identifier = <u32>bswap<u16>(<u16>id);
+  store<u32>(out, 0x45 | (ecn << 8) | (total << 16), ethernet.LENGTH);
+  store<u16>(out, <u16>identifier, ethernet.LENGTH + 4);
+  store<u16>(out, <u16>(~fold(track.ipSum + (ecn << 8) + total + identifier)), ethernet.LENGTH + 10);
+  const datagram = <u32>bswap<u16>(<u16>(whole - ethernet.LENGTH - ipv4.LENGTH));
+  const segment = <u32>bswap<u16>(<u16>(length - ipv4.LENGTH));
+  const at = out + ethernet.LENGTH + ipv4.LENGTH;
+  store<u16>(at, flow.outPort);
+  store<u16>(at, <u16>datagram, 4);
+  const sum = track.udpSum + <u32>flow.outPort + 2 * datagram + flow.innerSum + (~segment & 0xffff);
+  udp.setCheck(at, udp.neverZero(<u16>(~fold(sum))));
+  return out;
+}

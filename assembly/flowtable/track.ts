@@ -1,0 +1,202 @@
+// A track: everything about a way through a node that its flows have in common. Which header comes in and which goes
+// out, how long it takes, whose counters it moves, which entries it keeps alive. All flows to one destination share one.
+//
+// What a track's flows have passed is counted here, and settled into the rules, chains, devices and services that the way
+// crosses when somebody reads them (or changes what the way rests on).
+
+import { Pool, arena } from "../memory";
+import { Of } from "../tables/generation";
+
+@unmanaged
+export class Track {
+  /** Same hash. */
+  next: Track | null;
+  /** Flows that use it. */
+  flows: u32;
+  /** The forwarding databases and neighbours are as they were. */
+  links: u32;
+  /** Something is counted that is not settled. */
+  dirty: u32;
+  nextDirty: Track | null;
+  hash: u32;
+  packets: u64;
+  /** Total lengths of the innermost IP packets. */
+  bytes: u64;
+  /** Before this time, as a frame comes in, no entry that the way rests on ages. */
+  until: u64;
+  /** A frame from before that may have to wait for what a neighbour has said meanwhile. */
+  since: u64;
+
+  // From here on: what makes it the track that it is; `same` compares it.
+  /** Comes in encapsulated; goes out as `Way`. */
+  ingress: u8;
+  way: u8;
+  ttl: u8;
+  connections: u8;
+  learned: u8;
+  neighbours: u8;
+  counters: u8;
+  /** LOCAL: was it for everybody, and how the packet stands to its connection. */
+  broadcast: u8;
+  info: u8;
+  port: u32;
+  out: u32;
+  routeType: u32;
+  flags: u32;
+  mark: u32;
+  /** Devices that send it. */
+  crossings: u32;
+  elapsed: u64;
+  /** Addresses of the Ethernet header that comes in. */
+  inLow: u64;
+  inHigh: u64;
+  /** Encapsulated: addresses, the two fixed words of UDP port and VXLAN, Ethernet addresses inside. */
+  inOuter: u64;
+  inVxlan: u64;
+  inPort: u64;
+  insideLow: u64;
+  insideHigh: u64;
+  /** Ethernet addresses that go out, the inner ones where there are two. */
+  outLow: u64;
+  outHigh: u64;
+  /** The outer headers with zeroes where each packet differs, and what sums of them are needed. */
+  template: u64; template1: u64; template2: u64; template3: u64; template4: u64; template5: u64; template6: u64;
+  ipSum: u32;
+  udpSum: u32;
+  /** Bucket of outer IP ids. */
+  ids: usize;
+  /** Segment and device, or namespace and device. */
+  target: usize;
+  device: usize;
+  /** Balanced: is it the answer, and when. */
+  balanced: u32;
+  balancedAt: u32;
+  /** `Step`s of connections, then `Touch`es: entries learned anew, neighbours used; then `Counter`s. */
+}
+
+/** How a recorded way ends. */
+export enum Way { NONE, SEGMENT, TUNNEL, LOCAL }
+
+const CONTENT: usize = offsetof<Track>("ingress");
+export const CONNECTIONS: u32 = 4;
+export const TOUCHES: u32 = 8;
+export const COUNTERS: u32 = 120;
+/** A connection on the way: time from arrival, direction, whether it was answered, whether it is the outer packet's. */
+@unmanaged
+export class Step {
+  after: u32;
+  reply: u8;
+  seen: u8;
+  outer: u8;
+}
+/** A record whose time is set: where, and time from arrival. */
+@unmanaged
+export class Touch {
+  at: usize;
+  after: u32;
+}
+/** Packets and bytes, u64 each, at `at`; bytes are the innermost packet's and `more`. */
+@unmanaged
+export class Counter {
+  at: usize;
+  more: i32;
+}
+const STEPS: usize = (offsetof<Track>() + 7) & ~7;
+const LEARNED: usize = STEPS + CONNECTIONS * 8;
+const USED: usize = LEARNED + TOUCHES * 8;
+const COUNTED: usize = USED + TOUCHES * 8;
+export const TRACK: usize = COUNTED + COUNTERS * 8;
+
+// @ts-ignore: decorator
+@inline
+export function stepOf(track: Track, i: u32): Step { return changetype<Step>(changetype<usize>(track) + STEPS + (<usize>i << 3)); }
+// @ts-ignore: decorator
+@inline
+export function learnedOf(track: Track, i: u32): Touch { return changetype<Touch>(changetype<usize>(track) + LEARNED + (<usize>i << 3)); }
+// @ts-ignore: decorator
+@inline
+export function usedOf(track: Track, i: u32): Touch { return changetype<Touch>(changetype<usize>(track) + USED + (<usize>i << 3)); }
+// @ts-ignore: decorator
+@inline
+export function counterOf(track: Track, i: u32): Counter { return changetype<Counter>(changetype<usize>(track) + COUNTED + (<usize>i << 3)); }
+
+const pool = new Pool(TRACK, 32, Of.TRAFFIC);
+const BUCKETS: u32 = 4096;
+let buckets: usize = 0;
+let firstDirty: Track | null = null;
+
+export function ensureTracks(): void { pool.ensure(16); }
+
+/** The track with the content of `made`, which may be that very one; null when there is no room. One flow more uses it. */
+export function intern(made: Track): Track | null {
+  if (!buckets) buckets = arena(BUCKETS * sizeof<usize>());
+  let hash: u32 = 2166136261;
+  for (let at = CONTENT; at < TRACK; at += 4) hash = (hash ^ load<u32>(changetype<usize>(made) + at)) * 16777619;
+  const bucket = buckets + <usize>((hash ^ (hash >>> 16)) & (BUCKETS - 1)) * sizeof<usize>();
+  let track = changetype<Track | null>(load<usize>(bucket));
+  while (track) {
+    if (track.hash == hash && memory.compare(changetype<usize>(track) + CONTENT, changetype<usize>(made) + CONTENT, TRACK - CONTENT) == 0) {
+      track.flows++;
+      return track;
+    }
+    track = track.next;
+  }
+  const at = pool.take(0);
+  if (!at) return null;
+  memory.copy(at + CONTENT, changetype<usize>(made) + CONTENT, TRACK - CONTENT);
+  const fresh = changetype<Track>(at);
+  fresh.hash = hash;
+  fresh.next = changetype<Track | null>(load<usize>(bucket));
+  fresh.flows = 1;
+  fresh.dirty = 0;
+  fresh.packets = 0;
+  fresh.bytes = 0;
+  store<usize>(bucket, at);
+  return fresh;
+}
+
+/** One flow less; the last one's counts are settled. */
+export function release(track: Track): void {
+  if (--track.flows) return;
+  if (track.dirty) settle();
+  const bucket = buckets + <usize>((track.hash ^ (track.hash >>> 16)) & (BUCKETS - 1)) * sizeof<usize>();
+  if (load<usize>(bucket) == changetype<usize>(track)) store<usize>(bucket, changetype<usize>(track.next));
+  else {
+    let at = changetype<Track>(load<usize>(bucket));
+    while (at.next != track) at = at.next!;
+    at.next = track.next;
+  }
+  pool.give(changetype<usize>(track));
+}
+
+// @ts-ignore: decorator
+@inline
+export function count(track: Track, length: u32): void {
+  track.packets++;
+  track.bytes += length;
+  if (track.dirty) return;
+  track.dirty = 1;
+  track.nextDirty = firstDirty;
+  firstDirty = track;
+}
+
+/** What the tracks have counted goes to where it belongs. */
+export function settle(): void {
+  let track = firstDirty;
+  firstDirty = null;
+  while (track) {
+    const packets = track.packets;
+    const bytes = track.bytes;
+    for (let i: u32 = 0; i < <u32>track.counters; i++) {
+      const counter = counterOf(track, i);
+      store<u64>(counter.at, load<u64>(counter.at) + packets);
+      store<u64>(counter.at, load<u64>(counter.at, 8) + bytes + <u64>(<i64>packets * <i64>counter.more), 8);
+    }
+    track.packets = 0;
+    track.bytes = 0;
+    track.dirty = 0;
+    const next = track.nextDirty;
+    track.nextDirty = null;
+    track = next;
+  }
+}
