@@ -107,7 +107,7 @@ export function setServiceDelay(ns: f64): void { serviceDelay(<u64>ns); }
 
 // Flows
 export { setFlowTable } from "./flowtable/forward";
-export { settle } from "./flowtable/track";
+export { fastPackets, settle } from "./flowtable/track";
 export { flows } from "./flowtable/flows";
 export { changed as tablesChanged } from "./tables/generation";
 

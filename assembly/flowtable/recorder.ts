@@ -177,7 +177,7 @@ export function endsOnSegment(frame: Frame, segment: usize, to: Device): void {
   if (made.way == <u8>Way.SEGMENT && made.ids) return;
   made.target = segment;
   made.device = changetype<usize>(to);
-  const inner = frame.data + (made.way == <u8>Way.TUNNEL ? vxlan.OVERHEAD : 0);
+  const inner = frame.data + (made.way == <u8>Way.TUNNEL ? <usize>vxlan.OVERHEAD : 0);
   made.outLow = load<u64>(inner);
   made.outHigh = load<u32>(inner, 8);
   install(frame, inner + ethernet.LENGTH);

@@ -9,6 +9,7 @@ export interface EngineExports extends Record<string, unknown> {
   /** Flows of established connections: 1 on, 0 off. */
   setFlowTable(on: number): void;
   flows(): number;
+  fastPackets(): number;
   settle(): void;
   tablesChanged(): void;
   newNamespace(): number;
