@@ -1,5 +1,6 @@
 /** How addresses are written: MACs with colons, IPv4 dotted (RFC 791), IPv6 shortened (RFC 5952). */
 
+import { ipv6Text } from '../topology/ipv6.js';
 import { u16 } from './layers.js';
 
 export function mac(bytes: Uint8Array, at: number): string {
@@ -11,16 +12,7 @@ export function ipv4(bytes: Uint8Array, at: number): string {
 }
 
 export function ipv6(bytes: Uint8Array, at: number): string {
-  const groups = Array.from({ length: 8 }, (_, index) => u16(bytes, at + index * 2));
-  let best = { start: 0, length: 0 };
-  for (let start = 0; start < 8; start += 1) {
-    let length = 0;
-    while (start + length < 8 && groups[start + length] === 0) length += 1;
-    if (length > best.length) best = { start, length };
-  }
-  const words = groups.map((group) => group.toString(16));
-  if (best.length < 2) return words.join(':');
-  return `${words.slice(0, best.start).join(':')}::${words.slice(best.start + best.length).join(':')}`;
+  return ipv6Text(Array.from({ length: 8 }, (_, index) => u16(bytes, at + index * 2)));
 }
 
 /** `0a0b0c`, or with a separator between bytes. */

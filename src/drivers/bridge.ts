@@ -3,7 +3,7 @@
  * libnetwork drivers/bridge/bridge.go). Its rules, which differ between engine versions, are in bridge-rules.ts.
  */
 
-import type { Namespace } from '../engine/index.js';
+import type { Device, Namespace } from '../engine/index.js';
 import { hostPart } from '../topology/topology.js';
 import {
   type BridgeFacts,
@@ -26,6 +26,19 @@ export function programNode({ host, topology, name }: NodeContext, swarm: boolea
 
 function userlandProxy({ nodes }: NodeContext['topology'], node: string): boolean {
   return nodes.find(({ name }) => name === node)?.daemon?.['userland-proxy'] !== false;
+}
+
+/** Is IPv6 on for the node's own devices (net.ipv6.conf.default.disable_ipv6)? */
+function hasIpv6({ topology, name }: NodeContext): boolean {
+  return topology.nodes.find((one) => one.name === name)?.ipv6 === true;
+}
+
+/** The bridge of a network with IPv6: fe80::1, the gateway's address, and the node forwards (setup_ipv6_linux.go, setup_ipv6.go). */
+function addIpv6(host: Namespace, device: Device, gateway: string, subnet: string): void {
+  host.ipv6.enable(host.device('lo'));
+  host.addAddress(device, 'fe80::1/64');
+  host.addAddress(device, `${gateway}/${subnet.split('/')[1]}`);
+  host.ipv6.forwards = true;
 }
 
 function factsOf({ node, network, here }: NetworkAt): BridgeFacts {
@@ -80,6 +93,7 @@ export const bridge: Driver = {
     const { node, network, here } = at;
     const device = node.host.addBridge(here.bridge, { mac: here.bridgeMac, mtu: network.mtu });
     node.host.addAddress(device, `${here.gateway}/${here.subnet.split('/')[1]}`);
+    if (here.subnet6 && here.gateway6) addIpv6(node.host, device, here.gateway6, here.subnet6);
     const facts = factsOf(at);
     // 127.0.0.1 of the node leads to published ports by DNAT alone.
     if (!facts.userlandProxy) device.routeLocalnet = true;
@@ -100,8 +114,12 @@ export const bridge: Driver = {
     );
     // Without docker-proxy a container reaches its own published port by way of the bridge.
     outside.hairpin = !userlandProxy(node.topology, node.name);
-    node.host.addPort(node.host.device(here.bridge), outside);
-    return { device: inside, gateway: here.gateway };
+    const device = node.host.device(here.bridge);
+    node.host.addPort(device, outside);
+    // With its first port a bridge has a carrier, and makes its link-local address.
+    if (hasIpv6(node)) node.host.ipv6.addLinkLocal(outside);
+    if (hasIpv6(node) || here.gateway6) node.host.ipv6.addLinkLocal(device);
+    return { device: inside, gateway: here.gateway, ...(here.gateway6 ? { gateway6: here.gateway6 } : {}) };
   },
 
   leave({ sandbox, endpoint }) {

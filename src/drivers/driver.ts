@@ -49,6 +49,8 @@ export interface Joined {
   device?: Device;
   /** Next hop of the sandbox's default route, if this network leads outward. */
   gateway?: string;
+  /** The same for IPv6; the device is given `endpoint.address6`, too. */
+  gateway6?: string;
   /** A default route without a next hop, by `device`. */
   defaultRoute?: boolean;
   /** Further routes by `device`. */

@@ -366,6 +366,11 @@ function likenessOf(bytes: Uint8Array, layers: readonly Layer[]): Uint8Array {
       likeness.fill(0, layer.start + 4, layer.start + 6);
       likeness.fill(0, layer.start + 10, layer.start + 12);
     }
+    if (layer.name === 'ipv6') {
+      likeness[layer.start + 1] = (likeness[layer.start + 1] ?? 0) & 0xf0;
+      likeness.fill(0, layer.start + 2, layer.start + 4);
+    }
+    if (layer.name === 'ipv6-fragment') likeness.fill(0, layer.start + 4, layer.start + 8);
     const checksum = transportChecksumAt(layer);
     if (checksum !== undefined) likeness.fill(0, checksum, checksum + 2);
     if (layer.name === 'esp' && layer.body === layer.start + 16) likeness.fill(0, layer.start + 8, layer.body);

@@ -8,6 +8,9 @@
  *   outer-ip-id        the IP id of a packet that carries VXLAN or ESP: its own counter in the kernel
  *   own-ip-id          the IP id of a packet that our own stack made, in a replay that lets it: ip_select_ident(), zero where
  *                      DF is set and no socket sent it; one packet keeps one id along its path
+ *   own-flow-label     the flow label of an IPv6 packet that our own stack made: a keyed hash of its flow (net.ipv6.auto_flowlabels);
+ *                      one flow keeps one label, and what has none in the kernel (neighbour discovery) has none here
+ *   own-fragment-id    the identification of IPv6 fragments that our own stack made: ipv6_select_ident(); one packet keeps one
  *   nat-port           a port, or an ICMP identifier, that NAT drew because the sender's own was taken:
  *                      nf_nat_l4proto_unique_tuple() stays in the port's class (1-511, 600-1023, 1024-65535)
  *   esp-iv             the IV of an ESP packet that has been opened, and so was sealed with the right key: seqiv XORs the sequence
@@ -35,6 +38,8 @@ export const MASK_NAMES = [
   'vxlan-source-port',
   'outer-ip-id',
   'own-ip-id',
+  'own-flow-label',
+  'own-fragment-id',
   'nat-port',
   'esp-iv',
   'partial-checksum',
@@ -145,6 +150,12 @@ function maskOf(difference: FieldDifference, real: Decoded, rules: MaskRules): M
       if (tunnel) return 'outer-ip-id';
       return rules.ownStack?.(real, field.layer) === true ? 'own-ip-id' : undefined;
     }
+    case 'ipv6.flow':
+      return rules.ownStack?.(real, field.layer) === true ? 'own-flow-label' : undefined;
+    case 'ipv6.fraghdr.ident': {
+      const ip = real.layers.slice(0, index).findLast(({ name }) => name === 'ipv6');
+      return ip && rules.ownStack?.(real, ip) === true ? 'own-fragment-id' : undefined;
+    }
     case 'esp.iv':
       return isOpened(real) ? 'esp-iv' : undefined;
     case 'tcp.checksum':
@@ -202,6 +213,21 @@ function illegal(
       return before === undefined
         ? undefined
         : `ip.id: one packet has two ids, ${before} and ${hexNumber(ourValue, 4)}`;
+    }
+    case 'own-flow-label': {
+      const label = u32(ours.bytes, ourField.layer.start) & 0xfffff;
+      if ((u32(real.bytes, field.layer.start) & 0xfffff) === 0 || label === 0)
+        return `ipv6.flow: real ${field.value}, ours ${ourField.value}: one of them is none`;
+      const flow = `${addressesOf(real.bytes, field.layer)} with label ${field.value}`;
+      const before = drawn.note([flow, hexNumber(label, 5)]);
+      return before === undefined
+        ? undefined
+        : `ipv6.flow: one flow has two labels, ${before} and ${hexNumber(label, 5)}`;
+    }
+    case 'own-fragment-id': {
+      const id = hexNumber(u32(ours.bytes, ourField.start), 8);
+      const before = drawn.note([`fragments with id ${field.value}`, id]);
+      return before === undefined ? undefined : `ipv6.fraghdr.ident: one packet has two ids, ${before} and ${id}`;
     }
     case 'esp-iv': {
       const esp = ourField.layer;

@@ -69,12 +69,23 @@ function conversationOf(data: Uint8Array): { from: string; to: string } | undefi
     case 'ip':
     case 'ipv6': {
       // An error answers whoever sent what it quotes, whichever address it comes from.
+      const ends = solicitation(data, rest[0]) ? soliciting(data, layer) : undefined;
+      if (ends) return ends;
       const quoted = rest.find(({ name, quoted }) => quoted && (name === 'ip' || name === 'ipv6'));
       return quoted === undefined ? endsOf(data, layer, rest[0]) : turned(endsOf(data, quoted, undefined));
     }
     default:
       return undefined;
   }
+}
+
+/** Solicitations and advertisements are a conversation of their own, as ARP is. */
+function solicitation(data: Uint8Array, header: Layer | undefined): boolean {
+  const type = header?.name === 'icmpv6' ? data[header.start] : 0;
+  return type === 135 || type === 136;
+}
+function soliciting(data: Uint8Array, ip: Layer): { from: string; to: string } {
+  return { from: `nd ${ipv6(data, ip.start + 8)}`, to: `nd ${ipv6(data, ip.start + 24)}` };
 }
 
 function turned({ from, to }: { from: string; to: string }): { from: string; to: string } {

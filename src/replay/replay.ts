@@ -4,8 +4,8 @@
  */
 
 import { capturedFrames } from '../capture/captured.js';
-import { fragmentOf, layersOf, u16 } from '../dissect/layers.js';
-import { ipv4 } from '../dissect/notation.js';
+import { ETHERTYPE_IPV6, fragmentOf, layersOf, u16 } from '../dissect/layers.js';
+import { ipv4, ipv6 } from '../dissect/notation.js';
 import { Engine } from '../engine/index.js';
 import { type Realized, realize } from '../swarm/realize.js';
 import type { TapFrame } from './compare.js';
@@ -77,6 +77,10 @@ function inject(
     engine.transmit(namespace.device(name), data, time);
     return;
   }
+  if (u16(data, 12) === ETHERTYPE_IPV6) {
+    engine.sendFromSocket6(namespace, data.subarray(14), namespace.device(name), time);
+    return;
+  }
   const port = (given: number | undefined, at: number) =>
     given ?? (kind.startsWith('icmp') ? (data[38] ?? 0) * 256 + (data[39] ?? 0) : at);
   engine.sendFromSocket(
@@ -94,8 +98,12 @@ function inject(
  */
 function fromSocket(stimulus: Stimulus): Stimulus {
   const { data, socket, kind } = stimulus;
-  const ip = layersOf(data).find(({ name }) => name === 'ip');
+  const ip = layersOf(data).find(({ name }) => name === 'ip' || name === 'ipv6');
   if (stimulus.class !== 'application' || socket || !ip || ip.start !== 14) return stimulus;
+  if (ip.name === 'ipv6') {
+    const ends = { source: { address: ipv6(data, ip.start + 8) }, destination: { address: ipv6(data, ip.start + 24) } };
+    return { ...stimulus, socket: ends };
+  }
   const end = (address: number, port: number): SocketAddress =>
     kind.startsWith('icmp')
       ? { address: ipv4(data, address) }
@@ -111,8 +119,17 @@ function openForeignSocket(
 ): void {
   const protocol = kind.startsWith('tcp-') && kind !== 'tcp-rst' ? 'tcp' : kind === 'udp' ? 'udp' : undefined;
   const namespace = namespaces.get(namespaceName(recorded));
-  const ip = layersOf(data).find(({ name }) => name === 'ip');
+  const layers = layersOf(data);
+  const ip = layers.find(({ name }) => name === 'ip' || name === 'ipv6');
   if (!protocol || !namespace || !ip || fragmentOf(data, ip)?.offset) return;
+  if (ip.name === 'ipv6') {
+    const at = layers.find(({ name }) => name === protocol)?.start;
+    if (at === undefined) return;
+    const own = { address: ipv6(data, ip.start + 8), port: u16(data, at) };
+    if (protocol === 'udp') namespace.addForeignSocket('udp', { ...own, address: '::' });
+    else namespace.addForeignSocket('tcp', own, { address: ipv6(data, ip.start + 24), port: u16(data, at + 2) });
+    return;
+  }
   const end = (address: number, port: number) => ({ address: ipv4(data, address), port: u16(data, port) });
   const local = end(ip.start + 12, ip.body);
   const remote = end(ip.start + 16, ip.body + 2);

@@ -8,6 +8,7 @@
 
 import { type Capture, CaptureError, readCapture } from '../capture/read.js';
 import { ETHERTYPE_ARP, fragmentOf, type Layer, layersOf, PROTOCOL_ICMP, u16, u32 } from '../dissect/layers.js';
+import { ipv4, ipv6 } from '../dissect/notation.js';
 import type { CompareOptions, RealTap, TapFrame } from './compare.js';
 import { openerOf } from './esp.js';
 import { flowOf } from './flow.js';
@@ -181,17 +182,17 @@ export function injectedIn(mode: Mode, stimuli: readonly Stimulus[]): Stimulus[]
   const asked = new Set<string>();
   const question = ({ tap, data }: Stimulus) => `${tap} ${questionOf(data)}`;
   const spoken = new Set(stimuli.filter((one) => one.class === 'application').map(flowFrom));
-  const requests = stimuli.filter((one) => one.class === 'arp-request' && one.kind !== 'arp-probe').map(question);
+  const requests = stimuli.filter(isQuestion).map(question);
   return stimuli.filter((stimulus) => {
     const { data } = stimulus;
-    if (stimulus.class === 'arp-request' && stimulus.kind !== 'arp-probe') {
+    if (isQuestion(stimulus)) {
       const own = question(stimulus);
       if (asked.has(own)) return true;
       asked.add(own);
       if (stimulus.by !== undefined) return true;
       // Nobody answered: it was asked again.
       const again = requests.filter((one) => one === own).length > 1;
-      return again && unseen(u16(data, 12) === ETHERTYPE_ARP ? u32(data, 38) : undefined);
+      return again && unseen(u16(data, 12) === ETHERTYPE_ARP ? ipv4(data, 38) : ipv6(data, 62));
     }
     if (stimulus.class !== 'stack-reply') return true;
     // A reset of a connection in which its sender has spoken is that socket's; where no socket was, the stack's.
@@ -201,21 +202,36 @@ export function injectedIn(mode: Mode, stimuli: readonly Stimulus[]): Stimulus[]
   });
 }
 
+/** A request to everybody who might be meant; one to a neighbour that was known is a probe. */
+function isQuestion(stimulus: Stimulus): boolean {
+  if (stimulus.class !== 'arp-request' || stimulus.kind === 'arp-probe') return false;
+  return u16(stimulus.data, 12) === ETHERTYPE_ARP || ((stimulus.data[0] ?? 0) & 1) === 1;
+}
+
 /** Is this an address that nobody answers for, and to which no packet of an application was seen? */
-function unseenDestinations(stimuli: readonly Stimulus[]): (address: number | undefined) => boolean {
-  const seen = new Set<number>();
+function unseenDestinations(stimuli: readonly Stimulus[]): (address: string | undefined) => boolean {
+  const seen = new Set<string>();
   for (const { data, kind } of stimuli) {
-    const ip = layersOf(data).find(({ name }) => name === 'ip');
-    if (ip !== undefined && kind !== 'icmp-unreachable') seen.add(u32(data, ip.start + 16));
-    if (kind === 'arp-reply') seen.add(u32(data, 28));
+    const ip = layersOf(data).find(isIp);
+    if (ip !== undefined && kind !== 'icmp-unreachable') seen.add(destinationOf(data, ip));
+    if (kind === 'arp-reply') seen.add(ipv4(data, 28));
+    if (kind === 'nd-advertisement') seen.add(ipv6(data, 62));
   }
   return (address) => address !== undefined && !seen.has(address);
 }
 
 /** Where the packet was to go that an ICMP error quotes. */
-function quotedDestination(data: Uint8Array): number | undefined {
-  const quoted = layersOf(data).filter(({ name }) => name === 'ip')[1];
-  return quoted && u32(data, quoted.start + 16);
+function quotedDestination(data: Uint8Array): string | undefined {
+  const quoted = layersOf(data).filter(isIp)[1];
+  return quoted && destinationOf(data, quoted);
+}
+
+function isIp({ name }: Layer): boolean {
+  return name === 'ip' || name === 'ipv6';
+}
+
+function destinationOf(data: Uint8Array, ip: Layer): string {
+  return ip.name === 'ip' ? ipv4(data, ip.start + 16) : ipv6(data, ip.start + 24);
 }
 
 /** Where a frame was sent, and its flow. */
@@ -268,7 +284,7 @@ export function comparisonOptions(
 function ownPackets(notInjected: readonly Stimulus[]): Set<string> {
   const identities = new Set<string>();
   for (const { data } of notInjected) {
-    const ip = layersOf(data).find(({ name }) => name === 'ip');
+    const ip = layersOf(data).find(isIp);
     if (ip === undefined) continue;
     identities.add(identityOf(data, ip));
     // A bridge with conntrack shows a datagram that came in fragments as one.
@@ -277,8 +293,11 @@ function ownPackets(notInjected: readonly Stimulus[]): Set<string> {
   return identities;
 }
 
-/** Protocol and IP id; of an unfragmented ICMP message its type and code too. */
+/** Protocol and IP id; of an unfragmented ICMP message its type and code too. IPv6: next header, flow label and destination. */
 function identityOf(bytes: Uint8Array, ip: Layer): string {
+  if (ip.name === 'ipv6') {
+    return `${bytes[ip.start + 6]} ${u32(bytes, ip.start) & 0xfffff} ${ipv6(bytes, ip.start + 24)}`;
+  }
   if (fragmentOf(bytes, ip) === undefined) return wholeIdentityOf(bytes, ip);
   return `${bytes[ip.start + 9] ?? 0} ${u16(bytes, ip.start + 4)}`;
 }

@@ -14,6 +14,8 @@ export class Dump {
     text: string,
     /** Lines of the log of conntrack's events, or undefined where none was kept. */
     readonly events: string[] | undefined,
+    /** What `ip -6` said beside it, where it was asked. */
+    readonly ipv6: string[] | undefined,
   ) {
     for (const part of text.split(/^### /m).slice(1)) {
       const [title = '', ...lines] = part.split('\n');
@@ -26,7 +28,8 @@ export class Dump {
     const text = textOf(read(`state/${namespace}.txt`));
     if (text === undefined) return undefined;
     const events = textOf(read(`state/${namespace}.conntrack-events.txt`));
-    return new Dump(namespace, text, events?.split('\n').filter(Boolean));
+    const ipv6 = textOf(read(`state/${namespace}.ipv6.txt`));
+    return new Dump(namespace, text, events?.split('\n').filter(Boolean), ipv6?.split('\n').filter(Boolean));
   }
 
   /** Lines of the first section whose title begins so, or undefined. */

@@ -1,7 +1,7 @@
 /** Addresses, routes, neighbours, forwarding entries, rules and balancers of one namespace, compared with its dump. */
 
 import type { Namespace } from '../engine/index.js';
-import { bridgeFdb, ipAddr, ipNeigh, ipRoute, iptablesSave, ipvsadm } from '../views/index.js';
+import { bridgeFdb, ipAddr, ipNeigh, ipRoute, ipRoute6, iptablesSave, ipvsadm } from '../views/index.js';
 import type { StateDifferences } from './state-difference.js';
 import type { Dump } from './state-dump.js';
 
@@ -59,7 +59,7 @@ function devicesIn(lines: readonly string[]): string[] {
     }
     const part =
       /^\s+(link\/\S+ \S+)/.exec(line)?.[1] ??
-      /^\s+(inet .*)/.exec(line)?.[1] ??
+      /^\s+(inet6? .*)/.exec(line)?.[1] ??
       /^\s+(vxlan id \d+ srcport \d+ \d+ dstport \d+ proxy l2miss l3miss)/.exec(line)?.[1] ??
       /^\s+bridge_slave .*?(port_no \S+)/.exec(line)?.[1];
     if (part) found.push(`${device} ${part.trim()}`);
@@ -71,10 +71,21 @@ function compareRoutes({ namespace, dump, found }: Pair, table: 'main' | 'local'
   const real = dump.section(title);
   if (!real) return;
   const trimmed = (lines: readonly string[]) => lines.map((line) => line.trim());
-  found.inAnyOrder(dump.namespace, what, trimmed(real), trimmed(linesOf(ipRoute(namespace, table))));
+  const own = trimmed(linesOf(ipRoute(namespace, table)));
+  // The dump's own command left out what every link has.
+  const own6 = table === 'main' ? linesOf(ipRoute6(namespace)).filter((line) => !line.startsWith('fe80::/64')) : [];
+  found.inAnyOrder(dump.namespace, what, trimmed(real), [...own, ...own6]);
+  if (table === 'local' && dump.ipv6) compareRoutes6({ namespace, dump, found }, dump.ipv6);
 }
 
-const NEIGHBOUR = /^(\S+ dev \S+) (?:lladdr (\S+) )?(\S+)\s*$/;
+/** `ip -6 route show table all`. */
+function compareRoutes6({ namespace, dump, found }: Pair, lines: readonly string[]): void {
+  const real = lines.filter((line) => / metric \d+/.test(line)).map((line) => line.trim());
+  const ours = [...linesOf(ipRoute6(namespace)), ...linesOf(ipRoute6(namespace, 'local'))];
+  found.inAnyOrder(dump.namespace, 'ip -6 route', real, ours);
+}
+
+const NEIGHBOUR = /^(\S+ dev \S+) (?:lladdr (\S+) )?(?:router )?(\S+)\s*$/;
 
 /** Permanent ones must be there; of learned ones that both have, the MAC must agree. Their states hang on timers. */
 function compareNeighbours({ namespace, dump, found }: Pair): void {

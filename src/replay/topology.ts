@@ -1,5 +1,6 @@
 /** What a recorded scenario chose and drew (`inputs.json`), as a topology that swarm/realize can program. */
 
+import { firstAddress, isIpv6 } from '../topology/ipv6.js';
 import {
   type EncryptionKey,
   type Endpoint,
@@ -27,7 +28,6 @@ export function waitingFor(inputs: Inputs): string[] {
   const reasons = new Set<string>();
   for (const network of inputs.networks) {
     if (!['bridge', 'overlay', 'host', 'null'].includes(network.driver)) reasons.add(`driver ${network.driver}`);
-    if (network.ipv6) reasons.add('IPv6');
   }
   if (Object.keys(inputs.later).length > 0) reasons.add('changes while traffic runs');
 
@@ -48,6 +48,7 @@ export function topologyOf(inputs: Inputs): Topology {
       nic: { name: device, mac, mtu, addresses: [address] },
       ...(gateway ? { gateway } : {}),
       resolvers,
+      ...(hasIpv6(inputs, name) ? { ipv6: true } : {}),
     })),
     hosts: inputs.outside.map(({ name, interfaces, extraAddresses, forwards, resolves }) => {
       const [nic] = interfaces;
@@ -67,6 +68,11 @@ export function topologyOf(inputs: Inputs): Topology {
   };
 }
 
+/** Not told to be without: `sysctls` lists what is not the kernel's default. */
+function hasIpv6({ sysctls }: Inputs, node: string): boolean {
+  return sysctls[`${node}.host`]?.['net.ipv6.conf.all.disable_ipv6'] !== '1';
+}
+
 function keysOf({ keys }: NonNullable<Inputs['encryption']>): EncryptionKey[] {
   return keys
     .map(({ key, tag }) => {
@@ -80,12 +86,18 @@ function networkOf(inputs: Inputs, network: NetworkInput): Network {
   const onNode: Record<string, NetworkOnNode> = {};
   for (const [node, here] of Object.entries(network.nodes)) {
     if (!here.here || !here.bridge || !here.bridgeMac) continue;
-    const subnet = here.subnets[0];
-    const gateway = here.gateway[0];
+    const at = here.subnets.findIndex((one) => one !== null && !isIpv6(one));
+    const subnet = here.subnets[at];
+    const gateway = here.gateway[at];
     if (!subnet || !gateway) continue;
+    const at6 = network.ipv6 ? here.subnets.findIndex((one) => one !== null && isIpv6(one)) : -1;
+    const subnet6 = here.subnets[at6];
+    // Nobody chose one: the subnet's first.
+    const gateway6 = here.gateway[at6] ?? (subnet6 && firstAddress(subnet6));
     onNode[node] = {
       subnet,
       gateway: gateway.split('/')[0] ?? gateway,
+      ...(subnet6 && gateway6 ? { subnet6, gateway6: hostPart(gateway6) } : {}),
       bridge: here.bridge,
       bridgeMac: here.bridgeMac,
       ...(here.vxlan && here.vxlanMac ? { vxlan: { name: here.vxlan, mac: here.vxlanMac } } : {}),

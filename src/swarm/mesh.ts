@@ -11,7 +11,11 @@ import { hostPart } from '../topology/topology.js';
 /** What a node's own connections to the mesh need (initIngressConfiguration). */
 export function programNodeForMesh(host: Namespace, gwbridge: string): void {
   const bridge = host.device(gwbridge);
-  host.iptables.insert('nat', 'POSTROUTING', { out: bridge, sourceType: 'LOCAL', target: 'MASQUERADE' });
+  // With the swarm's first network came docker_gwbridge, and this rule right after it: bridges made since stand before both.
+  const { rules } = host.iptables.chain('nat', 'POSTROUTING');
+  const place = rules.findIndex(({ spec }) => spec.notOut === bridge);
+  const rule = { out: bridge, sourceType: 'LOCAL', target: 'MASQUERADE' } as const;
+  host.iptables.insert('nat', 'POSTROUTING', rule, Math.max(place, 0));
   bridge.routeLocalnet = true;
 }
 

@@ -2,7 +2,7 @@
 
 import { programNode } from '../drivers/bridge.js';
 import { type Driver, Drivers, type NodeContext } from '../drivers/index.js';
-import type { Engine, Namespace, Segment } from '../engine/index.js';
+import type { Device, Engine, Namespace, Segment } from '../engine/index.js';
 import {
   type Endpoint,
   hostPart,
@@ -48,6 +48,8 @@ export function realize(engine: Engine, topology: Topology, options: RealizeOpti
     for (const address of host.nic.addresses) namespace.addAddress(device, address);
     for (const address of host.extraAddresses) namespace.addAddress(namespace.device('lo'), address);
     namespace.set('forward', host.forwards ? 1 : 0);
+    if (device.ipv6) startIpv6(namespace, device);
+    if (device.ipv6 && host.forwards) namespace.ipv6.forwards = true;
   }
   for (const node of topology.nodes) realizeNode(engine, topology, drivers, underlay, node.name);
   return { engine, topology, underlay, namespaces };
@@ -60,6 +62,8 @@ function realizeNode(engine: Engine, topology: Topology, drivers: Drivers, under
   const nic = host.addPhysical(node.nic.name, underlay, node.nic);
   for (const address of node.nic.addresses) host.addAddress(nic, address);
   if (node.gateway) host.addRoute('0.0.0.0/0', nic, node.gateway);
+  if (node.ipv6 || nic.ipv6) startIpv6(host, nic);
+  if (node.gateway6) host.addRoute('::/0', nic, node.gateway6);
   const swarm = topology.networks.some(({ ingress }) => ingress);
   const context: NodeContext = {
     name,
@@ -101,6 +105,12 @@ function realizeNode(engine: Engine, topology: Topology, drivers: Drivers, under
   for (const service of [...topology.services].sort((a, b) => markOf(a) - markOf(b))) {
     for (const port of service.ports) publishOnNode(host, port, hostPart(way.address));
   }
+}
+
+/** disable_ipv6 is 0: lo has ::1, and the NIC a link-local address. */
+function startIpv6(namespace: Namespace, nic: Device): void {
+  namespace.ipv6.enable(namespace.device('lo'));
+  namespace.ipv6.addLinkLocal(nic);
 }
 
 /** Endpoints join bridge by bridge in the order of their ports, so that the bridges' ports stand as they did. */

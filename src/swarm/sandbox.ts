@@ -5,7 +5,7 @@
  */
 
 import type { Attachment, Driver, Joined } from '../drivers/index.js';
-import type { Namespace, RouteEntry } from '../engine/index.js';
+import type { Device, Namespace, RouteEntry } from '../engine/index.js';
 import type { Endpoint, Network, Sandbox } from '../topology/topology.js';
 
 export const GWBRIDGE = 'docker_gwbridge';
@@ -42,6 +42,8 @@ export class LiveSandbox {
   readonly #attached: Attached[] = [];
   #gateway: Attached | undefined;
   #defaultRoute: RouteEntry | undefined;
+  #gateway6: Attached | undefined;
+  #defaultRoute6: RouteEntry | undefined;
 
   constructor(
     readonly spec: Sandbox,
@@ -54,11 +56,21 @@ export class LiveSandbox {
     const joined = driver.join(attachment);
     const { device, routes = [] } = joined;
     if (device) {
-      this.namespace.addAddress(device, attachment.endpoint.address);
+      const { address, address6 } = attachment.endpoint;
+      this.namespace.addAddress(device, address);
+      if (address6) this.#addAddress6(device, address6);
       for (const { destination, gateway } of routes) this.namespace.addRoute(destination, device, gateway);
     }
     this.#attached.push({ driver, attachment, joined });
     this.#moveGateway();
+  }
+
+  /** disable_ipv6 is 0 for this device and lo alone (osl/interface_linux.go, setInterfaceIPv6). */
+  #addAddress6(device: Device, address: string): void {
+    const { ipv6 } = this.namespace;
+    ipv6.enable(this.namespace.device('lo'));
+    ipv6.addLinkLocal(device);
+    ipv6.addAddress(device, address, { nodad: true });
   }
 
   /** It leaves: the default route, and the published ports with it, go to the next in line. */
@@ -72,6 +84,7 @@ export class LiveSandbox {
   }
 
   #moveGateway(): void {
+    this.#moveGateway6();
     const [first] = this.#attached
       .filter(({ joined }) => joined.device && (joined.gateway || joined.defaultRoute))
       .sort((a, b) => before(a.attachment, b.attachment));
@@ -84,5 +97,18 @@ export class LiveSandbox {
       : undefined;
     last?.driver.revokeExternalConnectivity?.(last.attachment);
     if (first && !first.attachment.network.internal) first.driver.programExternalConnectivity?.(first.attachment);
+  }
+
+  /** The first in line that has an IPv6 gateway has that family's default route. */
+  #moveGateway6(): void {
+    const [first] = this.#attached
+      .filter(({ joined, attachment }) => joined.device && joined.gateway6 && attachment.endpoint.address6)
+      .sort((a, b) => before(a.attachment, b.attachment));
+    if (first === this.#gateway6) return;
+    this.#gateway6 = first;
+    if (this.#defaultRoute6) this.namespace.removeRoute(this.#defaultRoute6);
+    this.#defaultRoute6 = first?.joined.device
+      ? this.namespace.addRoute('::/0', first.joined.device, first.joined.gateway6)
+      : undefined;
   }
 }

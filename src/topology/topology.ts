@@ -21,6 +21,10 @@ export interface Node {
   nic: Nic;
   /** Default gateway on the underlay. */
   gateway?: string;
+  /** The same for IPv6. */
+  gateway6?: string;
+  /** net.ipv6.conf.*.disable_ipv6 is 0: every device of its own with a carrier has a link-local address. */
+  ipv6?: boolean;
   /** Name servers and search domains of its own /etc/resolv.conf. */
   resolvers?: string[];
   search?: string[];
@@ -46,6 +50,9 @@ export interface Host {
 export interface NetworkOnNode {
   subnet: string;
   gateway: string;
+  /** Of a network with IPv6. */
+  subnet6?: string;
+  gateway6?: string;
   /** docker0, docker_gwbridge, br-…; br0 in an overlay's namespace */
   bridge: string;
   bridgeMac: string;

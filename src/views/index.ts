@@ -6,6 +6,7 @@ export { conntrackEvents } from './conntrack-events.js';
 export { ipAddr } from './ip-addr.js';
 export { ipNeigh } from './ip-neigh.js';
 export { ipRoute } from './ip-route.js';
+export { ipRoute6 } from './ip-route6.js';
 export { ipXfrmPolicy, ipXfrmState, xfrmStat } from './ip-xfrm.js';
 export { iptablesSave } from './iptables-save.js';
 export { ipvsadm, ipvsadmStats } from './ipvsadm.js';

@@ -20,9 +20,27 @@ export function ipAddr(namespace: Namespace, { details = false }: AddrOptions = 
         `    inet ${addressText(link.device, address, length)}`,
         '       valid_lft forever preferred_lft forever',
       ]),
+      ...addresses6(link.device).flatMap((line) => [line, '       valid_lft forever preferred_lft forever']),
     ])
     .map((line) => `${line}\n`)
     .join('');
+}
+
+/** In the kernel's order: the wider scope first, and of one scope the one added last. */
+function addresses6({ addresses6: all }: Device): string[] {
+  const scopes = ['global', 'site', 'link', 'host'];
+  const scopeOf = (address: string) => {
+    if (address === '::1') return 'host';
+    if (/^fe[89ab]/.test(address)) return 'link';
+    return /^fe[c-f]/.test(address) ? 'site' : 'global';
+  };
+  return [...all]
+    .reverse()
+    .sort((a, b) => scopes.indexOf(scopeOf(a.address)) - scopes.indexOf(scopeOf(b.address)))
+    .map(({ address, length, nodad }) => {
+      const scope = scopeOf(address);
+      return `    inet6 ${address}/${length} scope ${scope} ${nodad && scope !== 'host' ? 'nodad ' : ''}`;
+    });
 }
 
 function heading({ device, index, up, carrier }: Link): string {

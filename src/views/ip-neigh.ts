@@ -6,6 +6,9 @@ import { neighboursOf } from '../engine/neighbours.js';
 export function ipNeigh(namespace: Namespace): string {
   return neighboursOf(namespace)
     .filter(({ state }) => state !== 'NONE')
-    .map(({ address, device, mac, state }) => `${address} dev ${device.name} ${mac ? `lladdr ${mac} ` : ''}${state} \n`)
+    .map(
+      ({ address, device, mac, state, router }) =>
+        `${address} dev ${device.name} ${mac ? `lladdr ${mac} ` : ''}${router ? 'router ' : ''}${state} \n`,
+    )
     .join('');
 }
