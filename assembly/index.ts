@@ -18,7 +18,7 @@ import { liveConnections } from "./tables/connections";
 import { portSearches } from "./hooks/nat";
 import { missed as missedFrames, captured as capturedFrames } from "./capture/tap";
 import { setServiceDelay as serviceDelay } from "./stack/punts";
-import { tcpClose as closeTcp, tcpConnect as connectTcp, tcpConnect6 as connectTcp6, tcpListen as listenTcp, tcpListen6 as listenTcp6, tcpWrite as writeTcp, tcpAbort as abortTcp, tcpShutdown as shutdownTcp } from "./stack/tcp";
+import { tcpClose as closeTcp, tcpConnect as connectTcp, tcpConnect6 as connectTcp6, tcpListen as listenTcp, tcpListen6 as listenTcp6, tcpWrite as writeTcp, tcpAbort as abortTcp, tcpPause as pauseTcp, tcpResume as resumeTcp, tcpShutdown as shutdownTcp } from "./stack/tcp";
 import { udpSend as sendUdp } from "./stack/udp";
 import { pingSend as sendPing } from "./stack/echo";
 import { pingSend6 as sendPing6 } from "./stack/echo6";
@@ -94,6 +94,8 @@ export function tcpConnect6(namespace: Namespace, destination: u32, port: u32, t
 export function tcpWrite(socket: u32, at: usize, length: u32, t: f64): u32 { return writeTcp(socket, at, length, <u64>t); }
 export function tcpClose(socket: u32, t: f64): void { closeTcp(socket, <u64>t); }
 export function tcpShutdown(socket: u32, t: f64): void { shutdownTcp(socket, <u64>t); }
+export function tcpPause(socket: u32, t: f64): void { pauseTcp(socket, <u64>t); }
+export function tcpResume(socket: u32, t: f64): void { resumeTcp(socket, <u64>t); }
 export function tcpAbort(socket: u32, t: f64): void { abortTcp(socket, <u64>t); }
 export function udpSend(socket: u32, destination: u32, port: u32, at: usize, length: u32, t: f64): u32 { return sendUdp(socket, destination, port, at, length, <u64>t); }
 export function pingSend(namespace: Namespace, source: u32, destination: u32, identifier: u32, sequence: u32, size: u32, ttl: u32, t: f64): bool {

@@ -9,7 +9,7 @@ import { arena } from "../memory";
 import { changed } from "../tables/generation";
 import { Frame, NOTES } from "../frame";
 import { forget } from "../flowtable/recorder";
-import { Device } from "../devices/device";
+import { Device, Kind } from "../devices/device";
 
 /** Block type of a trace: in the range that pcapng leaves for local use. */
 export const TRACE_BLOCK: u32 = 0x80000001;
@@ -76,6 +76,8 @@ export let missed: u32 = 0;
 
 export function tap(device: Device, frame: Frame, received: bool): void {
   forget(frame);
+  // On lo a capture sees each frame once, as it comes in (libpcap leaves the outgoing copy out).
+  if (!received && device.kind == <u8>Kind.LOOPBACK) return;
   const length = frame.length;
   const padded = (length + 3) & ~3;
   const total = 44 + padded;

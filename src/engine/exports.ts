@@ -134,6 +134,8 @@ export interface EngineExports extends Record<string, unknown> {
   tcpWrite(socket: number, at: number, length: number, time: number): number;
   tcpClose(socket: number, time: number): void;
   tcpShutdown(socket: number, time: number): void;
+  tcpPause(socket: number, time: number): void;
+  tcpResume(socket: number, time: number): void;
   tcpAbort(socket: number, time: number): void;
   foreignSocket(
     ns: number,

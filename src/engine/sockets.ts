@@ -26,6 +26,8 @@ export class TcpConnection {
   onEnd: ((time: number) => void) | undefined;
   onFailed: ((reason: Failure, time: number) => void) | undefined;
   onClosed: ((time: number) => void) | undefined;
+  /** The send buffer, which did not take all that was offered, has room again. */
+  onWritable: ((time: number) => void) | undefined;
 
   constructor(
     private readonly engine: Engine,
@@ -41,10 +43,14 @@ export class TcpConnection {
     return { address, port: wirePort(exports.socketPort(this.socket)) };
   }
 
-  write(data: Uint8Array, time: number): void {
-    const { exports } = this.engine;
+  /** How many bytes the send buffer took; 0 too where nothing may be written any more. */
+  offer(data: Uint8Array, time: number): number {
     const at = this.engine.fill(data);
-    const taken = exports.tcpWrite(this.socket, at, data.length, time);
+    return this.engine.exports.tcpWrite(this.socket, at, data.length, time);
+  }
+
+  write(data: Uint8Array, time: number): void {
+    const taken = this.offer(data, time);
     // A connection that was reset meanwhile takes nothing; its owner hears of it.
     if (taken > 0 && taken < data.length)
       throw new RangeError(`a send buffer does not take ${data.length} bytes at once`);
@@ -58,6 +64,14 @@ export class TcpConnection {
   /** FIN follows what was written; what the peer still sends is read. */
   shutdown(time: number): void {
     this.engine.exports.tcpShutdown(this.socket, time);
+  }
+
+  /** Nothing is read until `resume`: the window closes as data comes. */
+  pause(time: number): void {
+    this.engine.exports.tcpPause(this.socket, time);
+  }
+  resume(time: number): void {
+    this.engine.exports.tcpResume(this.socket, time);
   }
 
   /** RST; what was not sent yet is lost. */
@@ -390,6 +404,9 @@ export class Sockets {
         this.#connections.delete(punted.socket);
         this.#disown(punted.socket);
         connection.onFailed?.(punted.reason, punted.time);
+        break;
+      case 'writable':
+        connection.onWritable?.(punted.time);
         break;
       default:
     }
