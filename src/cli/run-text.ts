@@ -112,16 +112,18 @@ function flowLine(flow: FlowReport, colours: Colours): string {
   return `${way}  answered${by}${time}${detail}`;
 }
 
-function journeyLines({ journey }: FlowReport, indent: number, colours: Colours): string[] {
-  return columns(
-    journey.map(({ namespace, what, before, after, by }) => [
-      namespace,
-      colours.cyan(what),
-      `${before} → ${after}`,
-      by === undefined ? '' : colours.dim(by),
-    ]),
-    indent,
-  );
+function journeyLines({ journey, lookup }: FlowReport, indent: number, colours: Colours): string[] {
+  const rows = journey.map(({ namespace, what, before, after, by }) => [
+    namespace,
+    colours.cyan(what),
+    `${before} → ${after}`,
+    by === undefined ? '' : colours.dim(by),
+  ]);
+  if (lookup?.from === 'dns' && lookup.addresses.length > 0) {
+    const { namespace, name, addresses, server } = lookup;
+    rows.unshift([namespace, colours.cyan('DNS'), `${name} → ${addresses.join(', ')}`, colours.dim(server ?? '')]);
+  }
+  return columns(rows, indent);
 }
 
 function captureLines(report: RunReport, colours: Colours): string[] {

@@ -82,16 +82,15 @@ export function machineHosts(topology: Topology, own: string): string {
 /** What dockerd writes for a sandbox on `node`. */
 export function containerFiles(topology: Topology, sandbox: Sandbox): ContainerFiles {
   const node = topology.nodes.find(({ name }) => name === sandbox.node);
-  const names = (topology.engine as string).startsWith('20.') ? dns20 : dns28;
+  const names = topology.engine.startsWith('20.') ? dns20 : dns28;
   return { ...names(topology, sandbox, node), hosts: hostsOf(topology, sandbox) };
 }
 
 /** What was asked for: of the container, else of its daemon. */
 function asked(sandbox: Sandbox, node: Node | undefined): ResolvConf {
   const own = sandbox.dns ?? {};
-  const daemon = (node as { daemon?: Record<string, unknown> } | undefined)?.daemon ?? {};
-  const either = (given: string[] | undefined, key: string) =>
-    given && given.length > 0 ? given : Array.isArray(daemon[key]) ? (daemon[key] as string[]) : [];
+  const either = (given: string[] | undefined, key: 'dns' | 'dns-search' | 'dns-opts') =>
+    given && given.length > 0 ? given : (node?.daemon?.[key] ?? []);
   return {
     servers: either(own.servers, 'dns'),
     search: either(own.search, 'dns-search'),

@@ -16,6 +16,7 @@ import { Resolver } from './resolver.js';
 import { type Zone, zoneHandler } from './zone.js';
 
 export type { Lookup } from './lookup.js';
+export { namesOfSandbox } from './names.js';
 
 /** Sets the stream of draws for names apart from the others'. */
 const STREAM = 0x646e73;
@@ -25,6 +26,12 @@ export interface NamedWorld {
   topology: Topology;
   namespaces: Map<string, Namespace>;
 }
+
+/** What a name came to, and from when on it may be spoken to. */
+export type FoundTarget = { lookup: Lookup; time: number } & (
+  | { address: string; failure?: never }
+  | { address?: never; failure: string }
+);
 
 export class Names {
   readonly #resolvers = new Map<string, { sandbox: Sandbox; namespace: Namespace; resolver: Resolver }>();
@@ -142,6 +149,16 @@ export class Names {
       at,
       done,
     );
+  }
+
+  /** The same, for a program that connects to the first address over IPv4. */
+  find(namespace: Namespace, name: string, at: number, done: (found: FoundTarget) => void): void {
+    this.lookUp(namespace, name, at, (lookup) => {
+      const address = firstAddress(lookup);
+      const time = lookup.from === 'dns' ? this.sockets.after(lookup.finished) : lookup.finished;
+      if (address !== undefined) done({ address, lookup, time });
+      else done({ failure: `${name} ${lookup.failure ?? 'has no IPv4 address'}`, lookup, time });
+    });
   }
 
   #sandboxOf({ name }: Namespace): Sandbox | undefined {

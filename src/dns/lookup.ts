@@ -31,6 +31,8 @@ export interface LookupWorld {
 }
 
 export interface Lookup {
+  /** Whose program asked: `node2/task-web.1`. */
+  namespace: string;
   name: string;
   /** IPv4 and IPv6 as they were found; empty: it failed. */
   addresses: string[];
@@ -52,8 +54,9 @@ interface Outcome {
   finished: number;
 }
 
-/** Looks `name` up from `at` on; `done` is called once. Literal addresses are themselves. */
-export function lookUp(world: LookupWorld, name: string, at: number, done: (result: Lookup) => void): void {
+/** Looks `name` up from `at` on; `finish` is called once. Literal addresses are themselves. */
+export function lookUp(world: LookupWorld, name: string, at: number, finish: (result: Lookup) => void): void {
+  const done = (result: Omit<Lookup, 'namespace'>) => finish({ namespace: world.namespace.name, ...result });
   if (isLiteral(name)) {
     done({ name, addresses: [name], from: 'number', finished: at });
     return;
@@ -103,7 +106,7 @@ const FAILURES: Record<Outcome['kind'], string> = {
   silent: 'could not be looked up: no name server answered',
 };
 
-function concluded(name: string, outcome: Outcome | undefined, finished: number): Lookup {
+function concluded(name: string, outcome: Outcome | undefined, finished: number): Omit<Lookup, 'namespace'> {
   const kind = outcome?.kind ?? 'missing';
   const server = outcome?.server === undefined ? {} : { server: outcome.server };
   return { name, addresses: [], from: 'dns', failure: FAILURES[kind], ...server, finished };

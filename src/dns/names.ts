@@ -119,6 +119,28 @@ export function namesOf(sandbox: Sandbox, endpoint: Endpoint): string[] {
   return [...new Set(names.filter((name) => name !== undefined))];
 }
 
+/** Every name, lower case, by which some other sandbox may find this one, alone or among others: its links' and network's ends included. */
+export function namesOfSandbox(topology: Topology, sandbox: Sandbox): Set<string> {
+  const found = new Set<string>();
+  for (const endpoint of sandbox.endpoints) {
+    const service = topology.services.find(({ name }) => name === sandbox.service);
+    const services =
+      sandbox.service === undefined ? [] : [sandbox.service, ...(service?.aliases?.[endpoint.network] ?? [])];
+    const own = [...namesOf(sandbox, endpoint), ...services, ...services.map((name) => `tasks.${name}`)];
+    for (const name of own) found.add(name.toLowerCase()).add(`${name}.${endpoint.network}`.toLowerCase());
+  }
+  // By its address in another's /etc/hosts, or its name there.
+  const addresses = sandbox.endpoints.map(({ address }) => hostPart(address));
+  for (const { extraHosts = [], endpoints } of topology.sandboxes) {
+    for (const { address, names } of extraHosts)
+      if (addresses.includes(address)) for (const name of names) found.add(name.toLowerCase());
+    for (const { linkAliases = {} } of endpoints)
+      for (const [alias, name] of Object.entries(linkAliases))
+        if (found.has(name.toLowerCase())) found.add(alias.toLowerCase());
+  }
+  return found;
+}
+
 function onNetwork(topology: Topology, node: string, network: Network, wanted: string): { v4: string[]; v6: string[] } {
   const v4 = new Set<string>();
   const v6 = new Set<string>();

@@ -1,5 +1,6 @@
 /** One flow of traffic, sent and reported on. */
 
+import type { Lookup } from '../dns/index.js';
 import type { Namespace, Sockets } from '../engine/index.js';
 import type { TrafficSpec } from '../topology/spec.js';
 import type { Exchange } from '../traffic/exchange.js';
@@ -23,6 +24,8 @@ export interface FlowReport {
   answeredBy?: string;
   /** The answer in short, or what went wrong. */
   detail?: string;
+  /** How the name was looked up, where it was one. */
+  lookup?: Lookup;
   journey: Step[];
   /** What the answering task asked of others before it answered: nginx asks node, and node asks redis. */
   calls: FlowReport[];

@@ -13,6 +13,7 @@ import type {
   AttachmentSpec,
   ContainerPortSpec,
   ContainerSpec,
+  NamingSpec,
   NetworkSpec,
   NodeSpec,
   ServiceSpec,
@@ -34,6 +35,8 @@ import { place } from './placement.js';
 import { GWBRIDGE } from './sandbox.js';
 
 const UNDERLAY_MTU = 1500;
+/** Sets the stream of draws for ids apart from the others. */
+const IDS = 0x696473;
 const FIRST_VNI = 4096;
 const FIRST_MARK = 256;
 const FIRST_DYNAMIC_PORT = 30000;
@@ -66,6 +69,8 @@ export function plan(spec: StackSpec, seed: number, drivers: readonly Driver[] =
 
 class Planner {
   readonly #draw: Draw;
+  /** Of tasks and their containers, apart from what goes onto the wire. */
+  readonly #ids: Draw;
   readonly #networks: Network[] = [];
   readonly #pools = new Map<string, Pool>();
   /** Bridges hand out per node. */
@@ -85,6 +90,7 @@ class Planner {
     readonly drivers: Drivers,
   ) {
     this.#draw = new Draw(seed);
+    this.#ids = new Draw(seed ^ IDS);
   }
 
   run(): Plan {
@@ -99,6 +105,8 @@ class Planner {
         role: node.role,
         nic: { name: 'eth0', mac, mtu: node.mtu ?? UNDERLAY_MTU, addresses: [address] },
         ...(gateway ? { gateway } : {}),
+        ...(node.resolvers ? { resolvers: node.resolvers } : {}),
+        ...(node.search ? { search: node.search } : {}),
         ...(node.daemon ? { daemon: node.daemon } : {}),
       };
     });
@@ -114,8 +122,10 @@ class Planner {
         },
         extraAddresses: host.extraAddresses ?? [],
         forwards: true,
+        ...(host.resolves ? { resolves: host.resolves } : {}),
       };
     });
+    planNameServers(nodes, hosts);
     this.#localNetwork({ name: 'bridge', driver: 'bridge' }, 'docker0', spec.nodes);
     if (this.#swarm) {
       const options = { 'com.docker.network.bridge.enable_icc': 'false' };
@@ -330,6 +340,9 @@ class Planner {
     });
     const vips: Record<string, string> = {};
     if (spec.endpointMode === 'vip') for (const { name } of networks) vips[name] = this.#pool(name).next();
+    const aliases = Object.fromEntries(
+      spec.networks.flatMap(({ name, aliases: others }) => (others.length > 0 ? [[name, others]] : [])),
+    );
     const service: Service = {
       name: spec.name,
       ports: published.map(({ published: port, target, protocol }) => ({
@@ -338,6 +351,7 @@ class Planner {
         protocol,
       })),
       vips,
+      ...(Object.keys(aliases).length > 0 ? { aliases } : {}),
       balancers: [],
     };
     this.#services.push(service);
@@ -419,14 +433,19 @@ class Planner {
       endpoints.push(this.#gateway(node, `eth${endpoints.length}`));
     for (const network of rest) join(network);
     const publishes = spec.ports.filter(({ mode }) => mode === 'host').map((port) => this.#publish(node, port));
+    const embedded = endpoints.some(({ network }) => network !== 'bridge');
     const sandbox: Sandbox = {
       name: `task-${task}`,
       node,
       kind: 'task',
       endpoints,
-      resolver: this.#resolver(),
+      ...(embedded ? { resolver: this.#resolver() } : {}),
       service: spec.name,
       task,
+      container: `${task}.${this.#ids.id()}`,
+      id: this.#ids.hex(64),
+      ...(spec.image ? { image: spec.image } : {}),
+      ...namingOf(spec),
       ...(publishes.length > 0 ? { publishes } : {}),
     };
     this.#sandboxes.push(sandbox);
@@ -464,6 +483,7 @@ class Planner {
       container: name,
       id: this.#draw.hex(64),
       ...(spec.image ? { image: spec.image } : {}),
+      ...namingOf(spec),
       ...(publishes.length > 0 ? { publishes } : {}),
       ...(embedded ? { resolver: this.#resolver() } : {}),
     });
@@ -479,7 +499,7 @@ class Planner {
     const sandbox = this.#sandboxes.find((one) => one.node === node && one.container === name);
     const own = onBridge(name);
     if (!sandbox || !own) throw new PlanError(`${name} is linked, and not on the default bridge`);
-    sandbox.extraHosts = [];
+    sandbox.extraHosts ??= [];
     own.links = links.map(({ container, alias }) => {
       const child = onBridge(container);
       const spec = this.spec.containers?.find((one) => one.name === container && one.node === node);
@@ -541,6 +561,25 @@ class Planner {
       }
     }
   }
+}
+
+/** Who answers the machines' questions: hosts that were told names, else the first; each knows every machine by name. */
+function planNameServers(nodes: Node[], hosts: Host[]): void {
+  const told = hosts.filter(({ resolves }) => resolves !== undefined);
+  const servers = told.length > 0 ? told : hosts.slice(0, 1);
+  const own = ({ nic }: Host | Node) => hostPart(nic.addresses[0] ?? '');
+  const machines = Object.fromEntries([...nodes, ...hosts].map((one) => [one.name.toLowerCase(), own(one)]));
+  for (const server of servers) server.resolves = { ...machines, ...server.resolves };
+  for (const one of [...nodes, ...hosts]) one.resolvers ??= servers.map(own);
+}
+
+function namingOf({ hostname, domainname, dns, extraHosts }: NamingSpec): Partial<Sandbox> {
+  return {
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(domainname === undefined ? {} : { domainname }),
+    ...(dns === undefined ? {} : { dns }),
+    ...(extraHosts === undefined ? {} : { extraHosts: [...extraHosts] }),
+  };
 }
 
 /** 52:54:00 as a virtual machine's NIC has it, and the last three bytes of its address' host part. */

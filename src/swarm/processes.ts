@@ -3,6 +3,7 @@
  * A task whose service has calls to make makes them before it answers.
  */
 
+import { type Names, namesOfSandbox } from '../dns/index.js';
 import type { Namespace, Sockets } from '../engine/index.js';
 import type { CallSpec, StackSpec } from '../topology/spec.js';
 import { hostPart } from '../topology/topology.js';
@@ -22,6 +23,7 @@ export class Processes {
     readonly spec: StackSpec,
     readonly sockets: Sockets,
     readonly parties: Parties,
+    readonly names: Names,
   ) {}
 
   /** Calls made from now on belong to this flow. */
@@ -43,21 +45,24 @@ export class Processes {
       const published = [...(service?.ports ?? []), ...(sandbox.publishes ?? [])];
       for (const { target, protocol } of published) this.#open(namespace, target, protocol, name, upstreams);
       for (const { to, port, protocol } of asked) {
-        const wanted = to.replace(/^tasks\./, '');
-        const own = [
-          sandbox.service,
-          sandbox.task,
-          sandbox.container,
-          ...sandbox.endpoints.map(({ address }) => hostPart(address)),
-        ];
-        if (own.includes(wanted)) this.#open(namespace, port, protocol, name, upstreams);
+        const own = [sandbox.task, ...sandbox.endpoints.map(({ address }) => hostPart(address))];
+        if (own.includes(to) || namesOfSandbox(topology, sandbox).has(to.toLowerCase()))
+          this.#open(namespace, port, protocol, name, upstreams);
       }
     }
     for (const host of topology.hosts) {
       const namespace = namespaces.get(`${host.name}/host`);
-      const own = [host.name, ...[...host.nic.addresses, ...host.extraAddresses].map(hostPart)];
+      const addresses = [...host.nic.addresses, ...host.extraAddresses].map(hostPart);
+      // Names of its own, and those that a name server outside has for its addresses.
+      const called = topology.hosts.flatMap(({ resolves = {} }) =>
+        Object.entries(resolves).flatMap(([name, to]) =>
+          [to].flat().some((one) => addresses.includes(one)) ? [name] : [],
+        ),
+      );
+      const own = new Set([host.name, ...addresses, ...called]);
       for (const { to, port, protocol } of asked) {
-        if (namespace && own.includes(to)) this.#open(namespace, port, protocol, host.name, []);
+        if (namespace && (own.has(to) || own.has(to.toLowerCase())))
+          this.#open(namespace, port, protocol, host.name, []);
       }
     }
   }
@@ -87,22 +92,23 @@ export class Processes {
       call: (at, done) => {
         const report = newReport(protocol, this.parties.nameOf(from), `${name}:${port}`, at);
         this.#waiting.at(-1)?.calls.push(report);
-        const address = this.parties.targetOf(name, from);
-        const to = { address: address ?? '', port };
-        if (!address) {
-          const detail = `${name} is no name on a network that ${report.from} is on`;
-          conclude(report, this.parties.realized, { ok: false, data: new Uint8Array(), finished: at, detail }, to);
-          done({ ok: false, data: new Uint8Array(), finished: at, detail });
-          return;
-        }
         this.#waiting.push(report);
-        const finish = (result: Exchange) => {
+        const finish = (result: Exchange, address: string) => {
           this.#waiting = this.#waiting.filter((one) => one !== report);
-          conclude(report, this.parties.realized, result, to);
+          conclude(report, this.parties.realized, result, { address, port });
           done(result);
         };
-        if (protocol === 'redis') redis.ping(this.sockets, from, to, at, finish);
-        else http.get(this.sockets, from, to, { host: report.to, path, at }, finish);
+        this.names.find(from, name, at, ({ address, failure, lookup, time }) => {
+          if (lookup.from !== 'number') report.lookup = lookup;
+          if (address === undefined) {
+            finish({ ok: false, data: new Uint8Array(), finished: time, detail: failure }, '');
+            return;
+          }
+          const to = { address, port };
+          const answered = (result: Exchange) => finish(result, address);
+          if (protocol === 'redis') redis.ping(this.sockets, from, to, time, answered);
+          else http.get(this.sockets, from, to, { host: report.to, path, at: time }, answered);
+        });
       },
     };
   }

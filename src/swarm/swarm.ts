@@ -1,6 +1,7 @@
 /** A swarm that runs: planned, programmed into an engine, its services listening, its traffic sent and reported on. */
 
 import { type Captured, capturedFrames } from '../capture/captured.js';
+import { Names } from '../dns/index.js';
 import type { Driver } from '../drivers/index.js';
 import { Engine, type Namespace, type Segment, Sockets } from '../engine/index.js';
 import type { StackSpec, TrafficSpec } from '../topology/spec.js';
@@ -16,6 +17,8 @@ const EPOCH = 1_767_225_600_000_000_000n;
 const MILLISECOND = 1_000_000;
 /** A flow that has no answer this long after its last packet was sent has failed, ns. */
 const PATIENCE = 10_000 * MILLISECOND;
+/** A name is looked up for no longer: three servers, five seconds each, twice, and the search list. */
+const LOOKUP_PATIENCE = 120_000 * MILLISECOND;
 /** Between one flow's end and the next one's start, and after the last. */
 const PAUSE = 5 * MILLISECOND;
 const SETTLE = 20 * MILLISECOND;
@@ -35,6 +38,8 @@ export interface SwarmOptions {
 
 export class Swarm {
   readonly sockets: Sockets;
+  /** Name servers, and what programs find by them. */
+  readonly names: Names;
   readonly #parties: Parties;
   readonly #processes: Processes;
   readonly #records: Uint8Array[] = [];
@@ -46,10 +51,12 @@ export class Swarm {
     readonly realized: Realized,
     /** Tasks that found no node, in words. */
     readonly pending: string[],
+    seed: number,
   ) {
     this.sockets = new Sockets(engine);
+    this.names = new Names(realized, this.sockets, seed);
     this.#parties = new Parties(realized);
-    this.#processes = new Processes(spec, this.sockets, this.#parties);
+    this.#processes = new Processes(spec, this.sockets, this.#parties, this.names);
     this.#processes.listen();
     engine.onCapture = (records) => this.#records.push(records);
   }
@@ -65,7 +72,7 @@ export class Swarm {
       comments: options.comments ?? false,
       ...(options.captureBuffer === undefined ? {} : { captureBuffer: options.captureBuffer }),
     });
-    return new Swarm(spec, engine, topology, realize(engine, topology, { drivers }), pending);
+    return new Swarm(spec, engine, topology, realize(engine, topology, { drivers }), pending, seed);
   }
 
   get underlay(): Segment {
@@ -77,6 +84,11 @@ export class Swarm {
     const namespace = this.engine.namespaces.get(name);
     if (namespace) return namespace;
     throw new Error(`there is no namespace ${name}; there are ${[...this.engine.namespaces.keys()].join(', ')}`);
+  }
+
+  /** /etc/resolv.conf, /etc/hosts and /etc/hostname of a container, as dockerd writes them, or of a machine. */
+  file(namespace: string, path: string): string | undefined {
+    return this.names.file(this.namespace(namespace), path);
   }
 
   /** Capture at every device. */
@@ -134,12 +146,18 @@ export class Swarm {
     const at = Math.max(engine.now, (flow.at ?? 0) * MILLISECOND) + PAUSE;
     const from = this.#parties.namespaceOf(flow.from);
     const report = newReport(flow.kind, flow.from, flow.kind === 'ping' ? flow.to : `${flow.to}:${flow.port}`, at);
-    const target = this.#parties.targetOf(flow.to, from);
-    if (!target)
-      return { ...report, finished: at, detail: `${flow.to} is no name on a network that ${flow.from} is on` };
     this.#processes.answering(report);
-    send(this.realized, this.sockets, flow, from, target, at, report);
-    const deadline = at + PATIENCE + (flow.kind === 'ping' ? flow.count * 1000 * MILLISECOND : 0);
+    let deadline = at + LOOKUP_PATIENCE;
+    this.names.find(from, flow.to, at, ({ address, failure, lookup, time }) => {
+      if (lookup.from !== 'number') report.lookup = lookup;
+      if (address === undefined) {
+        report.finished = time;
+        report.detail = failure;
+        return;
+      }
+      deadline = time + PATIENCE + (flow.kind === 'ping' ? flow.count * 1000 * MILLISECOND : 0);
+      send(this.realized, this.sockets, flow, from, address, time, report);
+    });
     while (report.finished === undefined && engine.now < deadline) this.#run(Math.min(engine.now + SETTLE, deadline));
     report.detail ??= report.ok ? '' : `no answer within ${PATIENCE / 1e9} s`;
     // What is still on its way (the last FIN, a late copy) arrives.

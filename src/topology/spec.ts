@@ -17,6 +17,10 @@ export interface NodeSpec {
   labels?: Record<string, string>;
   /** The node's daemon.json. */
   daemon?: DaemonConfig;
+  /** Name servers of its /etc/resolv.conf; without them the outside hosts that are DNS servers. */
+  resolvers?: string[];
+  /** Search domains of its /etc/resolv.conf. */
+  search?: string[];
 }
 
 /** A host on the underlay segment that is no swarm node: a client, a router, a server. */
@@ -28,6 +32,11 @@ export interface OutsideSpec {
   mtu?: number;
   /** Further addresses that this host answers for, on its loopback device (203.0.113.10/32). */
   extraAddresses?: string[];
+  /**
+   * It is a DNS server that knows these names beside those of all machines: name → address or addresses. Where no host is
+   * one, the first is, and knows the machines.
+   */
+  resolves?: Record<string, string | string[]>;
 }
 
 /** `overlay`, `bridge`, …, or the name of a third party's driver. */
@@ -56,7 +65,18 @@ export interface PortSpec {
   mode: 'ingress' | 'host';
 }
 
-export interface ServiceSpec {
+/** What containers are told about names. */
+export interface NamingSpec {
+  /** Without it the first 12 digits of the container's id. */
+  hostname?: string;
+  domainname?: string;
+  /** `--dns`, `--dns-search`, `--dns-option` */
+  dns?: { servers?: string[]; search?: string[]; options?: string[] };
+  /** Lines of /etc/hosts (`--add-host`). */
+  extraHosts?: { address: string; names: string[] }[];
+}
+
+export interface ServiceSpec extends NamingSpec {
   name: string;
   image?: string;
   mode: 'replicated' | 'global';
@@ -70,7 +90,7 @@ export interface ServiceSpec {
 }
 
 /** A container that somebody starts on a node by hand: `docker run`, beside whatever the swarm deploys. */
-export interface ContainerSpec {
+export interface ContainerSpec extends NamingSpec {
   name: string;
   node: string;
   image?: string;
@@ -124,6 +144,13 @@ export interface CallSpec {
   path: string;
 }
 
+/** What a service's tasks or a container do beside answering on their ports. */
+export type RoleSpec =
+  /** A DNS server for the containers of its node: `NAME.docker`, host names; everything else it asks the node's servers. */
+  | { party: string; role: 'dns'; domain: string }
+  /** A TCP relay: `socat TCP-L:LISTEN,fork TCP:TO:PORT`. */
+  | { party: string; role: 'relay'; listen: number; to: string; port: number };
+
 /** Everything that a run starts from. */
 export interface StackSpec {
   /** Engine version whose rules are programmed. */
@@ -137,6 +164,7 @@ export interface StackSpec {
   /** Is there a swarm? Without a word: yes, unless nothing but containers on networks of their nodes is asked for. */
   swarm?: boolean;
   calls: CallSpec[];
+  roles?: RoleSpec[];
   /** Empty: every published port is tried from the client through every node. */
   traffic: TrafficSpec[];
 }

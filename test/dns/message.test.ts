@@ -10,9 +10,9 @@ import {
   framed,
   isName,
   lengthOf,
+  type Query,
   query,
   RCODE,
-  type Query,
   readQuery,
   readResponse,
   repacked,
@@ -47,7 +47,12 @@ test.each([
   ['no question', (bytes: Uint8Array) => bytes.with(5, 0), 'counts', RCODE.FORMERR],
   ['two answers', (bytes: Uint8Array) => bytes.with(7, 2), 'counts', RCODE.FORMERR],
   ['a name that is cut off', (bytes: Uint8Array) => bytes.slice(0, 15), 'malformed', RCODE.FORMERR],
-  ['a name that points to itself', (bytes: Uint8Array) => bytes.with(12, 0xc0).with(13, 12), 'malformed', RCODE.FORMERR],
+  [
+    'a name that points to itself',
+    (bytes: Uint8Array) => bytes.with(12, 0xc0).with(13, 12),
+    'malformed',
+    RCODE.FORMERR,
+  ],
   ['half a header', (bytes: Uint8Array) => bytes.slice(0, 11), 'too short', undefined],
 ] as const)('%s is no query, and is answered as miekg/dns does', (_what, change, reason, rcode) => {
   const got = readQuery(change(query(7, 'web', 'A')));
@@ -84,15 +89,23 @@ test('a query with a byte changed anywhere is never an exception', () => {
 
 test('what is asked is what a reader of another make reads, and so is what is answered', () => {
   fc.assert(
-    fc.property(name, fc.array(address, { maxLength: 8 }), fc.boolean(), fc.nat(0xffff), (owner, addresses, compress, id) => {
-      const asked = read(query(id, owner, 'A'));
-      expect([asked.name, asked.id]).toEqual([owner, id]);
-      const bytes = reply(asked, { flags: FLAG.RA, answers: records(owner, addresses), compress });
-      const got = packet.decode(Buffer.from(bytes));
-      expect(got.questions?.[0]?.name).toBe(owner);
-      expect(got.answers?.map((one) => [one.name, 'data' in one && one.data])).toEqual(addresses.map((one) => [owner, one]));
-      if (!compress) expect(bytes.length).toBe(lengthOf(asked, records(owner, addresses)));
-    }),
+    fc.property(
+      name,
+      fc.array(address, { maxLength: 8 }),
+      fc.boolean(),
+      fc.nat(0xffff),
+      (owner, addresses, compress, id) => {
+        const asked = read(query(id, owner, 'A'));
+        expect([asked.name, asked.id]).toEqual([owner, id]);
+        const bytes = reply(asked, { flags: FLAG.RA, answers: records(owner, addresses), compress });
+        const got = packet.decode(Buffer.from(bytes));
+        expect(got.questions?.[0]?.name).toBe(owner);
+        expect(got.answers?.map((one) => [one.name, 'data' in one && one.data])).toEqual(
+          addresses.map((one) => [owner, one]),
+        );
+        if (!compress) expect(bytes.length).toBe(lengthOf(asked, records(owner, addresses)));
+      },
+    ),
   );
 });
 
@@ -140,12 +153,17 @@ describe('names', () => {
 
 test('a stream is cut into its messages, however it comes', () => {
   fc.assert(
-    fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 }), fc.integer({ min: 1, max: 50 }), (all, step) => {
-      const wire = all.flatMap((message) => [...framed(message)]);
-      const stream = new Deframer();
-      const got: Uint8Array[] = [];
-      for (let at = 0; at < wire.length; at += step) got.push(...stream.take(Uint8Array.from(wire.slice(at, at + step))));
-      expect(got.map((message) => [...message])).toEqual(all.map((message) => [...message]));
-    }),
+    fc.property(
+      fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 }),
+      fc.integer({ min: 1, max: 50 }),
+      (all, step) => {
+        const wire = all.flatMap((message) => [...framed(message)]);
+        const stream = new Deframer();
+        const got: Uint8Array[] = [];
+        for (let at = 0; at < wire.length; at += step)
+          got.push(...stream.take(Uint8Array.from(wire.slice(at, at + step))));
+        expect(got.map((message) => [...message])).toEqual(all.map((message) => [...message]));
+      },
+    ),
   );
 });
