@@ -10,7 +10,18 @@ const CLAIMED = new Set([
   1080, 1099, 1433, 3002, 3003, 3333, 4002, 5000, 5555, 7000, 8004, 8009, 8010, 8023, 8085, 9000, 9999, 10000,
 ]);
 
-export function howToOpen({ captures, stack, flows }: RunReport): string[] {
+export function howToOpen(report: RunReport): string[] {
+  const commands = commandsOf(report);
+  const { keys } = report.captures;
+  if (keys === undefined) return commands;
+  const { directory, associations } = keys;
+  return [
+    ...commands.map((command) => `WIRESHARK_CONFIG_DIR=${quoted(directory)} ${command}`),
+    `(${directory} holds the keys of ${associations} security associations: with them ESP is read, without them its outside)`,
+  ];
+}
+
+function commandsOf({ captures, stack, flows }: RunReport): string[] {
   const file = captures.files[0]?.path;
   if (file === undefined) return [];
   const asked = new Set(

@@ -30,6 +30,8 @@ export interface RunReport {
     missed: number;
     /** Frames that stand after later ones in their file; 0, unless a frame was held up past its time. */
     late: number;
+    /** Keys of encrypted networks, as a configuration of Wireshark's; undefined where no network is encrypted. */
+    keys: { directory: string; associations: number } | undefined;
   };
   drops: DropReport;
   /** made = delivered + dropped + inFlight. */
@@ -40,7 +42,7 @@ export interface RunReport {
 
 export interface StackReport {
   nodes: { name: string; role: 'manager' | 'worker' }[];
-  networks: { name: string; driver: string; subnet: string; vni?: number; ingress: boolean }[];
+  networks: { name: string; driver: string; subnet: string; vni?: number; ingress: boolean; encrypted: boolean }[];
   services: {
     name: string;
     tasks: { name: string; node: string }[];
@@ -61,6 +63,7 @@ export interface Ran {
   swarm: Swarm;
   flows: FlowReport[];
   files: WrittenFile[];
+  keys: RunReport['captures']['keys'];
   recording: Recording;
 }
 
@@ -87,6 +90,7 @@ export function reportOf(ran: Ran): RunReport {
       files: ran.files,
       missed,
       late: recording.late,
+      keys: ran.keys,
     },
     drops: dropsOf(engine),
     frames: { ...account, balanced },
@@ -105,13 +109,14 @@ function stackOf({ nodes, networks, services, sandboxes }: Topology): Omit<Stack
     nodes: nodes.map(({ name, role }) => ({ name, role })),
     networks: networks
       .filter(({ driver }) => driver === 'overlay')
-      .map(({ name, driver, vni, ingress, onNode }) => ({
+      .map(({ name, driver, vni, ingress, encrypted = false, onNode }) => ({
         name,
         driver,
         // An overlay has one subnet on all nodes.
         subnet: Object.values(onNode)[0]?.subnet ?? '',
         ...(vni === undefined ? {} : { vni }),
         ingress,
+        encrypted,
       })),
     services: services.map(({ name, ports }) => ({
       name,

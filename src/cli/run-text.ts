@@ -26,7 +26,8 @@ export function renderRun(report: RunReport, colours: Colours): string[] {
 
 function stackLines({ file, stack }: RunReport, colours: Colours): string[] {
   const networks = stack.networks.map(
-    ({ name, subnet, vni }) => `${name} ${subnet}${vni === undefined ? '' : ` VNI ${vni}`}`,
+    ({ name, subnet, vni, encrypted }) =>
+      `${name} ${subnet}${vni === undefined ? '' : ` VNI ${vni}`}${encrypted ? ' encrypted' : ''}`,
   );
   const parts = [nodesText(stack.nodes), ...networks, ...stack.services.map(serviceText)];
   const line = `${colours.bold(file)}: ${parts.join(' · ')}`;

@@ -1,6 +1,7 @@
 /** `swarmwire run`: a stack file becomes a swarm, its traffic is sent, what every tap saw is written. */
 
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
+import { ESP_PREFERENCES, espSa } from '../capture/esp-keys.js';
 import { type CaptureFile, type CaptureFormat, openCapture, type WrittenFile } from '../capture/files.js';
 import { Recording } from '../capture/recording.js';
 import type { Driver } from '../drivers/index.js';
@@ -12,6 +13,7 @@ import { oneOf, readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';
 import type { Command } from './commands.js';
 import { loadDrivers, readStackFile } from './input.js';
+import { writeOutputs } from './output.js';
 import { ProgressLine } from './progress.js';
 import { RUN_HELP } from './run-help.js';
 import { type RunReport, reportOf } from './run-report.js';
@@ -87,7 +89,8 @@ async function simulate(options: RunOptions, terminal: Terminal): Promise<RunRep
   engine.onCapture = undefined;
   const recording = new Recording(engine, capture);
   const { flows, files } = play(swarm, recording, capture, terminal);
-  return reportOf({ version: version(), ...options, stack, swarm, flows, files, recording });
+  const keys = writeKeys(swarm, join(options.out, `${captureName(options.file)}.wireshark`));
+  return reportOf({ version: version(), ...options, stack, swarm, flows, files, keys, recording });
 }
 
 function play(
@@ -107,6 +110,17 @@ function play(
   } finally {
     progress.clear();
   }
+}
+
+/** Beside the captures, if any network is encrypted: a configuration with which Wireshark reads the inside of ESP. */
+function writeKeys({ engine }: Swarm, directory: string): RunReport['captures']['keys'] {
+  const text = espSa(engine.espKeys);
+  if (text === '') return undefined;
+  writeOutputs([
+    { path: join(directory, 'esp_sa'), text },
+    { path: join(directory, 'preferences'), text: ESP_PREFERENCES },
+  ]);
+  return { directory, associations: text.split('\n').length - 1 };
 }
 
 async function layOut(

@@ -17,6 +17,7 @@ import { type Punted, readPunts } from './punts.js';
 import type { Rule } from './rules.js';
 import { Timers } from './timers.js';
 import { ipv4, mac, port } from './wire.js';
+import type { AssociationSpec } from './xfrm.js';
 
 const LIVE = [
   ['namespaces', 'liveNamespaces'],
@@ -102,6 +103,8 @@ export class Engine {
   readonly #timers = new Timers();
 
   readonly ciphers: Ciphers;
+  /** Every security association that there ever was, for whoever reads the captures. */
+  readonly espKeys: Pick<AssociationSpec, 'source' | 'destination' | 'spi' | 'key'>[] = [];
 
   private constructor(
     readonly exports: EngineExports,

@@ -111,6 +111,7 @@ export class Xfrm {
     const at = made >>> 0;
     engine.memory.bytes.set(key, at + Layout.key0.at);
     engine.memory.set(at, Layout.sequence, sequence);
+    engine.espKeys.push({ source, destination, spi, key: Uint8Array.from(key) });
     return new Association(engine, at);
   }
 

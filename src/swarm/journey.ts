@@ -85,7 +85,7 @@ function tunnel({ topology }: Realized, from: string, to: string): Step[] {
       what: 'VXLAN',
       before: address(here),
       after: address(there),
-      by: `VNI ${network.vni}`,
+      by: `VNI ${network.vni}${network.encrypted ? ', in ESP' : ''}`,
     },
   ];
 }

@@ -7,6 +7,7 @@ import { Engine, type Namespace, type Segment, Sockets } from '../engine/index.j
 import type { StackSpec, TrafficSpec } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
 import { type FlowReport, newReport, send } from './flow.js';
+import { KeyRotation } from './key-rotation.js';
 import { Parties } from './parties.js';
 import { plan } from './plan.js';
 import { Processes } from './processes.js';
@@ -43,6 +44,7 @@ export class Swarm {
   readonly #parties: Parties;
   readonly #processes: Processes;
   readonly #records: Uint8Array[] = [];
+  readonly #rotation: KeyRotation | undefined;
 
   private constructor(
     readonly spec: StackSpec,
@@ -59,6 +61,7 @@ export class Swarm {
     this.#processes = new Processes(spec, this.sockets, this.#parties, this.names);
     this.#processes.listen();
     engine.onCapture = (records) => this.#records.push(records);
+    if (topology.keys) this.#rotation = new KeyRotation(realized, topology.keys, seed);
   }
 
   /** Throws `PlanError` when the swarm cannot be laid out, `UnknownDriver` when nobody brought a network's driver. */
@@ -89,6 +92,15 @@ export class Swarm {
   /** /etc/resolv.conf, /etc/hosts and /etc/hostname of a container, as dockerd writes them, or of a machine. */
   file(namespace: string, path: string): string | undefined {
     return this.names.file(this.namespace(namespace), path);
+  }
+
+  /**
+   * The keys of encrypted networks are rotated now, as they are every twelve hours of virtual time: within a tenth of a second
+   * every node has heard of it. Throws where no network is encrypted.
+   */
+  rotateKeys(): void {
+    if (!this.#rotation) throw new Error('no network of this swarm is encrypted');
+    this.#rotation.rotate();
   }
 
   /** Capture at every device. */
