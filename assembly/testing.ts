@@ -10,6 +10,7 @@ import * as icmp from "./wire/icmp";
 import * as udp from "./wire/udp";
 import * as tcp from "./wire/tcp";
 import * as vxlan from "./wire/vxlan";
+import * as esp from "./wire/esp";
 import * as vlan from "./wire/vlan";
 import { Index } from "./tables/hash";
 import { maskOf } from "./tables/routes";
@@ -67,6 +68,14 @@ export function tcpChecksumOk(at: usize, length: u32, source: u32, destination: 
 export function vxlanEmit(at: usize, vni: u32): void { vxlan.emit(at, vni); }
 export function vxlanVni(at: usize): u32 { return vxlan.vni(at); }
 export function vxlanHasVni(at: usize): bool { return vxlan.hasVni(at); }
+
+export function espEmit(at: usize, spi: u32, sequence: u32, iv: u64): void { esp.emit(at, spi, sequence, iv); }
+export function espSpi(at: usize): u32 { return esp.spi(at); }
+export function espSequence(at: usize): u32 { return esp.sequence(at); }
+export function espPadding(payload: u32): u32 { return esp.padding(payload); }
+export function espClose(at: usize, payload: u32, next: u32): u32 { return esp.close(at, payload, next); }
+export function espPadLength(at: usize, length: u32): u32 { return esp.padLength(at, length); }
+export function espNextHeader(at: usize, length: u32): u32 { return esp.nextHeader(at, length); }
 
 export function newIndex(capacity: u32): Index { return new Index(capacity); }
 export function indexFind(index: Index, a: u64, b: u64): usize { return index.find(a, b); }

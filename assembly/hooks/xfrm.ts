@@ -33,13 +33,21 @@ export function outboundPolicy(namespace: Namespace, frame: Frame): Policy | nul
   return findPolicy(namespace, ipv4.source(ip), ipv4.destination(ip), protocol, port, frame.mark);
 }
 
+/** There is a policy for it, and no association: no route (xfrm_lookup, EREMOTE). True: the frame has ended. */
+export function withoutState(namespace: Namespace, frame: Frame, out: Device): bool {
+  const policy = outboundPolicy(namespace, frame);
+  if (!policy || stateFor(policy)) return false;
+  count(namespace, XfrmStat.XfrmOutNoStates);
+  drop(frame, Drop.XFRM_OUT_NO_STATES, out);
+  return true;
+}
+
 /** xfrm_output. The frame is taken: it goes on when it is sealed, or ends here. */
 export function transform(namespace: Namespace, frame: Frame, policy: Policy, out: Device): void {
   const association = stateFor(policy);
   if (!association) {
-    // Nobody listens for an acquisition: the look-up fails (xfrm_tmpl_resolve, ESRCH).
-    count(namespace, XfrmStat.XfrmOutPolError);
-    return drop(frame, Drop.XFRM_OUT_POL_ERROR, out);
+    count(namespace, XfrmStat.XfrmOutNoStates);
+    return drop(frame, Drop.XFRM_OUT_NO_STATES, out);
   }
   frame.out = out;
   wait(frame, association, out);

@@ -13,7 +13,7 @@ import { resolveAndSend } from "./neighbour";
 import { defragment, fragmentFrame } from "./fragments";
 import { sendFragmentationNeeded } from "./icmp";
 import { resetConntrack } from "../hooks/conntrack";
-import { outboundPolicy, transform } from "../hooks/xfrm";
+import { outboundPolicy, transform, withoutState } from "../hooks/xfrm";
 import { fitted, forget, recording } from "../flowtable/recorder";
 import { keyedHash, random } from "../random";
 import { arena } from "../memory";
@@ -71,6 +71,7 @@ function send(namespace: Namespace, frame: Frame, route: Route): void {
     chosen = again;
     out = deviceOf(namespace, again);
   }
+  if (namespace.policies && withoutState(namespace, frame, out)) return;
   // What is for everybody leaves by the device: no gateway (__mkroute_output forgets the fib_info).
   const everybody = after == 0xffffffff || (after & 0xf0) == 0xe0;
   frame.nextHop = chosen.gateway && !everybody ? chosen.gateway : after;

@@ -110,6 +110,14 @@ export interface WireExports {
   vxlanVni(at: number): number;
   vxlanHasVni(at: number): number;
 
+  espEmit(at: number, spi: number, sequence: number, iv: bigint): void;
+  espSpi(at: number): number;
+  espSequence(at: number): number;
+  espPadding(payload: number): number;
+  espClose(at: number, payload: number, next: number): number;
+  espPadLength(at: number, length: number): number;
+  espNextHeader(at: number, length: number): number;
+
   newIndex(capacity: number): number;
   indexFind(index: number, a: bigint, b: bigint): number;
   indexInsert(index: number, key: number): number;
