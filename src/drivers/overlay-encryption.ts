@@ -9,7 +9,7 @@
  * SPI tells peer, direction and key apart, and is the salt as well.
  */
 
-import type { Association, Namespace } from '../engine/index.js';
+import type { Association, Namespace, Rule } from '../engine/index.js';
 import type { EncryptionKey } from '../topology/topology.js';
 
 /** Mark of packets to be encrypted, and reqid of all that is programmed here. */
@@ -56,7 +56,8 @@ export class NodeEncryption {
   #keys: EncryptionKey[] = [];
   /** By the peer's address: SPIs in the order of the keys. */
   readonly #peers = new Map<string, Spis[]>();
-  readonly #vnis = new Set<number>();
+  /** By VNI. They outlive their network, as dockerd leaves them. */
+  readonly #rules = new Map<number, Rule[]>();
 
   constructor(
     readonly host: Namespace,
@@ -76,17 +77,27 @@ export class NodeEncryption {
 
   /** A secure network has come to this node (initSubnetSandbox: programMangle, programInput). */
   requireFor(vni: number, port: number): void {
-    if (this.#vnis.has(vni)) return;
-    this.#vnis.add(vni);
+    if (this.#rules.has(vni)) return;
     const { iptables } = this.host;
     for (const chain of ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING']) iptables.chain('mangle', chain);
     const match = { protocol: 'udp', dport: port, u32: `0>>22&0x3C@12&0xFFFFFF00=${vni << 8}` } as const;
-    iptables.append('mangle', 'OUTPUT', { ...match, target: 'MARK', value: MARK });
-    iptables.insert('filter', 'INPUT', { ...match, policy: { dir: 'in', pol: 'none' }, target: 'DROP' });
-    iptables.append('filter', 'INPUT', { ...match, policy: { dir: 'in', pol: 'ipsec' }, target: 'ACCEPT' });
+    this.#rules.set(vni, [
+      iptables.append('mangle', 'OUTPUT', { ...match, target: 'MARK', value: MARK }),
+      iptables.insert('filter', 'INPUT', { ...match, policy: { dir: 'in', pol: 'none' }, target: 'DROP' }),
+      iptables.append('filter', 'INPUT', { ...match, policy: { dir: 'in', pol: 'ipsec' }, target: 'ACCEPT' }),
+    ]);
   }
 
-  /** An endpoint of a secure network is known to be behind this address (setupEncryption). */
+  /** A network that is not secure has this VNI now: rules of one that had it before go. */
+  releaseFor(vni: number): void {
+    for (const rule of this.#rules.get(vni) ?? []) rule.remove();
+    this.#rules.delete(vni);
+  }
+
+  /**
+   * An endpoint of a secure network is known to be behind this address (setupEncryption). What is programmed stays when the
+   * last one goes: 20.10 looks for a node without peers, and the peer that goes is among those that it finds.
+   */
   addPeer(peer: string): void {
     if (this.#peers.has(peer)) return;
     const all = this.#keys.map((key) => this.#spis(peer, key));
@@ -99,17 +110,6 @@ export class NodeEncryption {
       this.#add(this.address, peer, spis.forward, key);
       this.#sendWith(peer, spis);
     }
-  }
-
-  /** No endpoint of a secure network is behind this address any more (removeEncryption). */
-  removePeer(peer: string): void {
-    for (const [index, { forward, reverse }] of (this.#peers.get(peer) ?? []).entries()) {
-      this.#remove(this.address, reverse);
-      if (index > 0) continue;
-      this.#remove(peer, forward);
-      this.host.xfrm.removePolicy(this.address, peer);
-    }
-    this.#peers.delete(peer);
   }
 
   /**

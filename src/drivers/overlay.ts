@@ -7,7 +7,7 @@
 import type { Namespace } from '../engine/index.js';
 import { hostPart } from '../topology/topology.js';
 import type { Driver, NetworkAt, Peer } from './driver.js';
-import { encryptionOf, type NodeEncryption } from './overlay-encryption.js';
+import { encryptionIn, encryptionOf, type NodeEncryption } from './overlay-encryption.js';
 
 /** Of this network on this node; with it come br0 and vxlan0. */
 function namespaceOf({ node, network }: NetworkAt): Namespace {
@@ -56,7 +56,8 @@ export const overlay: Driver = {
     const { name, mac } = vxlanOf(at);
     if (network.vni === undefined) throw new Error(`overlay ${network.name} has no VNI`);
     const port = network.dataPathPort ?? 4789;
-    encryptionAt(at)?.requireFor(network.vni, port);
+    if (network.encrypted) encryptionAt(at)?.requireFor(network.vni, port);
+    else encryptionIn(node.host)?.releaseFor(network.vni);
     const vxlan = namespace.addVxlan(name, {
       mac,
       mtu: network.mtu,

@@ -96,11 +96,15 @@ describe('a node', () => {
     expect(sendsWith(host)).toEqual([spiOf(HERE, THERE, 49828)]);
   });
 
-  it('forgets a peer of whom no endpoint is left', async () => {
+  it('takes the rules out when a network that is not encrypted gets the VNI', async () => {
     const { host, encryption } = await node();
-    encryption.addPeer(THERE);
-    encryption.removePeer(THERE);
-    expect([held(host), sendsWith(host)]).toEqual([[], []]);
+    encryption.requireFor(4100, 4789);
+    encryption.requireFor(4103, 4789);
+    encryption.releaseFor(4100);
+    encryption.releaseFor(4100);
+    const rules = iptablesSave(host).match(/^-A .*/gm) ?? [];
+    expect(rules).toHaveLength(3);
+    expect(rules.every((rule) => rule.includes('0x100700'))).toBe(true);
   });
 
   it('rotates: the oldest key is no longer received, the new one is, and what is sent moves on', async () => {
