@@ -52,6 +52,7 @@ function report(changes: Partial<RunReport> = {}): RunReport {
       files: [{ path: 'captures/stack.pcapng', bytes: 2048, frames: 10 }],
       missed: 0,
       late: 0,
+      keys: undefined,
     },
     drops: { expected: [], other: [] },
     frames: { made: 5, injected: 0, generated: 5, cloned: 0, delivered: 5, dropped: 0, inFlight: 0, balanced: true },
@@ -202,4 +203,13 @@ describe('the progress line', () => {
     line.clear();
     expect(written).toEqual([]);
   });
+});
+
+test('of a stack with an encrypted network names the configuration that holds the keys', () => {
+  const plain = report();
+  const keys = { directory: 'captures/stack.wireshark', associations: 8 };
+  const [whole, one, note] = howToOpen({ ...plain, captures: { ...plain.captures, keys } });
+  expect(whole).toBe('WIRESHARK_CONFIG_DIR=captures/stack.wireshark wireshark captures/stack.pcapng');
+  expect(one).toMatch(/^WIRESHARK_CONFIG_DIR=captures\/stack.wireshark tshark -r captures\/stack.pcapng /);
+  expect(note).toContain('captures/stack.wireshark holds the keys of 8 security associations');
 });
