@@ -31,6 +31,8 @@ export enum Note {
   FRAGMENT, REASSEMBLE,
   /** reference = SPI, before = sequence number, after = the peer's address */
   SEAL, OPEN,
+  /** reference = VID */
+  TAG, UNTAG,
 }
 
 @unmanaged

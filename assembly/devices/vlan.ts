@@ -9,6 +9,7 @@ import * as ethernet from "../wire/ethernet";
 import * as vlan from "../wire/vlan";
 import { Device, UP, VLANS, arrive, transmit } from "./device";
 import { stackReceive } from "../stack/input";
+import { note, Note } from "../capture/tap";
 
 /** `device` is VLAN `id` of `lower`: both namespaces may be any. */
 export function openVlan(device: Device, lower: Device, id: u32): void {
@@ -38,6 +39,7 @@ export function vlanTransmit(device: Device, frame: Frame): void {
   if (frame.length < ethernet.LENGTH) return drop(frame, Drop.PKT_TOO_SMALL, device);
   if (!expandHeadroom(frame, vlan.LENGTH)) return drop(frame, Drop.NOMEM, device);
   vlan.insert(push(frame, vlan.LENGTH), device.vid);
+  note(frame, Note.TAG, device.vid, 0, 0, 0, 0, device);
   transmit(device.lower!, frame);
 }
 
@@ -54,6 +56,7 @@ export function vlanReceive(lower: Device, frame: Frame): bool {
     if (device.vid == id) {
       forget(frame);
       untag(frame);
+      note(frame, Note.UNTAG, id, 0, 0, 0, 0, device);
       // Bytes without the Ethernet header, here alone (vlan_do_receive).
       if (device.flags & UP) {
         device.rxPackets++;

@@ -22,6 +22,7 @@ export type ChangeKind =
   | 'IPVS'
   | 'TTL'
   | 'VXLAN'
+  | 'VLAN'
   | 'ARP'
   | 'FRAGMENT'
   | 'ESP';
@@ -89,6 +90,9 @@ export class Comments {
       case Note.FRAGMENT:
       case Note.REASSEMBLE:
         return this.#fragmented(note);
+      case Note.TAG:
+      case Note.UNTAG:
+        return this.#tagged(note);
       case Note.SEAL:
       case Note.OPEN:
         return this.#transformed(note);
@@ -186,6 +190,22 @@ export class Comments {
     return note.kind === Note.SEAL
       ? { ...shared, what: 'ESP', before: '', after: peer, words: `xfrm: sealed in ESP, ${spi}, to ${peer}` }
       : { ...shared, what: 'ESP', before: peer, after: '', words: `xfrm: out of ESP, ${spi}, from ${peer}` };
+  }
+
+  #tagged(note: TraceNote): Change {
+    const device = this.#device(note);
+    const by = device?.name ?? 'vlan';
+    const vid = String(note.reference);
+    const on = note.kind === Note.TAG;
+    return {
+      what: 'VLAN',
+      namespace: device?.namespace.name,
+      by,
+      before: on ? '' : vid,
+      after: on ? vid : '',
+      reply: false,
+      words: `${by}: ${on ? 'tagged' : 'tag taken off'}, VLAN ${vid}`,
+    };
   }
 
   #device({ device: id }: TraceNote): Device | undefined {

@@ -81,6 +81,9 @@ export class Device {
     this.engine.memory.set(this.at, Layout.mtu, bytes);
   }
 
+  get up(): boolean {
+    return (this.engine.memory.get(this.at, Layout.flags) & 1) !== 0;
+  }
   set up(up: boolean) {
     const flags = this.engine.memory.get(this.at, Layout.flags);
     this.engine.memory.set(this.at, Layout.flags, up ? flags | 1 : flags & ~1);

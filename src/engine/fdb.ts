@@ -1,4 +1,4 @@
-/** Forwarding databases of a namespace's bridges and vxlan devices, as the engine's table has them. */
+/** Forwarding databases of a namespace's bridges and vxlan devices, as the engine's table has them, and MACs that a device has beside its own. */
 
 import type { Device } from './device.js';
 import { Entry as Layout } from './generated/layout.js';
@@ -11,7 +11,7 @@ const STATIC = 1;
 const OWN = 2;
 
 export interface FdbEntry {
-  /** The bridge or vxlan device whose database it is in. */
+  /** The bridge or vxlan device whose database it is in; or a device that takes frames for the macvlans on it. */
   owner: Device;
   mac: string;
   /** On a bridge the port behind which the MAC is; for the bridge's own MAC and its ports' the device that has it. */
@@ -51,6 +51,20 @@ export function forwardingOf(namespace: Namespace): FdbEntry[] {
       updated: memory.get(at, Layout.updated),
     });
   }
+  for (const device of devices) {
+    for (const mac of secondaryMacs(device)) {
+      found.push({ owner: device, mac, device, remote: undefined, permanent: true, own: false, updated: 0 });
+    }
+  }
   const order = ({ device }: FdbEntry) => devices.indexOf(device);
   return found.sort((a, b) => order(a) - order(b) || (a.mac < b.mac ? -1 : a.mac > b.mac ? 1 : 0));
+}
+
+/** What macvlans on it, or on a VLAN of it, have it listen to (dev_uc_add, dev_uc_sync). */
+function secondaryMacs(device: Device): string[] {
+  const above = device.uppers.flatMap((upper) => {
+    if (upper.kind === 'vlan') return [upper.mac, ...secondaryMacs(upper)];
+    return upper.kind === 'macvlan' && upper.up ? [upper.mac, ...secondaryMacs(upper)] : [];
+  });
+  return [...new Set(above)].filter((mac) => mac !== device.mac);
 }

@@ -6,6 +6,7 @@ import type { Namespace } from './namespace.js';
 import { port } from './wire.js';
 
 const UP = 1;
+const NOARP = 16;
 
 export interface Link {
   device: Device;
@@ -14,6 +15,8 @@ export interface Link {
   up: boolean;
   /** Somebody is at the other end. A bridge has a carrier while one of its ports has. */
   carrier: boolean;
+  /** No neighbours are asked for on it: an ipvlan in l3 mode. */
+  noarp: boolean;
   /** Of a bridge's port, from 1. */
   portNumber: number;
   /** UDP port of a vxlan device. */
@@ -41,6 +44,7 @@ export function linkOf(device: Device): Link {
     index: inOrder(device.namespace).indexOf(device) + 1,
     up: isUp(device),
     carrier: hasCarrier(device),
+    noarp: (memory.get(device.at, Layout.flags) & NOARP) !== 0,
     portNumber: memory.get(device.at, Layout.portNumber),
     vxlanPort: port(memory.get(device.at, Layout.vxlanPort)),
   };
@@ -53,6 +57,7 @@ function isUp(device: Device): boolean {
 function hasCarrier(device: Device): boolean {
   if (!isUp(device)) return false;
   if (device.kind === 'bridge') return device.ports.some(hasCarrier);
+  if (device.lower) return hasCarrier(device.lower);
   return device.kind !== 'veth' || (device.peer !== undefined && isUp(device.peer));
 }
 

@@ -317,9 +317,9 @@ export class Namespace {
       this.ipv6.addAddress(device, text, options);
       return;
     }
+    if (device.kind === 'ipvlan' && !this.engine.exports.addIpvlanAddress(device.at, cidr(text).address))
+      throw new Error(`${text} is on another ipvlan of ${device.lower?.path} already`);
     const { address, length } = device.noteAddress(text);
-    if (device.kind === 'ipvlan' && !this.engine.exports.addIpvlanAddress(device.at, ipv4(address)))
-      throw new Error(`${address} is on another ipvlan of ${device.lower?.path} already`);
     const own = ipv4(address);
     const first = device.addresses[0]?.address ?? address;
     this.#route('local', 'local', `${address}/32`, device, undefined, address);

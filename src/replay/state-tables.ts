@@ -35,7 +35,7 @@ function linesOf(text: string): string[] {
   return text.split('\n').filter(Boolean);
 }
 
-/** `ip -d addr`: per device its flags, state, MTU, MAC, bridge and port, VNI and port, and its addresses. */
+/** `ip -d addr`: per device its flags, state, MTU, MAC, bridge and port, VNI and port, VLAN, mode, and its addresses. */
 function compareAddresses({ namespace, dump, found }: Pair): void {
   const real = dump.section('ip -d addr');
   if (!real) return;
@@ -61,6 +61,7 @@ function devicesIn(lines: readonly string[]): string[] {
       /^\s+(link\/\S+ \S+)/.exec(line)?.[1] ??
       /^\s+(inet6? .*)/.exec(line)?.[1] ??
       /^\s+(vxlan id \d+ srcport \d+ \d+ dstport \d+ proxy l2miss l3miss)/.exec(line)?.[1] ??
+      /^\s+(vlan protocol \S+ id \d+ <\S*>|macvlan mode \S+|ipvlan {2}mode \S+ \S+)/.exec(line)?.[1] ??
       /^\s+bridge_slave .*?(port_no \S+)/.exec(line)?.[1];
     if (part) found.push(`${device} ${part.trim()}`);
   }

@@ -12,6 +12,8 @@ export function bridgeFdb(namespace: Namespace): string {
     .map(({ owner, mac, device, remote, permanent }) => {
       const head = `${mac} dev ${device.name}`;
       const tail = permanent ? 'permanent' : '';
+      // A MAC that the device takes frames for beside its own: of a macvlan on it.
+      if (owner === device && owner.kind !== 'vxlan' && owner.kind !== 'bridge') return `${head} self ${tail}\n`;
       if (owner.kind !== 'vxlan') return `${head} master ${owner.name} ${tail}\n`;
       return `${head}${remote ? ` dst ${remote}` : ''}${netnsid(namespace, owner)} self ${tail}\n`;
     })

@@ -4,6 +4,7 @@ export { bridgeFdb } from './bridge-fdb.js';
 export { conntrackList } from './conntrack.js';
 export { conntrackEvents } from './conntrack-events.js';
 export { ipAddr } from './ip-addr.js';
+export { ipLink } from './ip-link.js';
 export { ipNeigh } from './ip-neigh.js';
 export { ipRoute } from './ip-route.js';
 export { ipRoute6 } from './ip-route6.js';

@@ -1,9 +1,9 @@
 /** `ip [-d] addr` of one namespace (iproute2 6.1). `-d` shows what is modelled: a device's kind and its place on a bridge. */
 
 import type { Device, Namespace } from '../engine/index.js';
-import { type Link, linkOf, linksOf } from '../engine/links.js';
+import { linksOf } from '../engine/links.js';
 import { cidr, ipv4Text, mask } from '../engine/wire.js';
-import { netnsid } from './netnsid.js';
+import { detailsOf, hardware, heading } from './ip-link.js';
 
 export interface AddrOptions {
   /** `-d` */
@@ -43,52 +43,9 @@ function addresses6({ addresses6: all }: Device): string[] {
     });
 }
 
-function heading({ device, index, up, carrier }: Link): string {
-  const loopback = device.kind === 'loopback';
-  const flags = [
-    ...(up && !carrier ? ['NO-CARRIER'] : []),
-    ...(loopback ? ['LOOPBACK'] : ['BROADCAST', 'MULTICAST']),
-    ...(up ? ['UP'] : []),
-    ...(carrier ? ['LOWER_UP'] : []),
-  ];
-  // Devices that report no carrier of their own have no operational state.
-  const stateless = loopback || device.kind === 'vxlan';
-  const words = [
-    `${index}: ${device.name}${otherEnd(device, index)}: <${flags.join(',')}> mtu ${device.mtu} qdisc noqueue`,
-    ...(device.master ? [`master ${device.master.name}`] : []),
-    `state ${stateless ? 'UNKNOWN' : carrier ? 'UP' : 'DOWN'} group default`,
-  ];
-  // What Docker makes is made without a queue length.
-  return `${words.join(' ')} ${loopback || device.kind === 'physical' ? 'qlen 1000' : ''}`;
-}
-
-/** `@if46`: the other end's number, in its own namespace. */
-function otherEnd({ kind, peer, namespace }: Device, index: number): string {
-  if (kind === 'vxlan') return `@if${index}`;
-  if (!peer) return '';
-  return peer.namespace === namespace ? `@${peer.name}` : `@if${linkOf(peer).index}`;
-}
-
-function hardware({ device }: Link): string {
-  const loopback = device.kind === 'loopback';
-  const broadcast = loopback ? '00:00:00:00:00:00' : 'ff:ff:ff:ff:ff:ff';
-  return `    link/${loopback ? 'loopback' : 'ether'} ${device.mac} brd ${broadcast}${netnsid(device.namespace, device)}`;
-}
-
-function detailsOf({ device, portNumber, vxlanPort }: Link): string[] {
-  const lines: string[] = [];
-  if (device.kind === 'veth') lines.push('    veth ');
-  if (device.kind === 'bridge') lines.push('    bridge ');
-  if (device.kind === 'vxlan') {
-    lines.push(`    vxlan id ${device.vni} srcport 0 0 dstport ${vxlanPort} proxy l2miss l3miss ttl auto ageing 300 `);
-  }
-  if (device.master) lines.push(`    bridge_slave state forwarding port_no 0x${portNumber.toString(16)} `);
-  return lines;
-}
-
 /** Docker gives an address its broadcast address, where there is one; an operator's `ip addr add` does not. */
 function addressText(device: Device, address: string, length: number): string {
-  const operators = device.kind === 'loopback' || device.kind === 'physical';
+  const operators = ['loopback', 'physical', 'vlan'].includes(device.kind);
   const broadcast = ipv4Text((cidr(address).address | ~mask(length)) >>> 0);
   const words = [`${address}/${length}`];
   if (!operators && length < 31) words.push('brd', broadcast);

@@ -17,6 +17,7 @@ export function netnsid(namespace: Namespace, device: Device): string {
 /** A vxlan device's other end is its underlay's namespace, which is the node's own. */
 function otherEnd(device: Device): Namespace | undefined {
   if (device.peer) return device.peer.namespace;
+  if (device.lower) return device.lower.namespace;
   if (device.kind !== 'vxlan') return undefined;
   return device.engine.namespaces.get(device.namespace.name.replace(/\/.*/, '/host'));
 }

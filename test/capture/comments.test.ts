@@ -145,6 +145,26 @@ describe('a comment', () => {
     expect(comments()).toEqual(['vxlan0 | vxlan0: ARP answered for 10.0.0.5 from the neighbour table']);
   });
 
+  test('tells where a tag went on and came off', async () => {
+    const world = await routerWorld({ comments: true });
+    const { engine, right, router } = world;
+    const vlan = router.addVlan('right.50', { lower: right, id: 50 });
+    vlan.tap();
+    const comments = commented(world);
+    const bare = ethernet(
+      BROADCAST,
+      vlan.mac,
+      0x0806,
+      arpPacket('request', { mac: vlan.mac, address: RIGHT }, { address: BOB }),
+    );
+    engine.transmit(vlan, bare);
+    engine.run(engine.now + 1_000_000);
+    expect(comments()).toEqual(['right | right.50: tagged, VLAN 50']);
+    engine.receive(right, Uint8Array.from([...bare.subarray(0, 12), 0x81, 0, 0, 50, ...bare.subarray(12)]));
+    engine.run(engine.now + 1_000_000);
+    expect(comments()).toEqual(['right.50 | right.50: tag taken off, VLAN 50']);
+  });
+
   test('says in which namespace a change was when no device there has a tap', async () => {
     const world = await routerWorld({ comments: true });
     const records: Uint8Array[] = [];

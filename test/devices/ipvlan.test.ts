@@ -93,7 +93,7 @@ describe('ipvlans in l2 mode', () => {
 
   it('cannot have one address twice', async () => {
     const { lan } = await l2();
-    expect(() => lan.ipvlan('three', lan.node1, '192.168.210.3/24')).toThrow('192.168.210.3 is on another ipvlan');
+    expect(() => lan.ipvlan('three', lan.node1, '192.168.210.3/24')).toThrow('192.168.210.3/24 is on another ipvlan');
   });
 
   it('give an address free again', async () => {
