@@ -10,6 +10,11 @@
 import type { Device, Engine, Namespace } from '../engine/index.js';
 import type { Endpoint, Network, NetworkOnNode, Sandbox, Topology } from '../topology/topology.js';
 
+/** What a driver refuses, in dockerd's words. */
+export class DriverError extends Error {
+  override name = 'DriverError';
+}
+
 /** A node's namespaces while they are being filled. */
 export interface NodeContext {
   name: string;

@@ -2,11 +2,21 @@
 
 import { bridge } from './bridge.js';
 import type { Driver } from './driver.js';
+import { ipvlan } from './ipvlan.js';
+import { macvlan } from './macvlan.js';
 import { overlay } from './overlay.js';
 
-export type { Attachment, Driver, Joined, NetworkAt, NodeContext, Peer } from './driver.js';
+export {
+  type Attachment,
+  type Driver,
+  DriverError,
+  type Joined,
+  type NetworkAt,
+  type NodeContext,
+  type Peer,
+} from './driver.js';
 
-const BUILT_IN: readonly Driver[] = [bridge, overlay];
+const BUILT_IN: readonly Driver[] = [bridge, overlay, macvlan, ipvlan];
 
 /** A driver that is not there, as dockerd says it (plugin/errors.go, errNotFound). */
 export class UnknownDriver extends Error {

@@ -2,7 +2,14 @@ export { Destination, Ipvs, VirtualService } from './balancer.js';
 export { type ConnectionEntry, connectionsOf, type Tuple } from './connections.js';
 export { Device, type DeviceKind } from './device.js';
 export { type Account, Engine, type EngineOptions, Segment } from './engine.js';
-export { Namespace, type NeighbourEntry, type RouteEntry } from './namespace.js';
+export {
+  type IpvlanFlagName,
+  type IpvlanModeName,
+  type MacvlanModeName,
+  Namespace,
+  type NeighbourEntry,
+  type RouteEntry,
+} from './namespace.js';
 export type { Punted } from './punts.js';
 export { Chain, type HookName, Iptables, Rule, type RuleSpec, type State, type Table } from './rules.js';
 export {

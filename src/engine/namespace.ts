@@ -321,18 +321,21 @@ export class Namespace {
       throw new Error(`${text} is on another ipvlan of ${device.lower?.path} already`);
     const { address, length } = device.noteAddress(text);
     const own = ipv4(address);
-    const first = device.addresses[0]?.address ?? address;
-    this.#route('local', 'local', `${address}/32`, device, undefined, address);
+    const bits = mask(length);
+    // A further address in the subnet of an earlier one is secondary to it, and brings nothing but itself.
+    const primary =
+      device.addresses.find((one) => one.length === length && ((ipv4(one.address) ^ own) & bits) === 0)?.address ??
+      address;
+    this.#route('local', 'local', `${address}/32`, device, undefined, primary);
     if (device.kind === 'loopback') {
       if (length === 32) return;
       this.#route('local', 'local', `${address}/${length}`, device, undefined, address);
-      this.#routeNumbers('broadcast', (own | ~mask(length)) >>> 0, device, address);
+      this.#routeNumbers('broadcast', (own | ~bits) >>> 0, device, address);
       return;
     }
-    if (length < 32) {
+    if (length < 32 && primary === address) {
       this.#route('main', 'unicast', `${address}/${length}`, device, undefined, address);
-      const bits = mask(length);
-      if (length < 31) this.#routeNumbers('broadcast', (own | ~bits) >>> 0, device, first);
+      if (length < 31) this.#routeNumbers('broadcast', (own | ~bits) >>> 0, device, address);
     }
   }
 
@@ -348,8 +351,9 @@ export class Namespace {
     if (!entry) return;
     device.forgetAddress(entry);
     if (device.kind === 'ipvlan') this.engine.exports.removeIpvlanAddress(device.at, ipv4(entry.address));
-    for (const route of this.routes.filter((one) => one.device === device && one.source === dotted))
-      this.removeRoute(route);
+    const came = ({ table, source, destination }: RouteEntry) =>
+      source === dotted || (table === 'local' && destination === `${dotted}/32`);
+    for (const route of this.routes.filter((one) => one.device === device && came(one))) this.removeRoute(route);
   }
 
   #routeNumbers(type: 'broadcast', destination: number, device: Device, source: string): void {

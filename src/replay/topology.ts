@@ -1,5 +1,6 @@
 /** What a recorded scenario chose and drew (`inputs.json`), as a topology that swarm/realize can program. */
 
+import { parentName } from '../drivers/parent.js';
 import { firstAddress, isIpv6 } from '../topology/ipv6.js';
 import {
   type EncryptionKey,
@@ -23,11 +24,13 @@ export function namespaceName(recorded: string): string {
 /** Drivers that stand in a node without being asked for, and that hold nothing: they wait for no one. */
 const WITHOUT_DEVICES = new Set(['host', 'null']);
 
+const BUILT = new Set(['bridge', 'overlay', 'macvlan', 'ipvlan', ...WITHOUT_DEVICES]);
+
 /** What of this scenario is not built yet, in words; empty when all of it is. */
 export function waitingFor(inputs: Inputs): string[] {
   const reasons = new Set<string>();
   for (const network of inputs.networks) {
-    if (!['bridge', 'overlay', 'host', 'null'].includes(network.driver)) reasons.add(`driver ${network.driver}`);
+    if (!BUILT.has(network.driver)) reasons.add(`driver ${network.driver}`);
   }
   if (Object.keys(inputs.later).length > 0) reasons.add('changes while traffic runs');
 
@@ -51,11 +54,19 @@ export function topologyOf(inputs: Inputs): Topology {
       ...(hasIpv6(inputs, name) ? { ipv6: true } : {}),
     })),
     hosts: inputs.outside.map(({ name, interfaces, extraAddresses, forwards, resolves }) => {
-      const [nic] = interfaces;
+      const [nic, ...others] = interfaces.map(({ vlan, ...one }) => ({
+        name: one.name,
+        mac: one.mac,
+        mtu: one.mtu,
+        addresses: one.addresses,
+        ...(vlan === undefined ? {} : { id: vlan }),
+      }));
       if (!nic) throw new Error(`${name} has no interface`);
+      const vlans = others.flatMap(({ id, ...one }) => (id === undefined ? [] : [{ ...one, id }]));
       return {
         name,
-        nic: { name: nic.name, mac: nic.mac, mtu: nic.mtu, addresses: nic.addresses },
+        nic,
+        ...(vlans.length > 0 ? { vlans } : {}),
         extraAddresses,
         forwards,
         ...(Object.keys(resolves).length > 0 ? { resolves } : {}),
@@ -85,7 +96,15 @@ function keysOf({ keys }: NonNullable<Inputs['encryption']>): EncryptionKey[] {
 function networkOf(inputs: Inputs, network: NetworkInput): Network {
   const onNode: Record<string, NetworkOnNode> = {};
   for (const [node, here] of Object.entries(network.nodes)) {
-    if (!here.here || !here.bridge || !here.bridgeMac) continue;
+    const options = network.options as Record<string, string>;
+    const { internal, id } = network;
+    const parent =
+      network.driver === 'macvlan' || network.driver === 'ipvlan'
+        ? parentName(network.driver, { id, internal, options })
+        : undefined;
+    const bridge = here.bridge ?? parent;
+    const bridgeMac = here.bridgeMac ?? (parent ? '' : undefined);
+    if (!here.here || !bridge || bridgeMac === undefined) continue;
     const at = here.subnets.findIndex((one) => one !== null && !isIpv6(one));
     const subnet = here.subnets[at];
     const gateway = here.gateway[at];
@@ -98,8 +117,9 @@ function networkOf(inputs: Inputs, network: NetworkInput): Network {
       subnet,
       gateway: gateway.split('/')[0] ?? gateway,
       ...(subnet6 && gateway6 ? { subnet6, gateway6: hostPart(gateway6) } : {}),
-      bridge: here.bridge,
-      bridgeMac: here.bridgeMac,
+      ...furtherSubnets(here),
+      bridge,
+      bridgeMac,
       ...(here.vxlan && here.vxlanMac ? { vxlan: { name: here.vxlan, mac: here.vxlanMac } } : {}),
     };
   }
@@ -109,8 +129,10 @@ function networkOf(inputs: Inputs, network: NetworkInput): Network {
   return {
     name: network.name,
     id: network.id,
-    driver: network.driver === 'overlay' ? 'overlay' : 'bridge',
+    driver: network.driver,
     ingress: network.ingress === true,
+    ...(network.internal ? { internal: true } : {}),
+    options,
     mtu: here?.mtu ?? mtuOfBridge(inputs, network) ?? 1500,
     ...(network.ipv6 ? { ipv6: true } : {}),
     icc: options['com.docker.network.bridge.enable_icc'] !== 'false',
@@ -120,6 +142,15 @@ function networkOf(inputs: Inputs, network: NetworkInput): Network {
     ...(network.encrypted ? { encrypted: true } : {}),
     onNode,
   };
+}
+
+/** The second and later IPv4 subnets of a network. */
+function furtherSubnets({ subnets, gateway }: NetworkInput['nodes'][string]): Pick<NetworkOnNode, 'further'> {
+  const [, ...further] = subnets.flatMap((subnet, i) => {
+    const via = gateway[i];
+    return subnet && via && !isIpv6(subnet) ? [{ subnet, gateway: hostPart(via) }] : [];
+  });
+  return further.length > 0 ? { further } : {};
 }
 
 /** Interface index of a network's bridge, which says when it was made; overlays have theirs elsewhere, and come last. */
@@ -254,8 +285,11 @@ function endpointOf(inputs: Inputs, recorded: string, network: string, endpoint:
   const name = endpoint.interface ?? 'eth0';
   const inside = inputs.devices[recorded]?.find((device) => device.name === name);
   const [peerNamespace = '', peerName = ''] = inside?.peer?.split('/') ?? [];
-  const peer: DeviceInput | undefined = inputs.devices[peerNamespace]?.find((device) => device.name === peerName);
-  if (!endpoint.address || !endpoint.mac || !peer?.mac)
+  // What stands on a device of the node has no other end.
+  const upon = inside?.lower ? { name: '', mac: '', port: inside.index } : undefined;
+  const peer = upon ?? inputs.devices[peerNamespace]?.find((device: DeviceInput) => device.name === peerName);
+  const mac = endpoint.mac ?? inside?.mac;
+  if (!endpoint.address || !mac || peer?.mac == null)
     throw new Error(`${recorded}/${name} has no address, MAC or peer in inputs.json`);
   return {
     network,
@@ -263,7 +297,7 @@ function endpointOf(inputs: Inputs, recorded: string, network: string, endpoint:
     address: endpoint.address,
     ...(endpoint.address6 ? { address6: endpoint.address6 } : {}),
     ...(endpoint.aliases?.length > 0 ? { aliases: endpoint.aliases } : {}),
-    mac: endpoint.mac,
+    mac,
     peer: { name: peer.name, mac: peer.mac },
     port: peer.port ?? 0,
   };

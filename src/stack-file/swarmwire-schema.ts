@@ -32,7 +32,20 @@ function number(minimum: number, maximum: number): SchemaObject {
 
 const labels: SchemaObject = { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } };
 const host = { address, mac, mtu };
-const extra_addresses: SchemaObject = { type: 'array', items: address };
+const addresses: SchemaObject = { type: 'array', items: address };
+const extra_addresses = addresses;
+const vlans: SchemaObject = {
+  type: 'object',
+  patternProperties: { '^[1-9][0-9]{0,3}$': { type: ['string', 'array'], items: address } },
+  additionalProperties: false,
+  keyHint: 'a VLAN has a number from 1 to 4094',
+  hint: 'write a map from a VLAN to an address on it: 50: 192.168.50.1/24',
+};
+const routes: SchemaObject = {
+  type: 'object',
+  additionalProperties: text,
+  hint: 'write a map from a subnet to a gateway: 192.168.214.0/24: 192.168.99.110',
+};
 
 const texts: SchemaObject = { type: 'array', items: text };
 /** `docker run`, in Compose's words. */
@@ -69,7 +82,7 @@ export const swarmwireSchema: SchemaObject = map({
     ),
     hint: 'write how many (nodes: 3), or a list of names or maps',
   },
-  client: map({ ...host, extra_addresses }),
+  client: map({ ...host, addresses, vlans, routes, extra_addresses }),
   swarm: { type: 'boolean', hint: 'false: the nodes are no swarm (without docker swarm init)' },
   containers: {
     type: 'object',
@@ -78,7 +91,10 @@ export const swarmwireSchema: SchemaObject = map({
     keyHint: 'a container is named with letters, digits, "_", "." and "-"',
     hint: 'write a map from a name to a container: alpine1: { node: node1, networks: [alpine-net] }',
   },
-  outside: { type: 'array', items: map({ name: text, ...host, extra_addresses }, { required: ['name'] }) },
+  outside: {
+    type: 'array',
+    items: map({ name: text, ...host, addresses, vlans, routes, extra_addresses }, { required: ['name'] }),
+  },
   traffic: {
     type: 'array',
     items: map(
@@ -145,6 +161,9 @@ export interface HostEntry {
   address?: string;
   mac?: string;
   mtu?: number;
+  addresses?: string[];
+  vlans?: Record<string, string | string[]>;
+  routes?: Record<string, string>;
   extra_addresses?: string[];
 }
 

@@ -6,7 +6,7 @@
  * at 192.168.99.1/24, which also answers for 203.0.113.10, an address that is on no network of the swarm.
  */
 import type { CallSpec, ContainerSpec, NodeSpec, OutsideSpec, ServiceSpec, TrafficSpec } from '../topology/spec.js';
-import { hostOf, isAddress, subnetOf } from './addresses.js';
+import { canonical, contains, hostOf, isAddress, subnetOf } from './addresses.js';
 import type { Place } from './error.js';
 import type { Findings } from './findings.js';
 import { readCalls, readTraffic } from './flows.js';
@@ -23,6 +23,8 @@ export interface Surroundings {
 }
 
 const FIRST_NODE = 110;
+/** 802.1Q keeps 4095 for itself. */
+const MOST_VLANS = 4094;
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/;
 
 /** @param count how many nodes, whatever the section says (`--nodes`) */
@@ -108,33 +110,80 @@ function outsideOf(section: Section, hosts: Hosts, findings: Findings): OutsideS
     ...section.client,
     name: 'client',
   };
-  const specs = [outsideSpec(client, `${SECTION}/client`, hosts)];
+  const specs = [outsideSpec(client, `${SECTION}/client`, hosts, findings)];
   hosts.name('client', `${SECTION}/client`);
   for (const [index, entry] of (section.outside ?? []).entries()) {
     const pointer = `${SECTION}/outside/${index}`;
     hosts.name(entry.name, `${pointer}/name`);
-    if (entry.address === undefined)
+    if (entry.address === undefined && entry.addresses === undefined && entry.vlans === undefined)
       findings.refuse(
         findings.places.value(pointer),
         `host "${entry.name}" needs an address`,
-        'write address: 192.168.99.2/24',
+        'write address: 192.168.99.2/24, or under vlans: 50: 192.168.50.1/24',
       );
-    specs.push(outsideSpec(entry, pointer, hosts));
+    specs.push(outsideSpec(entry, pointer, hosts, findings));
   }
   return specs;
 }
 
-function outsideSpec(entry: HostEntry & { name: string }, pointer: string, hosts: Hosts): OutsideSpec {
+function outsideSpec(
+  entry: HostEntry & { name: string },
+  pointer: string,
+  hosts: Hosts,
+  findings: Findings,
+): OutsideSpec {
   const spec: OutsideSpec = { name: entry.name };
   if (entry.address !== undefined) spec.address = hosts.address(entry.address, `${pointer}/address`);
   if (entry.mac !== undefined) spec.mac = entry.mac.toLowerCase();
   if (entry.mtu !== undefined) spec.mtu = entry.mtu;
-  if (entry.extra_addresses !== undefined) {
-    spec.extraAddresses = entry.extra_addresses.map((address, index) =>
-      hosts.address(address, `${pointer}/extra_addresses/${index}`),
+  const listed = (addresses: readonly string[], at: string) =>
+    addresses.map((address, index) => hosts.address(address, below(at, index)));
+  if (entry.addresses !== undefined) spec.addresses = listed(entry.addresses, `${pointer}/addresses`);
+  if (entry.vlans !== undefined) {
+    spec.vlans = Object.entries(entry.vlans).map(([id, written]) => {
+      const at = below(`${pointer}/vlans`, id);
+      if (Number(id) > MOST_VLANS)
+        findings.refuse(
+          findings.places.key(at),
+          `there is no VLAN ${id}`,
+          `a VLAN has a number from 1 to ${MOST_VLANS}`,
+        );
+      return { id: Number(id), addresses: Array.isArray(written) ? listed(written, at) : [hosts.address(written, at)] };
+    });
+  }
+  if (entry.routes !== undefined) {
+    spec.routes = Object.entries(entry.routes).map(([destination, gateway]) =>
+      routeOf(destination, gateway, below(`${pointer}/routes`, destination), spec, findings),
     );
   }
+  if (entry.extra_addresses !== undefined)
+    spec.extraAddresses = listed(entry.extra_addresses, `${pointer}/extra_addresses`);
   return spec;
+}
+
+/** The gateway has to be on a link of the host's, as `ip route add` wants it. */
+function routeOf(
+  destination: string,
+  gateway: string,
+  pointer: string,
+  { name, address, addresses = [], vlans = [] }: OutsideSpec,
+  findings: Findings,
+): { destination: string; gateway: string } {
+  const subnet = subnetOf(destination);
+  if (subnet === undefined)
+    findings.refuse(findings.places.key(pointer), `"${destination}" is no subnet`, 'write 192.168.214.0/24');
+  if (!isAddress(gateway)) findings.refuse(findings.places.value(pointer), `"${gateway}" is no address`);
+  else {
+    const own = [...(address ? [address] : []), ...addresses, ...vlans.flatMap((vlan) => vlan.addresses)];
+    const links = own.flatMap((one) => subnetOf(one) ?? []);
+    if (!links.some((link) => contains(link, gateway)))
+      findings.refuse(
+        findings.places.value(pointer),
+        `Nexthop has invalid gateway: ${name} has no address in a subnet with ${gateway}`,
+        'give the host an address there, or name a gateway beside it',
+      );
+  }
+  return { destination: subnet === undefined ? destination : canonical(subnet), gateway };
 }
 
 function nodesOf(written: Section['nodes'], count: number | undefined, hosts: Hosts, findings: Findings): NodeSpec[] {

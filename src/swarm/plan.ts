@@ -8,7 +8,7 @@ import { isOff } from '../drivers/option-values.js';
 import { overlayMtu } from '../drivers/overlay-encryption.js';
 import { Draw } from '../topology/draw.js';
 import { bridgeMac, lowestMac, macOfAddress, randomMac } from '../topology/mac.js';
-import { nextSubnet, Pool } from '../topology/pools.js';
+import { holds, nextSubnet, Pool } from '../topology/pools.js';
 import type {
   AttachmentSpec,
   ContainerPortSpec,
@@ -16,6 +16,7 @@ import type {
   NamingSpec,
   NetworkSpec,
   NodeSpec,
+  OutsideSpec,
   ServiceSpec,
   StackSpec,
 } from '../topology/spec.js';
@@ -35,6 +36,7 @@ import { place } from './placement.js';
 import { GWBRIDGE } from './sandbox.js';
 
 const UNDERLAY_MTU = 1500;
+const UNDERLAY_NIC = 'eth0';
 /** Sets the stream of draws for ids apart from the others. */
 const IDS = 0x696473;
 const FIRST_VNI = 4096;
@@ -110,21 +112,7 @@ class Planner {
         ...(node.daemon ? { daemon: node.daemon } : {}),
       };
     });
-    const hosts = spec.outside.map((host): Host => {
-      const address = host.address ?? CLIENT;
-      return {
-        name: host.name,
-        nic: {
-          name: 'eth0',
-          mac: host.mac ?? underlayMac(address),
-          mtu: host.mtu ?? UNDERLAY_MTU,
-          addresses: [address],
-        },
-        extraAddresses: host.extraAddresses ?? [],
-        forwards: true,
-        ...(host.resolves ? { resolves: host.resolves } : {}),
-      };
-    });
+    const hosts = spec.outside.map(hostOf);
     planNameServers(nodes, hosts);
     this.#localNetwork({ name: 'bridge', driver: 'bridge' }, 'docker0', spec.nodes);
     if (this.#swarm) {
@@ -567,7 +555,8 @@ class Planner {
 function planNameServers(nodes: Node[], hosts: Host[]): void {
   const told = hosts.filter(({ resolves }) => resolves !== undefined);
   const servers = told.length > 0 ? told : hosts.slice(0, 1);
-  const own = ({ nic }: Host | Node) => hostPart(nic.addresses[0] ?? '');
+  const own = ({ nic, ...more }: Host | Node) =>
+    hostPart(nic.addresses[0] ?? ('vlans' in more ? more.vlans?.[0]?.addresses[0] : undefined) ?? '');
   const machines = Object.fromEntries([...nodes, ...hosts].map((one) => [one.name.toLowerCase(), own(one)]));
   for (const server of servers) server.resolves = { ...machines, ...server.resolves };
   for (const one of [...nodes, ...hosts]) one.resolvers ??= servers.map(own);
@@ -579,6 +568,36 @@ function namingOf({ hostname, domainname, dns, extraHosts }: NamingSpec): Partia
     ...(domainname === undefined ? {} : { domainname }),
     ...(dns === undefined ? {} : { dns }),
     ...(extraHosts === undefined ? {} : { extraHosts: [...extraHosts] }),
+  };
+}
+
+function hostOf({ name, mac, mtu = UNDERLAY_MTU, addresses = [], ...spec }: OutsideSpec): Host {
+  const tagged = spec.vlans ?? [];
+  const alone = addresses.length === 0 && tagged.length === 0;
+  const own = [...(spec.address ? [spec.address] : alone ? [CLIENT] : []), ...addresses];
+  const all = [...own, ...tagged.flatMap((vlan) => vlan.addresses)];
+  const hardware = mac ?? underlayMac(all[0] ?? CLIENT);
+  const vlans = tagged.map(({ id, addresses: there }) => ({
+    id,
+    name: `${UNDERLAY_NIC}.${id}`,
+    mac: hardware,
+    mtu,
+    addresses: there,
+  }));
+  const nic = { name: UNDERLAY_NIC, mac: hardware, mtu, addresses: own };
+  const routes = (spec.routes ?? []).map((route) => {
+    const device = [nic, ...vlans].find((one) => one.addresses.some((address) => holds(address, route.gateway)));
+    if (!device) throw new PlanError(`${name} has no address in a subnet with the gateway ${route.gateway}`);
+    return { ...route, device: device.name };
+  });
+  return {
+    name,
+    nic,
+    ...(vlans.length > 0 ? { vlans } : {}),
+    ...(routes.length > 0 ? { routes } : {}),
+    extraAddresses: spec.extraAddresses ?? [],
+    forwards: true,
+    ...(spec.resolves ? { resolves: spec.resolves } : {}),
   };
 }
 

@@ -46,6 +46,12 @@ export function realize(engine: Engine, topology: Topology, options: RealizeOpti
     const namespace = engine.namespace(`${host.name}/host`);
     const device = namespace.addPhysical(host.nic.name, underlay, host.nic);
     for (const address of host.nic.addresses) namespace.addAddress(device, address);
+    for (const vlan of host.vlans ?? []) {
+      const tagged = namespace.addVlan(vlan.name, { lower: device, id: vlan.id });
+      for (const address of vlan.addresses) namespace.addAddress(tagged, address);
+    }
+    for (const route of host.routes ?? [])
+      namespace.addRoute(route.destination, namespace.device(route.device), route.gateway);
     for (const address of host.extraAddresses) namespace.addAddress(namespace.device('lo'), address);
     namespace.set('forward', host.forwards ? 1 : 0);
     if (device.ipv6) startIpv6(namespace, device);

@@ -2,14 +2,14 @@
 
 import { type Captured, capturedFrames } from '../capture/captured.js';
 import { Names } from '../dns/index.js';
-import type { Driver } from '../drivers/index.js';
+import { type Driver, DriverError } from '../drivers/index.js';
 import { Engine, type Namespace, type Segment, Sockets } from '../engine/index.js';
 import type { StackSpec, TrafficSpec } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
 import { type FlowReport, newReport, send } from './flow.js';
 import { KeyRotation } from './key-rotation.js';
 import { Parties } from './parties.js';
-import { plan } from './plan.js';
+import { PlanError, plan } from './plan.js';
 import { Processes } from './processes.js';
 import { type Realized, realize } from './realize.js';
 
@@ -75,7 +75,7 @@ export class Swarm {
       comments: options.comments ?? false,
       ...(options.captureBuffer === undefined ? {} : { captureBuffer: options.captureBuffer }),
     });
-    return new Swarm(spec, engine, topology, realize(engine, topology, { drivers }), pending, seed);
+    return new Swarm(spec, engine, topology, realized(engine, topology, drivers), pending, seed);
   }
 
   get underlay(): Segment {
@@ -187,4 +187,14 @@ function single(flow: TrafficSpec): TrafficSpec[] {
   if (flow.kind === 'http') return Array.from({ length: flow.requests }, () => ({ ...flow, requests: 1 }));
   if (flow.kind === 'udp') return Array.from({ length: flow.datagrams }, () => ({ ...flow, datagrams: 1 }));
   return [flow];
+}
+
+/** What a driver refuses, it refuses the plan. */
+function realized(engine: Engine, topology: Topology, drivers: readonly Driver[]): Realized {
+  try {
+    return realize(engine, topology, { drivers });
+  } catch (error) {
+    if (error instanceof DriverError) throw new PlanError(error.message);
+    throw error;
+  }
 }

@@ -49,6 +49,13 @@ export function nextSubnet(scope: Scope, taken: readonly string[]): string {
   throw new RangeError(`Docker's default pool for ${scope} networks is used up`);
 }
 
+/** Is `address` in the subnet that `cidr` (192.168.50.1/24) is of? */
+export function holds(cidr: string, address: string): boolean {
+  const { first, last } = spanOf(cidr);
+  const value = new IPv4(address).getValue();
+  return first <= value && value <= last;
+}
+
 /** Addresses of one subnet. The network's and the broadcast address are never given. */
 export class Pool {
   readonly #range: IPv4CidrRange;

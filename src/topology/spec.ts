@@ -30,6 +30,12 @@ export interface OutsideSpec {
   address?: string;
   mac?: string;
   mtu?: number;
+  /** Further addresses of the same interface, CIDR: a router's in other subnets on the wire. */
+  addresses?: string[];
+  /** VLANs that it sits on, by a sub-interface each (eth0.50), with its addresses there, CIDR. */
+  vlans?: { id: number; addresses: string[] }[];
+  /** Routes beside those that its addresses bring along. */
+  routes?: { destination: string; gateway: string }[];
   /** Further addresses that this host answers for, on its loopback device (203.0.113.10/32). */
   extraAddresses?: string[];
   /**

@@ -36,6 +36,9 @@ export interface Node {
 export interface Host {
   name: string;
   nic: Nic;
+  /** Sub-interfaces of that NIC: eth0.50. */
+  vlans?: (Nic & { id: number })[];
+  routes?: { destination: string; gateway: string; device: string }[];
   /** On its loopback device, CIDR. */
   extraAddresses: string[];
   /** net.ipv4.ip_forward */
@@ -53,7 +56,9 @@ export interface NetworkOnNode {
   /** Of a network with IPv6. */
   subnet6?: string;
   gateway6?: string;
-  /** docker0, docker_gwbridge, br-…; br0 in an overlay's namespace */
+  /** Further subnets of the same network. */
+  further?: { subnet: string; gateway: string }[];
+  /** docker0, docker_gwbridge, br-…; br0 in an overlay's namespace; of macvlan and ipvlan the parent: eth0.50, dm-… */
   bridge: string;
   bridgeMac: string;
   /** Overlay only. */

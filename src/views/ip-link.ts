@@ -38,8 +38,12 @@ export function heading({ device, index, up, carrier, noarp }: Link, more = ''):
     ...(device.master ? [`master ${device.master.name}`] : []),
     `state ${stateless ? 'UNKNOWN' : carrier ? 'UP' : 'DOWN'}${more} group default`,
   ];
-  // What Docker makes is made without a queue length.
-  return `${words.join(' ')} ${loopback || kind === 'physical' ? 'qlen 1000' : ''}`;
+  return `${words.join(' ')} ${isOperators(device) ? 'qlen 1000' : ''}`;
+}
+
+/** What Docker makes is made without a queue length, and its VLANs have no address. */
+function isOperators({ kind, addresses }: Device): boolean {
+  return kind === 'loopback' || kind === 'physical' || (kind === 'vlan' && addresses.length > 0);
 }
 const STATELESS = new Set(['loopback', 'vxlan', 'ipvlan', 'dummy']);
 

@@ -6,6 +6,7 @@ import {
   conntrackEvents,
   conntrackList,
   ipAddr,
+  ipLink,
   ipNeigh,
   ipRoute,
   iptablesSave,
@@ -29,6 +30,7 @@ const RUNS = {
   'S3-publish': ['node1.ct-web', 'node1.ct-udpsrv', 'node1.host'],
   'S5-overlay-vip': ['node1.ct-cli', 'node1.lb-my-swarm-net', 'node1.task-web.2', 'node1.host'],
   'S6-ingress': ['node1.host', 'node1.ingress_sbox', 'node1.task-my-nginx.3', 'node1.ov-ingress', 'client'],
+  'S10-macvlan-ipvlan': ['lan', 'node1.host', 'node1.ct-mq1', 'node2.ct-iv1'],
   'S7-ingress-one': [
     'node1.host',
     'node2.ingress_sbox',
@@ -58,7 +60,12 @@ describe.each(Object.entries(RUNS))('%s', (scenario, namespaces) => {
       const plain = (text: readonly string[]) =>
         text
           .filter((line) => !/^ {4}(veth|bridge|bridge_slave|vxlan) /.test(line))
-          .map((line) => line.replace(/^\d+: ([^:@]+)(@[^:]+)?/, '$1').replace(/ link-netns.*| promiscuity.*/, ''));
+          .map((line) =>
+            line
+              .replace(/^\d+: ([^:@]+)(@[^:]+)?/, '$1')
+              .replace(/ link-netns.*| promiscuity.*/, '')
+              .replace(/ numtxqueues .*$/, ' '),
+          );
       // A node's devices stand in the order in which they came to be, over all its scenarios.
       const device = (text: readonly string[]) =>
         text
@@ -66,7 +73,9 @@ describe.each(Object.entries(RUNS))('%s', (scenario, namespaces) => {
           .split(/\n(?=\S)/)
           .sort();
       const blocks = (text: readonly string[]) => (name.endsWith('.host') ? device(plain(text)) : plain(text));
-      expect(blocks(lines(ipAddr(run.namespace(name))))).toEqual(blocks(section(run, name, 'ip -d addr')));
+      expect(blocks(lines(ipAddr(run.namespace(name), { details: true })))).toEqual(
+        blocks(section(run, name, 'ip -d addr')),
+      );
     });
 
     it('ip neigh: permanent ones', () => {
@@ -76,7 +85,7 @@ describe.each(Object.entries(RUNS))('%s', (scenario, namespaces) => {
 
     it('bridge fdb show: permanent entries but for multicast groups and VLAN 1', () => {
       const real = section(run, name, 'bridge fdb').filter(
-        (line) => line.endsWith('permanent') && !/^(33:33|01:00:5e)| vlan 1 /.test(line),
+        (line) => line.endsWith('permanent') && !/^.[13579bdf]:| vlan 1 /.test(line),
       );
       const ours = lines(bridgeFdb(run.namespace(name))).filter((line) => line.endsWith('permanent'));
       expect(ours.sort()).toEqual(real.sort());
@@ -86,6 +95,21 @@ describe.each(Object.entries(RUNS))('%s', (scenario, namespaces) => {
       const real = section(run, name, 'ipvsadm -Ln --stats').filter((line) => !line.startsWith('Timeout'));
       expect(lines(ipvsadmStats(run.namespace(name)))).toEqual(real);
     });
+  });
+});
+
+describe('ip -d link', () => {
+  it('tells of VLANs, macvlans and ipvlans what they are, and what they stand on', async () => {
+    const run = await replayed('S10-macvlan-ipvlan');
+    const shown = (name: string) => lines(ipLink(run.namespace(name), { details: true })).slice(2);
+    expect(shown('node1.ct-mv1')).toEqual([
+      '2: eth0@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP mode DEFAULT group default ',
+      '    link/ether 02:42:ac:10:56:02 brd ff:ff:ff:ff:ff:ff link-netnsid 0',
+      '    macvlan mode bridge bcqueuelen 1000 usedbcqueuelen 1000 ',
+    ]);
+    expect(shown('node1.host')).toContain('    vlan protocol 802.1Q id 50 <REORDER_HDR> ');
+    expect(shown('node1.host').some((line) => line.includes(' eth0.50@eth0: '))).toBe(true);
+    expect(shown('node2.ct-iv1').at(-1)).toBe('    ipvlan  mode l2 bridge ');
   });
 });
 
