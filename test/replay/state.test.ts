@@ -156,7 +156,7 @@ describe('what is broken on purpose turns up:', () => {
       'node2.task-my-web.1 ip addr: not in the real one: ours "eth1 inet 10.9.9.9/24 brd 10.9.9.255 scope global eth1"',
       'node2.task-my-web.1 ip route: not in the real one: ours "10.9.9.0/24 dev eth1 proto kernel scope link src 10.9.9.9"',
       'node2.task-my-web.1 ip route table local: not in the real one: ours "local 10.9.9.9 dev eth1 proto kernel scope host src 10.9.9.9"',
-      'node2.task-my-web.1 ip route table local: not in the real one: ours "broadcast 10.9.9.255 dev eth1 proto kernel scope link src 172.18.0.3"',
+      'node2.task-my-web.1 ip route table local: not in the real one: ours "broadcast 10.9.9.255 dev eth1 proto kernel scope link src 10.9.9.9"',
     ]);
   });
 
