@@ -2,6 +2,7 @@
 
 import { concat, ethernet, get16, get32, ipv4, put16, put32, sealAll, TCP, TYPE_IPV4, UDP, udp } from './headers.js';
 
+export const FIN = 1;
 export const SYN = 2;
 export const ACK = 16;
 
@@ -71,6 +72,7 @@ export function answerTo(sent: Uint8Array, size: number, flags: number): Uint8Ar
   }
   put16(frame, 16, frame.length - 14);
   put16(frame, 38, frame.length - 34);
+  put16(frame, 18, 0);
   // The other node's own choice for this flow; the destination is VXLAN's on either way.
   put16(frame, 34, 32768 + ((get16(sent, INNER_L4) * 40503 + (sent[INNER_IP + 19] ?? 0)) % 28231));
   put16(frame, 36, 4789);
@@ -116,3 +118,16 @@ export function advance(bytes: Uint8Array, l4: number, by: number): void {
   put16(bytes, l4 + 16, ~sum & 0xffff);
 }
 export const SEGMENT = { out: 14 + 20, back: INNER_L4 };
+
+/** A segment without data in the shortest frame. */
+export function control(flow: Flow, macs: { to: Uint8Array; from: Uint8Array }, flags: number): Uint8Array {
+  return concat(fromClient(flow, macs, HEADERS.out, flags), new Uint8Array(64 - HEADERS.out));
+}
+/** What answers an encapsulated frame, without data. */
+export function controlBack(sent: Uint8Array, flags: number): Uint8Array {
+  const frame = answerTo(sent, HEADERS.out, flags);
+  const padded = concat(frame, new Uint8Array(64 - HEADERS.out));
+  put16(padded, 16, padded.length - 14);
+  put16(padded, 38, padded.length - 34);
+  return sealAll(padded);
+}

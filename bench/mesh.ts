@@ -1,9 +1,8 @@
 /**
  * The routing mesh on node1, as plan and realize build it, with nothing behind its NIC but sinks: node2, where the tasks
- * are, and the client are down, so that a frame ends where it would arrive. Neighbours are known beforehand.
+ * are, and the client are down, and the wire leads to bare devices in their place. Neighbours are known beforehand.
  */
 
-import { Device as DeviceLayout } from '../src/engine/generated/layout.js';
 import { type Device, Engine, type Namespace } from '../src/engine/index.js';
 import { plan } from '../src/swarm/plan.js';
 import { type Realized, realize } from '../src/swarm/realize.js';
@@ -72,26 +71,37 @@ export class Mesh {
   readonly address: string;
   readonly #frames: number;
   readonly #lengths: number;
-  readonly #sinks: Device[];
+  readonly #aside: number;
+  readonly #asideLengths: number;
+  readonly #sinks: { device: Device; meant: Device }[];
   #captured: Uint8Array[] = [];
 
   private constructor(readonly realized: Realized) {
     const { engine } = realized;
     const host = this.namespace('node1/host');
     this.nic = host.device('eth0');
-    this.#sinks = [this.namespace('node2/host').device('eth0'), this.namespace('client/host').device('eth0')];
+    // Whoever is meant is not there: what goes to them ends at two bare devices, which see it and take none of it.
+    const sink = engine.namespace('bench/sink');
+    this.#sinks = ['node2', 'client'].map((name, i) => {
+      const meant = this.namespace(`${name}/host`).device('eth0');
+      meant.up = false;
+      const device = sink.addPhysical(`eth${i}`, realized.underlay, { mac: `02:00:00:00:fe:0${i}`, mtu: 1500 });
+      device.tap();
+      return { device, meant };
+    });
     this.macs = { to: macBytes(this.nic.mac), from: macBytes(this.namespace('client/host').device('eth0').mac) };
     this.address = this.nic.address ?? '';
     this.#frames = engine.exports.scratch(BATCH * STRIDE) >>> 0;
     this.#lengths = engine.exports.scratch(BATCH * 4) >>> 0;
+    this.#aside = engine.exports.scratch(BATCH * STRIDE) >>> 0;
+    this.#asideLengths = engine.exports.scratch(BATCH * 4) >>> 0;
     engine.onCapture = (records) => this.#captured.push(records);
-    for (const sink of this.#sinks) sink.up = false;
     this.#neighbours();
     this.learn();
   }
 
   static async create(): Promise<Mesh> {
-    const engine = await Engine.create({ seed: 1, captureBuffer: 4 << 20 });
+    const engine = await Engine.create({ seed: 1, captureBuffer: 8 << 20 });
     return new Mesh(realize(engine, plan(SPEC, 1).topology, { latency: 1 }));
   }
 
@@ -109,12 +119,32 @@ export class Mesh {
   #neighbours(): void {
     const host = this.namespace('node1/host');
     const sandbox = this.namespace('node1/ingress_sbox');
-    for (const sink of this.#sinks) host.addNeighbour(this.nic, sink.address ?? '', sink.mac);
+    for (const { meant } of this.#sinks) host.addNeighbour(this.nic, meant.address ?? '', meant.mac);
     const bridge = host.device('docker_gwbridge');
     const way = sandbox.device('eth1');
     host.addNeighbour(bridge, way.address ?? '', way.mac);
     sandbox.addNeighbour(way, bridge.address ?? '', bridge.mac);
     for (const { address, mac } of this.tasks) sandbox.addNeighbour(sandbox.device('eth0'), address, mac);
+  }
+
+  /** What the C reference has to know of node1's tables (bench/native/mesh.c, `configure`), for so many flows. */
+  nativeConfig(flows: number): (number | bigint)[] {
+    const sandbox = this.namespace('node1/ingress_sbox');
+    const node2 = this.namespace('node2/host').device('eth0');
+    const [near, far] = [sandbox.device('eth1'), sandbox.device('eth0')];
+    const macOf = (address: string) => this.tasks.find((task) => task.address === address)?.mac ?? '';
+    const [service] = sandbox.ipvs.services;
+    const vni = this.realized.topology.networks.find(({ ingress }) => ingress)?.vni ?? 0;
+    return [
+      ...[this.address, node2.address, near.address, far.address].map((address) => loaded(address ?? '')),
+      ((PUBLISHED & 255) << 8) | (PUBLISHED >> 8),
+      service && 'mark' in service.key ? service.key.mark : 0,
+      ((vni >> 16) & 255) | (((vni >> 8) & 255) << 8) | ((vni & 255) << 16),
+      ...[this.nic.mac, this.namespace('client/host').device('eth0').mac, node2.mac, far.mac].map(loadedMac),
+      flows,
+      service?.destinations.length ?? 0,
+      ...(service?.destinations ?? []).flatMap(({ address }) => [loaded(address), loadedMac(macOf(address))]),
+    ];
   }
 
   get tasks(): { address: string; mac: string }[] {
@@ -129,7 +159,7 @@ export class Mesh {
     const host = this.namespace('node1/host');
     const sandbox = this.namespace('node1/ingress_sbox');
     const overlay = this.namespace('node1/ov-ingress');
-    for (const sink of this.#sinks) this.realized.underlay.learn(sink.mac, sink);
+    for (const { device, meant } of this.#sinks) this.realized.underlay.learn(meant.mac, device);
     this.realized.underlay.learn(this.nic.mac, this.nic);
     const [near, far] = [sandbox.device('eth1'), sandbox.device('eth0')];
     if (near.peer) host.learnFdb(host.device('docker_gwbridge'), near.mac, near.peer);
@@ -141,35 +171,40 @@ export class Mesh {
   slot(i: number): number {
     return this.#frames + i * STRIDE;
   }
-  setLengths(length: number): void {
-    for (let i = 0; i < BATCH; i++) this.engine.memory.view.setUint32(this.#lengths + 4 * i, length, true);
+  lengthOf(i: number): number {
+    return this.engine.memory.view.getUint32(this.#lengths + 4 * i, true);
+  }
+  setLength(i: number, length: number): void {
+    this.engine.memory.view.setUint32(this.#lengths + 4 * i, length, true);
   }
 
   /** `count` frames arrive at node1's eth0: this is what is timed. */
   receive(count: number): void {
     this.engine.exports.receiveBatch(this.nic.at, this.#frames, this.#lengths, STRIDE, count);
   }
-  /** What left it arrives at the sinks. */
-  drain(): void {
-    const { exports } = this.engine;
-    exports.run(exports.time() + DRAIN);
+  /** What left it arrives at the sinks, which have seen it: the records of their captures. */
+  drain(): Uint8Array[] {
+    const { engine } = this;
+    engine.exports.run(engine.exports.time() + DRAIN);
+    engine.drain();
+    const captured = this.#captured;
+    this.#captured = [];
+    return captured;
+  }
+  /** Frames in those records, in their order. */
+  framesOf(captured: readonly Uint8Array[]): Uint8Array[] {
+    return captured.flatMap(framesIn);
   }
 
-  /** The frames that leave node1's eth0 because of a batch of these. */
+  /** The frames that leave node1's eth0 because of a batch of these; the frames that wait in their slots stay. */
   pass(frames: readonly Uint8Array[]): Uint8Array[] {
     const { engine, nic } = this;
-    engine.memory.set(nic.at, DeviceLayout.tap, 1);
     frames.forEach((frame, i) => {
-      engine.memory.bytes.set(frame, this.slot(i));
-      engine.memory.view.setUint32(this.#lengths + 4 * i, frame.length, true);
+      engine.memory.bytes.set(frame, this.#aside + i * STRIDE);
+      engine.memory.view.setUint32(this.#asideLengths + 4 * i, frame.length, true);
     });
-    this.receive(frames.length);
-    engine.memory.set(nic.at, DeviceLayout.tap, 0);
-    engine.drain();
-    const left = this.#captured.flatMap(transmittedIn);
-    this.#captured = [];
-    this.drain();
-    return left;
+    engine.exports.receiveBatch(nic.at, this.#aside, this.#asideLengths, STRIDE, frames.length);
+    return this.framesOf(this.drain());
   }
 
   get books(): Books {
@@ -182,7 +217,7 @@ export class Mesh {
     return {
       received,
       transmitted,
-      arrived: this.#sinks.reduce((total, { drops }) => total + (drops.get('DEV_DOWN') ?? 0), 0),
+      arrived: this.#sinks.reduce((total, { device }) => total + (device.drops.get('OTHERHOST') ?? 0), 0),
       dropped,
       injected,
       generated,
@@ -195,14 +230,21 @@ export class Mesh {
   }
 }
 
-/** Frames that left, out of finished Enhanced Packet Blocks. */
-function transmittedIn(records: Uint8Array): Uint8Array[] {
+/** Frames out of finished Enhanced Packet Blocks. */
+function framesIn(records: Uint8Array): Uint8Array[] {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   const found: Uint8Array[] = [];
   for (let at = 0; at < records.length; at += view.getUint32(at + 4, true)) {
     const length = view.getUint32(at + 20, true);
-    const flags = view.getUint32(at + 28 + ((length + 3) & ~3) + 4, true);
-    if (view.getUint32(at, true) === 6 && flags === 2) found.push(records.slice(at + 28, at + 28 + length));
+    found.push(records.subarray(at + 28, at + 28 + length));
   }
   return found;
+}
+
+/** As a little-endian load reads it. */
+function loaded(address: string): number {
+  return address.split('.').reduceRight((sum, part) => sum * 256 + Number(part), 0);
+}
+function loadedMac(text: string): bigint {
+  return macBytes(text).reduceRight((sum, byte) => sum * 256n + BigInt(byte), 0n);
 }

@@ -7,10 +7,25 @@
  *   …-udp      the same with datagrams
  */
 
-import { ACK, advance, answerTo, type Flow, fromClient, HEADERS, insideOf, SEGMENT, SYN, sound } from './frames.js';
+import {
+  ACK,
+  advance,
+  answerTo,
+  control,
+  controlBack,
+  FIN,
+  type Flow,
+  fromClient,
+  HEADERS,
+  insideOf,
+  SEGMENT,
+  SYN,
+  sound,
+} from './frames.js';
 import { Random } from './fuzz/random.js';
 import { addressNumber, get16, get32 } from './headers.js';
 import { BATCH, type Books, type Mesh, PUBLISHED } from './mesh.js';
+import { Digest, type Native } from './native.js';
 
 export interface Row {
   name: string;
@@ -20,8 +35,12 @@ export interface Row {
   stage(): void;
   /** Untimed, after each batch. */
   settle(): void;
-  /** Throws when anything is not as it should be after so many batches. */
-  verify(batches: number, before: Books): void;
+  /** Throws when anything is not as it should be after so many batches; `opened`: connections opened before them. */
+  verify(batches: number, before: Books, opened: number): Promise<void>;
+  /** New connections so far. */
+  opened(): number;
+  /** The C reference that does the same work. */
+  native: Native | undefined;
 }
 
 /** 198.18.0.0/15 is for benchmarks (RFC 2544); clients there are behind node1's gateway. */
@@ -49,95 +68,188 @@ export interface Established {
   sent: Uint8Array[];
 }
 
-export function establish(mesh: Mesh, protocol: Flow['protocol'], count: number): Established {
+/** Every frame goes to the C reference, too, whose frames must be the same. */
+export async function establish(
+  mesh: Mesh,
+  protocol: Flow['protocol'],
+  count: number,
+  native: Native | undefined,
+): Promise<Established> {
   const flows = Array.from({ length: count }, (_, i) => flowOf(mesh, protocol, i));
   const sent: Uint8Array[] = [];
   const tcp = protocol === 'tcp';
+  const pass = async (frames: readonly Uint8Array[], back: boolean): Promise<Uint8Array[]> => {
+    const left = mesh.pass(frames);
+    if (!native) return left;
+    const digest = new Digest();
+    for (const frame of left) digest.addOut(frame, !back);
+    expect(await native.pass(frames, back), digest.toString(), `frames ${back ? 'back' : 'out'} of the C reference`);
+    return left;
+  };
   for (let from = 0; from < count; from += BATCH) {
     const some = flows.slice(from, from + BATCH);
-    const first = mesh.pass(some.map((flow) => fromClient(flow, mesh.macs, 64, tcp ? SYN : 0)));
+    const first = await pass(
+      some.map((flow) => (tcp ? control(flow, mesh.macs, SYN) : fromClient(flow, mesh.macs, 64, 0))),
+      false,
+    );
     expect(first.length, some.length, 'first frames out');
-    const answers = mesh.pass(first.map((frame) => answerTo(frame, 64, tcp ? SYN | ACK : 0)));
+    const answers = await pass(
+      first.map((frame) => (tcp ? controlBack(frame, SYN | ACK) : answerTo(frame, 64, 0))),
+      true,
+    );
     expect(answers.length, some.length, 'answers out');
     toClients(answers, some);
-    const next = mesh.pass(some.map((flow) => fromClient(flow, mesh.macs, 64, tcp ? ACK : 0)));
+    const next = await pass(
+      some.map((flow) => (tcp ? control(flow, mesh.macs, ACK) : fromClient(flow, mesh.macs, 64, 0))),
+      false,
+    );
     expect(next.length, some.length, 'second frames out');
     sent.push(...next.map((frame) => frame.slice(0, HEADERS.back)));
   }
   return { mesh, flows, sent };
 }
 
-/** Data of established flows, one frame of each flow in turn, in an order that has nothing to do with their tables. */
-export function steady({ mesh, flows, sent }: Established, way: 'out' | 'back', size: number): Row {
+/** One frame in a hundred is the first of a new connection, and one the FIN of such a one: these of each hundred. */
+const OPENS = 49;
+const CLOSES = 99;
+
+/**
+ * Data of established flows, one frame of each flow in turn, in an order that has nothing to do with their tables; between
+ * them 1 % SYNs (on the way back: SYN-ACKs) of new connections, and 1 % FINs. Handshakes are completed between batches.
+ */
+export async function steady(
+  { mesh, flows, sent }: Established,
+  way: 'out' | 'back',
+  size: number,
+  native: Native | undefined,
+): Promise<Row> {
   const protocol = flows[0]?.protocol ?? 'tcp';
+  const tcp = protocol === 'tcp';
+  const back = way === 'back';
   const order = shuffled(flows.length);
-  const headers = Math.min(HEADERS[way], way === 'out' ? size : size + 50);
+  const headers = Math.min(HEADERS[way], back ? size + 50 : size);
   const ready = new Uint8Array(flows.length * headers);
   const make = (i: number): Uint8Array => {
     const flow = flows[i];
     const frame = sent[i];
     if (!flow || !frame) throw new RangeError('no such flow');
-    return way === 'out' ? fromClient(flow, mesh.macs, size, ACK) : answerTo(frame, size, ACK);
+    return back ? answerTo(frame, size, ACK) : fromClient(flow, mesh.macs, size, ACK);
   };
   const sample = make(0);
   for (let i = 0; i < flows.length; i++) ready.set(make(i).subarray(0, headers), i * headers);
+  await native?.flows(size, back, STEP, order, ready);
   let at = 0;
   let turn = 0;
-  const fill = (): void => {
+  let frames = 0;
+  let opened = 0;
+  let settled = 0;
+  let closed = 0;
+  /** Slots of this batch's new connections, and the headers that left for each, for its answers. */
+  let opening: number[] = [];
+  const left: Uint8Array[] = [];
+  const fresh = (i: number): Flow => flowOf(mesh, protocol, flows.length + i);
+  const spoiled = new Set<number>(Array.from({ length: BATCH }, (_, i) => i));
+  const put = (i: number, frame: Uint8Array): void => {
+    mesh.engine.memory.bytes.set(frame, mesh.slot(i));
+    mesh.setLength(i, frame.length);
+    spoiled.add(i);
+  };
+  const stage = (): void => {
+    opening = [];
+    if (tcp && back) {
+      const asked: Uint8Array[] = [];
+      for (let n = frames; n < frames + BATCH; n++)
+        if (n % 100 === OPENS) asked.push(control(fresh(opened + asked.length), mesh.macs, SYN));
+      if (asked.length > 0) left.push(...mesh.pass(asked).map((frame) => frame.slice()));
+    }
     const { bytes } = mesh.engine.memory;
-    for (let i = 0; i < BATCH; i++) {
-      const flow = order[at++] ?? 0;
+    for (let i = 0; i < BATCH; i++, frames++) {
+      if (tcp && frames % 100 === OPENS) {
+        opening.push(i);
+        put(i, back ? controlBack(left[opened] ?? sample, SYN | ACK) : control(fresh(opened), mesh.macs, SYN));
+        opened++;
+        continue;
+      }
+      if (tcp && frames % 100 === CLOSES && closed < settled) {
+        put(i, back ? controlBack(left[closed] ?? sample, FIN | ACK) : control(fresh(closed), mesh.macs, FIN | ACK));
+        closed++;
+        continue;
+      }
       const slot = mesh.slot(i);
+      if (spoiled.delete(i)) {
+        bytes.set(sample, slot);
+        mesh.setLength(i, sample.length);
+      }
+      const flow = order[at++] ?? 0;
       bytes.set(ready.subarray(flow * headers, flow * headers + headers), slot);
-      if (protocol === 'tcp' && turn) advance(bytes, slot + SEGMENT[way], turn * STEP);
+      if (tcp && turn) advance(bytes, slot + SEGMENT[way], turn * STEP);
       if (at === flows.length) {
         at = 0;
         turn = (turn + 1) % TURNS;
       }
     }
   };
+  /** What left for the batch arrives, and handshakes go on. */
+  const settle = (): Uint8Array[] => {
+    const captured = mesh.drain();
+    let arrived: Uint8Array[] = [];
+    if (opening.length > 0) {
+      arrived = mesh.framesOf(captured);
+      if (!back) left.push(...opening.map((i) => (arrived[i] ?? sample).slice()));
+      const answers = opening.map((_, i) => controlBack(left[settled + i] ?? sample, SYN | ACK));
+      if (!back) mesh.pass(answers);
+      mesh.pass(opening.map((_, i) => control(fresh(settled + i), mesh.macs, ACK)));
+      settled += opening.length;
+    }
+    return arrived.length > 0 ? arrived : mesh.framesOf(captured);
+  };
   return {
-    name: `mesh${way === 'back' ? '-back' : ''}${protocol === 'udp' ? '-udp' : ''}`,
+    name: `mesh${back ? '-back' : ''}${tcp ? '' : '-udp'}`,
     flows: flows.length,
     size,
-    stage: () => {
-      // The first batch of a row finds another row's frames in the slots.
-      if (mesh.engine.memory.view.getUint32(mesh.slot(0) + STAMP, true) !== stampOf(way, protocol, size)) {
-        const { bytes, view } = mesh.engine.memory;
-        for (let i = 0; i < BATCH; i++) bytes.set(sample, mesh.slot(i));
-        mesh.setLengths(sample.length);
-        view.setUint32(mesh.slot(0) + STAMP, stampOf(way, protocol, size), true);
-        mesh.learn();
-      }
-      fill();
-    },
-    settle: () => mesh.drain(),
-    verify: (batches, before) => {
+    stage,
+    settle: () => void settle(),
+    native,
+    verify: async (batches, before, opens) => {
       const packets = batches * BATCH;
       const after = mesh.books;
-      checkBooks(before, after, packets, way === 'out' ? [packets, 0] : [0, packets]);
-      expect(after.connections, before.connections, 'connections');
+      // Between batches: the handshakes of what was opened.
+      const aside = 2 * (opened - opens);
+      const [out, into] = back ? [aside, packets] : [packets + (opened - opens), opened - opens];
+      checkBooks(before, after, packets + aside, [out, into]);
+      expect(after.connections - before.connections >= 2 * (opened - opens), true, 'connections, two for each new one');
+      if (!tcp) expect(after.connections, before.connections, 'connections');
       atLeast(after.connections, 2 * flows.length, 'connections: two a flow, and the tunnels');
+      await compared(stage, settle);
+    },
+    opened: () => opened,
+  };
+
+  /** A few more batches, frame by frame: sound, where they belong, and what the C reference makes of the same. */
+  async function compared(fill: () => void, rest: () => Uint8Array[]): Promise<void> {
+    const digests = { in: new Digest(), out: new Digest() };
+    for (let batch = 0; batch < COMPARED; batch++) {
       fill();
       const { bytes } = mesh.engine.memory;
-      const last = Array.from({ length: BATCH }, (_, i) => bytes.slice(mesh.slot(i), mesh.slot(i) + sample.length));
-      const left = mesh.pass(last);
-      bytes.fill(0, mesh.slot(0) + STAMP, mesh.slot(0) + STAMP + 4);
-      expect(left.length, BATCH, 'frames out of the last batch');
-      for (const frame of left) {
+      for (let i = 0; i < BATCH; i++) digests.in.add(bytes.subarray(mesh.slot(i), mesh.slot(i) + mesh.lengthOf(i)));
+      mesh.receive(BATCH);
+      const arrived = rest();
+      expect(arrived.length, BATCH, 'frames out');
+      for (const frame of arrived) {
         if (!sound(frame)) throw new Error(`${way}: a frame left with a wrong checksum`);
-        expect(frame.length, way === 'out' ? Math.max(size, headers) + 50 : packetLength(size, protocol), 'length');
+        digests.out.addOut(frame, !back);
       }
-      if (way === 'out') tunnelled(left, mesh);
-      else toClients(left, flows);
-    },
-  };
+      if (back) toClients(arrived, [...flows, ...Array.from({ length: opened }, (_, i) => fresh(i))]);
+      else tunnelled(arrived, mesh);
+    }
+    if (!native) return;
+    const theirs = await native.verify(COMPARED);
+    expect(theirs.in, digests.in.toString(), "frames into the C reference, and into the engine: digests");
+    expect(theirs.out, digests.out.toString(), 'frames out of the C reference, and out of the engine: digests');
+    expect(theirs.drops, 0, 'drops of the C reference');
+  }
 }
-
-/** Ethernet padding behind a short packet ends where the packet is routed. */
-function packetLength(size: number, protocol: Flow['protocol']): number {
-  return Math.max(size, 14 + 20 + (protocol === 'tcp' ? 20 : 8));
-}
+const COMPARED = 4;
 
 /** Every frame opens a connection. At `flows` of them the clock jumps, and they are over. */
 export function opening(mesh: Mesh, flows: number): Row {
@@ -147,8 +259,10 @@ export function opening(mesh: Mesh, flows: number): Row {
   let last = 0;
   const fill = (): void => {
     const { bytes } = mesh.engine.memory;
-    for (let i = 0; i < BATCH; i++)
-      bytes.set(fromClient(flowOf(mesh, 'tcp', next++), mesh.macs, size, SYN), mesh.slot(i));
+    for (let i = 0; i < BATCH; i++) {
+      bytes.set(control(flowOf(mesh, 'tcp', next++), mesh.macs, SYN), mesh.slot(i));
+      mesh.setLength(i, size);
+    }
     last = next;
   };
   // The engine sweeps when something happens: with the next batch.
@@ -164,7 +278,6 @@ export function opening(mesh: Mesh, flows: number): Row {
     size,
     stage: () => {
       if (open && open + BATCH > flows) over();
-      mesh.setLengths(size);
       fill();
       open += BATCH;
     },
@@ -174,7 +287,9 @@ export function opening(mesh: Mesh, flows: number): Row {
       if (open === BATCH && mesh.engine.exports.connections() > 3 * BATCH)
         throw new Error('connections are left after their time');
     },
-    verify: (batches, before) => {
+    native: undefined,
+    opened: () => next,
+    verify: async (batches, before) => {
       const packets = batches * BATCH;
       checkBooks(before, mesh.books, packets, [packets, 0]);
       atLeast(mesh.books.connections, 2 * open, 'connections, two a flow');
@@ -221,7 +336,7 @@ function toClients(frames: readonly Uint8Array[], flows: readonly Flow[]): void 
   }
 }
 
-export function expect(found: number, wanted: number, what: string): void {
+export function expect<T>(found: T, wanted: T, what: string): void {
   if (found !== wanted) throw new Error(`${what}: ${found}, not ${wanted}`);
 }
 
@@ -239,10 +354,4 @@ function shuffled(count: number): Uint32Array {
     order[j] = kept;
   }
   return order;
-}
-
-/** Behind the longest frame of a slot: whose frames are there. */
-const STAMP = 1500;
-function stampOf(way: 'out' | 'back', protocol: string, size: number): number {
-  return size * 4 + (way === 'back' ? 2 : 0) + (protocol === 'udp' ? 1 : 0);
 }

@@ -1,0 +1,827 @@
+// What a C programmer would write for the routing mesh on node1, to measure the engine against: the same frames in, the
+// same frames out. Host conntrack and DNAT, the sandbox's conntrack, mark, IPVS, SNAT, the forwarding database, the outer
+// headers with their checksum, and the outer packet's own conntrack entry; the way back; new connections. Kept per packet:
+// timeouts, TCP's state and windows in both namespaces, IPVS's state, counters, ages. Nothing else: no devices, rules or taps.
+//
+// Stages run over vectors of packets, each looking up what the stage before has prefetched (as ../shared/perf/native did).
+//
+// Driven by bench/native.ts: commands are lines on standard input, with bytes behind them where a line says so; every
+// command is answered by one line.
+//
+//   config NUMBERS…     addresses, MACs and destinations: see `configure`
+//   flows COUNT SIZE BACK STEP   then COUNT order numbers (u32) and COUNT × 54 or 104 bytes of headers: the established flows' data
+//   pass COUNT BACK     then COUNT × (u32 length, bytes): untimed; answers the digest of what left
+//   run BATCHES         timed batches of the traffic that `stage` makes: least and median ns a batch
+//   verify BATCHES      the same, digests of what went in and what left
+//
+// Addresses and ports are kept as a little-endian load of the wire's bytes gives them.
+#define _GNU_SOURCE
+#include <immintrin.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef int32_t i32;
+typedef uint64_t u64;
+#define INLINE static inline __attribute__((always_inline))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+INLINE u64 get8(const void *p) { u64 v; memcpy(&v, p, 8); return v; }
+INLINE u32 get4(const void *p) { u32 v; memcpy(&v, p, 4); return v; }
+INLINE u16 get2(const void *p) { u16 v; memcpy(&v, p, 2); return v; }
+INLINE void put8(void *p, u64 v) { memcpy(p, &v, 8); }
+INLINE void put4(void *p, u32 v) { memcpy(p, &v, 4); }
+INLINE void put2(void *p, u16 v) { memcpy(p, &v, 2); }
+#define swap2 __builtin_bswap16
+#define swap4 __builtin_bswap32
+#define MAC 0xffffffffffffull
+#define SECOND 1000000000ull
+
+enum { BATCH = 256, VECTOR = 64, STRIDE = 1536, OUTER = 50, TCP = 6, UDP = 17, FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+
+// ---- checksums (RFC 1071, RFC 1624)
+
+INLINE u32 fold(u64 s) {
+  s = (s & 0xffffffff) + (s >> 32);
+  s = (s & 0xffffffff) + (s >> 32);
+  u32 t = (u32)(s & 0xffff) + (u32)(s >> 16);
+  return (t & 0xffff) + (t >> 16);
+}
+INLINE u64 sum(const u8 *p, u32 n) {
+  u64 s = 0;
+  if (n >= 128) {
+    __m256i zero = _mm256_setzero_si256(), a = zero, b = zero;
+    for (; n >= 64; p += 64, n -= 64) {
+      __m256i x = _mm256_loadu_si256((const void *)p), y = _mm256_loadu_si256((const void *)(p + 32));
+      a = _mm256_add_epi64(a, _mm256_add_epi64(_mm256_unpacklo_epi32(x, zero), _mm256_unpackhi_epi32(x, zero)));
+      b = _mm256_add_epi64(b, _mm256_add_epi64(_mm256_unpacklo_epi32(y, zero), _mm256_unpackhi_epi32(y, zero)));
+    }
+    u64 lanes[4];
+    _mm256_storeu_si256((void *)lanes, _mm256_add_epi64(a, b));
+    s = lanes[0] + lanes[1] + lanes[2] + lanes[3];
+  }
+  for (; n >= 8; p += 8, n -= 8) {
+    u64 v = get8(p);
+    s += (v & 0xffffffff) + (v >> 32);
+  }
+  if (n >= 4) s += get4(p), p += 4, n -= 4;
+  if (n >= 2) s += get2(p), p += 2, n -= 2;
+  if (n) s += *p;
+  return s;
+}
+INLINE u32 words(u64 v) { return (u32)(v & 0xffff) + (u32)(v >> 16 & 0xffff) + (u32)(v >> 32 & 0xffff) + (u32)(v >> 48); }
+INLINE u32 pseudo(u64 addresses, u32 protocol, u32 length) { return words(addresses) + (protocol << 8) + swap2((u16)length); }
+
+// ---- tables: open addressing, keys in the slots, at most half full
+
+typedef struct { u64 a, b; u32 record, reply; u64 pad; } Slot;
+typedef struct { Slot *slots; u32 mask, count; } Table;
+
+static void *memory(size_t bytes) {
+  size_t whole = (bytes + (2u << 20) - 1) & ~(size_t)((2u << 20) - 1);
+  u8 *at = mmap(0, whole + (2u << 20), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED) exit(3);
+  at = (u8 *)(((uintptr_t)at + (2u << 20) - 1) & ~(uintptr_t)((2u << 20) - 1));
+  madvise(at, whole, MADV_HUGEPAGE);
+  return at;
+}
+INLINE u64 hash(u64 a, u64 b) {
+  u64 x = a * 0x9E3779B97F4A7C15ull;
+  x ^= x >> 32;
+  x += b;
+  x *= 0xD6E8FEB86659FD93ull;
+  return x ^ x >> 32;
+}
+static void grow(Table *t, u32 capacity) {
+  Slot *old = t->slots;
+  u32 slots = old ? t->mask + 1 : 0;
+  t->slots = memory((size_t)capacity * sizeof(Slot));
+  t->mask = capacity - 1;
+  for (u32 i = 0; i < slots; i++) {
+    if (!old[i].b) continue;
+    u32 j = (u32)hash(old[i].a, old[i].b) & t->mask;
+    while (t->slots[j].b) j = (j + 1) & t->mask;
+    t->slots[j] = old[i];
+  }
+  if (old) munmap(old, (size_t)slots * sizeof(Slot));
+}
+INLINE Slot *find(const Table *t, u32 i, u64 a, u64 b) {
+  for (;; i = (i + 1) & t->mask) {
+    Slot *s = &t->slots[i];
+    if (likely(((s->a ^ a) | (s->b ^ b)) == 0)) return s;
+    if (!s->b) return 0;
+  }
+}
+static void insert(Table *t, u64 a, u64 b, u32 record, u32 reply) {
+  u32 i = (u32)hash(a, b) & t->mask;
+  while (t->slots[i].b) i = (i + 1) & t->mask;
+  t->slots[i] = (Slot){a, b, record, reply, 0};
+  t->count++;
+}
+// Between batches.
+static void ensure(Table *t) {
+  if ((t->count + 4 * BATCH) * 2 > t->mask) grow(t, (t->mask + 1) * 2);
+}
+
+// ---- conntrack
+
+enum { HOST = 1, SANDBOX = 2 };
+enum { SEEN_REPLY = 2, ASSURED = 4 };
+typedef struct { u32 end, maxEnd, maxWindow, maxAck; u8 scale, flags; u16 pad; } Direction;
+typedef struct __attribute__((aligned(64))) {
+  u64 deadline, streamAt;
+  u32 status, mark;
+  // What the addresses and ports of each direction become, and what the checksums change by.
+  u64 to[2];
+  u32 ports[2];
+  u16 ip[2], l4[2];
+  u8 state, lastDirection, lastKind, again;
+  Direction direction[2];
+  u32 lastSequence, lastAck, lastEnd;
+  u16 lastWindow, pad;
+} Connection;
+_Static_assert(sizeof(Connection) <= 128, "two cache lines");
+static Table tracked;
+static Connection *connections;
+static u32 lastConnection;
+
+INLINE u64 keyB(u32 ports, u32 protocol, u32 namespace) { return (u64)ports | (u64)protocol << 32 | (u64)namespace << 40; }
+INLINE u64 turned(u64 addresses) { return addresses << 32 | addresses >> 32; }
+INLINE u32 turned4(u32 ports) { return ports << 16 | ports >> 16; }
+
+enum { K_SYN, K_SYN_ACK, K_FIN, K_ACK, K_RST, K_NONE };
+enum { NO, SS, SR, ES, FW, CW, LA, TW, CL, S2, XX, IG };
+static const u8 NEXT[2][6][10] = {
+  {{SS, SS, IG, IG, IG, IG, IG, SS, SS, S2}, {XX, XX, SR, XX, XX, XX, XX, XX, XX, SR}, {XX, XX, FW, FW, LA, LA, LA, TW, CL, XX},
+   {ES, XX, ES, ES, CW, CW, TW, TW, CL, XX}, {XX, CL, CL, CL, CL, CL, CL, CL, CL, CL}, {XX, XX, XX, XX, XX, XX, XX, XX, XX, XX}},
+  {{XX, S2, XX, XX, XX, XX, XX, SS, XX, S2}, {XX, SR, IG, IG, IG, IG, IG, IG, IG, SR}, {XX, XX, FW, FW, LA, LA, LA, TW, CL, XX},
+   {XX, IG, SR, ES, CW, CW, TW, TW, CL, IG}, {XX, CL, CL, CL, CL, CL, CL, CL, CL, CL}, {XX, XX, XX, XX, XX, XX, XX, XX, XX, XX}},
+};
+static const u64 TIMEOUT[10] = {0, 120 * SECOND, 60 * SECOND, 432000 * SECOND, 120 * SECOND, 60 * SECOND, 30 * SECOND, 120 * SECOND, 10 * SECOND, 120 * SECOND};
+enum { UNACKNOWLEDGED = 16, MAX_ACK = 32 };
+#define LEAST_WINDOW 66000u
+INLINE int before(u32 a, u32 b) { return (i32)(a - b) < 0; }
+INLINE int after(u32 a, u32 b) { return (i32)(a - b) > 0; }
+INLINE u32 largest(u32 a, u32 b) { return a > b ? a : b; }
+
+INLINE u32 kindOf(u32 flags) {
+  if (likely((flags & (SYN | FIN | RST)) == 0)) return flags & ACK ? K_ACK : K_NONE;
+  return flags & RST ? K_RST : flags & SYN ? (flags & ACK ? K_SYN_ACK : K_SYN) : K_FIN;
+}
+
+// 0: it cannot be part of the connection. Segments carry no options here.
+INLINE int trackTcp(Connection *c, u32 reply, const u8 *l4, u32 length, u64 now) {
+  u32 flags = l4[13], kind = kindOf(flags), sequence = swap4(get4(l4 + 4)), ack = swap4(get4(l4 + 8)), raw = swap2(get2(l4 + 14));
+  u32 end = sequence + length - ((u32)(l4[12] >> 4) << 2) + (flags >> 1 & 1) + (flags & 1);
+  u32 to = NEXT[reply][kind][c->state];
+  Direction *s = &c->direction[reply], *r = &c->direction[reply ^ 1];
+  if (unlikely(to >= XX)) return 0;
+  if (unlikely(!s->maxWindow)) {
+    s->end = s->maxEnd = end;
+    s->maxWindow = largest(raw, 1);
+    if (!(flags & SYN)) s->maxEnd += s->maxWindow;
+  }
+  if (!(flags & ACK)) ack = r->end;
+  if (unlikely(!before(sequence, s->maxEnd + 1) || !before(ack, r->end + 1) || (r->maxWindow && !after(end, s->end - r->maxWindow - 1)) ||
+               !after(ack, r->end - largest(s->maxWindow, LEAST_WINDOW) - 1))) return 0;
+  u32 window = flags & SYN ? raw : raw << s->scale;
+  s->maxWindow = largest(s->maxWindow, window);
+  if (after(end, s->end)) s->end = end, s->flags |= UNACKNOWLEDGED;
+  if (flags & ACK && (!(s->flags & MAX_ACK) || after(ack, s->maxAck))) s->maxAck = ack, s->flags |= MAX_ACK;
+  if (r->maxWindow && after(end, s->maxEnd)) r->maxWindow += end - s->maxEnd;
+  if (after(ack + window, r->maxEnd - 1)) r->maxEnd = ack + largest(window, 1);
+  if (ack == r->end) r->flags &= ~UNACKNOWLEDGED;
+  if (kind == K_ACK) {
+    if (c->lastDirection == reply && c->lastSequence == sequence && c->lastAck == ack && c->lastEnd == end && c->lastWindow == raw) c->again++;
+    else c->lastSequence = sequence, c->lastAck = ack, c->lastEnd = end, c->lastWindow = raw, c->again = 0;
+  }
+  c->lastKind = kind;
+  c->lastDirection = reply;
+  u32 from = c->state;
+  c->state = to;
+  u64 timeout = TIMEOUT[to];
+  if (c->again >= 3 && timeout > 300 * SECOND) timeout = 300 * SECOND;
+  if ((c->direction[0].flags | c->direction[1].flags) & UNACKNOWLEDGED && timeout > 300 * SECOND) timeout = 300 * SECOND;
+  if (!c->lastWindow && timeout > 300 * SECOND) timeout = 300 * SECOND;
+  if (c->status & SEEN_REPLY) {
+    if (to == ES && (from == SR || from == ES)) c->status |= ASSURED;
+  } else if (to == ES && timeout > 300 * SECOND) timeout = 300 * SECOND;
+  c->deadline = now + timeout;
+  if (reply) c->status |= SEEN_REPLY;
+  return 1;
+}
+INLINE void trackUdp(Connection *c, u64 now) {
+  u64 timeout = 30 * SECOND;
+  if (c->status & SEEN_REPLY && now > c->streamAt) timeout = 120 * SECOND, c->status |= ASSURED;
+  c->deadline = now + timeout;
+}
+
+static u32 newConnection(void) {
+  Connection *c = &connections[++lastConnection];
+  memset(c, 0, sizeof *c);
+  return lastConnection;
+}
+// `reply` is the tuple of the answers; both directions' translations follow from the two.
+static void confirm(u32 record, u64 a, u32 ports, u64 replyA, u32 replyPorts, u32 protocol, u32 namespace) {
+  Connection *c = &connections[record];
+  u64 tos[2] = {turned(replyA), turned(a)};
+  u32 tops[2] = {turned4(replyPorts), turned4(ports)};
+  u64 froms[2] = {a, replyA};
+  u32 fromps[2] = {ports, replyPorts};
+  for (u32 d = 0; d < 2; d++) {
+    c->to[d] = tos[d];
+    c->ports[d] = tops[d];
+    c->ip[d] = fold(words(~froms[d]) + words(tos[d]));
+    c->l4[d] = fold(words(~froms[d]) + words(tos[d]) + words((u64)(u32)~fromps[d]) + words(tops[d]));
+  }
+  insert(&tracked, a, keyB(ports, protocol, namespace), record, 0);
+  insert(&tracked, replyA, keyB(replyPorts, protocol, namespace), record, 1);
+}
+
+// ---- IPVS
+
+typedef struct { u32 address; u64 mac; u64 connections, inPackets, inBytes, outPackets, outBytes; u32 active, inactive; } Destination;
+typedef struct __attribute__((aligned(64))) { u64 deadline; Destination *destination; u8 state, counted; } Balanced;
+static Table balancedTable;
+static Balanced *balanced;
+static u32 lastBalanced, destinationCount, robin;
+static Destination destinations[256];
+static u64 serviceInPackets, serviceInBytes, serviceOutPackets, serviceOutBytes;
+enum { V_ESTABLISHED = 1 };
+static const u16 BALANCED_TIMEOUT[12] = {2, 900, 120, 60, 120, 120, 10, 60, 30, 120, 120, 300};
+static const u8 BALANCED_NEXT[2][4][11] = {
+  {{3, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3}, {6, 7, 2, 5, 5, 5, 6, 7, 8, 9, 5}, {1, 1, 2, 1, 4, 5, 6, 7, 6, 9, 1}, {6, 6, 6, 3, 6, 6, 6, 6, 8, 9, 3}},
+  {{2, 1, 2, 3, 2, 2, 2, 2, 2, 9, 3}, {5, 4, 2, 5, 4, 5, 6, 5, 8, 9, 5}, {1, 1, 2, 1, 4, 5, 6, 7, 8, 1, 1}, {6, 6, 2, 6, 6, 5, 6, 6, 6, 6, 6}},
+};
+INLINE void balance(Balanced *v, u32 out, u32 flags, u64 now) {
+  u32 event = likely((flags & (SYN | FIN | RST)) == 0) ? 2 : flags & RST ? 3 : flags & SYN ? 0 : 1;
+  v->state = BALANCED_NEXT[out][event][v->state];
+  v->deadline = now + BALANCED_TIMEOUT[v->state] * SECOND;
+  u32 active = v->state == V_ESTABLISHED;
+  if (unlikely(v->counted != active)) {
+    v->counted = active;
+    if (active) v->destination->inactive--, v->destination->active++;
+    else v->destination->active--, v->destination->inactive++;
+  }
+}
+
+// ---- what stands in the node's tables, as `config` says
+
+static u32 hostAddress, vtepAddress, sandboxAddress, sandboxOverlay, mark, vni;
+static u16 published;
+static u64 nicMac, gatewayMac, vtepMac, sandboxMac;
+static Table forwarding; // MAC → VTEP, with the time it was used
+static u64 forwardingUsed[512];
+static u8 head[64] __attribute__((aligned(64)));
+static u32 headIp, headUdp;
+static u16 outerId;
+static u64 learnedAt, neighbourAt, now = SECOND, drops, fresh;
+static u64 devicePackets[2], deviceBytes[2];
+
+// ---- a batch
+
+static u8 *in, *out;
+static u32 inLength[BATCH], outLength[BATCH];
+
+INLINE int headerOk(const u8 *ip, u32 length) {
+  return ip[0] == 0x45 && (get2(ip + 6) & 0xff3f) == 0 && ip[8] > 2 && fold(sum(ip, 20)) == 0xffff && swap2(get2(ip + 2)) <= length;
+}
+
+static u32 outerConnection(u64 addresses, u32 ports) {
+  u32 record = newConnection();
+  Connection *c = &connections[record];
+  c->streamAt = now + 2 * SECOND;
+  confirm(record, addresses, ports, turned(addresses), turned4(ports), UDP, HOST);
+  return record;
+}
+
+// A client's SYN: DNAT to the sandbox.
+static __attribute__((noinline)) Slot *openHost(u64 a, u32 ports) {
+  if ((u32)(a >> 32) != hostAddress || (ports >> 16) != published) return 0;
+  confirm(newConnection(), a, ports, (u64)sandboxAddress | a << 32, turned4(ports), TCP, HOST);
+  return find(&tracked, (u32)hash(a, keyB(ports, TCP, HOST)) & tracked.mask, a, keyB(ports, TCP, HOST));
+}
+// In the sandbox: a mark, round robin, a source port that is free.
+static __attribute__((noinline)) Slot *openSandbox(u64 a, u32 ports) {
+  u32 record = newConnection();
+  connections[record].mark = mark;
+  Destination *d = &destinations[robin];
+  robin = robin + 1 == destinationCount ? 0 : robin + 1;
+  u64 replyA = (u64)d->address | (u64)sandboxOverlay << 32;
+  u32 replyPorts = turned4(ports);
+  while (find(&tracked, (u32)hash(replyA, keyB(replyPorts, TCP, SANDBOX)) & tracked.mask, replyA, keyB(replyPorts, TCP, SANDBOX)))
+    replyPorts = (replyPorts & 0xffff) | (u32)swap2(1024 + (swap2(replyPorts >> 16) + 1 - 1024) % 64512) << 16;
+  confirm(record, a, ports, replyA, replyPorts, TCP, SANDBOX);
+  u32 at = ++lastBalanced;
+  balanced[at] = (Balanced){.destination = d};
+  d->inactive++;
+  d->connections++;
+  insert(&balancedTable, (u64)(u32)a | (u64)mark << 32, keyB(ports, TCP, SANDBOX), at, 0);
+  insert(&balancedTable, (u64)d->address | (u64)(u32)a << 32, keyB(turned4(ports), TCP, SANDBOX), at, 1);
+  fresh++;
+  return find(&tracked, (u32)hash(a, keyB(ports, TCP, SANDBOX)) & tracked.mask, a, keyB(ports, TCP, SANDBOX));
+}
+
+INLINE void copy(u8 *to, const u8 *from, u32 n) {
+  if (n > 256) {
+    memcpy(to, from, n);
+    return;
+  }
+  for (u32 i = 0; i < n; i += 32) _mm256_storeu_si256((void *)(to + i), _mm256_loadu_si256((const void *)(from + i)));
+}
+
+// Client → node1 → tunnel.
+static __attribute__((noinline)) void forwardOut(u32 count) {
+  static u64 A[VECTOR], M[VECTOR];
+  static u32 P[VECTOR], I[VECTOR], ipDelta[VECTOR], l4Delta[VECTOR], J[VECTOR];
+  static u16 port[VECTOR];
+  static u8 ok[VECTOR];
+  for (u32 base = 0; base < count; base += VECTOR) {
+    u32 n = count - base < VECTOR ? count - base : VECTOR;
+    const u8 *f = in + (size_t)base * STRIDE;
+    for (u32 i = 0; i < n; i++, f += STRIDE) {
+      const u8 *ip = f + 14;
+      u32 length = swap2(get2(ip + 2));
+      A[i] = get8(ip + 12);
+      P[i] = get4(ip + 20);
+      ok[i] = get2(f + 12) == 8 && ip[9] == TCP && headerOk(ip, inLength[base + i] - 14) &&
+              fold(sum(ip + 20, length - 20) + pseudo(A[i], TCP, length - 20)) == 0xffff && (get8(f) & MAC) == nicMac;
+      I[i] = (u32)hash(A[i], keyB(P[i], TCP, HOST)) & tracked.mask;
+      __builtin_prefetch(&tracked.slots[I[i]]);
+      devicePackets[0]++;
+      deviceBytes[0] += inLength[base + i];
+    }
+    for (u32 i = 0; i < n; i++) {
+      Slot *s = &tracked.slots[I[i]];
+      __builtin_prefetch(&connections[s->record], 1);
+      __builtin_prefetch((u8 *)&connections[s->record] + 64, 1);
+    }
+    f = in + (size_t)base * STRIDE;
+    for (u32 i = 0; i < n; i++, f += STRIDE) {
+      if (unlikely(!ok[i])) continue;
+      Slot *s = find(&tracked, I[i], A[i], keyB(P[i], TCP, HOST));
+      if (unlikely(!s) && !(s = openHost(A[i], P[i]))) { ok[i] = 0; continue; }
+      Connection *c = &connections[s->record];
+      if (unlikely(!trackTcp(c, s->reply, f + 34, swap2(get2(f + 16)) - 20, now))) { ok[i] = 0; continue; }
+      A[i] = c->to[s->reply];
+      P[i] = c->ports[s->reply];
+      ipDelta[i] = c->ip[s->reply];
+      l4Delta[i] = c->l4[s->reply];
+      u64 b = keyB(P[i], TCP, SANDBOX);
+      I[i] = (u32)hash(A[i], b) & tracked.mask;
+      J[i] = (u32)hash((u64)(u32)A[i] | (u64)mark << 32, b) & balancedTable.mask;
+      __builtin_prefetch(&tracked.slots[I[i]]);
+      __builtin_prefetch(&balancedTable.slots[J[i]]);
+    }
+    for (u32 i = 0; i < n; i++) {
+      Slot *s = &tracked.slots[I[i]];
+      __builtin_prefetch(&connections[s->record], 1);
+      __builtin_prefetch((u8 *)&connections[s->record] + 64, 1);
+      __builtin_prefetch(&balanced[balancedTable.slots[J[i]].record], 1);
+    }
+    f = in + (size_t)base * STRIDE;
+    for (u32 i = 0; i < n; i++, f += STRIDE) {
+      if (unlikely(!ok[i])) continue;
+      u64 b = keyB(P[i], TCP, SANDBOX);
+      Slot *s = find(&tracked, I[i], A[i], b);
+      if (unlikely(!s)) s = openSandbox(A[i], P[i]);
+      Connection *c = &connections[s->record];
+      if (unlikely(!trackTcp(c, s->reply, f + 34, swap2(get2(f + 16)) - 20, now))) { ok[i] = 0; continue; }
+      Slot *w = find(&balancedTable, J[i], (u64)(u32)A[i] | (u64)c->mark << 32, b);
+      Balanced *v = &balanced[w->record];
+      Destination *d = v->destination;
+      u32 length = swap2(get2(f + 16));
+      d->inPackets++;
+      d->inBytes += length;
+      serviceInPackets++;
+      serviceInBytes += length;
+      balance(v, 0, f[47], now);
+      A[i] = c->to[0];
+      P[i] = c->ports[0];
+      ipDelta[i] += c->ip[0];
+      l4Delta[i] += c->l4[0];
+      M[i] = d->mac;
+      // Which port the tunnel takes for this flow.
+      u64 h = hash(A[i] ^ turned(A[i]), P[i] ^ turned4(P[i]));
+      port[i] = swap2(32768 + (u16)((h & 0xffffffff) * 28231 >> 32));
+      I[i] = (u32)hash((u64)hostAddress | (u64)vtepAddress << 32, keyB(port[i] | 0xb5120000u, UDP, HOST)) & tracked.mask;
+      J[i] = (u32)hash(M[i], vni) & forwarding.mask;
+      __builtin_prefetch(&tracked.slots[I[i]]);
+    }
+    for (u32 i = 0; i < n; i++) __builtin_prefetch(&connections[tracked.slots[I[i]].record], 1);
+    f = in + (size_t)base * STRIDE;
+    u8 *o = out + (size_t)base * STRIDE;
+    for (u32 i = 0; i < n; i++, f += STRIDE, o += STRIDE) {
+      if (unlikely(!ok[i])) {
+        drops++;
+        outLength[base + i] = 0;
+        continue;
+      }
+      learnedAt = neighbourAt = now;
+      Slot *e = find(&forwarding, J[i], M[i], vni);
+      forwardingUsed[e->record] = now;
+      u64 addresses = (u64)hostAddress | (u64)vtepAddress << 32;
+      u32 ports = port[i] | 0xb5120000u;
+      Slot *s = find(&tracked, I[i], addresses, keyB(ports, UDP, HOST));
+      trackUdp(&connections[unlikely(!s) ? outerConnection(addresses, ports) : s->record], now);
+      u32 length = swap2(get2(f + 16));
+      u8 *g = o + OUTER, *ip = g + 14, *l4 = ip + 20;
+      copy(g, f, length + 14);
+      put8(g, (M[i] & MAC) | sandboxMac << 48);
+      put4(g + 8, (u32)(sandboxMac >> 16));
+      ip[8] -= 2;
+      put2(ip + 10, ~fold((u16)~get2(ip + 10) + ipDelta[i] + 0xfffd));
+      put8(ip + 12, A[i]);
+      put4(l4, P[i]);
+      put2(l4 + 16, ~fold((u16)~get2(l4 + 16) + l4Delta[i]));
+      _mm256_storeu_si256((void *)o, _mm256_load_si256((const void *)head));
+      _mm_storeu_si128((void *)(o + 32), _mm_load_si128((const void *)(head + 32)));
+      put2(o + 48, get2(head + 48));
+      u16 whole = swap2(length + 50), datagram = swap2(length + 30), segment = swap2(length - 20), id = swap2(++outerId);
+      u32 ecn = ip[1] & 3;
+      if (ecn == 3) ecn = 2;
+      o[15] = ecn;
+      put2(o + 16, whole);
+      put2(o + 18, id);
+      put2(o + 24, ~fold(headIp + (ecn << 8) + whole + id));
+      put2(o + 34, port[i]);
+      put2(o + 38, datagram);
+      u16 check = ~fold(headUdp + port[i] + 2 * datagram + words(get8(g) & MAC) + words(~A[i]) + (u16)~segment);
+      put2(o + 40, check ? check : 0xffff);
+      outLength[base + i] = length + 64;
+      devicePackets[1]++;
+      deviceBytes[1] += length + 64;
+    }
+  }
+}
+
+// Tunnel → node1 → client.
+static __attribute__((noinline)) void forwardBack(u32 count) {
+  static u64 A[VECTOR], K[VECTOR];
+  static u32 P[VECTOR], I[VECTOR], J[VECTOR], ipDelta[VECTOR], l4Delta[VECTOR];
+  static u8 ok[VECTOR];
+  for (u32 base = 0; base < count; base += VECTOR) {
+    u32 n = count - base < VECTOR ? count - base : VECTOR;
+    const u8 *f = in + (size_t)base * STRIDE;
+    for (u32 i = 0; i < n; i++, f += STRIDE) {
+      const u8 *outside = f + 14, *udp = f + 34, *ip = f + 64;
+      u32 whole = swap2(get2(outside + 2)), length = swap2(get2(ip + 2));
+      A[i] = get8(ip + 12);
+      P[i] = get4(ip + 20);
+      u64 segment = sum(ip + 20, length - 20);
+      ok[i] = get2(f + 12) == 8 && outside[9] == UDP && headerOk(outside, inLength[base + i] - 14) && get4(udp + 8) == 8 && get4(udp + 12) == vni &&
+              get2(f + 62) == 8 && ip[9] == TCP && headerOk(ip, whole - 50) &&
+              fold(segment + pseudo(A[i], TCP, length - 20)) == 0xffff &&
+              fold(sum(udp, 50) + segment + pseudo(get8(outside + 12), UDP, whole - 20)) == 0xffff && (get8(f) & MAC) == nicMac;
+      I[i] = (u32)hash(A[i], keyB(P[i], TCP, SANDBOX)) & tracked.mask;
+      K[i] = keyB(get4(udp), UDP, HOST);
+      J[i] = (u32)hash(get8(outside + 12), K[i]) & tracked.mask;
+      __builtin_prefetch(&tracked.slots[I[i]]);
+      __builtin_prefetch(&tracked.slots[J[i]]);
+      devicePackets[0]++;
+      deviceBytes[0] += inLength[base + i];
+    }
+    for (u32 i = 0; i < n; i++) {
+      Connection *c = &connections[tracked.slots[I[i]].record];
+      __builtin_prefetch(c, 1);
+      __builtin_prefetch((u8 *)c + 64, 1);
+      __builtin_prefetch(&connections[tracked.slots[J[i]].record], 1);
+    }
+    f = in + (size_t)base * STRIDE;
+    for (u32 i = 0; i < n; i++, f += STRIDE) {
+      if (unlikely(!ok[i])) continue;
+      Slot *o = find(&tracked, J[i], get8(f + 26), K[i]);
+      trackUdp(&connections[unlikely(!o) ? outerConnection(get8(f + 26), get4(f + 34)) : o->record], now);
+      Slot *s = find(&tracked, I[i], A[i], keyB(P[i], TCP, SANDBOX));
+      if (unlikely(!s)) { ok[i] = 0; continue; }
+      Connection *c = &connections[s->record];
+      if (unlikely(!trackTcp(c, s->reply, f + 84, swap2(get2(f + 66)) - 20, now))) { ok[i] = 0; continue; }
+      // SNAT undone: the balanced connection is known by what the destination sends to the client.
+      u32 client = (u32)(c->to[1] >> 32);
+      u64 ka = (u64)(u32)A[i] | (u64)client << 32;
+      u64 kb = keyB((P[i] & 0xffff) | (c->ports[1] & 0xffff0000u), TCP, SANDBOX);
+      A[i] = c->to[1];
+      P[i] = c->ports[1];
+      ipDelta[i] = c->ip[1];
+      l4Delta[i] = c->l4[1];
+      J[i] = (u32)hash(ka, kb) & balancedTable.mask;
+      K[i] = kb;
+      __builtin_prefetch(&balancedTable.slots[J[i]]);
+      I[i] = (u32)hash(A[i], keyB(P[i], TCP, HOST)) & tracked.mask;
+      __builtin_prefetch(&tracked.slots[I[i]]);
+    }
+    for (u32 i = 0; i < n; i++) {
+      Connection *c = &connections[tracked.slots[I[i]].record];
+      __builtin_prefetch(c, 1);
+      __builtin_prefetch((u8 *)c + 64, 1);
+      __builtin_prefetch(&balanced[balancedTable.slots[J[i]].record], 1);
+    }
+    f = in + (size_t)base * STRIDE;
+    u8 *o = out + (size_t)base * STRIDE;
+    for (u32 i = 0; i < n; i++, f += STRIDE, o += STRIDE) {
+      Slot *w = ok[i] ? find(&balancedTable, J[i], (u64)get4(f + 76) | (A[i] >> 32) << 32, K[i]) : 0;
+      Slot *s = w ? find(&tracked, I[i], A[i], keyB(P[i], TCP, HOST)) : 0;
+      u32 length = swap2(get2(f + 66));
+      if (unlikely(!s) || unlikely(!trackTcp(&connections[s->record], s->reply, f + 84, length - 20, now))) {
+        drops++;
+        outLength[base + i] = 0;
+        continue;
+      }
+      Balanced *v = &balanced[w->record];
+      v->destination->outPackets++;
+      v->destination->outBytes += length;
+      serviceOutPackets++;
+      serviceOutBytes += length;
+      balance(v, 1, f[97], now);
+      Connection *c = &connections[s->record];
+      learnedAt = neighbourAt = now;
+      copy(o, f + OUTER, length + 14);
+      put8(o, (gatewayMac & MAC) | nicMac << 48);
+      put4(o + 8, (u32)(nicMac >> 16));
+      u8 *ip = o + 14;
+      ip[8] -= 2;
+      put2(ip + 10, ~fold((u16)~get2(ip + 10) + ipDelta[i] + c->ip[1] + 0xfffd));
+      put8(ip + 12, c->to[1]);
+      put4(ip + 20, c->ports[1]);
+      put2(ip + 36, ~fold((u16)~get2(ip + 36) + l4Delta[i] + c->l4[1]));
+      outLength[base + i] = length + 14;
+      devicePackets[1]++;
+      deviceBytes[1] += length + 14;
+    }
+  }
+}
+
+// ---- the traffic, as bench/rows.ts makes it: data of established flows, 1 % SYNs of new ones, 1 % FINs
+
+static u32 flowCount, size, back, turn, at, step;
+static u32 *order;
+static u8 *ready;
+static u64 sent; // frames of the row so far
+static u32 opened, settled, closed;
+static u32 pendingSyn[BATCH], pendingCount;
+static u8 (*freshOut)[128]; // headers that left for each new flow, for its answers
+
+INLINE void advance(u8 *l4, u32 by) {
+  u16 was = get2(l4 + 6), is = swap2(swap2(was) + by);
+  put2(l4 + 6, is);
+  put2(l4 + 16, ~fold((u16)~get2(l4 + 16) + (u16)~was + is));
+}
+static void sealTcp(u8 *ip) {
+  u32 length = swap2(get2(ip + 2));
+  put2(ip + 10, 0);
+  put2(ip + 10, ~fold(sum(ip, 20)));
+  put2(ip + 36, 0);
+  put2(ip + 36, ~fold(sum(ip + 20, length - 20) + pseudo(get8(ip + 12), TCP, length - 20)));
+}
+// Segments without data: `flow` is a number, as flowOf in bench/rows.ts counts.
+static u32 control(u8 *f, u32 flow, u32 flags) {
+  memset(f, 0, 64);
+  put8(f, (nicMac & MAC) | gatewayMac << 48);
+  put4(f + 8, (u32)(gatewayMac >> 16));
+  put2(f + 12, 8);
+  u8 *ip = f + 14;
+  ip[0] = 0x45;
+  put2(ip + 2, swap2(40));
+  put2(ip + 6, 0x40);
+  ip[8] = 64;
+  ip[9] = TCP;
+  put4(ip + 12, swap4(0xC6120001u + flow % 100003));
+  put4(ip + 16, hostAddress);
+  put2(ip + 20, swap2(1024 + flow % 63997));
+  put2(ip + 22, published);
+  put4(ip + 24, swap4(flags & SYN ? 0 : 1));
+  put4(ip + 28, swap4(flags & SYN ? 0 : 1));
+  ip[32] = 5 << 4;
+  ip[33] = flags;
+  put2(ip + 34, 0xffff);
+  sealTcp(ip);
+  return 64;
+}
+// What answers the encapsulated frame whose headers are `o`, without data.
+static u32 answer(u8 *f, const u8 *o, u32 flags) {
+  memset(f, 0, 114);
+  memcpy(f, o, 104);
+  memcpy(f, o + 6, 6), memcpy(f + 6, o, 6);
+  memcpy(f + 26, o + 30, 4), memcpy(f + 30, o + 26, 4);
+  memcpy(f + 50, o + 56, 6), memcpy(f + 56, o + 50, 6);
+  memcpy(f + 76, o + 80, 4), memcpy(f + 80, o + 76, 4);
+  memcpy(f + 84, o + 86, 2), memcpy(f + 86, o + 84, 2);
+  put2(f + 16, swap2(100));
+  put2(f + 18, 0);
+  put2(f + 38, swap2(80));
+  put2(f + 34, swap2(32768 + ((swap2(get2(o + 84)) * 40503u + o[83]) % 28231)));
+  put2(f + 36, 0xb512);
+  u8 *ip = f + 64;
+  put2(ip + 2, swap2(40));
+  ip[8] = 64;
+  put4(ip + 24, swap4(flags & SYN ? 0 : 1));
+  put4(ip + 28, swap4(1));
+  ip[32] = 5 << 4;
+  ip[33] = flags;
+  put2(ip + 34, 0xffff);
+  sealTcp(ip);
+  put2(f + 24, 0);
+  put2(f + 24, ~fold(sum(f + 14, 20)));
+  put2(f + 40, 0);
+  u16 check = ~fold(sum(f + 34, 80) + pseudo(get8(f + 26), UDP, 80));
+  put2(f + 40, check ? check : 0xffff);
+  return 114;
+}
+
+static void process(u32 way, u32 count) {
+  if (way) forwardBack(count);
+  else forwardOut(count);
+}
+static void passOne(u32 way) {
+  ensure(&tracked);
+  ensure(&balancedTable);
+  process(way, 1);
+}
+static void stage(void) {
+  u32 headers = back ? 104 : 54, length = back ? size + 50 : size;
+  pendingCount = 0;
+  if (back) {
+    // Whoever answers in this batch has been asked before it.
+    u32 asked = 0;
+    for (u64 n = sent; n < sent + BATCH; n++) asked += n % 100 == 49;
+    for (u32 i = 0; i < asked; i++) {
+      inLength[0] = control(in, flowCount + opened + i, SYN);
+      passOne(0);
+      memcpy(freshOut[(opened + i) & 4095], out, 128);
+    }
+  }
+  for (u32 i = 0; i < BATCH; i++, sent++) {
+    u8 *f = in + (size_t)i * STRIDE;
+    if (sent % 100 == 49) {
+      pendingSyn[pendingCount++] = i;
+      inLength[i] = back ? answer(f, freshOut[opened & 4095], SYN | ACK) : control(f, flowCount + opened, SYN);
+      opened++;
+      continue;
+    }
+    if (sent % 100 == 99 && closed < settled) {
+      inLength[i] = back ? answer(f, freshOut[closed & 4095], FIN | ACK) : control(f, flowCount + closed, FIN | ACK);
+      closed++;
+      continue;
+    }
+    u32 flow = order[at++];
+    memcpy(f, ready + (size_t)flow * headers, headers);
+    memset(f + headers, back ? 0x79 : 0x78, length > headers && f[headers] != (back ? 0x79 : 0x78) ? length - headers : length - headers < 64 ? length - headers : 64);
+    inLength[i] = length;
+    if (turn) advance(f + headers - 20, turn * step);
+    if (at == flowCount) at = 0, turn = (turn + 1) & 1023;
+  }
+  ensure(&tracked);
+  ensure(&balancedTable);
+}
+// Handshakes of what was opened are completed.
+static void settle(void) {
+  if (!back)
+    for (u32 i = 0; i < pendingCount; i++) memcpy(freshOut[(settled + i) & 4095], out + (size_t)pendingSyn[i] * STRIDE, 128);
+  for (u32 i = 0; i < pendingCount; i++, settled++) {
+    if (!back) {
+      inLength[0] = answer(in, freshOut[settled & 4095], SYN | ACK);
+      passOne(1);
+    }
+    inLength[0] = control(in, flowCount + settled, ACK);
+    passOne(0);
+  }
+  now += 1000000;
+}
+
+static u64 digested(u64 h, const u8 *p, u32 n) {
+  for (u32 i = 0; i < n; i++) h = (h ^ p[i]) * 0x100000001b3ull;
+  return h;
+}
+// Masked as `npm run conformance` does: the tunnel's source port and IP id, with the checksums over them.
+static u64 digestOut(u64 h, u8 *f, u32 n, u32 way) {
+  if (!way && n > 50) put2(f + 18, 0), put2(f + 24, 0), put2(f + 34, 0), put2(f + 40, 0);
+  return digested(h, f, n);
+}
+
+static int byTime(const void *a, const void *b) { return *(double *)a < *(double *)b ? -1 : *(double *)a > *(double *)b; }
+static double clockNs(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1e9 + t.tv_nsec;
+}
+static void readBytes(void *to, size_t n) {
+  if (fread(to, 1, n, stdin) != n) exit(1);
+}
+static u64 number(char **s) { return strtoull(*s, s, 0); }
+
+// host vtep sandbox sandboxOverlay published mark vni nicMac gatewayMac vtepMac sandboxMac capacity, then COUNT (address mac)…
+static void configure(char *s) {
+  hostAddress = number(&s), vtepAddress = number(&s), sandboxAddress = number(&s), sandboxOverlay = number(&s);
+  published = number(&s), mark = number(&s), vni = number(&s);
+  nicMac = number(&s), gatewayMac = number(&s), vtepMac = number(&s), sandboxMac = number(&s);
+  u32 capacity = number(&s);
+  u32 slots = 4096;
+  while (slots < capacity) slots *= 2;
+  grow(&tracked, slots * 4);
+  grow(&balancedTable, slots * 2);
+  grow(&forwarding, 1024);
+  connections = memory((size_t)(capacity * 3 + (1 << 20)) * sizeof(Connection));
+  balanced = memory((size_t)(capacity + (1 << 19)) * sizeof(Balanced));
+  in = memory((size_t)BATCH * STRIDE + 64);
+  out = memory((size_t)BATCH * (STRIDE + 64));
+  freshOut = memory(4096 * 128);
+  destinationCount = number(&s);
+  for (u32 i = 0; i < destinationCount; i++) {
+    destinations[i].address = number(&s);
+    destinations[i].mac = number(&s);
+    insert(&forwarding, destinations[i].mac, vni, i, 0);
+  }
+  put8(head, (vtepMac & MAC) | nicMac << 48);
+  put4(head + 8, (u32)(nicMac >> 16));
+  put2(head + 12, 8);
+  head[14] = 0x45;
+  head[22] = 64;
+  head[23] = UDP;
+  put4(head + 26, hostAddress);
+  put4(head + 30, vtepAddress);
+  put2(head + 36, 0xb512);
+  head[42] = 8;
+  put4(head + 46, vni);
+  headIp = fold(sum(head + 14, 20));
+  // Pseudo-header, the fixed words of UDP and VXLAN, the inner Ethernet header but for its goal, the inner protocol's complement.
+  headUdp = fold(words(get8(head + 26)) + (UDP << 8) + 0xb512 + sum(head + 42, 8) + words(sandboxMac) + 8 + (u16)~(TCP << 8));
+}
+
+int main(void) {
+  static char line[1 << 20];
+  static double *samples;
+  setvbuf(stdout, 0, _IOLBF, 1 << 12);
+  while (fgets(line, sizeof line, stdin)) {
+    if (!strncmp(line, "config ", 7)) {
+      configure(line + 7);
+      puts("ok");
+    } else if (!strncmp(line, "flows ", 6)) {
+      char *s = line + 6;
+      flowCount = number(&s);
+      size = number(&s);
+      back = number(&s);
+      step = number(&s);
+      u32 headers = back ? 104 : 54;
+      free(order), free(ready);
+      order = malloc((size_t)flowCount * 4);
+      ready = malloc((size_t)flowCount * headers);
+      readBytes(order, (size_t)flowCount * 4);
+      readBytes(ready, (size_t)flowCount * headers);
+      at = turn = 0;
+      sent = 0;
+      memset(in, 0, (size_t)BATCH * STRIDE);
+      puts("ok");
+    } else if (!strncmp(line, "pass ", 5)) {
+      char *s = line + 5;
+      u32 count = number(&s), way = number(&s);
+      for (u32 i = 0; i < count; i++) {
+        readBytes(&inLength[i], 4);
+        readBytes(in + (size_t)i * STRIDE, inLength[i]);
+      }
+      ensure(&tracked);
+      ensure(&balancedTable);
+      process(way, count);
+      u64 h = 0xcbf29ce484222325ull;
+      for (u32 i = 0; i < count; i++) h = digestOut(h, out + (size_t)i * STRIDE, outLength[i], way);
+      printf("%016lx\n", h);
+    } else if (!strncmp(line, "run ", 4)) {
+      char *s = line + 4;
+      u32 batches = number(&s);
+      samples = realloc(samples, sizeof(double) * (batches + 1));
+      for (u32 i = 0; i < batches; i++) {
+        stage();
+        double from = clockNs();
+        process(back, BATCH);
+        samples[i] = clockNs() - from;
+        settle();
+      }
+      qsort(samples, batches, sizeof(double), byTime);
+      printf("%.1f %.1f\n", samples[0], samples[batches / 2]);
+    } else if (!strncmp(line, "verify ", 7)) {
+      char *s = line + 7;
+      u32 batches = number(&s);
+      u64 a = 0xcbf29ce484222325ull, b = a;
+      for (u32 i = 0; i < batches; i++) {
+        stage();
+        for (u32 j = 0; j < BATCH; j++) a = digested(a, in + (size_t)j * STRIDE, inLength[j]);
+        process(back, BATCH);
+        static u8 copyOf[STRIDE + 64];
+        for (u32 j = 0; j < BATCH; j++) {
+          memcpy(copyOf, out + (size_t)j * STRIDE, outLength[j]);
+          b = digestOut(b, copyOf, outLength[j], back);
+        }
+        settle();
+      }
+      u64 in1 = 0, out1 = 0;
+      for (u32 i = 0; i < destinationCount; i++) in1 += destinations[i].inPackets, out1 += destinations[i].outPackets;
+      printf("%016lx %016lx %lu %lu %lu %lu\n", a, b, drops, in1, out1, fresh);
+    } else puts("what?");
+  }
+  return 0;
+}
