@@ -15,12 +15,16 @@ import { Association } from "./tables/xfrm";
 import { Of } from "./tables/generation";
 
 export const META: usize = 256;
+/** The fields, which are zero at first; the notes behind them count for as many as `noteCount` says. */
+const FIELDS: usize = 128;
 export const HEADROOM: usize = 128;
 const GUARD: usize = isDefined(CHECKED) ? 64 : 0;
 const POISON: u8 = 0xa5;
 export const SMALL: usize = 2048;
 export const LARGE: usize = 66560;
-const smallPool = new Pool(SMALL + 2 * GUARD, 1024, Of.TRAFFIC);
+/** Slots of 2048 bytes would all meet in the same few sets of a cache. */
+const SPREAD: usize = 64;
+const smallPool = new Pool(SMALL + SPREAD + 2 * GUARD, 1024, Of.TRAFFIC);
 const largePool = new Pool(LARGE + 2 * GUARD, 8, Of.TRAFFIC);
 
 // Frame.flags
@@ -99,7 +103,7 @@ export class Frame {
 /** A slot for a frame of `length` bytes with headroom before it, or null when there is no memory. */
 export function takeFrame(length: u32): Frame | null {
   const small = <usize>length <= SMALL - META - HEADROOM;
-  let at = small ? smallPool.take(META + GUARD) : <usize>length <= LARGE - META - HEADROOM ? largePool.take(META + GUARD) : 0;
+  let at = small ? smallPool.take(FIELDS + GUARD) : <usize>length <= LARGE - META - HEADROOM ? largePool.take(FIELDS + GUARD) : 0;
   if (!at) return null;
   const size = small ? SMALL : LARGE;
   if (GUARD) {

@@ -166,7 +166,18 @@ const change = (one: Result): number | undefined => {
 if (values.json) console.log(JSON.stringify({ results }));
 else {
   const table = new Table({
-    head: ['path', 'flows', 'bytes', 'ns/packet', 'Mpps', 'Gbit/s', 'C ns', '× C', 'median ns', ...(earlier ? ['change'] : [])],
+    head: [
+      'path',
+      'flows',
+      'bytes',
+      'ns/packet',
+      'Mpps',
+      'Gbit/s',
+      'C ns',
+      '× C',
+      'median ns',
+      ...(earlier ? ['change'] : []),
+    ],
     colAligns: ['left', ...Array.from({ length: 9 }, () => 'right' as const)],
     style: { head: [], border: [] },
   });
@@ -194,6 +205,8 @@ else {
 }
 const worse = earlier ? results.filter((one) => (change(one) ?? 1) > 1.1) : [];
 if (worse.length > 0) {
-  console.error(`slower by more than a tenth: ${worse.map(({ name, flows, size }) => `${name} ${flows}/${size}`).join(', ')}`);
+  console.error(
+    `slower by more than a tenth: ${worse.map(({ name, flows, size }) => `${name} ${flows}/${size}`).join(', ')}`,
+  );
   process.exitCode = 1;
 }

@@ -78,7 +78,10 @@ export class Native {
   /** Untimed frames, as they are; the digest of what leaves. */
   pass(frames: readonly Uint8Array[], back: boolean): Promise<string> {
     const lengths = frames.map(({ length }) => new Uint8Array(Uint32Array.of(length).buffer));
-    return this.#ask(`pass ${frames.length} ${back ? 1 : 0}`, ...frames.flatMap((frame, i) => [lengths[i] ?? frame, frame]));
+    return this.#ask(
+      `pass ${frames.length} ${back ? 1 : 0}`,
+      ...frames.flatMap((frame, i) => [lengths[i] ?? frame, frame]),
+    );
   }
   /** Least and median time of so many batches, ns. */
   async run(batches: number): Promise<{ least: number; median: number }> {
@@ -86,7 +89,9 @@ export class Native {
     return { least, median };
   }
   async verify(batches: number): Promise<NativeBooks> {
-    const [into = '', out = '', drops, inPackets, outPackets, opened] = (await this.#ask(`verify ${batches}`)).split(' ');
+    const [into = '', out = '', drops, inPackets, outPackets, opened] = (await this.#ask(`verify ${batches}`)).split(
+      ' ',
+    );
     return {
       in: into,
       out,

@@ -244,7 +244,7 @@ export async function steady(
     }
     if (!native) return;
     const theirs = await native.verify(COMPARED);
-    expect(theirs.in, digests.in.toString(), "frames into the C reference, and into the engine: digests");
+    expect(theirs.in, digests.in.toString(), 'frames into the C reference, and into the engine: digests');
     expect(theirs.out, digests.out.toString(), 'frames out of the C reference, and out of the engine: digests');
     expect(theirs.drops, 0, 'drops of the C reference');
   }

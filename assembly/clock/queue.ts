@@ -4,6 +4,8 @@
 // deadline moved: then it does nothing, so timers need no cancelling.
 
 import { arena } from "../memory";
+import { Frame } from "../frame";
+import { VECTOR } from "../flowtable/foresee";
 
 export enum Event {
   /** a = device that receives, b = first of a vector of frames linked by `next` */
@@ -77,6 +79,51 @@ export function schedule(time: u64, kind: Event, a: usize, b: usize): void {
   e.b = b;
 }
 
+/** Of the vector that was scheduled last, while nothing has been scheduled since and it has not come up: its end and size. */
+let tail: usize = 0;
+let tailSequence: u32 = 0;
+let tailTime: u64 = 0;
+let tailDevice: usize = 0;
+let tailCount: u32 = 0;
+
+/** Does the frame go into that vector? Its order is as if it had been scheduled by itself. */
+export function joins(time: u64, device: usize, frame: usize): bool {
+  if (tail && tailSequence == sequence && tailTime == time && tailDevice == device && tailCount < VECTOR) {
+    changetype<Frame>(tail).next = changetype<Frame>(frame);
+    tail = frame;
+    tailCount++;
+    return true;
+  }
+  tail = frame;
+  tailSequence = sequence + 1;
+  tailTime = time;
+  tailDevice = device;
+  tailCount = 1;
+  return false;
+}
+
+/** What is left of the event that came up last comes up next. */
+export function putBack(b: usize): void {
+  schedule(now, kind, a, b);
+  // In its old place: before whatever is due at the same time. `schedule` has put it where the latest belongs.
+  let i: u32 = 0;
+  while (entry(i).b != b || entry(i).kind != kind) i++;
+  const time = taken;
+  const seq = takenSequence;
+  while (i) {
+    const up = (i - 1) >>> 1;
+    if (earlier(entry(up), time, seq)) break;
+    memory.copy(changetype<usize>(entry(i)), changetype<usize>(entry(up)), SIZE);
+    i = up;
+  }
+  const e = entry(i);
+  e.time = time;
+  e.sequence = seq;
+  e.kind = kind;
+  e.a = a;
+  e.b = b;
+}
+
 function grow(): void {
   const wider = max<u32>(1024, capacity << 1);
   const at = arena(<usize>wider * SIZE);
@@ -85,6 +132,8 @@ function grow(): void {
   capacity = wider;
 }
 
+let taken: u64 = 0;
+let takenSequence: u32 = 0;
 export let kind: u32 = 0;
 export let a: usize = 0;
 export let b: usize = 0;
@@ -93,6 +142,9 @@ export let b: usize = 0;
 export function next(until: u64): bool {
   if (!count || entry(0).time > until) return false;
   const top = entry(0);
+  tail = 0;
+  taken = top.time;
+  takenSequence = top.sequence;
   now = max(now, top.time);
   kind = top.kind;
   a = top.a;

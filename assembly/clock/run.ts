@@ -2,9 +2,10 @@
 
 import { Frame, ensureFrames } from "../frame";
 import { drop, Drop } from "../drops";
-import { Device, calm, receive, transmit } from "../devices/device";
+import { Device, calm, receive, slowPackets, transmit } from "../devices/device";
 import { Namespace } from "../stack/namespace";
-import { Event, a, b, kind, next, now, setNow } from "./queue";
+import { Event, a, b, kind, next, now, putBack, setNow } from "./queue";
+import { VECTOR, foresee } from "../flowtable/foresee";
 import { expectAnswer } from "../stack/arp";
 import { expectAdvertisement } from "../stack/nd";
 import { neighbourTimer } from "../stack/neighbour";
@@ -121,16 +122,34 @@ function started(at: usize): Frame {
   return frame;
 }
 
+const frames: usize = memory.data(128);
+
+/** A vector of frames arrives. When JavaScript has something to do first, the rest waits in its place. */
 function vector(device: usize, first: usize): void {
   const to = changetype<Device>(device);
-  to.pending--;
   let frame = changetype<Frame | null>(first);
+  if (frame && frame.next) {
+    let count: u32 = 0;
+    while (frame && count < VECTOR) {
+      store<usize>(frames + (<usize>count << 2), changetype<usize>(frame));
+      count++;
+      frame = frame.next;
+    }
+    foresee(to, frames, count);
+    frame = changetype<Frame>(first);
+  }
   while (frame) {
     const following = frame.next;
     frame.next = null;
+    const slow = slowPackets;
     receive(to, frame);
     frame = following;
+    if (!frame) break;
+    if (slow == slowPackets) continue;
+    if (puntsFull() || captureFull() || ciphersFull()) return putBack(changetype<usize>(frame));
+    ensure();
   }
+  to.pending--;
 }
 
 /** What is over goes, so that a full table is full of the living. */

@@ -7,7 +7,7 @@ import { drop, Drop } from "../drops";
 import { Namespace } from "../stack/namespace";
 import { Entry } from "../tables/fdb";
 import { Neighbour } from "../tables/neighbours";
-import { Event, schedule } from "../clock/queue";
+import { Event, joins, schedule } from "../clock/queue";
 import { InterfaceAddress, removeAddress6 } from "../tables/interfaces6";
 import { tap } from "../capture/tap";
 import { bridgeReceive, bridgeTransmit } from "./bridge";
@@ -165,6 +165,11 @@ export function giveDevice(device: Device): void {
 }
 export function liveDevices(): u32 { return devices.used; }
 
+/** A frame arrives at the device at `time`: in one vector with those that were sent there just before, to arrive then. */
+export function arriveAt(device: Device, frame: Frame, time: u64): void {
+  if (!joins(time, changetype<usize>(device), changetype<usize>(frame))) scheduleAt(device, Event.FRAMES, frame, time);
+}
+
 /** A vector of frames arrives at the device, or (TRANSMIT) a frame leaves by it, at `time`. */
 export function scheduleAt(device: Device, kind: Event, frame: Frame, time: u64): void {
   device.pending++;
@@ -203,11 +208,16 @@ export function receive(device: Device, frame: Frame): void {
   switch (recording ? Entered.SLOW : enter(device, frame)) {
     case Entered.DONE: return;
     case Entered.RECORDED:
+      slowPackets++;
       comeIn(device, frame);
       return forget(frame);
-    default: comeIn(device, frame);
+    default:
+      slowPackets++;
+      comeIn(device, frame);
   }
 }
+/** Grows with each frame that took the slow way at some device: tables may want topping up. */
+export let slowPackets: u32 = 0;
 
 /** What a driver does with a frame that came in: it is counted, then netif_receive_skb. */
 function comeIn(device: Device, frame: Frame): void {

@@ -7,8 +7,7 @@ import { Frame, cloneFrame } from "../frame";
 import { drop, Drop } from "../drops";
 import * as ethernet from "../wire/ethernet";
 import { findEntry, learn } from "../tables/fdb";
-import { Event } from "../clock/queue";
-import { Device, HAIRPIN, scheduleAt } from "./device";
+import { Device, HAIRPIN, arriveAt } from "./device";
 import { below } from "../random";
 import { changed } from "../tables/generation";
 import { endsOnSegment, forget } from "../flowtable/recorder";
@@ -81,6 +80,6 @@ export function physicalTransmit(device: Device, frame: Frame): void {
 export function travel(segment: Segment, to: Device, frame: Frame): void {
   frame.next = null;
   frame.time += segment.latency;
-  scheduleAt(to, Event.FRAMES, frame, frame.time);
+  arriveAt(to, frame, frame.time);
 }
 

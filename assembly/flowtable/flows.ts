@@ -51,6 +51,10 @@ export function findFlow(a: u64, b: u64): Flow | null { return changetype<Flow |
 
 // @ts-ignore: decorator
 @inline
+export function flowSlot(a: u64, b: u64): usize { return index.slotOf(a, b); }
+
+// @ts-ignore: decorator
+@inline
 export function connectionOf(flow: Flow, i: u32): Connection {
   return changetype<Connection>(load<usize>(changetype<usize>(flow) + (<usize>i << 2), offsetof<Flow>("connection0")));
 }

@@ -36,6 +36,11 @@ export class Index {
     }
   }
 
+  /** Where a look-up of (a, b) begins: the key there, if any, is most likely the one. */
+  // @ts-ignore: decorator
+  @inline
+  slotOf(a: u64, b: u64): usize { return this.slots + (<usize>(<u32>hash(a, b) & this.mask) << 3); }
+
   /** The caller knows that the key is not in yet. False when the index is full to the brim (never, if `ensure` is called). */
   insert(key: usize): bool {
     if (this.count + 1 >= this.mask) return false;

@@ -3,7 +3,8 @@
 // One hash entry a prefix, and a bit a prefix length in use: a look-up costs one probe for each length that the
 // namespace uses, however many routes there are. Key: a = destination | length << 32 | table << 40, b = namespace.
 
-import { Pool } from "../memory";
+import { Pool, arena } from "../memory";
+import { generation } from "./generation";
 import { Index } from "./hash";
 import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
@@ -99,8 +100,46 @@ function lookUpTable(prefixes: u64, table: u32, namespace: u32, destination: u32
   return null;
 }
 
+/** Answers that were given since a table changed: a destination, a namespace, and what was found, with the generation. */
+@unmanaged
+class Answer {
+  key: u64;
+  generation: u32;
+  route: Route | null;
+}
+const ANSWERS: u32 = 2048;
+const answers = arena(<usize>ANSWERS << 4);
+const localAnswers = arena(<usize>ANSWERS << 4);
+
+// @ts-ignore: decorator
+@inline
+function answerAt(table: usize, key: u64): Answer {
+  return changetype<Answer>(table + (<usize>((key * 0x9e3779b97f4a7c15) >>> 53) << 4));
+}
+
 /** The route to `destination`, or null (fib_lookup). */
 export function lookUp(namespace: Namespace, destination: u32): Route | null {
+  const key = <u64>destination | (<u64>namespace.id << 32);
+  const answer = answerAt(answers, key);
+  if (answer.key == key && answer.generation == generation) return answer.route;
+  answer.key = key;
+  answer.generation = generation;
+  answer.route = search(namespace, destination);
+  return answer.route;
+}
+
+/** The same in the local table alone. */
+function lookUpLocal(namespace: Namespace, destination: u32): Route | null {
+  const key = <u64>destination | (<u64>namespace.id << 32);
+  const answer = answerAt(localAnswers, key);
+  if (answer.key == key && answer.generation == generation) return answer.route;
+  answer.key = key;
+  answer.generation = generation;
+  answer.route = lookUpTable(namespace.localPrefixes, LOCAL_TABLE, namespace.id, destination);
+  return answer.route;
+}
+
+function search(namespace: Namespace, destination: u32): Route | null {
   const route = lookUpTable(namespace.localPrefixes, LOCAL_TABLE, namespace.id, destination);
   if (route) return route;
   return lookUpTable(namespace.mainPrefixes, MAIN_TABLE, namespace.id, destination);
@@ -128,7 +167,7 @@ export function lookUpBy(namespace: Namespace, destination: u32, device: Device)
 export function addressType(namespace: Namespace, address: u32): RouteType {
   if ((address & 0xf0) == 0xe0) return RouteType.NONE; // multicast
   if (address == 0xffffffff || address == 0) return RouteType.BROADCAST;
-  const route = lookUpTable(namespace.localPrefixes, LOCAL_TABLE, namespace.id, address);
+  const route = lookUpLocal(namespace, address);
   return route ? <RouteType>route.type : RouteType.UNICAST;
 }
 
