@@ -4,7 +4,8 @@
  * drivers/overlay/ov_network.go setupSubnetSandbox, peerdb.go, joinleave.go).
  */
 
-import type { Namespace } from '../engine/index.js';
+import type { Device, Namespace } from '../engine/index.js';
+import { lowestMac } from '../topology/mac.js';
 import { hostPart } from '../topology/topology.js';
 import type { Driver, NetworkAt, Peer } from './driver.js';
 import { encryptionIn, encryptionOf, type NodeEncryption } from './overlay-encryption.js';
@@ -26,6 +27,11 @@ function vxlanOf({ network, node, here }: NetworkAt): NonNullable<NetworkAt['her
 function encryptionAt({ node, network }: NetworkAt): NodeEncryption | undefined {
   if (!network.encrypted) return undefined;
   return encryptionOf(node.host, node.vtepOf(node.name), node.topology.keys ?? []);
+}
+
+/** br0 was given no MAC of its own: it shows the lowest of its ports' (br_stp_recalculate_bridge_id). */
+function showLowest(bridge: Device): void {
+  if (bridge.ports.length > 0) bridge.namespace.setBridgeMac(bridge, lowestMac(bridge.ports.map(({ mac }) => mac)));
 }
 
 export const overlay: Driver = {
@@ -80,12 +86,16 @@ export const overlay: Driver = {
       { mac: endpoint.mac, mtu: network.mtu },
       { namespace, name: endpoint.peer.name, mac: endpoint.peer.mac, mtu: network.mtu },
     );
-    namespace.addPort(namespace.device(here.bridge), outside);
+    const bridge = namespace.device(here.bridge);
+    namespace.addPort(bridge, outside);
+    showLowest(bridge);
     return { device: inside };
   },
 
-  leave({ sandbox, endpoint }) {
+  leave(attachment) {
+    const { sandbox, endpoint, here } = attachment;
     sandbox.namespace.removeDevice(sandbox.namespace.device(endpoint.interface));
+    showLowest(namespaceOf(attachment).device(here.bridge));
   },
 
   peerAdded(at, peer) {

@@ -153,7 +153,10 @@ export class Engine {
 
   noteDevice(device: Device): void {
     this.devices.push(device);
+    if (this.tapsEverything) device.tap();
   }
+  /** Devices to come are captured at, too. */
+  tapsEverything = false;
   /** Called by Namespace.removeDevice: what was dropped there stays in the account. */
   forgetDevice(device: Device): void {
     this.devices.splice(this.devices.lastIndexOf(device), 1);

@@ -142,16 +142,19 @@ export class Iptables {
 
   /** All rules and chains go. */
   clear(): void {
-    for (const chains of Object.values(this.chains)) {
-      for (const chain of chains.values()) for (const rule of [...chain.rules].reverse()) rule.remove();
-    }
-    for (const [table, chains] of Object.entries(this.chains)) {
-      for (const { at, hook } of chains.values()) {
-        if (hook) this.engine.exports.setBaseChain(this.namespace.at, TABLES[table as Table], HOOKS[hook], 0);
-        this.engine.exports.removeChain(at);
-      }
-      chains.clear();
-    }
+    for (const chains of Object.values(this.chains)) for (const chain of chains.values()) flush(chain);
+    for (const table of ['mangle', 'nat', 'filter'] as const)
+      for (const name of [...this.chains[table].keys()]) this.deleteChain(table, name);
+  }
+
+  /** `iptables -F`, then `-X`: no rule may still jump to it. */
+  deleteChain(table: Table, name: string): void {
+    const chain = this.chains[table].get(name);
+    if (!chain) return;
+    flush(chain);
+    if (chain.hook) this.engine.exports.setBaseChain(this.namespace.at, TABLES[table], HOOKS[chain.hook], 0);
+    this.engine.exports.removeChain(chain.at);
+    this.chains[table].delete(name);
   }
 
   append(table: Table, chain: string, spec: RuleSpec): Rule {
@@ -281,4 +284,8 @@ function sameSpec(one: RuleSpec, other: RuleSpec): boolean {
     if (a !== b && !(Array.isArray(a) && Array.isArray(b) && a.join() === b.join())) return false;
   }
   return true;
+}
+
+function flush({ rules }: Chain): void {
+  for (const rule of [...rules].reverse()) rule.remove();
 }

@@ -3,10 +3,30 @@
  * addRedirectRules; resolver_unix.go): on the node, in load balancers, in tasks.
  */
 
-import type { Namespace } from '../engine/index.js';
-import type { Protocol } from '../topology/spec.js';
-import type { Balancer, Sandbox, Service } from '../topology/topology.js';
+import type { Namespace, RuleSpec } from '../engine/index.js';
+import type { Balancer, Endpoint, Sandbox, Service } from '../topology/topology.js';
 import { hostPart } from '../topology/topology.js';
+
+/**
+ * The chains of the mesh, ahead of every other: the jump to DOCKER-USER alone stays before theirs (programIngress,
+ * arrangeIngressFilterRule).
+ */
+export function programIngressChains({ iptables }: Namespace): void {
+  for (const table of ['filter', 'nat'] as const) iptables.append(table, INGRESS_CHAIN, { target: 'RETURN' });
+  const { rules } = iptables.chain('filter', 'FORWARD');
+  const user = rules.findIndex(({ spec }) => spec.target === 'JUMP' && spec.chain === 'DOCKER-USER');
+  iptables.insert('filter', 'FORWARD', { target: 'JUMP', chain: INGRESS_CHAIN }, user + 1);
+  for (const hook of ['PREROUTING', 'OUTPUT'])
+    iptables.insert('nat', hook, { destinationType: 'LOCAL', target: 'JUMP', chain: INGRESS_CHAIN });
+}
+const INGRESS_CHAIN = 'DOCKER-INGRESS';
+
+export function revokeIngressChains({ iptables }: Namespace): void {
+  iptables.delete('filter', 'FORWARD', { target: 'JUMP', chain: INGRESS_CHAIN });
+  for (const hook of ['PREROUTING', 'OUTPUT'])
+    iptables.delete('nat', hook, { destinationType: 'LOCAL', target: 'JUMP', chain: INGRESS_CHAIN });
+  for (const table of ['filter', 'nat'] as const) iptables.deleteChain(table, INGRESS_CHAIN);
+}
 
 /** What a node's own connections to the mesh need (initIngressConfiguration). */
 export function programNodeForMesh(host: Namespace, gwbridge: string): void {
@@ -19,29 +39,40 @@ export function programNodeForMesh(host: Namespace, gwbridge: string): void {
   bridge.routeLocalnet = true;
 }
 
-/** One published port on the node: DNAT to the ingress sandbox, and the filter's consent. The newest comes first. */
-export function publishOnNode(
-  host: Namespace,
-  port: { published: number; protocol: Protocol },
-  ingressSandbox: string,
-): void {
-  const { iptables } = host;
-  const { published, protocol } = port;
-  iptables.insert('nat', 'DOCKER-INGRESS', {
-    protocol,
-    dport: published,
-    target: 'DNAT',
-    address: ingressSandbox,
-    port: published,
-  });
-  iptables.insert('filter', 'DOCKER-INGRESS', {
-    protocol,
-    sport: published,
-    states: ['RELATED', 'ESTABLISHED'],
-    stateMatch: 'state',
-    target: 'ACCEPT',
-  });
-  iptables.insert('filter', 'DOCKER-INGRESS', { protocol, dport: published, target: 'ACCEPT' });
+export function revokeNodeForMesh(host: Namespace, gwbridge: string): void {
+  const bridge = host.device(gwbridge);
+  host.iptables.delete('nat', 'POSTROUTING', { out: bridge, sourceType: 'LOCAL', target: 'MASQUERADE' });
+  bridge.routeLocalnet = false;
+}
+
+type Port = Service['ports'][number];
+
+/** Published ports on the node: DNAT to the ingress sandbox, and the filter's consent. The newest come first. */
+export function publishOnNode({ iptables }: Namespace, ports: readonly Port[], ingressSandbox: string): void {
+  for (const port of ports)
+    for (const [table, rule] of rulesOf(port, ingressSandbox)) iptables.insert(table, INGRESS_CHAIN, rule);
+}
+
+export function unpublishOnNode({ iptables }: Namespace, ports: readonly Port[], ingressSandbox: string): void {
+  for (const port of ports)
+    for (const [table, rule] of rulesOf(port, ingressSandbox)) iptables.delete(table, INGRESS_CHAIN, rule);
+}
+
+function rulesOf({ published, protocol }: Port, address: string): ['nat' | 'filter', RuleSpec][] {
+  return [
+    ['nat', { protocol, dport: published, target: 'DNAT', address, port: published }],
+    [
+      'filter',
+      {
+        protocol,
+        sport: published,
+        states: ['RELATED', 'ESTABLISHED'],
+        stateMatch: 'state',
+        target: 'ACCEPT',
+      },
+    ],
+    ['filter', { protocol, dport: published, target: 'ACCEPT' }],
+  ];
 }
 
 /** The embedded DNS server's NAT in every sandbox: port 53 to its random ports and back. */
@@ -70,43 +101,70 @@ export function programResolver(namespace: Namespace, resolver: { udp: number; t
   }
 }
 
-/** A load-balancer sandbox before its first service (addLBBackend's sysctls, the SNAT for what IPVS balances). */
-export function programBalancerSandbox(namespace: Namespace, subnet: string, own: string): void {
-  namespace.set('forward', 1);
-  namespace.set('ipvsConntrack', 1);
-  namespace.set('ipvsExpireNodest', 1);
-  namespace.set('ipvsReuseMode', 0);
-  namespace.iptables.append('nat', 'POSTROUTING', { destination: subnet, ipvs: true, target: 'SNAT', address: own });
+interface Place {
+  /** The load balancer's endpoint on the network. */
+  endpoint: Endpoint;
+  ingress: boolean;
 }
 
-/** One service in a load balancer: its VIP as an address, its mark, its destinations. */
+/**
+ * A service comes to a load balancer (addLBBackend, invokeFWMarker): its VIP as an address, its mark; with the first one, the
+ * SNAT for what IPVS balances. Destinations follow.
+ */
 export function programService(
   namespace: Namespace,
   service: Service,
   balancer: Balancer,
-  interfaceName: string,
-  ingress: boolean,
+  { endpoint, subnet, ingress }: Place & { subnet: string },
 ): void {
-  const { iptables, ipvs } = namespace;
+  const { iptables } = namespace;
+  namespace.set('forward', 1);
+  namespace.set('ipvsConntrack', 1);
+  namespace.set('ipvsExpireNodest', 1);
+  namespace.set('ipvsReuseMode', 0);
   for (const hook of ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING']) iptables.chain('mangle', hook);
   const vip = service.vips[balancer.network];
-  if (ingress) {
-    for (const { protocol, published } of service.ports) {
-      iptables.append('mangle', 'PREROUTING', { protocol, dport: published, target: 'MARK', value: balancer.mark });
-    }
+  const device = namespace.device(endpoint.interface);
+  if (vip && !device.addresses.some(({ address }) => address === vip)) namespace.addAddress(device, `${vip}/32`);
+  for (const [chain, rule] of marksOf(service, balancer, ingress)) {
+    if (chain === 'INPUT') snat(namespace, subnet, hostPart(endpoint.address));
+    iptables.append('mangle', chain, rule);
   }
-  if (vip) {
-    namespace.addAddress(namespace.device(interfaceName), `${vip}/32`);
-    iptables.append('mangle', 'INPUT', { destination: `${vip}/32`, target: 'MARK', value: balancer.mark });
-  }
-  const virtual = ipvs.add({ mark: balancer.mark });
-  // The kernel's list starts with the destination added last.
-  for (const address of [...balancer.destinations].reverse()) virtual.add(address);
-  if (balancer.firstPick) {
-    const list = virtual.destinations;
-    const first = list.findIndex(({ address }) => address === balancer.firstPick);
-    if (first > 0) virtual.setLast(list[first - 1]);
-  }
+}
+
+/** Once in a load balancer; it stays when the services are gone. */
+function snat({ iptables }: Namespace, subnet: string, own: string): void {
+  const there = iptables.chains.nat.get('POSTROUTING')?.rules.some(({ spec }) => spec.ipvs && spec.target === 'SNAT');
+  if (!there) iptables.append('nat', 'POSTROUTING', { destination: subnet, ipvs: true, target: 'SNAT', address: own });
+}
+
+/** It goes with its last destination (rmLBBackend). */
+export function revokeService(
+  namespace: Namespace,
+  service: Service,
+  balancer: Balancer,
+  { endpoint, ingress, others }: Place & { others: boolean },
+): void {
+  for (const [chain, rule] of marksOf(service, balancer, ingress)) namespace.iptables.delete('mangle', chain, rule);
+  const vip = service.vips[balancer.network];
+  // Tasks with other ports are balanced by another mark at the same address.
+  if (vip && !others) namespace.removeAddress(namespace.device(endpoint.interface), `${vip}/32`);
+}
+
+function marksOf(
+  service: Service,
+  { network, mark }: Balancer,
+  ingress: boolean,
+): ['PREROUTING' | 'INPUT', RuleSpec][] {
+  const vip = service.vips[network];
+  const ports = ingress ? service.ports : [];
+  return [
+    ...ports.map(({ protocol, published }): ['PREROUTING', RuleSpec] => [
+      'PREROUTING',
+      { protocol, dport: published, target: 'MARK', value: mark },
+    ]),
+    ...(vip ? [['INPUT', { destination: `${vip}/32`, target: 'MARK', value: mark }] as ['INPUT', RuleSpec]] : []),
+  ];
 }
 
 /** A task of a published service: its port instead of the published one, and nothing else on the ingress address. */

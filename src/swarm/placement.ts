@@ -2,41 +2,79 @@
 
 import type { NodeSpec, ServiceSpec } from '../topology/spec.js';
 
+/** What a node must be known by to be chosen. */
+export type Candidate = Pick<NodeSpec, 'name' | 'role' | 'labels'> & { id?: string };
+
 /** The nodes that all of a service's constraints allow. */
-export function allowed(nodes: readonly NodeSpec[], constraints: readonly string[]): NodeSpec[] {
+export function allowed<Node extends Candidate>(nodes: readonly Node[], constraints: readonly string[]): Node[] {
   return nodes.filter((node) => constraints.every((constraint) => meets(node, constraint)));
 }
 
-function meets(node: NodeSpec, constraint: string): boolean {
+function meets(node: Candidate, constraint: string): boolean {
   const [, key = '', operator = '==', wanted = ''] = /^\s*([\w.-]+)\s*(==|!=)\s*(.*?)\s*$/.exec(constraint) ?? [];
   const label = key.startsWith('node.labels.') ? key.slice('node.labels.'.length) : undefined;
-  let value: string;
-  if (key === 'node.hostname' || key === 'node.id') value = node.name;
-  else if (key === 'node.role') value = node.role;
-  else if (label !== undefined) value = node.labels?.[label] ?? '';
-  else return true;
+  const equals = (value: string) => value.toLowerCase() === wanted.toLowerCase();
   // Values are compared without regard to case, as swarmkit does.
-  const equal = value.toLowerCase() === wanted.toLowerCase();
+  let equal: boolean;
+  if (key === 'node.id') equal = equals(node.id ?? '') || equals(node.name);
+  else if (key === 'node.hostname') equal = equals(node.name);
+  else if (key === 'node.role') equal = equals(node.role);
+  else if (label !== undefined) equal = equals(node.labels?.[label] ?? '');
+  else return true;
   return operator === '==' ? equal : !equal;
 }
 
-/** A node for each task: fewest tasks of the service first, then fewest in all, then the order of the nodes. */
+/** Tasks that nodes have: of the service, and in all. */
+export interface Load {
+  own: (node: string) => number;
+  all: (node: string) => number;
+}
+
+/**
+ * The best of `nodes` for one more task: among the values of each preferred label those with the fewest tasks of the service
+ * (`spread`), then the fewest tasks of the service on the node, then the fewest in all, then the order of the nodes.
+ */
+export function best<Node extends Candidate>(
+  nodes: readonly Node[],
+  { own, all }: Load,
+  preferences: readonly string[] = [],
+): Node | undefined {
+  let left = [...nodes];
+  for (const preference of preferences) {
+    const groups = new Map<string, Node[]>();
+    for (const node of left) {
+      const value = labelOf(node, preference);
+      groups.set(value, [...(groups.get(value) ?? []), node]);
+    }
+    const tasks = (group: readonly Node[]) => group.reduce((sum, { name }) => sum + own(name), 0);
+    const [fewest] = [...groups.values()].sort((a, b) => tasks(a) - tasks(b));
+    left = fewest ?? left;
+  }
+  return left.sort((a, b) => own(a.name) - own(b.name) || all(a.name) - all(b.name))[0];
+}
+
+/** `node.labels.rack`; a node without the label counts as one with an empty value. */
+function labelOf(node: Candidate, descriptor: string): string {
+  const label = descriptor.replace(/^(spread=)?(node\.labels\.|engine\.labels\.)?/, '');
+  return node.labels?.[label] ?? '';
+}
+
+/** A node for each task of a service, `load` counting what nodes have in all. */
 export function place(service: ServiceSpec, nodes: readonly NodeSpec[], load: Map<string, number>): string[] {
   const candidates = allowed(nodes, service.constraints);
   if (service.mode === 'global') {
     for (const { name } of candidates) load.set(name, (load.get(name) ?? 0) + 1);
     return candidates.map(({ name }) => name);
   }
-  if (candidates.length === 0) return [];
   const own = new Map<string, number>();
   const placed: string[] = [];
   for (let i = 0; i < service.replicas; i++) {
-    const count = (map: Map<string, number>, { name }: NodeSpec) => map.get(name) ?? 0;
-    const [best] = [...candidates].sort((a, b) => count(own, a) - count(own, b) || count(load, a) - count(load, b));
-    if (!best) break;
-    placed.push(best.name);
-    own.set(best.name, count(own, best) + 1);
-    load.set(best.name, count(load, best) + 1);
+    const count = (map: Map<string, number>) => (node: string) => map.get(node) ?? 0;
+    const node = best(candidates, { own: count(own), all: count(load) }, service.preferences);
+    if (!node) break;
+    placed.push(node.name);
+    own.set(node.name, (own.get(node.name) ?? 0) + 1);
+    load.set(node.name, (load.get(node.name) ?? 0) + 1);
   }
   return placed;
 }

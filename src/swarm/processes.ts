@@ -6,7 +6,7 @@
 import { type Names, namesOfSandbox } from '../dns/index.js';
 import type { Namespace, Sockets } from '../engine/index.js';
 import type { CallSpec, StackSpec } from '../topology/spec.js';
-import { hostPart } from '../topology/topology.js';
+import { hostPart, type Sandbox } from '../topology/topology.js';
 import type { Exchange } from '../traffic/exchange.js';
 import * as http from '../traffic/http.js';
 import { listenTcp, listenUdp, type Upstream } from '../traffic/listener.js';
@@ -15,7 +15,8 @@ import { conclude, type FlowReport, newReport } from './flow.js';
 import type { Parties } from './parties.js';
 
 export class Processes {
-  readonly #taken = new Set<string>();
+  /** By namespace: ports that have a listener. */
+  readonly #taken = new Map<string, Set<string>>();
   /** The flow that is being answered, and the calls that its answer waits for, innermost last. */
   #waiting: FlowReport[] = [];
 
@@ -31,25 +32,10 @@ export class Processes {
     this.#waiting = [report];
   }
 
+  /** Those of hosts; a sandbox's come with `start`. */
   listen(): void {
     const { topology, namespaces } = this.parties.realized;
     const asked = this.#asked();
-    for (const sandbox of topology.sandboxes) {
-      const namespace = namespaces.get(`${sandbox.node}/${sandbox.name}`);
-      if (sandbox.kind === 'balancer' || !namespace) continue;
-      const name = `${sandbox.task ?? sandbox.container} on ${sandbox.node}`;
-      const upstreams = this.spec.calls
-        .filter(({ service }) => service === sandbox.service)
-        .map((call) => this.#upstream(namespace, call));
-      const service = topology.services.find((one) => one.name === sandbox.service);
-      const published = [...(service?.ports ?? []), ...(sandbox.publishes ?? [])];
-      for (const { target, protocol } of published) this.#open(namespace, target, protocol, name, upstreams);
-      for (const { to, port, protocol } of asked) {
-        const own = [sandbox.task, ...sandbox.endpoints.map(({ address }) => hostPart(address))];
-        if (own.includes(to) || namesOfSandbox(topology, sandbox).has(to.toLowerCase()))
-          this.#open(namespace, port, protocol, name, upstreams);
-      }
-    }
     for (const host of topology.hosts) {
       const namespace = namespaces.get(`${host.name}/host`);
       const addresses = [...host.nic.addresses, ...host.extraAddresses].map(hostPart);
@@ -67,6 +53,32 @@ export class Processes {
     }
   }
 
+  /** A sandbox's process comes up. */
+  start(sandbox: Sandbox): void {
+    const { topology, namespaces } = this.parties.realized;
+    const namespace = namespaces.get(`${sandbox.node}/${sandbox.name}`);
+    if (!namespace) return;
+    const name = `${sandbox.task ?? sandbox.container} on ${sandbox.node}`;
+    const upstreams = this.spec.calls
+      .filter(({ service }) => service === sandbox.service)
+      .map((call) => this.#upstream(namespace, call));
+    const service = topology.services.find((one) => one.name === sandbox.service);
+    const published = [...(service?.ports ?? []), ...(sandbox.publishes ?? [])];
+    for (const { target, protocol } of published) this.#open(namespace, target, protocol, name, upstreams);
+    const own = [sandbox.task, ...sandbox.endpoints.map(({ address }) => hostPart(address))];
+    const names = namesOfSandbox(topology, sandbox);
+    for (const { to, port, protocol } of this.#asked())
+      if (own.includes(to) || names.has(to.toLowerCase())) this.#open(namespace, port, protocol, name, upstreams);
+  }
+
+  /** It ends: the kernel closes what it had open. */
+  end(sandbox: Sandbox): void {
+    const name = `${sandbox.node}/${sandbox.name}`;
+    const namespace = this.parties.realized.namespaces.get(name);
+    this.#taken.delete(name);
+    if (namespace) this.sockets.kill(namespace, this.sockets.engine.now);
+  }
+
   /** What calls and flows ask for. */
   #asked(): { to: string; port: number; protocol: 'tcp' | 'udp' }[] {
     const calls = this.spec.calls.map(({ to, port }) => ({ to, port, protocol: 'tcp' as const }));
@@ -79,9 +91,10 @@ export class Processes {
   }
 
   #open(namespace: Namespace, port: number, protocol: 'tcp' | 'udp', name: string, upstreams: Upstream[]): void {
-    const key = `${namespace.name} ${protocol} ${port}`;
-    if (this.#taken.has(key)) return;
-    this.#taken.add(key);
+    const taken = this.#taken.get(namespace.name) ?? new Set();
+    const key = `${protocol} ${port}`;
+    if (taken.has(key)) return;
+    this.#taken.set(namespace.name, taken.add(key));
     if (protocol === 'tcp') listenTcp(this.sockets, namespace, port, name, upstreams);
     else listenUdp(this.sockets, namespace, port, name);
   }

@@ -1,24 +1,23 @@
-/** A topology becomes namespaces, devices, tables and rules in an engine, in the order in which Docker would make them. */
+/**
+ * A topology becomes namespaces, devices, tables and rules in an engine, one change at a time, each in the order in which
+ * Docker makes it. Nothing is chosen here. Standing a whole swarm up is those changes, one after the other.
+ */
 
 import { programNode } from '../drivers/bridge.js';
-import { type Driver, Drivers, type NodeContext } from '../drivers/index.js';
+import { type Driver, Drivers, type NetworkAt, type NodeContext, type Peer } from '../drivers/index.js';
 import type { Device, Engine, Namespace, Segment } from '../engine/index.js';
 import {
+  type Balancer,
   type Endpoint,
+  type Host,
   hostPart,
   type Network,
-  type NetworkOnNode,
+  type Node,
   type Sandbox,
+  type Service,
   type Topology,
 } from '../topology/topology.js';
-import {
-  programBalancerSandbox,
-  programNodeForMesh,
-  programResolver,
-  programService,
-  programTask,
-  publishOnNode,
-} from './mesh.js';
+import * as mesh from './mesh.js';
 import { GWBRIDGE, LiveSandbox } from './sandbox.js';
 
 export interface Realized {
@@ -29,6 +28,33 @@ export interface Realized {
   namespaces: Map<string, Namespace>;
 }
 
+/** What a change of the topology has to be told to. */
+export interface Programmer {
+  addHost(host: Host): void;
+  addNode(node: Node): void;
+  /** Power off, or a cut cable: nothing reaches its NIC; and on again. */
+  setNodeUp(node: string, up: boolean): void;
+  /** The network comes to a node, with what is known of its endpoints elsewhere; and goes from it. */
+  createNetwork(node: string, network: Network): void;
+  deleteNetwork(node: string, network: Network): void;
+  /** A namespace of its own, without an endpoint yet; it is removed with those that it has. */
+  addSandbox(sandbox: Sandbox): void;
+  removeSandbox(sandbox: Sandbox): void;
+  /** The NAT of the embedded DNS server, in a sandbox that had none. */
+  addResolver(sandbox: Sandbox, resolver: { udp: number; tcp: number }): void;
+  attach(sandbox: Sandbox, network: Network, endpoint: Endpoint): void;
+  detach(sandbox: Sandbox, network: Network, endpoint: Endpoint): void;
+  /** The node is in a swarm, its ingress sandbox has its endpoints: the node's own rules for the mesh; and without it again. */
+  programMesh(node: string): void;
+  revokeMesh(node: string): void;
+  /** A task's ingress endpoint: from the published port to its own. */
+  redirect(sandbox: Sandbox, service: Service, network: Network): void;
+  /** A destination of a service in one node's load balancer; the service comes with its first, and goes with its last. */
+  addBackend(service: Service, balancer: Balancer, address: string): void;
+  disableBackend(balancer: Balancer, address: string): void;
+  removeBackend(service: Service, balancer: Balancer, address: string): void;
+}
+
 export interface RealizeOptions {
   /** Of the underlay, ns. */
   latency?: number;
@@ -37,14 +63,88 @@ export interface RealizeOptions {
 }
 
 /** @throws UnknownDriver */
-export function realize(engine: Engine, topology: Topology, options: RealizeOptions = {}): Realized {
-  const { latency = 50_000 } = options;
-  const drivers = new Drivers(options.drivers);
-  const underlay = engine.segment(latency);
-  const { namespaces } = engine;
-  for (const host of topology.hosts) {
-    const namespace = engine.namespace(`${host.name}/host`);
-    const device = namespace.addPhysical(host.nic.name, underlay, host.nic);
+export function realize(engine: Engine, topology: Topology, options: RealizeOptions = {}): Realizer {
+  const realizer = new Realizer(engine, topology, options);
+  realizer.standUp();
+  return realizer;
+}
+
+export class Realizer implements Realized, Programmer {
+  readonly underlay: Segment;
+  readonly #drivers: Drivers;
+  readonly #nodes = new Map<string, NodeContext>();
+  readonly #sandboxes = new Map<string, LiveSandbox>();
+  /** Endpoints of networks of scope `swarm`, by network and address: what the nodes tell each other. */
+  readonly #peers = new Map<Network, Map<string, Peer>>();
+
+  /** An engine with nothing in it yet; `topology` is what the changes to come are made to. */
+  constructor(
+    readonly engine: Engine,
+    readonly topology: Topology,
+    { latency = 50_000, drivers }: RealizeOptions = {},
+  ) {
+    this.#drivers = new Drivers(drivers);
+    this.underlay = engine.segment(latency);
+  }
+
+  get namespaces(): Map<string, Namespace> {
+    return this.engine.namespaces;
+  }
+
+  /** All of the topology at once, as a real swarm's that was found standing. */
+  standUp(): void {
+    const { topology } = this;
+    for (const host of topology.hosts) this.addHost(host);
+    for (const { name } of topology.nodes) this.#standUpNode(name);
+    for (const { name } of topology.nodes) this.#standUpBalancers(name);
+  }
+
+  #standUpNode(name: string): void {
+    const { topology } = this;
+    const node = topology.nodes.find((one) => one.name === name);
+    if (!node) throw new Error(`there is no node ${name}`);
+    this.addNode(node);
+    // Local networks first: a bridge is there before an overlay's sandbox needs it.
+    const here = topology.networks.filter((network) => network.onNode[name]);
+    for (const network of [...here].sort((a, b) => this.#rank(a) - this.#rank(b))) this.createNetwork(name, network);
+    const sandboxes = topology.sandboxes.filter((sandbox) => sandbox.node === name);
+    for (const sandbox of sandboxes) this.addSandbox(sandbox);
+    // Endpoints network by network, each in its place among the ports of its bridge.
+    const all = sandboxes.flatMap((sandbox) => sandbox.endpoints.map((endpoint) => ({ sandbox, endpoint })));
+    const order = ({ network }: Endpoint) => here.findIndex((one) => one.name === network);
+    all.sort((a, b) => order(a.endpoint) - order(b.endpoint) || a.endpoint.port - b.endpoint.port);
+    for (const { sandbox, endpoint } of all) {
+      const network = here.find((one) => one.name === endpoint.network);
+      if (!network) throw new Error(`${sandbox.name} joins ${endpoint.network}, which ${name} does not have`);
+      this.attach(sandbox, network, endpoint);
+    }
+    const ingress = topology.networks.find((network) => network.ingress);
+    for (const sandbox of sandboxes) {
+      const service = topology.services.find((one) => one.name === sandbox.service);
+      if (sandbox.kind === 'task' && service && ingress) this.redirect(sandbox, service, ingress);
+    }
+    if (ingress) this.programMesh(name);
+  }
+
+  #rank({ driver }: Network): number {
+    return Number(this.#drivers.get(driver).scope === 'swarm');
+  }
+
+  /** In the order in which the node came to balance them, which their marks tell. */
+  #standUpBalancers(node: string): void {
+    const here = this.topology.services.flatMap((service) =>
+      service.balancers.filter((one) => one.node === node).map((balancer) => ({ service, balancer })),
+    );
+    for (const { service, balancer } of here.sort((a, b) => a.balancer.mark - b.balancer.mark)) {
+      // The kernel's list starts with the destination added last.
+      for (const address of [...balancer.destinations].reverse()) this.addBackend(service, balancer, address);
+      if (balancer.firstPick) this.#pickFirst(balancer, balancer.firstPick);
+    }
+  }
+
+  addHost(host: Host): void {
+    const namespace = this.engine.namespace(`${host.name}/host`);
+    const device = namespace.addPhysical(host.nic.name, this.underlay, host.nic);
     for (const address of host.nic.addresses) namespace.addAddress(device, address);
     for (const vlan of host.vlans ?? []) {
       const tagged = namespace.addVlan(vlan.name, { lower: device, id: vlan.id });
@@ -57,59 +157,182 @@ export function realize(engine: Engine, topology: Topology, options: RealizeOpti
     if (device.ipv6) startIpv6(namespace, device);
     if (device.ipv6 && host.forwards) namespace.ipv6.forwards = true;
   }
-  for (const node of topology.nodes) realizeNode(engine, topology, drivers, underlay, node.name);
-  return { engine, topology, underlay, namespaces };
-}
 
-function realizeNode(engine: Engine, topology: Topology, drivers: Drivers, underlay: Segment, name: string): void {
-  const node = topology.nodes.find((one) => one.name === name);
-  if (!node) throw new Error(`there is no node ${name}`);
-  const host = engine.namespace(`${name}/host`);
-  const nic = host.addPhysical(node.nic.name, underlay, node.nic);
-  for (const address of node.nic.addresses) host.addAddress(nic, address);
-  if (node.gateway) host.addRoute('0.0.0.0/0', nic, node.gateway);
-  if (node.ipv6 || nic.ipv6) startIpv6(host, nic);
-  if (node.gateway6) host.addRoute('::/0', nic, node.gateway6);
-  const swarm = topology.networks.some(({ ingress }) => ingress);
-  const context: NodeContext = {
-    name,
-    engine,
-    topology,
-    host,
-    vtepOf: (other) => hostPart(topology.nodes.find((one) => one.name === other)?.nic.addresses[0] ?? ''),
-  };
-  programNode(context, swarm);
-  // Networks of this node, local ones first: a bridge is there before an overlay's sandbox needs it.
-  const here = topology.networks.filter((network) => network.onNode[name]);
-  for (const network of [...here].sort((a, b) => scopeOf(drivers, a) - scopeOf(drivers, b))) {
-    const local = network.onNode[name];
-    if (local) createNetwork(context, drivers.get(network.driver), network, local);
+  addNode(node: Node): void {
+    const { engine, topology } = this;
+    const host = engine.namespace(`${node.name}/host`);
+    const nic = host.addPhysical(node.nic.name, this.underlay, node.nic);
+    for (const address of node.nic.addresses) host.addAddress(nic, address);
+    if (node.gateway) host.addRoute('0.0.0.0/0', nic, node.gateway);
+    if (node.ipv6 || nic.ipv6) startIpv6(host, nic);
+    if (node.gateway6) host.addRoute('::/0', nic, node.gateway6);
+    const vtepOf = (other: string) =>
+      hostPart(topology.nodes.find((one) => one.name === other)?.nic.addresses[0] ?? '');
+    const context: NodeContext = { name: node.name, engine, topology, host, vtepOf };
+    programNode(context, false);
+    this.#nodes.set(node.name, context);
   }
-  const sandboxes = topology.sandboxes
-    .filter((sandbox) => sandbox.node === name)
-    .map((spec) => ({ spec, namespace: engine.namespace(`${name}/${spec.name}`) }));
-  join(context, drivers, here, sandboxes);
-  const ingress = topology.networks.find((network) => network.ingress);
-  for (const { spec, namespace } of sandboxes) {
+
+  setNodeUp(node: string, up: boolean): void {
+    const { host } = this.#node(node);
+    for (const device of host.devices.values()) if (device.kind === 'physical') device.up = up;
+  }
+
+  createNetwork(name: string, network: Network): void {
+    const at = this.#at(name, network);
+    const driver = this.#drivers.get(network.driver);
+    driver.createNetwork(at);
+    for (const peer of this.#peers.get(network)?.values() ?? []) if (peer.node !== name) driver.peerAdded?.(at, peer);
+  }
+
+  deleteNetwork(name: string, network: Network): void {
+    this.#drivers.get(network.driver).deleteNetwork(this.#at(name, network));
+  }
+
+  addSandbox(sandbox: Sandbox): void {
+    const name = `${sandbox.node}/${sandbox.name}`;
+    const namespace = this.engine.namespace(name);
     namespace.set('forward', 1);
     namespace.set('bridgeNetfilter', 1);
-    if (spec.resolver) programResolver(namespace, spec.resolver);
-    if (spec.kind === 'balancer') programBalancer(topology, spec, namespace);
-    const service = topology.services.find((one) => one.name === spec.service);
-    if (spec.kind === 'task' && service && ingress) programTask(namespace, spec, service, ingress.name);
+    if (sandbox.resolver) mesh.programResolver(namespace, sandbox.resolver);
+    this.#sandboxes.set(name, new LiveSandbox(sandbox, namespace));
   }
-  const ingressSandbox = sandboxes.find(({ spec }) => spec.name === 'ingress_sbox');
-  const way = ingressSandbox?.spec.endpoints.find(({ network }) => network === GWBRIDGE);
-  if (!way) return;
-  programNodeForMesh(
-    host,
-    topology.networks.find((network) => network.name === GWBRIDGE)?.onNode[name]?.bridge ?? GWBRIDGE,
-  );
-  // In the order in which the node came to balance them, which their marks tell.
-  const markOf = ({ balancers }: Topology['services'][number]) =>
-    balancers.find((one) => one.node === name && one.network === ingress?.name)?.mark ?? 0;
-  for (const service of [...topology.services].sort((a, b) => markOf(a) - markOf(b))) {
-    for (const port of service.ports) publishOnNode(host, port, hostPart(way.address));
+
+  addResolver(sandbox: Sandbox, resolver: { udp: number; tcp: number }): void {
+    mesh.programResolver(this.#sandbox(sandbox).namespace, resolver);
+  }
+
+  removeSandbox(sandbox: Sandbox): void {
+    const name = `${sandbox.node}/${sandbox.name}`;
+    const { namespace } = this.#sandbox(sandbox);
+    this.#sandboxes.delete(name);
+    this.engine.removeNamespace(namespace);
+  }
+
+  attach(sandbox: Sandbox, network: Network, endpoint: Endpoint): void {
+    const live = this.#sandbox(sandbox);
+    const driver = this.#drivers.get(network.driver);
+    live.attach(driver, { ...this.#at(sandbox.node, network), sandbox: live.place, endpoint });
+    if (driver.scope !== 'swarm') return;
+    const peer: Peer = { node: sandbox.node, address: endpoint.address, mac: endpoint.mac };
+    const peers = this.#peers.get(network) ?? new Map<string, Peer>();
+    this.#peers.set(network, peers.set(endpoint.address, peer));
+    for (const node of this.#others(sandbox.node, network)) driver.peerAdded?.(this.#at(node, network), peer);
+  }
+
+  detach(sandbox: Sandbox, network: Network, endpoint: Endpoint): void {
+    const driver = this.#drivers.get(network.driver);
+    this.#sandbox(sandbox).detach(network.name);
+    const peers = this.#peers.get(network);
+    const peer = peers?.get(endpoint.address);
+    if (!peers || !peer) return;
+    peers.delete(endpoint.address);
+    if (peers.size === 0) this.#peers.delete(network);
+    for (const node of this.#others(sandbox.node, network)) driver.peerRemoved?.(this.#at(node, network), peer);
+  }
+
+  programMesh(name: string): void {
+    const { host } = this.#node(name);
+    mesh.programIngressChains(host);
+    if (this.#sandboxes.has(`${name}/ingress_sbox`)) mesh.programNodeForMesh(host, this.#gwbridge(name));
+  }
+
+  revokeMesh(name: string): void {
+    const { host } = this.#node(name);
+    mesh.revokeNodeForMesh(host, this.#gwbridge(name));
+    mesh.revokeIngressChains(host);
+  }
+
+  redirect(sandbox: Sandbox, service: Service, network: Network): void {
+    mesh.programTask(this.#sandbox(sandbox).namespace, sandbox, service, network.name);
+  }
+
+  addBackend(service: Service, balancer: Balancer, address: string): void {
+    const { sandbox, endpoint, network, namespace } = this.#balancerOf(balancer);
+    const known = namespace.ipvs.find(balancer.mark);
+    if (known) {
+      const before = known.destinations.find((one) => one.address === address);
+      if (before) before.weightNow = 1;
+      else known.add(address);
+      return;
+    }
+    // A service without a virtual address is known by its names alone.
+    const vip = service.vips[balancer.network];
+    if (!vip) return;
+    if (network.ingress) {
+      const way = sandbox.endpoints.find((one) => one.network === GWBRIDGE);
+      if (way) mesh.publishOnNode(this.#node(balancer.node).host, service.ports, hostPart(way.address));
+    }
+    const { subnet } = this.#at(balancer.node, network).here;
+    mesh.programService(namespace, service, balancer, { endpoint, subnet, ingress: network.ingress });
+    namespace.ipvs.add({ mark: balancer.mark }).add(address);
+  }
+
+  disableBackend(balancer: Balancer, address: string): void {
+    const { namespace } = this.#balancerOf(balancer);
+    const found = namespace.ipvs.find(balancer.mark)?.destinations.find((one) => one.address === address);
+    if (found) found.weightNow = 0;
+  }
+
+  removeBackend(service: Service, balancer: Balancer, address: string): void {
+    const { sandbox, endpoint, network, namespace } = this.#balancerOf(balancer);
+    const known = namespace.ipvs.find(balancer.mark);
+    if (!known) return;
+    known.destinations.find((one) => one.address === address)?.remove();
+    if (known.destinations.length > 0) return;
+    namespace.ipvs.remove(known);
+    if (network.ingress) {
+      const way = sandbox.endpoints.find((one) => one.network === GWBRIDGE);
+      if (way) mesh.unpublishOnNode(this.#node(balancer.node).host, service.ports, hostPart(way.address));
+    }
+    const others = service.balancers.some(
+      (one) => one !== balancer && one.node === balancer.node && one.network === balancer.network,
+    );
+    mesh.revokeService(namespace, service, balancer, { endpoint, ingress: network.ingress, others });
+  }
+
+  #pickFirst(balancer: Balancer, address: string): void {
+    const virtual = this.#balancerOf(balancer).namespace.ipvs.find(balancer.mark);
+    const list = virtual?.destinations ?? [];
+    const first = list.findIndex((one) => one.address === address);
+    if (first > 0) virtual?.setLast(list[first - 1]);
+  }
+
+  #balancerOf(balancer: Balancer): { sandbox: Sandbox; endpoint: Endpoint; network: Network; namespace: Namespace } {
+    const network = this.topology.networks.find(
+      ({ name, onNode }) => name === balancer.network && onNode[balancer.node] !== undefined,
+    );
+    const name = `${balancer.node}/${network?.ingress ? 'ingress_sbox' : `lb-${balancer.network}`}`;
+    const live = this.#sandboxes.get(name);
+    const endpoint = live?.spec.endpoints.find((one) => one.network === balancer.network);
+    if (!network || !live || !endpoint) throw new Error(`there is no load balancer ${name}`);
+    return { sandbox: live.spec, endpoint, network, namespace: live.namespace };
+  }
+
+  #gwbridge(node: string): string {
+    return this.topology.networks.find(({ name }) => name === GWBRIDGE)?.onNode[node]?.bridge ?? GWBRIDGE;
+  }
+
+  #others(node: string, network: Network): string[] {
+    return Object.keys(network.onNode).filter((name) => name !== node && this.#nodes.has(name));
+  }
+
+  #node(name: string): NodeContext {
+    const node = this.#nodes.get(name);
+    if (node) return node;
+    throw new Error(`there is no node ${name}`);
+  }
+
+  #at(name: string, network: Network): NetworkAt {
+    const here = network.onNode[name];
+    if (!here) throw new Error(`${name} does not have the network ${network.name}`);
+    return { node: this.#node(name), network, here };
+  }
+
+  #sandbox({ node, name }: Sandbox): LiveSandbox {
+    const live = this.#sandboxes.get(`${node}/${name}`);
+    if (live) return live;
+    throw new Error(`there is no sandbox ${node}/${name}`);
   }
 }
 
@@ -117,63 +340,4 @@ function realizeNode(engine: Engine, topology: Topology, drivers: Drivers, under
 function startIpv6(namespace: Namespace, nic: Device): void {
   namespace.ipv6.enable(namespace.device('lo'));
   namespace.ipv6.addLinkLocal(nic);
-}
-
-/** Endpoints join bridge by bridge in the order of their ports, so that the bridges' ports stand as they did. */
-function scopeOf(drivers: Drivers, { driver }: Network): number {
-  return Number(drivers.get(driver).scope === 'swarm');
-}
-
-/** A network on a node, and what is known of its endpoints elsewhere. */
-function createNetwork(node: NodeContext, driver: Driver, network: Network, here: NetworkOnNode): void {
-  driver.createNetwork({ node, network, here });
-  if (!driver.peerAdded) return;
-  for (const sandbox of node.topology.sandboxes) {
-    if (sandbox.node === node.name) continue;
-    for (const { network: joined, address, mac } of sandbox.endpoints)
-      if (joined === network.name) driver.peerAdded({ node, network, here }, { node: sandbox.node, address, mac });
-  }
-}
-
-/** Endpoints network by network, each in its place among the ports of its bridge. */
-function join(
-  node: NodeContext,
-  drivers: Drivers,
-  networks: Network[],
-  sandboxes: { spec: Sandbox; namespace: Namespace }[],
-): void {
-  const all = sandboxes.flatMap((sandbox) => {
-    const live = new LiveSandbox(sandbox.spec, sandbox.namespace);
-    return sandbox.spec.endpoints.map((endpoint) => ({ sandbox, live, endpoint }));
-  });
-  const order = (endpoint: Endpoint) => networks.findIndex(({ name }) => name === endpoint.network);
-  all.sort((a, b) => order(a.endpoint) - order(b.endpoint) || a.endpoint.port - b.endpoint.port);
-  for (const { sandbox, live, endpoint } of all) {
-    const network = networks.find(({ name }) => name === endpoint.network);
-    const here = network?.onNode[node.name];
-    if (!network || !here)
-      throw new Error(`${sandbox.spec.name} joins ${endpoint.network}, which ${node.name} does not have`);
-    live.attach(drivers.get(network.driver), { node, network, here, sandbox, endpoint });
-  }
-}
-
-function programBalancer(topology: Topology, spec: Sandbox, namespace: Namespace): void {
-  for (const endpoint of spec.endpoints) {
-    const network = topology.networks.find(({ name, driver }) => name === endpoint.network && driver === 'overlay');
-    const local = network?.onNode[spec.node];
-    if (!network || !local) continue;
-    const services = topology.services.flatMap((service) =>
-      service.balancers
-        .filter(
-          (balancer) =>
-            balancer.node === spec.node && balancer.network === network.name && balancer.destinations.length > 0,
-        )
-        .map((balancer) => ({ service, balancer })),
-    );
-    if (services.length === 0) continue;
-    services.sort((a, b) => a.balancer.mark - b.balancer.mark);
-    programBalancerSandbox(namespace, local.subnet, hostPart(endpoint.address));
-    for (const { service, balancer } of services)
-      programService(namespace, service, balancer, endpoint.interface, network.ingress);
-  }
 }

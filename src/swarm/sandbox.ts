@@ -50,6 +50,10 @@ export class LiveSandbox {
     readonly namespace: Namespace,
   ) {}
 
+  get place(): { spec: Sandbox; namespace: Namespace } {
+    return { spec: this.spec, namespace: this.namespace };
+  }
+
   /** The endpoint joins: its device, address and routes; the default route moves if this one comes first now. */
   attach(driver: Driver, attachment: Attachment): void {
     driver.createEndpoint?.(attachment);

@@ -1,17 +1,21 @@
 /** A swarm that runs: planned, programmed into an engine, its services listening, its traffic sent and reported on. */
 
 import { type Captured, capturedFrames } from '../capture/captured.js';
+
 import { Names } from '../dns/index.js';
-import { type Driver, DriverError } from '../drivers/index.js';
+import { type Driver, Drivers } from '../drivers/index.js';
+
 import { Engine, type Namespace, type Segment, Sockets } from '../engine/index.js';
 import type { StackSpec, TrafficSpec } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
+import { EngineClock } from './clock.js';
+import { Cluster, type ClusterEvent } from './cluster.js';
+import { deploy, emptyTopology, pendingOf } from './deploy.js';
 import { type FlowReport, newReport, send } from './flow.js';
 import { KeyRotation } from './key-rotation.js';
 import { Parties } from './parties.js';
-import { PlanError, plan } from './plan.js';
 import { Processes } from './processes.js';
-import { type Realized, realize } from './realize.js';
+import { Realizer } from './realize.js';
 
 /** 2026-01-01T00:00:00Z: when a run starts, unless it is told otherwise. The machine's clock is not read. */
 const EPOCH = 1_767_225_600_000_000_000n;
@@ -42,40 +46,88 @@ export class Swarm {
   /** Name servers, and what programs find by them. */
   readonly names: Names;
   readonly #parties: Parties;
-  readonly #processes: Processes;
+  readonly #processes: Processes | undefined;
   readonly #records: Uint8Array[] = [];
-  readonly #rotation: KeyRotation | undefined;
+  #rotation: KeyRotation | undefined;
+  /** Docker on all of its nodes: what can be changed while it runs. */
+  readonly cluster: Cluster;
+  readonly realized: Realizer;
+  /** What happened to it, in order. */
+  readonly events: ClusterEvent[] = [];
 
   private constructor(
     readonly spec: StackSpec,
     readonly engine: Engine,
-    readonly topology: Topology,
-    readonly realized: Realized,
-    /** Tasks that found no node, in words. */
-    readonly pending: string[],
-    seed: number,
+    { seed, drivers = [] }: { seed: number; drivers?: readonly Driver[] },
   ) {
+    const topology = emptyTopology(spec);
+    this.realized = new Realizer(engine, topology, { drivers });
     this.sockets = new Sockets(engine);
-    this.names = new Names(realized, this.sockets, seed);
-    this.#parties = new Parties(realized);
+    this.#parties = new Parties(this.realized);
+    engine.onCapture = (records) => this.#records.push(records);
+    const clock = new EngineClock(engine);
+    this.cluster = new Cluster(topology, {
+      seed,
+      drivers: new Drivers(drivers),
+      programmer: this.realized,
+      clock,
+      runtime: {
+        started: (_, sandbox) => this.#processes?.start(sandbox),
+        ended: (_, sandbox) => this.#processes?.end(sandbox),
+        changed: () => this.#followNames(),
+      },
+      onEvent: (event) => this.events.push(event),
+    });
+    deploy(this.cluster, spec);
+    this.names = new Names(this.realized, this.sockets, seed);
     this.#processes = new Processes(spec, this.sockets, this.#parties, this.names);
     this.#processes.listen();
-    engine.onCapture = (records) => this.#records.push(records);
-    if (topology.keys) this.#rotation = new KeyRotation(realized, topology.keys, seed);
+    for (const sandbox of topology.sandboxes) if (sandbox.kind !== 'balancer') this.#processes.start(sandbox);
+    this.#seed = seed;
+    this.#watchKeys();
+    clock.standing = true;
+  }
+  readonly #seed: number;
+
+  /** Keys are there with the first encrypted network, and are rotated from then on. */
+  #watchKeys(): void {
+    const { keys } = this.topology;
+    if (keys && !this.#rotation) this.#rotation = new KeyRotation(this.realized, keys, this.#seed);
+  }
+
+  /** Name servers come and go with sandboxes: once for all that changes at a time. */
+  #followNames(): void {
+    if (this.#following || !this.#processes) return;
+    this.#following = true;
+    this.engine.at(this.engine.now, () => {
+      this.#following = false;
+      this.names.follow();
+      this.#watchKeys();
+    });
+  }
+  #following = false;
+
+  /** As it stands at this moment. */
+  get topology(): Topology {
+    return this.realized.topology;
+  }
+
+  /** Tasks that have no node, in words. */
+  get pending(): string[] {
+    return pendingOf(this.cluster);
   }
 
   /** Throws `PlanError` when the swarm cannot be laid out, `UnknownDriver` when nobody brought a network's driver. */
   static async create(spec: StackSpec, options: SwarmOptions = {}): Promise<Swarm> {
     const seed = options.seed ?? 1;
     const { drivers = [] } = options;
-    const { topology, pending } = plan(spec, seed, drivers);
     const engine = await Engine.create({
       seed,
       epoch: options.epoch ?? EPOCH,
       comments: options.comments ?? false,
       ...(options.captureBuffer === undefined ? {} : { captureBuffer: options.captureBuffer }),
     });
-    return new Swarm(spec, engine, topology, realized(engine, topology, drivers), pending, seed);
+    return new Swarm(spec, engine, { seed, drivers });
   }
 
   get underlay(): Segment {
@@ -103,8 +155,9 @@ export class Swarm {
     this.#rotation.rotate();
   }
 
-  /** Capture at every device. */
+  /** Capture at every device, those to come included. */
   tapEverything(): void {
+    this.engine.tapsEverything = true;
     for (const device of this.engine.devices) device.tap();
   }
 
@@ -158,7 +211,7 @@ export class Swarm {
     const at = Math.max(engine.now, (flow.at ?? 0) * MILLISECOND) + PAUSE;
     const from = this.#parties.namespaceOf(flow.from);
     const report = newReport(flow.kind, flow.from, flow.kind === 'ping' ? flow.to : `${flow.to}:${flow.port}`, at);
-    this.#processes.answering(report);
+    this.#processes?.answering(report);
     let deadline = at + LOOKUP_PATIENCE;
     this.names.find(from, flow.to, at, ({ address, failure, lookup, time }) => {
       if (lookup.from !== 'number') report.lookup = lookup;
@@ -187,14 +240,4 @@ function single(flow: TrafficSpec): TrafficSpec[] {
   if (flow.kind === 'http') return Array.from({ length: flow.requests }, () => ({ ...flow, requests: 1 }));
   if (flow.kind === 'udp') return Array.from({ length: flow.datagrams }, () => ({ ...flow, datagrams: 1 }));
   return [flow];
-}
-
-/** What a driver refuses, it refuses the plan. */
-function realized(engine: Engine, topology: Topology, drivers: readonly Driver[]): Realized {
-  try {
-    return realize(engine, topology, { drivers });
-  } catch (error) {
-    if (error instanceof DriverError) throw new PlanError(error.message);
-    throw error;
-  }
 }

@@ -34,17 +34,23 @@ function spanOf(cidr: string): Span {
   return span;
 }
 
-/** The first block of Docker's default pool that overlaps nothing in `taken`. Throws when the pool is used up. */
-export function nextSubnet(scope: Scope, taken: readonly string[]): string {
+/**
+ * The next block of Docker's default pool that overlaps nothing in `taken`: behind `last`, the one that was given out last, and
+ * then from the start (ipam's predefinedStartIndices). Throws a RangeError when the pool is used up.
+ */
+export function nextSubnet(scope: Scope, taken: readonly string[], last?: string): string {
   const used = taken.map(spanOf);
-  for (const { pools, length } of scope === 'swarm' ? [SWARM] : LOCAL) {
-    const step = 1n << (32n - length);
-    for (const pool of pools.map(spanOf)) {
-      for (let first = pool.first; first + step - 1n <= pool.last; first += step) {
-        const last = first + step - 1n;
-        if (!used.some((span) => span.first <= last && first <= span.last)) return `${new IPv4(first)}/${length}`;
-      }
-    }
+  const free = ([first, end]: readonly [bigint, bigint, bigint]) =>
+    !used.some((span) => span.first <= end && first <= span.last);
+  const after = last === undefined ? undefined : spanOf(last).first;
+  let behind = after === undefined;
+  for (const block of blocksOf(scope)) {
+    if (behind && free(block)) return `${new IPv4(block[0])}/${block[2]}`;
+    behind ||= block[0] === after;
+  }
+  for (const block of after === undefined ? [] : blocksOf(scope)) {
+    if (free(block)) return `${new IPv4(block[0])}/${block[2]}`;
+    if (block[0] === after) break;
   }
   throw new RangeError(`Docker's default pool for ${scope} networks is used up`);
 }
@@ -54,6 +60,16 @@ export function holds(cidr: string, address: string): boolean {
   const { first, last } = spanOf(cidr);
   const value = new IPv4(address).getValue();
   return first <= value && value <= last;
+}
+
+/** First and last address, and the length of its prefix. */
+function* blocksOf(scope: Scope): Generator<readonly [bigint, bigint, bigint]> {
+  for (const { pools, length } of scope === 'swarm' ? [SWARM] : LOCAL) {
+    const step = 1n << (32n - length);
+    for (const pool of pools.map(spanOf))
+      for (let first = pool.first; first + step - 1n <= pool.last; first += step)
+        yield [first, first + step - 1n, length];
+  }
 }
 
 /** Addresses of one subnet. The network's and the broadcast address are never given. */
@@ -79,6 +95,15 @@ export class Pool {
     if (this.#used.has(value)) throw new RangeError(`${address} is taken already in ${this.subnet}`);
     this.#used.add(value);
     return address;
+  }
+
+  has(address: string): boolean {
+    return this.#used.has(new IPv4(address).getValue());
+  }
+
+  /** Free again; swarm comes back to it last. */
+  give(address: string): void {
+    this.#used.delete(new IPv4(address).getValue());
   }
 
   next(): string {

@@ -93,6 +93,30 @@ export interface ServiceSpec extends NamingSpec {
   ports: PortSpec[];
   /** `node.hostname==node1`, `node.role!=manager`, as Docker writes them. */
   constraints: string[];
+  /** `--placement-pref spread=node.labels.rack`: the labels alone, the most important first. */
+  preferences?: string[];
+  /** `--replicas-max-per-node` */
+  maxReplicasPerNode?: number;
+  restart?: RestartPolicy;
+  /** How tasks are replaced when the service changes, and when it goes back. */
+  update?: UpdatePolicy;
+  rollback?: UpdatePolicy;
+}
+
+/** What happens when a task ends. Without one: `any`, after 5 s, for ever. */
+export interface RestartPolicy {
+  condition?: 'none' | 'on-failure' | 'any';
+  /** ns */
+  delay?: number;
+  maxAttempts?: number;
+}
+
+export interface UpdatePolicy {
+  /** At a time; 0: all. Without a word one. */
+  parallelism?: number;
+  /** Between one batch and the next, ns. */
+  delay?: number;
+  order?: 'stop-first' | 'start-first';
 }
 
 /** A container that somebody starts on a node by hand: `docker run`, beside whatever the swarm deploys. */

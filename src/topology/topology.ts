@@ -164,6 +164,8 @@ export interface Balancer {
   destinations: string[];
   /** The destination that the next new connection gets; without it the list's head. */
   firstPick?: string;
+  /** Where they are not the service's own any more: its ports were changed, and tasks with the old ones run on. */
+  ports?: Service['ports'];
 }
 
 export interface Service {

@@ -178,7 +178,7 @@ describe('a seed', () => {
 });
 
 describe('a service without a task', () => {
-  it('is nobody’s: the balancer of the node that is asked resets the connection, and the run says so', async () => {
+  it('is nobody’s: no node has its port in the mesh, and the one that is asked resets the connection, and the run says so', async () => {
     const { spec } = parseStackFile(
       'services: { web: { image: nginx, ports: ["8080:80"], deploy: { replicas: 0 } } }',
       {
@@ -188,7 +188,7 @@ describe('a service without a task', () => {
     const swarm = await Swarm.create(spec);
     const reports = swarm.play();
     expect(reports.map(({ ok, detail }) => `${ok} ${detail}`)).toEqual(Array(3).fill('false connection refused'));
-    expect(unexpectedDrops(swarm)).toEqual([1, 2, 3].map((n) => `node${n}/ingress_sbox/eth1 NO_SOCKET`));
+    expect(unexpectedDrops(swarm)).toEqual([1, 2, 3].map((n) => `node${n}/host/eth0 NO_SOCKET`));
     expectConserved(swarm.engine);
   });
 });

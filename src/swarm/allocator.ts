@@ -1,0 +1,354 @@
+/**
+ * What a swarm's managers and engines give out, and take back: subnets, addresses, MACs, VNIs, marks, ports, names and ids
+ * (reference: libnetwork ipam, idm, bitseq; swarmkit manager/allocator). What a real one draws at random comes from the seed.
+ */
+
+import type { Drivers } from '../drivers/index.js';
+import { isOff } from '../drivers/option-values.js';
+import { overlayMtu } from '../drivers/overlay-encryption.js';
+import { Draw } from '../topology/draw.js';
+import { bridgeMac, lowestMac, macOfAddress, randomMac } from '../topology/mac.js';
+import { nextSubnet, Pool } from '../topology/pools.js';
+import type { ContainerPortSpec, NetworkSpec, Protocol } from '../topology/spec.js';
+import {
+  type Endpoint,
+  hostPart,
+  type Network,
+  type NetworkOnNode,
+  type PublishedPort,
+  type Sandbox,
+  type Topology,
+} from '../topology/topology.js';
+import { DockerError } from './errors.js';
+import { KeyRing } from './key-ring.js';
+import { UNDERLAY_MTU } from './machines.js';
+import { GWBRIDGE } from './sandbox.js';
+
+/** Sets the stream of draws for ids apart from the others. */
+const IDS = 0x696473;
+const FIRST_VNI = 4096;
+const LAST_VNI = (1 << 24) - 1;
+const FIRST_MARK = 256;
+/** swarmkit portallocator: dynamicPortStart, dynamicPortEnd. */
+const DYNAMIC_PORTS = { first: 30000, last: 32767 };
+/** Of `docker run -p 80`, by engine version (libnetwork portallocator). */
+const FIRST_EPHEMERAL_PORT: Record<Topology['engine'], number> = { '20.10': 49153 };
+
+/** What is given out in order, going on behind the last one: a number that was taken back comes again last (idm, serial). */
+class Serial {
+  readonly #taken = new Set<number>();
+  #next: number;
+  constructor(
+    private readonly first: number,
+    private readonly last: number,
+  ) {
+    this.#next = first;
+  }
+  take(wanted: number): boolean {
+    if (this.#taken.has(wanted)) return false;
+    this.#taken.add(wanted);
+    return true;
+  }
+  next(): number | undefined {
+    for (let i = this.first; i <= this.last; i++) {
+      const value = this.#next;
+      this.#next = value < this.last ? value + 1 : this.first;
+      if (this.take(value)) return value;
+    }
+    return undefined;
+  }
+  give(value: number): void {
+    this.#taken.delete(value);
+  }
+}
+
+interface EndpointWish {
+  address?: string;
+  mac?: string;
+  priority?: number;
+}
+
+export class Allocator {
+  readonly #draw: Draw;
+  /** Of tasks, containers and the like, apart from what goes onto the wire. */
+  readonly #ids: Draw;
+  /** Of networks of the whole swarm; and `node network` of those that are another one on each node. */
+  readonly #pools = new Map<Network, Pool>();
+  readonly #local = new Map<string, Pool>();
+  readonly #vnis = new Serial(FIRST_VNI, LAST_VNI);
+  readonly #dynamic = {
+    tcp: new Serial(DYNAMIC_PORTS.first, DYNAMIC_PORTS.last),
+    udp: new Serial(DYNAMIC_PORTS.first, DYNAMIC_PORTS.last),
+  };
+  readonly #ingressPorts = new Set<string>();
+  /** Ports that somebody is going to ask for by number: `protocol port`. */
+  readonly avoidedPorts = new Set<string>();
+  /** `node protocol port` → the addresses that it is taken at. */
+  readonly #published = new Map<string, Set<string>>();
+  readonly #ephemeral = new Map<string, number>();
+  readonly #marks = new Map<string, number>();
+  /** How many ports have joined a bridge, ever: `node network`. */
+  readonly #joined = new Map<string, number>();
+  /** How many interfaces a sandbox has had, ever: their names are not used again. */
+  readonly #interfaces = new Map<Sandbox, number>();
+  /** Behind which the next subnet of a default pool is looked for: by scope, or by node. */
+  readonly #lastSubnet = new Map<string, string>();
+
+  constructor(
+    readonly topology: Topology,
+    seed: number,
+    readonly drivers: Drivers,
+  ) {
+    this.#draw = new Draw(seed);
+    this.#ids = new Draw(seed ^ IDS);
+  }
+
+  /** Of a node, a service, a task. */
+  id(): string {
+    return this.#ids.id();
+  }
+  containerId(): string {
+    return this.#ids.hex(64);
+  }
+
+  isLocal({ driver }: { driver: string }): boolean {
+    return this.drivers.get(driver).scope === 'local';
+  }
+
+  /** A network that is another one on each node: every node's own pool starts at 172.17.0.0/16. */
+  localNetwork(spec: NetworkSpec, device: string | undefined, nodes: readonly string[]): Network {
+    const { options = {} } = spec;
+    const macs = nodes.map(() => bridgeMac(this.#draw.next));
+    const id = this.#draw.hex(64);
+    const mtu = options['com.docker.network.driver.mtu'];
+    const network: Network = {
+      name: spec.name,
+      id,
+      driver: spec.driver,
+      ingress: false,
+      ...(spec.internal ? { internal: true } : {}),
+      ...(Object.keys(options).length > 0 ? { options } : {}),
+      mtu: mtu ? Number(mtu) : UNDERLAY_MTU,
+      icc: !isOff(options['com.docker.network.bridge.enable_icc']),
+      masquerade: !isOff(options['com.docker.network.bridge.enable_ip_masquerade']),
+      onNode: {},
+    };
+    for (const [i, node] of nodes.entries()) this.#localOn(network, spec, device, node, macs[i] ?? '');
+    return network;
+  }
+
+  /** docker0 and docker_gwbridge come to a node that joins later. */
+  extendLocal(network: Network, node: string): void {
+    const [known] = Object.values(network.onNode);
+    const spec: NetworkSpec = { name: network.name, driver: network.driver, ...optionsOf(network) };
+    this.#localOn(network, spec, known?.bridge ?? network.name, node, bridgeMac(this.#draw.next));
+  }
+
+  #localOn(network: Network, spec: NetworkSpec, device: string | undefined, node: string, mac: string): void {
+    const { nodes, hosts, networks } = this.topology;
+    const underlay = [...nodes, ...hosts].flatMap(({ nic }) => nic.addresses);
+    const taken = networks.flatMap((one) => (this.isLocal(one) ? (one.onNode[node]?.subnet ?? []) : []));
+    const subnet = spec.subnet ?? nextSubnet('local', [...underlay, ...taken], this.#lastSubnet.get(node));
+    if (!spec.subnet) this.#lastSubnet.set(node, subnet);
+    const pool = new Pool(subnet, false);
+    this.#local.set(`${node} ${spec.name}`, pool);
+    network.onNode[node] = {
+      subnet,
+      gateway: spec.gateway ? pool.take(spec.gateway) : pool.next(),
+      bridge: device ?? (spec.options?.['com.docker.network.bridge.name'] || `br-${network.id.slice(0, 12)}`),
+      bridgeMac: mac,
+    };
+  }
+
+  /** `wanted`: subnets that others will ask for, which no network gets by chance. */
+  overlay(spec: NetworkSpec, wanted: readonly string[] = []): Network {
+    const taken = [...this.#pools.values()].map(({ subnet }) => subnet);
+    const subnet = spec.subnet ?? nextSubnet('swarm', [...taken, ...wanted], this.#lastSubnet.get('swarm'));
+    if (!spec.subnet) this.#lastSubnet.set('swarm', subnet);
+    const pool = new Pool(subnet, true);
+    const gateway = spec.gateway ? pool.take(spec.gateway) : pool.next();
+    const mtu = spec.options?.['com.docker.network.driver.mtu'];
+    const encrypted = spec.options?.encrypted !== undefined;
+    // A swarm without encryption draws none.
+    if (encrypted) this.topology.keys ??= [...new KeyRing(this.#draw).keys];
+    const vni = spec.vni ?? this.#vnis.next();
+    if (vni === undefined) throw new DockerError(500, 'could not obtain vxlan id for pool');
+    if (spec.vni !== undefined) this.#vnis.take(spec.vni);
+    const network: Network = {
+      name: spec.name,
+      id: this.#draw.id(),
+      driver: spec.driver,
+      ingress: spec.ingress === true,
+      ...(spec.internal ? { internal: true } : {}),
+      ...(spec.options ? { options: spec.options } : {}),
+      mtu: overlayMtu(mtu ? Number(mtu) : UNDERLAY_MTU, encrypted),
+      icc: true,
+      masquerade: true,
+      vni,
+      dataPathPort: 4789,
+      ...(encrypted ? { encrypted } : {}),
+      onNode: {},
+    };
+    this.#pools.set(network, pool);
+    this.#gateways.set(network, gateway);
+    return network;
+  }
+  readonly #gateways = new Map<Network, string>();
+
+  giveNetwork(network: Network): void {
+    for (const node of Object.keys(network.onNode)) {
+      this.#local.delete(`${node} ${network.name}`);
+      this.#joined.delete(`${node} ${network.id}`);
+    }
+    this.#pools.delete(network);
+    this.#gateways.delete(network);
+    if (network.vni !== undefined) this.#vnis.give(network.vni);
+  }
+
+  /** A swarm's network comes to a node. */
+  onNode(network: Network, node: string): NetworkOnNode {
+    const pool = this.#poolOf(node, network);
+    const vxlan = { name: 'vxlan0', mac: randomMac(this.#draw.next) };
+    const here: NetworkOnNode = {
+      subnet: pool.subnet,
+      gateway: this.#gateways.get(network) ?? '',
+      bridge: 'br0',
+      bridgeMac: vxlan.mac,
+      vxlan,
+    };
+    network.onNode[node] = here;
+    // vxlan0 is the bridge's first port.
+    this.#joined.set(`${node} ${network.id}`, 1);
+    return here;
+  }
+
+  offNode(network: Network, node: string): void {
+    delete network.onNode[node];
+    this.#joined.delete(`${node} ${network.id}`);
+  }
+
+  #poolOf(node: string, network: Network): Pool {
+    const pool = this.isLocal(network) ? this.#local.get(`${node} ${network.name}`) : this.#pools.get(network);
+    if (!pool) throw new DockerError(404, `network ${network.name} not found`);
+    return pool;
+  }
+
+  /** The next address of the network, or the one that is wished for. */
+  address(node: string, network: Network, wish?: string): string {
+    const pool = this.#poolOf(node, network);
+    if (!wish) return pool.next();
+    if (pool.has(wish)) throw new DockerError(403, 'Address already in use');
+    return pool.take(wish);
+  }
+  giveAddress(node: string, network: Network, address: string): void {
+    this.#poolOf(node, network).give(hostPart(address));
+  }
+
+  /** An endpoint at an address that was taken before, as the sandbox's next interface. */
+  endpoint(sandbox: Sandbox, network: Network, address: string, { mac, priority }: EndpointWish = {}): Endpoint {
+    const local = this.isLocal(network);
+    const key = `${sandbox.node} ${network.id}`;
+    const port = (this.#joined.get(key) ?? 0) + 1;
+    this.#joined.set(key, port);
+    const index = this.#interfaces.get(sandbox) ?? 0;
+    this.#interfaces.set(sandbox, index + 1);
+    const endpoint: Endpoint = {
+      network: network.name,
+      interface: `eth${index}`,
+      address: this.#poolOf(sandbox.node, network).withLength(address),
+      mac: mac ?? macOfAddress(address),
+      peer: { name: local ? `veth${this.#draw.hex(7)}` : `veth${port - 2}`, mac: randomMac(this.#draw.next) },
+      port,
+      ...(priority === undefined ? {} : { priority }),
+    };
+    const here = network.onNode[sandbox.node];
+    if (!local && here) here.bridgeMac = lowestMac([here.bridgeMac, endpoint.peer.mac]);
+    return endpoint;
+  }
+
+  /** The sandbox is gone: its interfaces need no names any more. */
+  giveSandbox(sandbox: Sandbox): void {
+    this.#interfaces.delete(sandbox);
+  }
+
+  /** Random ports of the embedded DNS server. */
+  resolver(): { udp: number; tcp: number } {
+    return { udp: this.#draw.between(32768, 60999), tcp: this.#draw.between(32768, 60999) };
+  }
+
+  /** One counter per dockerd: a number is never used again. */
+  mark(node: string): number {
+    const mark = this.#marks.get(node) ?? FIRST_MARK;
+    this.#marks.set(node, mark + 1);
+    return mark;
+  }
+
+  /** A port that the whole swarm publishes. `service` is for the complaint. */
+  ingressPort(service: string, wish: number | undefined, protocol: Protocol): number {
+    if (wish === undefined) {
+      for (;;) {
+        const port = this.#dynamic[protocol].next();
+        if (port === undefined) throw new DockerError(500, 'dynamic port space is exhausted');
+        if (!this.#ingressPorts.has(`${protocol} ${port}`) && !this.avoidedPorts.has(`${protocol} ${port}`)) {
+          this.#ingressPorts.add(`${protocol} ${port}`);
+          return port;
+        }
+      }
+    }
+    const key = `${protocol} ${wish}`;
+    if (this.#ingressPorts.has(key))
+      throw new DockerError(
+        400,
+        `rpc error: code = InvalidArgument desc = port '${wish}' is already in use by service '${service}' as an ingress port`,
+      );
+    this.#ingressPorts.add(key);
+    this.#dynamic[protocol].take(wish);
+    return wish;
+  }
+  giveIngressPort(port: number, protocol: Protocol): void {
+    this.#ingressPorts.delete(`${protocol} ${port}`);
+    this.#dynamic[protocol].give(port);
+  }
+
+  /** A port of one node. */
+  publish(node: string, port: ContainerPortSpec): PublishedPort {
+    const { hostAddress, target, protocol } = port;
+    const address = hostAddress || '0.0.0.0';
+    const first =
+      port.published ?? this.#ephemeral.get(`${node} ${protocol}`) ?? FIRST_EPHEMERAL_PORT[this.topology.engine];
+    const last = port.published === undefined ? 65535 : (port.publishedLast ?? first);
+    let published = first;
+    while (this.#isTaken(node, protocol, published, address) && published < last) published++;
+    if (this.#isTaken(node, protocol, published, address))
+      throw new DockerError(500, `Bind for ${address}:${published} failed: port is already allocated`);
+    const key = `${node} ${protocol} ${published}`;
+    this.#published.set(key, (this.#published.get(key) ?? new Set()).add(address));
+    if (port.published === undefined) this.#ephemeral.set(`${node} ${protocol}`, published + 1);
+    return { published, target, protocol, ...(hostAddress ? { hostAddress } : {}) };
+  }
+
+  /** A port at every address is in the way of the same at one, and the other way round. */
+  #isTaken(node: string, protocol: Protocol, port: number, address: string): boolean {
+    const at = this.#published.get(`${node} ${protocol} ${port}`);
+    if (!at) return false;
+    return at.has(address) || at.has('0.0.0.0') || address === '0.0.0.0';
+  }
+
+  unpublish(node: string, { published, protocol, hostAddress }: PublishedPort): void {
+    const key = `${node} ${protocol} ${published}`;
+    const at = this.#published.get(key);
+    at?.delete(hostAddress || '0.0.0.0');
+    if (at?.size === 0) this.#published.delete(key);
+  }
+}
+
+function optionsOf({ options }: Network): { options?: Record<string, string> } {
+  return options ? { options } : {};
+}
+
+/** docker_gwbridge's containers do not talk to each other. */
+export const GWBRIDGE_SPEC: NetworkSpec = {
+  name: GWBRIDGE,
+  driver: 'bridge',
+  options: { 'com.docker.network.bridge.enable_icc': 'false' },
+};

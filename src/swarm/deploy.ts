@@ -1,0 +1,77 @@
+/** What a person asked for, asked of Docker: machines, swarm, networks, services, containers, in the order in which one would type it. */
+
+import { DriverError } from '../drivers/index.js';
+import type { NetworkSpec, StackSpec } from '../topology/spec.js';
+import type { Topology } from '../topology/topology.js';
+import type { Cluster } from './cluster.js';
+import { DockerError } from './errors.js';
+
+/** What cannot be planned; `stack-file` has found what can be found in the text. */
+export class PlanError extends Error {
+  override name = 'PlanError';
+}
+
+export function emptyTopology({ engine }: StackSpec): Topology {
+  return { engine, nodes: [], hosts: [], networks: [], services: [], sandboxes: [] };
+}
+
+/** @throws PlanError */
+export function deploy(cluster: Cluster, spec: StackSpec): void {
+  try {
+    for (const host of spec.outside) cluster.addHost(host);
+    for (const node of spec.nodes) cluster.addNode(node);
+    cluster.nameMachines();
+    const scope = (network: NetworkSpec) => cluster.options.drivers.get(network.driver).scope;
+    for (const network of spec.networks) {
+      if (scope(network) === 'local') cluster.networkCreate(network, nodesWith(spec, network.name));
+    }
+    if (hasSwarm(spec, (network) => scope(network) === 'swarm')) deploySwarm(cluster, spec);
+    for (const container of spec.containers ?? []) cluster.containerStart(cluster.containerCreate(container));
+  } catch (error) {
+    if (error instanceof RangeError || error instanceof DockerError || error instanceof DriverError)
+      throw new PlanError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+function deploySwarm(cluster: Cluster, spec: StackSpec): void {
+  const [first, ...others] = spec.nodes;
+  if (!first) return;
+  const wanted = spec.networks.flatMap(({ subnet }) => (subnet ? [subnet] : []));
+  const swarms = spec.networks.filter(({ driver }) => cluster.options.drivers.get(driver).scope === 'swarm');
+  cluster.swarmInit(
+    first.name,
+    swarms.find(({ ingress }) => ingress),
+    wanted,
+  );
+  cluster.nodeUpdate(first.name, { role: first.role });
+  for (const { name, role } of others) cluster.swarmJoin(name, role);
+  for (const network of swarms) if (!network.ingress) cluster.networkCreate(network, [], wanted);
+  cluster.avoidPorts(spec.services);
+  for (const service of spec.services) cluster.serviceCreate(service);
+  cluster.avoidPorts([]);
+}
+
+/** Without a word there is one, unless all that is asked for is containers on networks of their nodes. */
+function hasSwarm(
+  { swarm, services, containers = [], networks }: StackSpec,
+  spans: (network: NetworkSpec) => boolean,
+): boolean {
+  return swarm ?? (services.length > 0 || networks.some(spans) || containers.length === 0);
+}
+
+/** A network of scope `local` is made by hand on the nodes whose containers join it. */
+function nodesWith({ nodes, containers = [] }: StackSpec, network: string): string[] {
+  const wanted = new Set(
+    containers.filter(({ networks }) => networks.some(({ name }) => name === network)).map(({ node }) => node),
+  );
+  return nodes.map(({ name }) => name).filter((name) => wanted.has(name));
+}
+
+/** Services with tasks that found no node, in words. */
+export function pendingOf({ services }: Cluster): string[] {
+  return [...services.values()].flatMap(({ spec, tasks }) => {
+    const waits = [...tasks].some(({ state }) => state === 'pending') || (spec.mode === 'global' && tasks.size === 0);
+    return waits ? [`${spec.name}: no node meets ${spec.constraints.join(' and ')}`] : [];
+  });
+}

@@ -1,0 +1,410 @@
+/**
+ * Services and their tasks: as many as asked for, where they may be, replaced when they end, one after the other when they
+ * change (reference: swarmkit manager/orchestrator: replicated, global, restart, update; manager/scheduler).
+ */
+
+import type { ServiceSpec } from '../topology/spec.js';
+import type { Service } from '../topology/topology.js';
+import type { Allocator } from './allocator.js';
+import type { Attachments } from './attachments.js';
+import type { Clock } from './clock.js';
+import { HEARTBEAT_FAILURE, OLD_TASK_TIMEOUT, RESTART_DELAY, TASK_HISTORY } from './pace.js';
+import { allowed, best } from './placement.js';
+import { isRunning, type NodeState, type ServiceState, type TaskState, type TaskStatus } from './state.js';
+
+/** What the nodes do with tasks. */
+export interface Agents {
+  /** The node has been given the task: it starts it, and says so by `Orchestrator.report`. */
+  start(task: TaskState): void;
+  stop(task: TaskState): void;
+  /** The task is forgotten: its container goes, and networks that nobody else needs there. */
+  remove(task: TaskState): void;
+  /** The manager has given the task a node: what networks need there gets its addresses. */
+  assigned(task: TaskState): void;
+}
+
+export class Orchestrator {
+  readonly services = new Map<string, ServiceState>();
+  /** What is to happen once a task has come to a state. */
+  readonly #waiting = new Map<TaskState, { when: (task: TaskState) => boolean; then: () => void }[]>();
+
+  constructor(
+    readonly nodes: ReadonlyMap<string, NodeState>,
+    readonly attachments: Attachments,
+    readonly allocator: Allocator,
+    readonly agents: Agents,
+    readonly clock: Clock,
+  ) {}
+
+  get tasks(): TaskState[] {
+    return [...this.services.values()].flatMap(({ tasks }) => [...tasks]);
+  }
+
+  create(id: string, spec: ServiceSpec, path: Service): ServiceState {
+    const { now } = this.clock;
+    const service: ServiceState = { id, spec, version: 1, path, tasks: new Set(), created: now, updated: now };
+    this.services.set(spec.name, service);
+    this.#reconcile(service);
+    return service;
+  }
+
+  /** The service's spec has changed: `rolling` when its tasks are no longer what it says. */
+  update(service: ServiceState, spec: ServiceSpec, rolling: boolean, rollback = false): void {
+    service.previous = service.spec;
+    service.spec = spec;
+    service.version++;
+    service.updated = this.clock.now;
+    this.#reconcile(service);
+    if (!rolling) return;
+    service.update = {
+      state: rollback ? 'rollback_started' : 'updating',
+      started: this.clock.now,
+      message: rollback ? 'rollback in progress' : 'update in progress',
+    };
+    this.#roll(service, service.version);
+  }
+
+  remove(service: ServiceState): void {
+    this.services.delete(service.spec.name);
+    for (const task of [...service.tasks]) this.#end(task, 'remove');
+  }
+
+  /** A node's availability, role, label or state has changed. */
+  nodeChanged(node: NodeState): void {
+    if (!isEligible(node) || node.availability === 'drain') {
+      for (const task of this.#tasksOn(node.name))
+        if (task.desired === 'running' || task.desired === 'ready') this.#replace(task, node);
+    }
+    for (const service of this.services.values()) this.#reconcile(service);
+    this.#schedule();
+  }
+
+  /** A node tells how it is with a task. */
+  report(task: TaskState, state: TaskStatus, message: string, error?: string): void {
+    this.#set(task, state, message, error);
+    if (!isRunning(task) && task.desired === 'running' && task.node) {
+      const node = this.nodes.get(task.node);
+      if (node) this.#replace(task, node);
+    }
+    if (!isRunning(task) && task.desired === 'remove') this.#forget(task);
+  }
+
+  #set(task: TaskState, state: TaskStatus, message: string, error?: string): void {
+    task.state = state;
+    task.message = message;
+    if (error !== undefined) task.error = error;
+    task.updated = this.clock.now;
+    const waiting = this.#waiting.get(task);
+    if (!waiting) return;
+    const due = waiting.filter(({ when }) => when(task));
+    const left = waiting.filter((one) => !due.includes(one));
+    if (left.length > 0) this.#waiting.set(task, left);
+    else this.#waiting.delete(task);
+    for (const { then } of due) then();
+  }
+
+  /** Calls `then` once, as soon as `when` holds. */
+  #once(task: TaskState, when: (task: TaskState) => boolean, then: () => void): void {
+    if (when(task)) then();
+    else this.#waiting.set(task, [...(this.#waiting.get(task) ?? []), { when, then }]);
+  }
+
+  /** Those that are wanted: one a slot, or one a node. */
+  #wanted(service: ServiceState): TaskState[] {
+    return [...service.tasks].filter(({ desired }) => desired === 'running' || desired === 'ready');
+  }
+
+  #reconcile(service: ServiceState): void {
+    if (!this.services.has(service.spec.name)) return;
+    const { spec } = service;
+    const wanted = this.#wanted(service);
+    const made: TaskState[] = [];
+    if (spec.mode === 'global') {
+      const nodes = allowed(
+        [...this.nodes.values()].filter((node) => isEligible(node) && node.availability !== 'drain').map(candidate),
+        spec.constraints,
+      );
+      for (const { name } of nodes) {
+        // A paused node keeps what it has.
+        if (this.nodes.get(name)?.availability !== 'active' || wanted.some(({ node }) => node === name)) continue;
+        const task = this.#make(service, 0, name);
+        task.node = name;
+        made.push(task);
+      }
+    } else {
+      const slots = new Map<number, TaskState[]>();
+      for (const task of wanted) slots.set(task.slot, [...(slots.get(task.slot) ?? []), task]);
+      for (let slot = 1; slots.size + made.length < spec.replicas; slot++)
+        if (!slots.has(slot)) made.push(this.#make(service, slot));
+      if (slots.size > spec.replicas)
+        for (const slot of surplus(slots, spec.replicas)) for (const task of slot) this.#end(task, 'remove');
+    }
+    if (made.length > 0) this.#schedule();
+  }
+
+  /** A new task, with its addresses: it has them before it has a node (manager/allocator). */
+  #make(service: ServiceState, slot: number, node?: string): TaskState {
+    const { spec } = service;
+    const { now } = this.clock;
+    const task: TaskState = {
+      id: this.allocator.id(),
+      service,
+      name: spec.mode === 'global' ? `${spec.name}.${node}` : `${spec.name}.${slot}`,
+      slot,
+      spec,
+      desired: 'running',
+      state: 'pending',
+      message: 'pending task scheduling',
+      addresses: new Map(),
+      created: now,
+      updated: now,
+    };
+    for (const network of this.networksOf(spec)) {
+      if (this.allocator.isLocal(network)) continue;
+      task.addresses.set(network.name, this.allocator.address('', network));
+    }
+    service.tasks.add(task);
+    return task;
+  }
+
+  /** ingress first, then as the service names them. */
+  networksOf(spec: ServiceSpec) {
+    const { ingress } = this.attachments;
+    const names = spec.networks.map(({ name }) => this.attachments.network(name));
+    return [...(ingress && spec.ports.some(({ mode }) => mode === 'ingress') ? [ingress] : []), ...names];
+  }
+
+  /** Every task that has no node yet gets one, if one will have it. */
+  #schedule(): void {
+    const assigned: TaskState[] = [];
+    for (const service of this.services.values()) {
+      for (const task of service.tasks) {
+        if (task.state !== 'pending') continue;
+        const node = task.spec.mode === 'global' ? task.node : this.#choose(task);
+        if (!node) {
+          task.error = `no suitable node (scheduling constraints not satisfied on ${this.nodes.size} node${this.nodes.size === 1 ? '' : 's'})`;
+          continue;
+        }
+        delete task.error;
+        task.node = node;
+        task.state = 'assigned';
+        task.message = 'scheduler assigned task to node';
+        assigned.push(task);
+      }
+    }
+    for (const task of assigned) this.agents.assigned(task);
+    for (const task of assigned) if (task.desired === 'running') this.agents.start(task);
+  }
+
+  #choose(task: TaskState): string | undefined {
+    const { spec, service } = task;
+    const count = (node: string, tasks: Iterable<TaskState>) =>
+      [...tasks].filter((one) => one !== task && one.node === node && isLive(one)).length;
+    const nodes = [...this.nodes.values()].filter((node) => isEligible(node) && node.availability === 'active');
+    const free = allowed(nodes.map(candidate), spec.constraints).filter(
+      ({ name }) =>
+        !this.#portTaken(task, name) &&
+        (spec.maxReplicasPerNode ?? Number.POSITIVE_INFINITY) > count(name, service.tasks),
+    );
+    const loads = new Map(free.map(({ name }) => [name, count(name, this.tasks)]));
+    const own = new Map(free.map(({ name }) => [name, count(name, service.tasks)]));
+    const of = (map: Map<string, number>) => (node: string) => map.get(node) ?? 0;
+    return best(free, { own: of(own), all: of(loads) }, spec.preferences)?.name;
+  }
+
+  /** A port published in mode `host` is there once on a node. */
+  #portTaken({ spec }: TaskState, node: string): boolean {
+    const ports = spec.ports.filter(({ mode, published }) => mode === 'host' && published !== undefined);
+    if (ports.length === 0) return false;
+    return this.#tasksOn(node).some(
+      (other) =>
+        isLive(other) &&
+        other.spec.ports.some(
+          (one) =>
+            one.mode === 'host' &&
+            ports.some(({ published, protocol }) => one.published === published && one.protocol === protocol),
+        ),
+    );
+  }
+
+  #tasksOn(node: string): TaskState[] {
+    return this.tasks.filter((task) => task.node === node);
+  }
+
+  /** No longer wanted: it stops, and if it is to be removed it is forgotten then. */
+  #end(task: TaskState, desired: 'shutdown' | 'remove'): void {
+    const before = task.desired;
+    task.desired = desired;
+    const { state } = task;
+    if (isRunning(task) && this.#isStarted(task)) {
+      if (before !== 'shutdown') this.agents.stop(task);
+    } else if (isRunning(task)) this.#set(task, 'shutdown', 'shutdown');
+    if (desired === 'remove' && (!isRunning(task) || state === 'pending')) this.#forget(task);
+  }
+
+  /** Is the node at work on it? */
+  #isStarted({ state }: TaskState): boolean {
+    return state !== 'new' && state !== 'pending' && state !== 'ready';
+  }
+
+  #forget(task: TaskState): void {
+    task.service.tasks.delete(task);
+    this.#waiting.delete(task);
+    this.giveAddresses(task);
+    this.agents.remove(task);
+  }
+
+  /** Given back as soon as it runs no more: another task may have them. */
+  giveAddresses(task: TaskState): void {
+    for (const [name, address] of task.addresses) {
+      const network = this.attachments.find(name);
+      if (network) this.allocator.giveAddress('', network, address);
+    }
+    task.addresses.clear();
+  }
+
+  /** One that has ended, or that is to go from its node, gets a successor (restart/restart.go). */
+  #replace(task: TaskState, node: NodeState): void {
+    const { service } = task;
+    const ended = !isRunning(task);
+    const policy = task.spec.restart ?? {};
+    this.#end(task, 'shutdown');
+    if (!this.services.has(service.spec.name)) return;
+    const condition = policy.condition ?? 'any';
+    if (ended && (condition === 'none' || (condition === 'on-failure' && task.state === 'complete'))) return;
+    if (ended && policy.maxAttempts !== undefined && this.#attempts(task) > policy.maxAttempts) return;
+    if (task.spec.mode === 'global' && (node.availability === 'drain' || !isEligible(node))) return;
+    const next = this.#make(service, task.slot, node.name);
+    if (next.spec.mode === 'global') next.node = node.name;
+    next.desired = 'ready';
+    this.#prune(service, task.slot, node.name);
+    // A drained node's tasks move at once, but only when the old one has stopped; a node that is down is not waited for.
+    const delay = node.availability === 'drain' ? 0 : (policy.delay ?? RESTART_DELAY);
+    let waiting = 2;
+    const go = () => {
+      if (--waiting > 0 || next.desired !== 'ready') return;
+      next.desired = 'running';
+      if (next.state === 'assigned') this.agents.start(next);
+      else this.#schedule();
+    };
+    this.#schedule();
+    this.clock.after(delay, go);
+    if (ended || node.state === 'down') go();
+    else {
+      let over = false;
+      const once = () => {
+        if (!over) go();
+        over = true;
+      };
+      this.#once(task, (one) => !isRunning(one), once);
+      this.clock.after(OLD_TASK_TIMEOUT, once);
+    }
+  }
+
+  /** How many of its slot have failed before. */
+  #attempts({ service, slot, node, spec }: TaskState): number {
+    return [...service.tasks].filter(
+      (one) => one.slot === slot && !isRunning(one) && (spec.mode !== 'global' || one.node === node),
+    ).length;
+  }
+
+  /** Of the old ones of a slot only so many are kept. */
+  #prune(service: ServiceState, slot: number, node: string): void {
+    const old = [...service.tasks].filter(
+      (one) => one.slot === slot && (slot > 0 || one.node === node) && !isRunning(one),
+    );
+    for (const task of old.slice(0, Math.max(0, old.length - TASK_HISTORY))) this.#forget(task);
+  }
+
+  /** Tasks of an older version are replaced, so many at a time (update/updater.go). */
+  #roll(service: ServiceState, version: number): void {
+    const { update = {} } = service.spec;
+    const parallelism = update.parallelism === 0 ? Number.POSITIVE_INFINITY : (update.parallelism ?? 1);
+    const old = this.#wanted(service).filter((task) => task.spec !== service.spec);
+    const next = () => {
+      if (service.version !== version || !this.services.has(service.spec.name)) return;
+      const task = old.shift();
+      if (task) {
+        if (task.desired !== 'running' && task.desired !== 'ready') next();
+        else this.#renew(task, update.order ?? 'stop-first', () => this.clock.after(update.delay ?? 0, next));
+      } else if (--busy === 0) this.#completed(service);
+    };
+    let busy = Math.min(parallelism, Math.max(old.length, 1));
+    for (let i = busy; i > 0; i--) next();
+  }
+
+  #completed({ update }: ServiceState): void {
+    if (!update) return;
+    const back = update.state === 'rollback_started';
+    update.state = back ? 'rollback_completed' : 'completed';
+    update.message = back ? 'rollback completed' : 'update completed';
+    update.completed = this.clock.now;
+  }
+
+  #renew(task: TaskState, order: 'stop-first' | 'start-first', done: () => void): void {
+    const next = this.#make(task.service, task.slot, task.node);
+    if (next.spec.mode === 'global' && task.node) next.node = task.node;
+    const start = () => {
+      if (next.desired !== 'ready') return;
+      next.desired = 'running';
+      if (next.state === 'assigned') this.agents.start(next);
+    };
+    if (order === 'start-first') {
+      this.#schedule();
+      this.#once(
+        next,
+        ({ state }) => state === 'running',
+        () => {
+          this.#end(task, 'shutdown');
+          this.#prune(task.service, task.slot, task.node ?? '');
+          done();
+        },
+      );
+      return;
+    }
+    next.desired = 'ready';
+    this.#schedule();
+    this.#once(next, ({ state }) => state === 'running', done);
+    this.#once(task, (one) => !isRunning(one), start);
+    this.#end(task, 'shutdown');
+    this.#prune(task.service, task.slot, task.node ?? '');
+  }
+
+  /** A node went silent: the managers notice after some heartbeats. */
+  miss(node: NodeState): void {
+    this.clock.after(HEARTBEAT_FAILURE, () => {
+      if (!node.lost) return;
+      node.state = 'down';
+      for (const task of this.#tasksOn(node.name)) if (task.state === 'running') task.message = 'node is down';
+      this.nodeChanged(node);
+    });
+  }
+}
+
+function candidate(node: NodeState) {
+  return { name: node.name, id: node.id, role: node.role, ...(node.spec.labels ? { labels: node.spec.labels } : {}) };
+}
+
+/** It may have tasks: a member that is not down. */
+function isEligible({ member, state }: NodeState): boolean {
+  return member && state === 'ready';
+}
+
+function isLive(task: TaskState): boolean {
+  return isRunning(task) && task.desired !== 'shutdown' && task.desired !== 'remove';
+}
+
+/** Slots to go: those that do not run, then those of the nodes with most of them, then the highest. */
+function surplus(slots: ReadonlyMap<number, TaskState[]>, replicas: number): TaskState[][] {
+  const running = (tasks: readonly TaskState[]) => tasks.some(({ state }) => state === 'running');
+  const order = [...slots].sort(([a, x], [b, y]) => Number(running(y)) - Number(running(x)) || a - b);
+  const onNode = new Map<string, number>();
+  const ranked = order.map(([slot, tasks]) => {
+    const node = tasks[0]?.node ?? '';
+    const rank = (onNode.get(node) ?? 0) + 1;
+    onNode.set(node, rank);
+    return { slot, tasks, rank: running(tasks) ? rank : Number.POSITIVE_INFINITY };
+  });
+  ranked.sort((a, b) => a.rank - b.rank || a.slot - b.slot);
+  return ranked.slice(replicas).map(({ tasks }) => tasks);
+}
