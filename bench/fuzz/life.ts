@@ -7,6 +7,7 @@
 import type { Device } from '../../src/engine/index.js';
 import { addressNumber, ipAt, macBytes, put32, sealAll } from '../headers.js';
 import type { RealFrame } from './corpus.js';
+import { carried, esp } from './esp.js';
 import { arp, datagram, icmpError, noise, tcpSoup, toPublished } from './make.js';
 import { mutate, pieces, tunnel, type Vocabulary } from './mutate.js';
 import { Random } from './random.js';
@@ -253,6 +254,7 @@ class Draw {
       datagram: 2,
       pieces: 2,
       nested: 2,
+      esp: world.engine.espKeys.length > 0 ? 5 : 0,
     });
     const origin =
       this.#recent.length > 0 && random.chance(0.4) ? random.pick(this.#recent) : random.pick(this.#corpus);
@@ -277,6 +279,10 @@ class Draw {
         return [this.#put(tcpSoup(random, words))];
       case 'datagram':
         return [this.#put(datagram(random, words))];
+      case 'esp': {
+        const inner = carried(random.chance(0.7) ? tunnel(mutate(real, random, words, [real]), random, words) : real);
+        return [this.#put(esp(inner, world.engine.espKeys, random, words))];
+      }
       case 'nested':
         return [this.#put(tunnel(mutate(real, random, words, [real]), random, words))];
       default: {

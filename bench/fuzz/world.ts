@@ -20,18 +20,18 @@ export const RECORDING = 'S6-ingress';
 
 const port = (published: number, target: number, protocol: 'tcp' | 'udp') =>
   ({ published, target, protocol, mode: 'ingress' }) as const;
-const service = (name: string, replicas: number, ports: StackSpec['services'][number]['ports']) =>
+const service = (name: string, replicas: number, ports: StackSpec['services'][number]['ports'], network = 'net1') =>
   ({
     name,
     mode: 'replicated',
     replicas,
-    networks: [{ name: 'net1', aliases: [] }],
+    networks: [{ name: network, aliases: [] }],
     endpointMode: 'vip',
     ports,
     constraints: [],
   }) as const satisfies StackSpec['services'][number];
 
-/** Three nodes, three tiers, TCP and UDP published. */
+/** Three nodes, three tiers, TCP and UDP published; one network is encrypted. */
 export const SPEC: StackSpec = {
   engine: '20.10',
   nodes: [
@@ -40,11 +40,15 @@ export const SPEC: StackSpec = {
     { name: 'node3', role: 'worker' },
   ],
   outside: [{ name: 'client', extraAddresses: ['203.0.113.10/32'] }],
-  networks: [{ name: 'net1', driver: 'overlay', subnet: '100.0.0.0/24' }],
+  networks: [
+    { name: 'net1', driver: 'overlay', subnet: '100.0.0.0/24' },
+    { name: 'net2', driver: 'overlay', options: { encrypted: '' } },
+  ],
   services: [
     service('nginx', 2, [port(1080, 80, 'tcp'), port(1053, 53, 'udp')]),
     service('node', 2, [port(3000, 3000, 'tcp')]),
     service('redis', 1, []),
+    service('vault', 3, [port(8200, 8200, 'tcp')], 'net2'),
   ],
   calls: [],
   traffic: [
@@ -57,6 +61,8 @@ export const SPEC: StackSpec = {
     { kind: 'http', from: 'nginx', to: 'node', port: 3000, path: '/', requests: 1 },
     { kind: 'http', from: 'node', to: 'redis', port: 6379, path: '/', requests: 1 },
     { kind: 'ping', from: 'nginx', to: '203.0.113.10', count: 1, size: 2000 },
+    { kind: 'ping', from: 'vault.1', to: 'vault.2', count: 2, size: 2000 },
+    { kind: 'http', from: 'vault.2', to: 'vault', port: 8200, path: '/', requests: 1 },
     { kind: 'udp', from: 'redis', to: 'client', port: 9, size: 10, datagrams: 1 },
   ],
 };

@@ -61,6 +61,23 @@ describe('the default example', () => {
     expect(out).not.toContain('\x1b');
   });
 
+  test('of an encrypted network writes the keys beside the captures, in a configuration of Wireshark', () => {
+    const { code, out } = swarmwire(['run', join(EXAMPLES, 'encrypted.yml'), '--out', 'secret', '--json'], {
+      cwd: folder,
+    });
+    expect(code).toBe(0);
+    const { captures, stack } = JSON.parse(out) as RunReport;
+    expect(captures.keys).toEqual({ directory: join('secret', 'encrypted.wireshark'), associations: 18 });
+    expect(stack.networks.filter(({ encrypted }) => encrypted).map(({ name }) => name)).toEqual(['back']);
+    const files = join(folder, 'secret', 'encrypted.wireshark');
+    expect(readdirSync(files).sort()).toEqual(['esp_sa', 'preferences']);
+    const table = readFileSync(join(files, 'esp_sa'), 'utf8').trim().split('\n');
+    expect(table).toHaveLength(18);
+    const line =
+      /^"IPv4","192\.168\.99\.11\d","192\.168\.99\.11\d","0x[0-9a-f]{8}","AES-GCM with 8 octet ICV \[RFC4106\]","0x[0-9a-f]{40}","NULL",""$/;
+    for (const one of table) expect(one).toMatch(line);
+  });
+
   test('as JSON is one document with all of it, and the same captures', () => {
     const { code, out, err } = swarmwire(['run', THREE_TIER, '--json', '--out', 'json'], { cwd: folder });
     expect([code, err]).toEqual([0, '']);
