@@ -6,9 +6,9 @@
  */
 import type { IPv4CidrRange } from 'ip-num';
 import type { Drivers } from '../drivers/index.js';
-import type { DriverName, NetworkSpec } from '../topology/spec.js';
+import type { DriverName, NetworkSpec, PoolSpec } from '../topology/spec.js';
 import { canonical, contains, isAddress, overlap, subnetOf } from './addresses.js';
-import { type ComposeFile, type ComposeNetwork, entries, isOn } from './compose-file.js';
+import { type ComposeFile, type ComposeNetwork, type ComposePool, entries, isOn } from './compose-file.js';
 import type { Findings } from './findings.js';
 import { below, spelled } from './places.js';
 import { knownNames, nearest } from './wording.js';
@@ -29,7 +29,9 @@ export interface Networks {
 }
 
 /** Docker's own that swarmwire has no driver for: a network of theirs that a service joins is made an overlay, and said so. */
-const UNBUILT: readonly DriverName[] = ['macvlan', 'ipvlan', 'host', 'none'];
+const UNBUILT: readonly DriverName[] = ['host', 'none'];
+/** Docker's own of local scope that can be given the scope of the swarm: they reach beyond their node by themselves. */
+const SCOPED: readonly DriverName[] = ['macvlan', 'ipvlan'];
 /** Every node has networks of these names already. */
 const TAKEN = ['ingress', 'docker_gwbridge', 'bridge', 'host', 'none'];
 const VNI_OPTION = 'com.docker.network.driver.overlay.vxlanid_list';
@@ -106,7 +108,8 @@ function networkOf(
       `networks.${key}`,
     );
   }
-  readPools(key, network, spec, pointer, pools, findings);
+  if (served && SCOPED.includes(spec.driver)) spec.scope = 'swarm';
+  readPools(key, network, spec, pointer, pools, drivers.find(spec.driver)?.scope === 'local', findings);
   readOptions(key, network, spec, pointer, drivers, findings);
   return spec;
 }
@@ -160,6 +163,14 @@ function driverOf(
     return 'overlay';
   }
   if (found?.scope === 'swarm') return driver;
+  if (served && SCOPED.includes(driver)) {
+    findings.warn(
+      spelled(pointer),
+      where,
+      `docker stack deploy would make it on one node; it is made as by "docker network create --driver ${driver} --scope swarm --config-from ...", with this configuration on every node`,
+    );
+    return driver;
+  }
   if (served) {
     findings.unsupport(
       'driver',
@@ -182,6 +193,8 @@ function readPools(
   spec: NetworkSpec,
   pointer: string,
   pools: Pool[],
+  /** The driver's networks are their node's own: all of `ipam.config` is carried out. */
+  local: boolean,
   findings: Findings,
 ): void {
   const { places } = findings;
@@ -197,8 +210,9 @@ function readPools(
   }
   for (const [index, pool] of (ipam.config ?? []).entries()) {
     const at = `${pointer}/ipam/config/${index}`;
-    for (const other of ['ip_range', 'aux_addresses'] as const) {
-      if (pool[other] !== undefined) {
+    if (!local) {
+      for (const other of ['ip_range', 'aux_addresses'] as const) {
+        if (pool[other] === undefined) continue;
         findings.unsupport(
           `ipam.config.${other}`,
           places.key(below(at, other)),
@@ -221,27 +235,60 @@ function readPools(
       findings.refuse(places.value(`${at}/subnet`), `"${pool.subnet}" is no subnet`, 'a subnet is written 10.1.0.0/24');
       continue;
     }
-    if (spec.subnet !== undefined) {
+    const several = SCOPED.includes(spec.driver);
+    if (spec.subnet !== undefined && !several) {
       findings.unsupport('ipam.config', places.value(at), 'a network has one IPv4 subnet, the first', owner);
       continue;
     }
-    spec.subnet = canonical(range);
-    if (spec.subnet !== pool.subnet)
-      findings.warn('subnet', places.value(`${at}/subnet`), `subnet ${pool.subnet} is taken as ${spec.subnet}`);
+    const read: PoolSpec = { subnet: canonical(range) };
+    if (read.subnet !== pool.subnet)
+      findings.warn('subnet', places.value(`${at}/subnet`), `subnet ${pool.subnet} is taken as ${read.subnet}`);
     const clash = pools.find((other) => overlap(other.range, range));
     if (clash !== undefined) {
       const { line, column } = places.value(clash.pointer);
       findings.refuse(
         places.value(`${at}/subnet`),
-        `subnet ${spec.subnet} overlaps with ${canonical(clash.range)} of network "${clash.name}" (line ${line}, column ${column})`,
+        `subnet ${read.subnet} overlaps with ${canonical(clash.range)} of network "${clash.name}" (line ${line}, column ${column})`,
         'give each network a subnet of its own',
       );
     }
     pools.push({ name: key, range, pointer: `${at}/subnet` });
-    if (pool.gateway === undefined) continue;
-    if (isAddress(pool.gateway) && contains(range, pool.gateway)) spec.gateway = pool.gateway;
-    else findings.refuse(places.value(`${at}/gateway`), `gateway "${pool.gateway}" is no address in ${spec.subnet}`);
+    readPool(pool, read, range, at, local, findings);
+    if (spec.subnet === undefined) Object.assign(spec, read);
+    else spec.furtherPools = [...(spec.furtherPools ?? []), read];
   }
+}
+
+/** Gateway, range and reserved addresses of one subnet. */
+function readPool(
+  { gateway, ip_range, aux_addresses }: ComposePool,
+  read: PoolSpec,
+  range: IPv4CidrRange,
+  at: string,
+  local: boolean,
+  findings: Findings,
+): void {
+  const { places } = findings;
+  const within = (address: string, pointer: string, what: string): boolean => {
+    if (isAddress(address) && contains(range, address)) return true;
+    findings.refuse(places.value(pointer), `${what} "${address}" is no address in ${read.subnet}`);
+    return false;
+  };
+  if (gateway !== undefined && within(gateway, `${at}/gateway`, 'gateway')) read.gateway = gateway;
+  if (!local) return;
+  if (ip_range !== undefined) {
+    const part = subnetOf(ip_range);
+    if (part === undefined)
+      findings.refuse(places.value(`${at}/ip_range`), `"${ip_range}" is no range`, 'a range is written 10.1.0.128/25');
+    else if (!contains(range, part.getFirst().toString()) || !contains(range, part.getLast().toString()))
+      findings.refuse(places.value(`${at}/ip_range`), `the range ${ip_range} is not in ${read.subnet}`);
+    else read.ipRange = canonical(part);
+  }
+  const reserved = Object.entries(aux_addresses ?? {}).filter(([name, address]) =>
+    within(String(address), below(`${at}/aux_addresses`, name), `the auxiliary address "${name}"`),
+  );
+  if (reserved.length > 0)
+    read.auxAddresses = Object.fromEntries(reserved.map(([name, address]) => [name, String(address)]));
 }
 
 function readOptions(
@@ -256,8 +303,8 @@ function readOptions(
   const owner = `networks.${key}`;
   const driver = drivers.find(spec.driver);
   if (isOn(network.attachable)) spec.attachable = true;
-  if (isOn(network.internal)) {
-    spec.internal = true;
+  if (isOn(network.internal)) spec.internal = true;
+  if (isOn(network.internal) && driver?.scope !== 'local') {
     findings.unsupport(
       'internal',
       places.key(`${pointer}/internal`),

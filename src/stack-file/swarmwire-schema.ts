@@ -34,6 +34,18 @@ const labels: SchemaObject = { type: 'object', additionalProperties: { type: ['s
 const host = { address, mac, mtu };
 const addresses: SchemaObject = { type: 'array', items: address };
 const extra_addresses = addresses;
+/** `docker network create --config-only`: what a network has of its own on one node. */
+const configs: SchemaObject = {
+  type: 'object',
+  additionalProperties: map({
+    parent: text,
+    subnet: text,
+    gateway: text,
+    ip_range: text,
+    aux_addresses: { type: 'object', additionalProperties: text },
+  }),
+  hint: 'write a map from a network to what it has of its own on this node: lan: { ip_range: 192.168.86.128/26 }',
+};
 const vlans: SchemaObject = {
   type: 'object',
   patternProperties: { '^[1-9][0-9]{0,3}$': { type: ['string', 'array'], items: address } },
@@ -77,7 +89,7 @@ export const swarmwireSchema: SchemaObject = map({
     minItems: 1,
     maxItems: MOST_NODES,
     items: map(
-      { name: text, role: { type: 'string', enum: ['manager', 'worker'] }, labels, ...host },
+      { name: text, role: { type: 'string', enum: ['manager', 'worker'] }, labels, networks: configs, ...host },
       { type: ['string', 'object'] },
     ),
     hint: 'write how many (nodes: 3), or a list of names or maps',
@@ -139,6 +151,15 @@ export interface NodeEntry {
   mac?: string;
   mtu?: number;
   labels?: Record<string, string | number | boolean>;
+  networks?: Record<string, ConfigEntry>;
+}
+
+export interface ConfigEntry {
+  parent?: string;
+  subnet?: string;
+  gateway?: string;
+  ip_range?: string;
+  aux_addresses?: Record<string, string>;
 }
 
 export interface ContainerEntry {

@@ -5,14 +5,29 @@
  * Left away, there are three nodes, node1 (the manager) to node3 at 192.168.99.110/24 and up, and a client outside
  * at 192.168.99.1/24, which also answers for 203.0.113.10, an address that is on no network of the swarm.
  */
-import type { CallSpec, ContainerSpec, NodeSpec, OutsideSpec, ServiceSpec, TrafficSpec } from '../topology/spec.js';
+import type {
+  CallSpec,
+  ContainerSpec,
+  NodeNetworkSpec,
+  NodeSpec,
+  OutsideSpec,
+  ServiceSpec,
+  TrafficSpec,
+} from '../topology/spec.js';
 import { canonical, contains, hostOf, isAddress, subnetOf } from './addresses.js';
 import type { Place } from './error.js';
 import type { Findings } from './findings.js';
 import { readCalls, readTraffic } from './flows.js';
 import { Parties } from './parties.js';
 import { below } from './places.js';
-import { type HostEntry, MOST_NODES, type NodeEntry, SECTION, type Section } from './swarmwire-schema.js';
+import {
+  type ConfigEntry,
+  type HostEntry,
+  MOST_NODES,
+  type NodeEntry,
+  SECTION,
+  type Section,
+} from './swarmwire-schema.js';
 
 export interface Surroundings {
   nodes: NodeSpec[];
@@ -223,8 +238,34 @@ function nodesOf(written: Section['nodes'], count: number | undefined, hosts: Ho
     };
     if (entry.mac !== undefined) spec.mac = entry.mac.toLowerCase();
     if (entry.mtu !== undefined) spec.mtu = entry.mtu;
+    if (entry.networks !== undefined)
+      spec.networks = Object.fromEntries(
+        Object.entries(entry.networks).map(([network, config]) => [
+          network,
+          configOf(config, below(`${pointer}/networks`, network), findings),
+        ]),
+      );
     if (entry.labels !== undefined)
       spec.labels = Object.fromEntries(Object.entries(entry.labels).map(([key, value]) => [key, String(value)]));
     return spec;
   });
+}
+
+/** As `docker network create --config-only` has it on one node. */
+function configOf(entry: ConfigEntry, pointer: string, findings: Findings): NodeNetworkSpec {
+  const { parent, subnet, gateway, ip_range: ipRange, aux_addresses: auxAddresses } = entry;
+  for (const [key, text] of Object.entries({ subnet, ip_range: ipRange })) {
+    if (text !== undefined && subnetOf(text) === undefined)
+      findings.refuse(findings.places.value(below(pointer, key)), `"${text}" is no subnet`, 'write 192.168.86.0/24');
+  }
+  for (const [name, address] of Object.entries({ ...(gateway ? { gateway } : {}), ...auxAddresses })) {
+    if (!isAddress(address)) findings.refuse(findings.places.value(pointer), `${name}: "${address}" is no address`);
+  }
+  return {
+    ...(parent === undefined ? {} : { parent }),
+    ...(subnet === undefined ? {} : { subnet }),
+    ...(gateway === undefined ? {} : { gateway }),
+    ...(ipRange === undefined ? {} : { ipRange }),
+    ...(auxAddresses === undefined ? {} : { auxAddresses }),
+  };
 }

@@ -75,6 +75,8 @@ function* blocksOf(scope: Scope): Generator<readonly [bigint, bigint, bigint]> {
 /** Addresses of one subnet. The network's and the broadcast address are never given. */
 export class Pool {
   readonly #range: IPv4CidrRange;
+  /** Where addresses that nobody chose come from (--ip-range); without it the whole subnet. */
+  readonly #from: Span;
   readonly #used = new Set<bigint>();
   #last: bigint;
 
@@ -82,8 +84,17 @@ export class Pool {
     readonly subnet: string,
     /** Swarm continues after the last one given; a bridge takes the lowest that is free. */
     private readonly serial: boolean,
+    ipRange: string = subnet,
   ) {
     this.#range = IPv4CidrRange.fromCidr(subnet);
+    const from = spanOf(ipRange);
+    const whole = spanOf(subnet);
+    if (from.first < whole.first || from.last > whole.last)
+      throw new RangeError(`the address range ${ipRange} is not in ${subnet}`);
+    this.#from = {
+      first: from.first === whole.first ? whole.first + 1n : from.first,
+      last: from.last === whole.last ? whole.last - 1n : from.last,
+    };
     this.#last = this.#range.getFirst().getValue();
   }
 
@@ -107,8 +118,7 @@ export class Pool {
   }
 
   next(): string {
-    const first = this.#range.getFirst().getValue() + 1n;
-    const last = this.#range.getLast().getValue() - 1n;
+    const { first, last } = this.#from;
     const size = last - first + 1n;
     const start = this.serial && this.#last >= first ? this.#last + 1n - first : 0n;
     for (let i = 0n; i < size; i++) {
@@ -118,11 +128,51 @@ export class Pool {
       this.#last = value;
       return new IPv4(value).toString();
     }
-    throw new RangeError(`${this.subnet} has no free address left`);
+    throw new NoAddressLeft(`${this.subnet} has no free address left`);
   }
 
   /** The address in CIDR form, as an interface gets it. */
   withLength(address: string): string {
     return `${address}/${this.subnet.split('/')[1]}`;
+  }
+}
+
+export class NoAddressLeft extends RangeError {
+  override name = 'NoAddressLeft';
+}
+
+/** The subnets of one network: an address that is asked for comes from the one that has it, any other from the first with a free one. */
+export class Pools {
+  readonly #first: Pool;
+
+  constructor(private readonly all: readonly [Pool, ...Pool[]]) {
+    [this.#first] = all;
+  }
+
+  get subnet(): string {
+    return this.#first.subnet;
+  }
+
+  take(address: string): string {
+    return this.#holding(address).take(address);
+  }
+
+  next(): string {
+    for (const pool of this.all) {
+      try {
+        return pool.next();
+      } catch (error) {
+        if (!(error instanceof NoAddressLeft)) throw error;
+      }
+    }
+    throw new NoAddressLeft(`${this.all.map(({ subnet }) => subnet).join(' and ')} have no free address left`);
+  }
+
+  withLength(address: string): string {
+    return this.#holding(address).withLength(address);
+  }
+
+  #holding(address: string): Pool {
+    return this.all.find(({ subnet }) => holds(subnet, address)) ?? this.#first;
   }
 }

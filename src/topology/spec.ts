@@ -21,6 +21,8 @@ export interface NodeSpec {
   resolvers?: string[];
   /** Search domains of its /etc/resolv.conf. */
   search?: string[];
+  /** What networks have of their own on this node, by their names (`docker network create --config-only`). */
+  networks?: Record<string, NodeNetworkSpec>;
 }
 
 /** A host on the underlay segment that is no swarm node: a client, a router, a server. */
@@ -48,12 +50,30 @@ export interface OutsideSpec {
 /** `overlay`, `bridge`, …, or the name of a third party's driver. */
 export type DriverName = string;
 
-export interface NetworkSpec {
+/** An entry of Compose's `ipam.config`: `--subnet`, `--gateway`, `--ip-range`, `--aux-address`. */
+export interface PoolSpec {
+  /** IPv4, CIDR */
+  subnet: string;
+  /** Without it the first address that is free. */
+  gateway?: string;
+  /** CIDR: addresses that nobody chose are of this part of the subnet. */
+  ipRange?: string;
+  /** Taken by others: name → address. */
+  auxAddresses?: Record<string, string>;
+}
+
+/** What `docker network create --config-only` says of a network on one node; the network itself says `--config-from`. */
+export interface NodeNetworkSpec extends Partial<PoolSpec> {
+  parent?: string;
+}
+
+export interface NetworkSpec extends Partial<PoolSpec> {
   name: string;
   driver: DriverName;
-  /** IPv4 subnet, CIDR; without it the next of Docker's default pool. */
-  subnet?: string;
-  gateway?: string;
+  /** The second and further subnets. */
+  furtherPools?: PoolSpec[];
+  /** `swarm`: services can join it, though its driver's networks are a node's own (`--scope swarm --config-from`). */
+  scope?: 'swarm';
   /** VXLAN network identifier; without it the next free one from 4096 (4097 when ingress has 4096). */
   vni?: number;
   ingress?: boolean;

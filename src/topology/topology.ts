@@ -71,6 +71,8 @@ export interface Network {
   /** `bridge`, `overlay`, …, or the name of a third party's. */
   driver: string;
   ingress: boolean;
+  /** `swarm`: known to all nodes, though it is another one on each (`--scope swarm --config-from`). */
+  scope?: 'swarm';
   /** Without a way out. */
   internal?: boolean;
   /** `driver_opts`, as they were given. */

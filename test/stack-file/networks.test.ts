@@ -99,7 +99,7 @@ describe('the networks of a stack', () => {
 
   it.each([
     ['{ driver: bridge }', 'driver'],
-    ['{ driver: macvlan }', 'driver'],
+    ['{ driver: bridge }', 'driver'],
     ['{ enable_ipv6: true }', 'enable_ipv6'],
     ['{ internal: true }', 'internal'],
     ['{ external: true }', 'external'],
