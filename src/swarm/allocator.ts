@@ -6,10 +6,11 @@
 import type { Drivers } from '../drivers/index.js';
 import { isOff } from '../drivers/option-values.js';
 import { overlayMtu } from '../drivers/overlay-encryption.js';
+import { parentName } from '../drivers/parent.js';
 import { Draw } from '../topology/draw.js';
 import { bridgeMac, lowestMac, macOfAddress, randomMac } from '../topology/mac.js';
-import { nextSubnet, Pool } from '../topology/pools.js';
-import type { ContainerPortSpec, NetworkSpec, Protocol } from '../topology/spec.js';
+import { nextSubnet, Pool, Pools } from '../topology/pools.js';
+import type { ContainerPortSpec, NetworkSpec, PoolSpec, Protocol } from '../topology/spec.js';
 import {
   type Endpoint,
   hostPart,
@@ -74,7 +75,7 @@ export class Allocator {
   readonly #ids: Draw;
   /** Of networks of the whole swarm; and `node network` of those that are another one on each node. */
   readonly #pools = new Map<Network, Pool>();
-  readonly #local = new Map<string, Pool>();
+  readonly #local = new Map<string, Pools>();
   readonly #vnis = new Serial(FIRST_VNI, LAST_VNI);
   readonly #dynamic = {
     tcp: new Serial(DYNAMIC_PORTS.first, DYNAMIC_PORTS.last),
@@ -126,6 +127,7 @@ export class Allocator {
       id,
       driver: spec.driver,
       ingress: false,
+      ...(spec.scope ? { scope: spec.scope } : {}),
       ...(spec.internal ? { internal: true } : {}),
       ...(Object.keys(options).length > 0 ? { options } : {}),
       mtu: mtu ? Number(mtu) : UNDERLAY_MTU,
@@ -144,18 +146,29 @@ export class Allocator {
     this.#localOn(network, spec, known?.bridge ?? network.name, node, bridgeMac(this.#draw.next));
   }
 
+  /** A network that the swarm knows and that is another one on each node comes to a node. */
+  scopedOn(network: Network, spec: NetworkSpec, node: string): void {
+    this.#localOn(network, spec, undefined, node, bridgeMac(this.#draw.next));
+  }
+
   #localOn(network: Network, spec: NetworkSpec, device: string | undefined, node: string, mac: string): void {
     const { nodes, hosts, networks } = this.topology;
     const underlay = [...nodes, ...hosts].flatMap(({ nic }) => nic.addresses);
     const taken = networks.flatMap((one) => (this.isLocal(one) ? (one.onNode[node]?.subnet ?? []) : []));
-    const subnet = spec.subnet ?? nextSubnet('local', [...underlay, ...taken], this.#lastSubnet.get(node));
-    if (!spec.subnet) this.#lastSubnet.set(node, subnet);
-    const pool = new Pool(subnet, false);
-    this.#local.set(`${node} ${spec.name}`, pool);
+    const own = spec.configs?.[node] ?? {};
+    const wanted = own.subnet ?? spec.subnet;
+    const subnet = wanted ?? nextSubnet('local', [...underlay, ...taken], this.#lastSubnet.get(node));
+    if (!wanted) this.#lastSubnet.set(node, subnet);
+    const first = openPool({ ...spec, ...own, subnet });
+    const further = (spec.furtherPools ?? []).map(openPool);
+    this.#local.set(`${node} ${spec.name}`, new Pools([first.pool, ...further.map(({ pool }) => pool)]));
     network.onNode[node] = {
       subnet,
-      gateway: spec.gateway ? pool.take(spec.gateway) : pool.next(),
-      bridge: device ?? (spec.options?.['com.docker.network.bridge.name'] || `br-${network.id.slice(0, 12)}`),
+      gateway: first.gateway,
+      ...(further.length > 0
+        ? { further: further.map((one) => ({ subnet: one.pool.subnet, gateway: one.gateway })) }
+        : {}),
+      bridge: device ?? deviceOf(network, own.parent),
       bridgeMac: mac,
     };
   }
@@ -227,7 +240,7 @@ export class Allocator {
     this.#joined.delete(`${node} ${network.id}`);
   }
 
-  #poolOf(node: string, network: Network): Pool {
+  #poolOf(node: string, network: Network): Pool | Pools {
     const pool = this.isLocal(network) ? this.#local.get(`${node} ${network.name}`) : this.#pools.get(network);
     if (!pool) throw new DockerError(404, `network ${network.name} not found`);
     return pool;
@@ -256,7 +269,7 @@ export class Allocator {
       network: network.name,
       interface: `eth${index}`,
       address: this.#poolOf(sandbox.node, network).withLength(address),
-      mac: mac ?? macOfAddress(address),
+      mac: this.#macOf(sandbox.node, network, address, mac),
       peer: { name: local ? `veth${this.#draw.hex(7)}` : `veth${port - 2}`, mac: randomMac(this.#draw.next) },
       port,
       ...(priority === undefined ? {} : { priority }),
@@ -264,6 +277,14 @@ export class Allocator {
     const here = network.onNode[sandbox.node];
     if (!local && here) here.bridgeMac = lowestMac([here.bridgeMac, endpoint.peer.mac]);
     return endpoint;
+  }
+
+  /** Behind an ipvlan's parent all have its MAC. */
+  #macOf(node: string, { name, driver }: Network, address: string, wish: string | undefined): string {
+    if (driver !== 'ipvlan') return wish ?? macOfAddress(address);
+    if (wish)
+      throw new DockerError(500, `ipvlan interfaces do not support custom mac address assignment (network ${name})`);
+    return this.topology.nodes.find((one) => one.name === node)?.nic.mac ?? macOfAddress(address);
   }
 
   /** The sandbox is gone: its interfaces need no names any more. */
@@ -340,6 +361,25 @@ export class Allocator {
     at?.delete(hostAddress || '0.0.0.0');
     if (at?.size === 0) this.#published.delete(key);
   }
+}
+
+interface OpenPool {
+  pool: Pool;
+  gateway: string;
+}
+
+/** Addresses that are spoken for are taken, then the gateway. */
+function openPool({ subnet, gateway, ipRange, auxAddresses = {} }: PoolSpec): OpenPool {
+  const pool = new Pool(subnet, false, ipRange);
+  for (const address of Object.values(auxAddresses)) pool.take(address);
+  return { pool, gateway: gateway ? pool.take(gateway) : pool.next() };
+}
+
+/** What a network's endpoints hang on, on a node: its bridge, or its parent. */
+function deviceOf(network: Network, parent?: string): string {
+  const { driver, id, options } = network;
+  if (driver === 'macvlan' || driver === 'ipvlan') return parentName(driver, network, parent);
+  return options?.['com.docker.network.bridge.name'] || `br-${id.slice(0, 12)}`;
 }
 
 function optionsOf({ options }: Network): { options?: Record<string, string> } {

@@ -3,7 +3,7 @@
  * which dockerd and libnetwork go about it (reference: libnetwork network.go, sandbox.go, default_gateway.go).
  */
 
-import type { AttachmentSpec } from '../topology/spec.js';
+import type { AttachmentSpec, NetworkSpec } from '../topology/spec.js';
 import type { Endpoint, Network, Sandbox, Topology } from '../topology/topology.js';
 import type { Allocator } from './allocator.js';
 import { DockerError } from './errors.js';
@@ -32,7 +32,8 @@ export class Attachments {
     const { networks } = this.topology;
     const named = networks.filter((one) => one.name === name || one.id === name);
     return (
-      named.find((one) => node !== undefined && one.onNode[node]) ?? named.find((one) => !this.allocator.isLocal(one))
+      named.find((one) => node !== undefined && one.onNode[node]) ??
+      named.find((one) => !this.allocator.isLocal(one) || one.scope === 'swarm')
     );
   }
 
@@ -66,6 +67,12 @@ export class Attachments {
   /** docker0 or docker_gwbridge comes to one more node. */
   extend(network: Network, node: string): void {
     this.allocator.extendLocal(network, node);
+    this.programmer.createNetwork(node, network);
+  }
+
+  /** A network of scope swarm that is a node's own comes to a node. */
+  extendScoped(network: Network, spec: NetworkSpec, node: string): void {
+    this.allocator.scopedOn(network, spec, node);
     this.programmer.createNetwork(node, network);
   }
 

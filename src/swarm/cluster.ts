@@ -362,6 +362,8 @@ export class Cluster {
   }
 
   #reach(network: Network, node: string): void {
+    const spec = this.networkSpecs.get(network);
+    if (network.scope === 'swarm' && spec && !network.onNode[node]) this.attachments.extendScoped(network, spec, node);
     if (this.#allocator.isLocal(network) || network.onNode[node]) return;
     this.#reserve(network, node);
     const key = `${node} ${network.id}`;
@@ -694,7 +696,7 @@ export class Cluster {
     for (const { name } of spec.networks) {
       const network = this.attachments.find(name);
       if (!network) throw new DockerError(404, `network ${name} not found`);
-      if (this.#allocator.isLocal(network))
+      if (this.#allocator.isLocal(network) && network.scope !== 'swarm')
         throw new DockerError(
           403,
           `The network ${name} cannot be used with services. Only networks scoped to the swarm can be used, such as those created with the overlay driver.`,
@@ -726,7 +728,9 @@ export class Cluster {
       const port = same?.published ?? this.#allocator.ingressPort(spec.name, published, protocol);
       return { published: port, target, protocol };
     });
-    const networks = spec.endpointMode === 'vip' ? this.orchestrator.networksOf(spec).map(({ name }) => name) : [];
+    // A network that is another one on each node has no VIP: its name means the tasks (cnmallocator, isNodeLocal).
+    const spanning = this.orchestrator.networksOf(spec).filter((network) => !this.#allocator.isLocal(network));
+    const networks = spec.endpointMode === 'vip' ? spanning.map(({ name }) => name) : [];
     for (const [name, address] of Object.entries(path.vips)) {
       if (networks.includes(name)) continue;
       const network = this.attachments.find(name);

@@ -23,7 +23,10 @@ export function deploy(cluster: Cluster, spec: StackSpec): void {
     cluster.nameMachines();
     const scope = (network: NetworkSpec) => cluster.options.drivers.get(network.driver).scope;
     for (const network of spec.networks) {
-      if (scope(network) === 'local') cluster.networkCreate(network, nodesWith(spec, network.name));
+      if (scope(network) !== 'local') continue;
+      // One of scope swarm comes to a node with its first container there.
+      const nodes = network.scope === 'swarm' ? [] : nodesWith(spec, network.name);
+      cluster.networkCreate({ ...network, ...configsOf(spec, network.name) }, nodes);
     }
     if (hasSwarm(spec, (network) => scope(network) === 'swarm')) deploySwarm(cluster, spec);
     for (const container of spec.containers ?? []) cluster.containerStart(cluster.containerCreate(container));
@@ -58,6 +61,14 @@ function hasSwarm(
   spans: (network: NetworkSpec) => boolean,
 ): boolean {
   return swarm ?? (services.length > 0 || networks.some(spans) || containers.length === 0);
+}
+
+/** `docker network create --config-only` on the nodes that have a word of their own. */
+function configsOf({ nodes }: StackSpec, network: string): Pick<NetworkSpec, 'configs'> {
+  const configs = Object.fromEntries(
+    nodes.flatMap(({ name, networks }) => (networks?.[network] ? [[name, networks[network]]] : [])),
+  );
+  return Object.keys(configs).length > 0 ? { configs } : {};
 }
 
 /** A network of scope `local` is made by hand on the nodes whose containers join it. */

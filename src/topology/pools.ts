@@ -168,6 +168,14 @@ export class Pools {
     throw new NoAddressLeft(`${this.all.map(({ subnet }) => subnet).join(' and ')} have no free address left`);
   }
 
+  has(address: string): boolean {
+    return this.#holding(address).has(address);
+  }
+
+  give(address: string): void {
+    this.#holding(address).give(address);
+  }
+
   withLength(address: string): string {
     return this.#holding(address).withLength(address);
   }

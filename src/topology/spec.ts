@@ -74,6 +74,8 @@ export interface NetworkSpec extends Partial<PoolSpec> {
   furtherPools?: PoolSpec[];
   /** `swarm`: services can join it, though its driver's networks are a node's own (`--scope swarm --config-from`). */
   scope?: 'swarm';
+  /** By node, what is another one there. */
+  configs?: Record<string, NodeNetworkSpec>;
   /** VXLAN network identifier; without it the next free one from 4096 (4097 when ingress has 4096). */
   vni?: number;
   ingress?: boolean;
