@@ -4,7 +4,7 @@
 //  | Frame fields  | guard? | headroom    | data ... data+length | tailroom  |
 //
 // Headers are pushed into the headroom and pulled off again by moving `data`; payload bytes are never moved.
-// Two sizes: a small slot holds any frame of an MTU up to 1550; a large one a whole IPv4 datagram (loopback, reassembly).
+// Three sizes: a short slot holds most frames, a small slot any frame of an MTU up to 1550; a large one a whole IPv4 datagram (loopback, reassembly).
 
 import { Pool } from "./memory";
 import { forget } from "./flowtable/recorder";
@@ -15,16 +15,18 @@ import { Association } from "./tables/xfrm";
 import { Of } from "./tables/generation";
 
 export const META: usize = 256;
-/** The fields, which are zero at first; the notes behind them count for as many as `noteCount` says. */
-const FIELDS: usize = 128;
 export const HEADROOM: usize = 128;
 const GUARD: usize = isDefined(CHECKED) ? 64 : 0;
 const POISON: u8 = 0xa5;
 export const SMALL: usize = 2048;
 export const LARGE: usize = 66560;
+/** Most frames are short, and a vector of them should not be spread over more pages than a processor's TLB remembers. */
+export const SHORT: usize = 832;
+const SHORT_FRAME: usize = 192;
 /** Slots of 2048 bytes would all meet in the same few sets of a cache. */
 const SPREAD: usize = 64;
 const smallPool = new Pool(SMALL + SPREAD + 2 * GUARD, 1024, Of.TRAFFIC);
+const shortPool = new Pool(SHORT + 2 * GUARD, 1024, Of.TRAFFIC);
 const largePool = new Pool(LARGE + 2 * GUARD, 8, Of.TRAFFIC);
 
 // Frame.flags
@@ -84,11 +86,13 @@ export class Frame {
   /** DF was set on such a fragment. */
   fragmentDf: u8;
   connectionInfo: u8;
-  large: u8;
+  slot: u8;
   noteCount: u8;
   hops: u32;
   /** Counts frames as they are made; a clone has its own. */
   id: u32;
+  /** The flow that was foreseen for it, or 0. */
+  hint: usize;
   /** Routing's verdict: 1 unicast, 2 local, 3 broadcast. */
   routeType: u8;
   /** The cipher has done it: `ciphersDone`. */
@@ -100,22 +104,41 @@ export class Frame {
   upperAt: u16;
 }
 
+// Frame.slot
+enum Slot { SHORT, SMALL, LARGE }
+
+// @ts-ignore: decorator
+@inline
+function sizeOf(kind: u32): usize { return kind == Slot.SHORT ? SHORT : kind == Slot.SMALL ? SMALL : LARGE; }
+/** Where its slot ends, whatever `end` says. */
+export function slotEnd(frame: Frame): usize { return changetype<usize>(frame) + sizeOf(frame.slot); }
+
 /** A slot for a frame of `length` bytes with headroom before it, or null when there is no memory. */
 export function takeFrame(length: u32): Frame | null {
-  const small = <usize>length <= SMALL - META - HEADROOM;
-  let at = small ? smallPool.take(FIELDS + GUARD) : <usize>length <= LARGE - META - HEADROOM ? largePool.take(FIELDS + GUARD) : 0;
+  const kind = <usize>length <= SHORT_FRAME ? Slot.SHORT : <usize>length <= SMALL - META - HEADROOM ? Slot.SMALL : Slot.LARGE;
+  if (<usize>length > LARGE - META - HEADROOM) return null;
+  let at = kind == Slot.SHORT ? shortPool.lift() : kind == Slot.SMALL ? smallPool.lift() : largePool.lift();
   if (!at) return null;
-  const size = small ? SMALL : LARGE;
+  const size = sizeOf(kind);
   if (GUARD) {
     memory.fill(at, POISON, GUARD);
     memory.fill(at + GUARD + size, POISON, GUARD);
     at += GUARD;
   }
+  const zero = i64x2.splat(0);
+  v128.store(at, zero);
+  v128.store(at, zero, 16);
+  v128.store(at, zero, 32);
+  v128.store(at, zero, 48);
+  v128.store(at, zero, 64);
+  v128.store(at, zero, 80);
+  v128.store(at, zero, 96);
+  v128.store(at, zero, 112);
   const frame = changetype<Frame>(at);
   frame.data = at + META + HEADROOM;
   frame.length = length;
   frame.end = at + size;
-  frame.large = small ? 0 : 1;
+  frame.slot = <u8>kind;
   frame.id = ++account.made;
   return frame;
 }
@@ -125,14 +148,15 @@ export function freeFrame(frame: Frame): void {
   forget(frame);
   const at = changetype<usize>(frame) - GUARD;
   if (GUARD) {
-    const size = frame.large ? LARGE : SMALL;
+    const size = sizeOf(frame.slot);
     for (let i: usize = 0; i < GUARD; i++) {
       assert(load<u8>(at + i) == POISON && load<u8>(at + GUARD + size + i) == POISON, "a write outside a slot");
     }
     assert(frame.data >= changetype<usize>(frame) + META && frame.data + frame.length <= frame.end, "data outside the slot");
   }
-  if (frame.large) largePool.give(at);
-  else smallPool.give(at);
+  if (frame.slot == Slot.SHORT) shortPool.give(at);
+  else if (frame.slot == Slot.SMALL) smallPool.give(at);
+  else largePool.give(at);
 }
 
 /** A copy with its own slot: flooding needs one, and nothing else. Connection and mark go along. */
@@ -141,12 +165,12 @@ export function cloneFrame(frame: Frame): Frame | null {
   if (!copy) return null;
   const id = copy.id;
   const end = copy.end;
-  const large = copy.large;
+  const slot = copy.slot;
   const data = copy.data;
   memory.copy(changetype<usize>(copy), changetype<usize>(frame), META);
   copy.id = id;
   copy.end = end;
-  copy.large = large;
+  copy.slot = slot;
   copy.data = data;
   copy.next = null;
   memory.copy(data, frame.data, frame.length);
@@ -164,11 +188,11 @@ export function copyToLarger(frame: Frame, tail: u32): Frame | null {
   account.generated++;
   const id = larger.id;
   const end = larger.end;
-  const large = larger.large;
+  const slot = larger.slot;
   const data = larger.data;
   memory.copy(changetype<usize>(larger), changetype<usize>(frame), META);
   larger.end = end;
-  larger.large = large;
+  larger.slot = slot;
   larger.data = data;
   larger.id = id;
   memory.copy(data, frame.data, frame.length);
@@ -179,11 +203,12 @@ export function copyToLarger(frame: Frame, tail: u32): Frame | null {
 
 /** Between vectors: enough slots for the next one. */
 export function ensureFrames(): void {
+  shortPool.ensure(1024);
   smallPool.ensure(1024);
   largePool.ensure(8);
 }
 
-export function framesInFlight(): u32 { return smallPool.used + largePool.used; }
+export function framesInFlight(): u32 { return shortPool.used + smallPool.used + largePool.used; }
 
 /** Room before `data` for `bytes` more? */
 // @ts-ignore: decorator

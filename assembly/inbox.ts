@@ -8,7 +8,7 @@ import { account, drop, Drop } from "./drops";
 import { Device, receive, scheduleAt, slowPackets } from "./devices/device";
 import { Namespace } from "./stack/namespace";
 import { Event, now } from "./clock/queue";
-import { ensure } from "./clock/run";
+import { ensure, topUp } from "./clock/run";
 import { mangle } from "./hooks/nat";
 import { outputLater, outputLater6 } from "./stack/sockets";
 import * as ipv4 from "./wire/ipv4";
@@ -103,7 +103,7 @@ export function receiveBatch(device: Device, frames: usize, lengths: usize, stri
     for (let j: u32 = 0; j < some; j++) {
       const slow = slowPackets;
       receive(device, changetype<Frame>(load<usize>(vector + (<usize>j << 2))));
-      if (slow != slowPackets) ensure();
+      if (slow != slowPackets) topUp();
     }
   }
 }

@@ -55,13 +55,22 @@ export class Pool {
     }
   }
 
-  /** A record whose first `clear` bytes are zero, or 0 when the pool is empty. */
-  take(clear: usize): usize {
+  /** A record as it was left, but for its first word, or 0 when the pool is empty. */
+  // @ts-ignore: decorator
+  @inline
+  lift(): usize {
     const at = this.head;
     if (!at) return 0;
     this.head = load<usize>(at);
     this.free--;
     touched(this.kind);
+    return at;
+  }
+
+  /** A record whose first `clear` bytes are zero, or 0 when the pool is empty. */
+  take(clear: usize): usize {
+    const at = this.lift();
+    if (!at) return 0;
     if (clear & 15) memory.fill(at, 0, clear);
     else for (let i: usize = 0; i < clear; i += 16) v128.store(at + i, i64x2.splat(0));
     return at;

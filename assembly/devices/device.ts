@@ -112,14 +112,15 @@ export class Device {
 /** Between two vectors no more frames than this are sent: a broadcast storm ends, too. */
 const STORM: u32 = 1 << 18;
 let transmissions: u32 = 0;
-/** May a frame that has crossed `hops` devices cross `more`, as `transmit` has it? Then it has. */
+/** May the frame cross `more` devices, as `transmit` has it? */
 // @ts-ignore: decorator
 @inline
-export function crosses(frame: Frame, more: u32): bool {
-  if (frame.hops + more > MAX_HOPS || transmissions + more > STORM) return false;
+export function mayCross(frame: Frame, more: u32): bool { return frame.hops + more <= MAX_HOPS && transmissions + more <= STORM; }
+// @ts-ignore: decorator
+@inline
+export function cross(frame: Frame, more: u32): void {
   frame.hops += more;
   transmissions += more;
-  return true;
 }
 export function calm(): void { transmissions = 0; }
 

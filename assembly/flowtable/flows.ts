@@ -101,6 +101,7 @@ export function sweepFlows(): void {
     let at = index.keyAt(i);
     while (at && !lives(changetype<Flow>(at))) {
       release(changetype<Flow>(at).track);
+      changetype<Flow>(at).generation = 0;
       index.remove(at);
       pool.give(at);
       at = index.keyAt(i);

@@ -37,6 +37,7 @@ export function foresee(device: Device, frames: usize, count: u32): void {
   for (let at = slots; at < slots + (<usize>count << 2); at += 4) {
     const flow = load<usize>(load<usize>(at), 4);
     store<usize>(at, flow);
+    changetype<Frame>(load<usize>(at - offset)).hint = flow;
     seen |= load<u32>(flow) | load<u32>(flow, 64);
   }
   for (let at = slots; at < slots + (<usize>count << 2); at += 4) {

@@ -7,7 +7,7 @@
 // is wrong, a TTL that runs out, a packet that does not fit, padding, a group's MAC, marks of congestion outside.
 
 import { Frame, SOCKET_HASH, headroom } from "../frame";
-import { Device, crosses } from "../devices/device";
+import { Device, cross, mayCross } from "../devices/device";
 import { Segment, travel } from "../devices/physical";
 import { Namespace } from "../stack/namespace";
 import { toProtocol } from "../stack/input";
@@ -20,7 +20,7 @@ import * as vxlan from "../wire/vxlan";
 import { fold, pseudo, sum } from "../wire/checksum";
 import { keyA, keyB, SEEN_REPLY } from "../tables/connections";
 import { generation, linksGeneration } from "../tables/generation";
-import { plainOptions, tcpFollow, tcpFollows } from "../hooks/conntrack-tcp";
+import { ACCEPT, plainOptions, tcpFollow, tcpFollows, tcpPacket } from "../hooks/conntrack-tcp";
 import { udpFollow, udpFollows } from "../hooks/conntrack";
 import { advance, touch } from "../hooks/ipvs";
 import { Entry } from "../tables/fdb";
@@ -67,14 +67,17 @@ export function enter(device: Device, frame: Frame): Entered {
   const protocol = ipv4.protocol(ip);
   const l4 = ip + ipv4.LENGTH;
   if (protocol == ipv4.TCP) {
-    if (length < ipv4.LENGTH + tcp.LENGTH || (tcp.flags(l4) & (tcp.SYN | tcp.FIN | tcp.RST | tcp.ACK)) != tcp.ACK) return Entered.SLOW;
+    if (length < ipv4.LENGTH + tcp.LENGTH || (tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) return Entered.SLOW;
   } else if (protocol != ipv4.UDP || udp.length(l4) != length - ipv4.LENGTH) return Entered.SLOW;
 
   const a = load<u64>(ip, 12);
   const b = <u64>load<u32>(l4) | (<u64>(protocol | kind) << 32) | (<u64>device.id << 40);
-  const flow = findFlow(a, b);
+  const hint = changetype<Flow>(frame.hint);
+  const flow = changetype<usize>(hint) && hint.keyA == a && hint.keyB == b ? hint : findFlow(a, b);
+  frame.hint = 0;
   if (flow && flow.generation == generation && passes(flow, frame, at, outside, ip, l4, length, protocol)) return Entered.DONE;
   if (tracing || watching || frame.connection || frame.mark) return Entered.SLOW;
+  if (protocol == ipv4.TCP && tcp.flags(l4) & tcp.FIN) return Entered.SLOW;
   begin(frame, a, b, ip, length, kind != 0);
   return Entered.RECORDED;
 }
@@ -117,9 +120,11 @@ function passes(flow: Flow, frame: Frame, at: usize, outside: usize, ip: usize, 
   let sequence: u32 = 0;
   let acknowledgment: u32 = 0;
   let end: u32 = 0;
+  let plain = true;
   if (protocol == ipv4.TCP) {
     const header = tcp.headerLength(l4);
-    if (header < tcp.LENGTH || header > tail || !plainOptions(l4)) return false;
+    if (header < tcp.LENGTH || header > tail) return false;
+    plain = (tcp.flags(l4) & tcp.FIN) == 0 && plainOptions(l4);
     sequence = tcp.sequence(l4);
     acknowledgment = tcp.acknowledgment(l4);
     end = sequence + tail - header;
@@ -130,19 +135,23 @@ function passes(flow: Flow, frame: Frame, at: usize, outside: usize, ip: usize, 
     const then = time + step.after;
     if (connection.stamp != stampOf(flow, i) || then >= connection.deadline) return false;
     if (protocol == ipv4.TCP && !step.outer) {
-      if (!tcpFollows(connection, step.reply, sequence, acknowledgment, end)) return false;
+      if (plain) plain = tcpFollows(connection, step.reply, sequence, acknowledgment, end);
+      if (!(connection.status & SEEN_REPLY)) return false;
     } else if ((connection.status & SEEN_REPLY ? 1 : 0) != <u32>step.seen || !udpFollows(connection, then)) return false;
   }
   if (track.balanced && (flow.balanced.stamp != flow.balancedStamp || time + track.balancedAt >= flow.balanced.deadline)) return false;
-  if (!crosses(frame, track.crossings)) return false;
+  if (!mayCross(frame, track.crossings)) return false;
+  // More than an ACK that fits: conntrack itself is asked.
+  if (!plain && !tcpMoves(flow, track, l4, tail, time)) return false;
 
   // From here on it goes.
+  cross(frame, track.crossings);
   for (let i: u32 = 0; i < steps; i++) {
     const step = stepOf(track, i);
     const connection = connectionOf(flow, i);
     const then = time + step.after;
     if (protocol == ipv4.TCP && !step.outer) {
-      tcpFollow(connection, step.reply, tcp.flags(l4), sequence, acknowledgment, end, tcp.window(l4), then);
+      if (plain) tcpFollow(connection, step.reply, tcp.flags(l4), sequence, acknowledgment, end, tcp.window(l4), then);
     } else udpFollow(connection, then);
   }
   if (track.balanced) {
@@ -172,6 +181,25 @@ function passes(flow: Flow, frame: Frame, at: usize, outside: usize, ip: usize, 
   frame.connectionInfo = track.info & 0x7f;
   if (track.info & 0x80) frame.connection = connectionOf(flow, steps - 1);
   toProtocol(changetype<Namespace>(track.target), frame, to, track.broadcast != 0);
+  return true;
+}
+
+/** As they were, while the connections of a way are moved on one after the other. */
+const kept: usize = memory.data(512);
+
+/** Moves the way's TCP connections on, all or none. */
+function tcpMoves(flow: Flow, track: Track, l4: usize, length: u32, time: u64): bool {
+  for (let i: u32 = 0; i < <u32>track.connections; i++) {
+    const step = stepOf(track, i);
+    if (step.outer) continue;
+    const connection = connectionOf(flow, i);
+    memory.copy(kept + (<usize>i << 7), changetype<usize>(connection), 128);
+    if (tcpPacket(connection, step.reply, l4, length, time + step.after) == ACCEPT) continue;
+    for (let j: u32 = 0; j <= i; j++) {
+      if (!stepOf(track, j).outer) memory.copy(changetype<usize>(connectionOf(flow, j)), kept + (<usize>j << 7), 128);
+    }
+    return false;
+  }
   return true;
 }
 

@@ -8,7 +8,7 @@
 // them as its frag_list): their payload lengths, a u16 each, lie behind `frame.end`, which is moved down for them. A
 // clone has its own `end` and so knows nothing of them, as a cloned skb's frag_list is not used either.
 
-import { CT_UNTRACKED, Frame, LARGE, META, SMALL, headroom, takeFrame } from "../frame";
+import { CT_UNTRACKED, Frame, META, headroom, takeFrame, slotEnd } from "../frame";
 import { account, deliver, drop, Drop } from "../drops";
 import { Event, now, schedule } from "../clock/queue";
 import * as ipv4 from "../wire/ipv4";
@@ -319,7 +319,7 @@ export function fragmentFrame(frame: Frame, mtu: u32): Frame | null {
 
 /** Where the lengths of its fragments begin, when all of them still fit (ip_do_fragment's fast path), or 0. */
 function boundaries(frame: Frame, payload: u32, space: u32): usize {
-  const end = changetype<usize>(frame) + (frame.large ? LARGE : SMALL);
+  const end = slotEnd(frame);
   let sum: u32 = 0;
   let at = frame.end;
   while (at < end) {
@@ -356,13 +356,13 @@ export function inherit(frame: Frame, from: Frame): void {
   const length = frame.length;
   const end = frame.end;
   const id = frame.id;
-  const large = frame.large;
+  const slot = frame.slot;
   memory.copy(changetype<usize>(frame), changetype<usize>(from), META);
   frame.data = data;
   frame.length = length;
   frame.end = end;
   frame.id = id;
-  frame.large = large;
+  frame.slot = slot;
   frame.next = null;
   frame.connection = null;
   frame.connectionInfo = CT_UNTRACKED;

@@ -26,21 +26,31 @@ export function sum(at: usize, length: u32, seed: u32 = 0): u32 {
   let left = length;
   let total: u64 = seed;
   if (left >= 64) {
-    // 32 bytes a turn; a lane of u32 holds 2^15 additions of two u16 before it could overflow: 1 MiB of data.
-    let lanes = i32x4.splat(0);
+    // 64 bytes a turn; a lane of u32 holds 2^15 additions of two u16 before it could overflow: 1 MiB of data.
+    let first = i32x4.splat(0);
+    let second = i32x4.splat(0);
     do {
-      lanes = i32x4.add(lanes, i32x4.extadd_pairwise_i16x8_u(v128.load(p)));
-      lanes = i32x4.add(lanes, i32x4.extadd_pairwise_i16x8_u(v128.load(p, 16)));
-      p += 32;
-      left -= 32;
-    } while (left >= 32);
+      first = i32x4.add(first, i32x4.extadd_pairwise_i16x8_u(v128.load(p)));
+      second = i32x4.add(second, i32x4.extadd_pairwise_i16x8_u(v128.load(p, 16)));
+      first = i32x4.add(first, i32x4.extadd_pairwise_i16x8_u(v128.load(p, 32)));
+      second = i32x4.add(second, i32x4.extadd_pairwise_i16x8_u(v128.load(p, 48)));
+      p += 64;
+      left -= 64;
+    } while (left >= 64);
+    const lanes = i32x4.add(first, second);
     total +=
       <u64>(<u32>i32x4.extract_lane(lanes, 0)) +
       <u64>(<u32>i32x4.extract_lane(lanes, 1)) +
       <u64>(<u32>i32x4.extract_lane(lanes, 2)) +
       <u64>(<u32>i32x4.extract_lane(lanes, 3));
   }
-  while (left >= 4) {
+  while (left >= 8) {
+    const eight = load<u64>(p);
+    total += (eight & 0xffffffff) + (eight >>> 32);
+    p += 8;
+    left -= 8;
+  }
+  if (left >= 4) {
     total += <u64>load<u32>(p);
     p += 4;
     left -= 4;

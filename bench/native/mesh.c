@@ -43,7 +43,7 @@ INLINE void put2(void *p, u16 v) { memcpy(p, &v, 2); }
 #define MAC 0xffffffffffffull
 #define SECOND 1000000000ull
 
-enum { BATCH = 256, VECTOR = 64, STRIDE = 1536, OUTER = 50, TCP = 6, UDP = 17, FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+enum { BATCH = 256, VECTOR = 64, LONGEST = 1536, OUTER = 50, TCP = 6, UDP = 17, FIN = 1, SYN = 2, RST = 4, ACK = 16 };
 
 // ---- checksums (RFC 1071, RFC 1624)
 
@@ -75,6 +75,7 @@ INLINE u64 sum(const u8 *p, u32 n) {
   if (n) s += *p;
   return s;
 }
+INLINE u32 header(const u8 *ip) { return fold((u64)get4(ip) + get4(ip + 4) + get4(ip + 8) + get4(ip + 12) + get4(ip + 16)); }
 INLINE u32 words(u64 v) { return (u32)(v & 0xffff) + (u32)(v >> 16 & 0xffff) + (u32)(v >> 32 & 0xffff) + (u32)(v >> 48); }
 INLINE u32 pseudo(u64 addresses, u32 protocol, u32 length) { return words(addresses) + (protocol << 8) + swap2((u16)length); }
 
@@ -144,7 +145,9 @@ typedef struct __attribute__((aligned(64))) {
   u8 state, lastDirection, lastKind, again;
   Direction direction[2];
   u32 lastSequence, lastAck, lastEnd;
-  u16 lastWindow, pad;
+  u16 lastWindow, port;
+  // In the sandbox: its balanced connection, and the tunnel's connection that carries it.
+  u32 balanced, outer;
 } Connection;
 _Static_assert(sizeof(Connection) <= 128, "two cache lines");
 static Table tracked;
@@ -276,7 +279,6 @@ INLINE void balance(Balanced *v, u32 out, u32 flags, u64 now) {
 static u32 hostAddress, vtepAddress, sandboxAddress, sandboxOverlay, mark, vni;
 static u16 published;
 static u64 nicMac, gatewayMac, vtepMac, sandboxMac;
-static Table forwarding; // MAC → VTEP, with the time it was used
 static u64 forwardingUsed[512];
 static u8 head[64] __attribute__((aligned(64)));
 static u32 headIp, headUdp;
@@ -287,10 +289,12 @@ static u64 devicePackets[2], deviceBytes[2];
 // ---- a batch
 
 static u8 *in, *out;
+// From one frame to the next, in and out: packed, so that a batch does not fall into a few sets of the cache.
+static u32 stride = LONGEST;
 static u32 inLength[BATCH], outLength[BATCH];
 
 INLINE int headerOk(const u8 *ip, u32 length) {
-  return ip[0] == 0x45 && (get2(ip + 6) & 0xff3f) == 0 && ip[8] > 2 && fold(sum(ip, 20)) == 0xffff && swap2(get2(ip + 2)) <= length;
+  return ip[0] == 0x45 && (get2(ip + 6) & 0xff3f) == 0 && ip[8] > 2 && header(ip) == 0xffff && swap2(get2(ip + 2)) <= length;
 }
 
 static u32 outerConnection(u64 addresses, u32 ports) {
@@ -322,8 +326,17 @@ static __attribute__((noinline)) Slot *openSandbox(u64 a, u32 ports) {
   balanced[at] = (Balanced){.destination = d};
   d->inactive++;
   d->connections++;
+  connections[record].balanced = at;
   insert(&balancedTable, (u64)(u32)a | (u64)mark << 32, keyB(ports, TCP, SANDBOX), at, 0);
   insert(&balancedTable, (u64)d->address | (u64)(u32)a << 32, keyB(turned4(ports), TCP, SANDBOX), at, 1);
+  // Which port the tunnel takes for this flow, and so which of its connections.
+  Connection *c = &connections[record];
+  u64 h = hash(c->to[0] ^ turned(c->to[0]), c->ports[0] ^ turned4(c->ports[0]));
+  c->port = swap2(32768 + (u16)((h & 0xffffffff) * 28231 >> 32));
+  u64 addresses = (u64)hostAddress | (u64)vtepAddress << 32;
+  u32 outerPorts = c->port | 0xb5120000u;
+  Slot *o = find(&tracked, (u32)hash(addresses, keyB(outerPorts, UDP, HOST)) & tracked.mask, addresses, keyB(outerPorts, UDP, HOST));
+  c->outer = o ? o->record : outerConnection(addresses, outerPorts);
   fresh++;
   return find(&tracked, (u32)hash(a, keyB(ports, TCP, SANDBOX)) & tracked.mask, a, keyB(ports, TCP, SANDBOX));
 }
@@ -339,13 +352,13 @@ INLINE void copy(u8 *to, const u8 *from, u32 n) {
 // Client → node1 → tunnel.
 static __attribute__((noinline)) void forwardOut(u32 count) {
   static u64 A[VECTOR], M[VECTOR];
-  static u32 P[VECTOR], I[VECTOR], ipDelta[VECTOR], l4Delta[VECTOR], J[VECTOR];
+  static u32 P[VECTOR], I[VECTOR], ipDelta[VECTOR], l4Delta[VECTOR], O[VECTOR], D[VECTOR];
   static u16 port[VECTOR];
   static u8 ok[VECTOR];
   for (u32 base = 0; base < count; base += VECTOR) {
     u32 n = count - base < VECTOR ? count - base : VECTOR;
-    const u8 *f = in + (size_t)base * STRIDE;
-    for (u32 i = 0; i < n; i++, f += STRIDE) {
+    const u8 *f = in + (size_t)base * stride;
+    for (u32 i = 0; i < n; i++, f += stride) {
       const u8 *ip = f + 14;
       u32 length = swap2(get2(ip + 2));
       A[i] = get8(ip + 12);
@@ -362,8 +375,8 @@ static __attribute__((noinline)) void forwardOut(u32 count) {
       __builtin_prefetch(&connections[s->record], 1);
       __builtin_prefetch((u8 *)&connections[s->record] + 64, 1);
     }
-    f = in + (size_t)base * STRIDE;
-    for (u32 i = 0; i < n; i++, f += STRIDE) {
+    f = in + (size_t)base * stride;
+    for (u32 i = 0; i < n; i++, f += stride) {
       if (unlikely(!ok[i])) continue;
       Slot *s = find(&tracked, I[i], A[i], keyB(P[i], TCP, HOST));
       if (unlikely(!s) && !(s = openHost(A[i], P[i]))) { ok[i] = 0; continue; }
@@ -375,26 +388,27 @@ static __attribute__((noinline)) void forwardOut(u32 count) {
       l4Delta[i] = c->l4[s->reply];
       u64 b = keyB(P[i], TCP, SANDBOX);
       I[i] = (u32)hash(A[i], b) & tracked.mask;
-      J[i] = (u32)hash((u64)(u32)A[i] | (u64)mark << 32, b) & balancedTable.mask;
       __builtin_prefetch(&tracked.slots[I[i]]);
-      __builtin_prefetch(&balancedTable.slots[J[i]]);
     }
     for (u32 i = 0; i < n; i++) {
       Slot *s = &tracked.slots[I[i]];
       __builtin_prefetch(&connections[s->record], 1);
       __builtin_prefetch((u8 *)&connections[s->record] + 64, 1);
-      __builtin_prefetch(&balanced[balancedTable.slots[J[i]].record], 1);
     }
-    f = in + (size_t)base * STRIDE;
-    for (u32 i = 0; i < n; i++, f += STRIDE) {
+    for (u32 i = 0; i < n; i++) {
+      const Connection *c = &connections[tracked.slots[I[i]].record];
+      __builtin_prefetch(&balanced[c->balanced], 1);
+      __builtin_prefetch(&connections[c->outer], 1);
+    }
+    f = in + (size_t)base * stride;
+    for (u32 i = 0; i < n; i++, f += stride) {
       if (unlikely(!ok[i])) continue;
       u64 b = keyB(P[i], TCP, SANDBOX);
       Slot *s = find(&tracked, I[i], A[i], b);
       if (unlikely(!s)) s = openSandbox(A[i], P[i]);
       Connection *c = &connections[s->record];
       if (unlikely(!trackTcp(c, s->reply, f + 34, swap2(get2(f + 16)) - 20, now))) { ok[i] = 0; continue; }
-      Slot *w = find(&balancedTable, J[i], (u64)(u32)A[i] | (u64)c->mark << 32, b);
-      Balanced *v = &balanced[w->record];
+      Balanced *v = &balanced[c->balanced];
       Destination *d = v->destination;
       u32 length = swap2(get2(f + 16));
       d->inPackets++;
@@ -407,29 +421,21 @@ static __attribute__((noinline)) void forwardOut(u32 count) {
       ipDelta[i] += c->ip[0];
       l4Delta[i] += c->l4[0];
       M[i] = d->mac;
-      // Which port the tunnel takes for this flow.
-      u64 h = hash(A[i] ^ turned(A[i]), P[i] ^ turned4(P[i]));
-      port[i] = swap2(32768 + (u16)((h & 0xffffffff) * 28231 >> 32));
-      I[i] = (u32)hash((u64)hostAddress | (u64)vtepAddress << 32, keyB(port[i] | 0xb5120000u, UDP, HOST)) & tracked.mask;
-      J[i] = (u32)hash(M[i], vni) & forwarding.mask;
-      __builtin_prefetch(&tracked.slots[I[i]]);
+      O[i] = c->outer;
+      port[i] = c->port;
+      D[i] = d - destinations;
     }
-    for (u32 i = 0; i < n; i++) __builtin_prefetch(&connections[tracked.slots[I[i]].record], 1);
-    f = in + (size_t)base * STRIDE;
-    u8 *o = out + (size_t)base * STRIDE;
-    for (u32 i = 0; i < n; i++, f += STRIDE, o += STRIDE) {
+    f = in + (size_t)base * stride;
+    u8 *o = out + (size_t)base * stride;
+    for (u32 i = 0; i < n; i++, f += stride, o += stride) {
       if (unlikely(!ok[i])) {
         drops++;
         outLength[base + i] = 0;
         continue;
       }
       learnedAt = neighbourAt = now;
-      Slot *e = find(&forwarding, J[i], M[i], vni);
-      forwardingUsed[e->record] = now;
-      u64 addresses = (u64)hostAddress | (u64)vtepAddress << 32;
-      u32 ports = port[i] | 0xb5120000u;
-      Slot *s = find(&tracked, I[i], addresses, keyB(ports, UDP, HOST));
-      trackUdp(&connections[unlikely(!s) ? outerConnection(addresses, ports) : s->record], now);
+      forwardingUsed[D[i]] = now;
+      trackUdp(&connections[O[i]], now);
       u32 length = swap2(get2(f + 16));
       u8 *g = o + OUTER, *ip = g + 14, *l4 = ip + 20;
       copy(g, f, length + 14);
@@ -468,8 +474,8 @@ static __attribute__((noinline)) void forwardBack(u32 count) {
   static u8 ok[VECTOR];
   for (u32 base = 0; base < count; base += VECTOR) {
     u32 n = count - base < VECTOR ? count - base : VECTOR;
-    const u8 *f = in + (size_t)base * STRIDE;
-    for (u32 i = 0; i < n; i++, f += STRIDE) {
+    const u8 *f = in + (size_t)base * stride;
+    for (u32 i = 0; i < n; i++, f += stride) {
       const u8 *outside = f + 14, *udp = f + 34, *ip = f + 64;
       u32 whole = swap2(get2(outside + 2)), length = swap2(get2(ip + 2));
       A[i] = get8(ip + 12);
@@ -493,8 +499,8 @@ static __attribute__((noinline)) void forwardBack(u32 count) {
       __builtin_prefetch((u8 *)c + 64, 1);
       __builtin_prefetch(&connections[tracked.slots[J[i]].record], 1);
     }
-    f = in + (size_t)base * STRIDE;
-    for (u32 i = 0; i < n; i++, f += STRIDE) {
+    f = in + (size_t)base * stride;
+    for (u32 i = 0; i < n; i++, f += stride) {
       if (unlikely(!ok[i])) continue;
       Slot *o = find(&tracked, J[i], get8(f + 26), K[i]);
       trackUdp(&connections[unlikely(!o) ? outerConnection(get8(f + 26), get4(f + 34)) : o->record], now);
@@ -502,17 +508,12 @@ static __attribute__((noinline)) void forwardBack(u32 count) {
       if (unlikely(!s)) { ok[i] = 0; continue; }
       Connection *c = &connections[s->record];
       if (unlikely(!trackTcp(c, s->reply, f + 84, swap2(get2(f + 66)) - 20, now))) { ok[i] = 0; continue; }
-      // SNAT undone: the balanced connection is known by what the destination sends to the client.
-      u32 client = (u32)(c->to[1] >> 32);
-      u64 ka = (u64)(u32)A[i] | (u64)client << 32;
-      u64 kb = keyB((P[i] & 0xffff) | (c->ports[1] & 0xffff0000u), TCP, SANDBOX);
       A[i] = c->to[1];
       P[i] = c->ports[1];
       ipDelta[i] = c->ip[1];
       l4Delta[i] = c->l4[1];
-      J[i] = (u32)hash(ka, kb) & balancedTable.mask;
-      K[i] = kb;
-      __builtin_prefetch(&balancedTable.slots[J[i]]);
+      J[i] = c->balanced;
+      __builtin_prefetch(&balanced[J[i]], 1);
       I[i] = (u32)hash(A[i], keyB(P[i], TCP, HOST)) & tracked.mask;
       __builtin_prefetch(&tracked.slots[I[i]]);
     }
@@ -520,20 +521,18 @@ static __attribute__((noinline)) void forwardBack(u32 count) {
       Connection *c = &connections[tracked.slots[I[i]].record];
       __builtin_prefetch(c, 1);
       __builtin_prefetch((u8 *)c + 64, 1);
-      __builtin_prefetch(&balanced[balancedTable.slots[J[i]].record], 1);
     }
-    f = in + (size_t)base * STRIDE;
-    u8 *o = out + (size_t)base * STRIDE;
-    for (u32 i = 0; i < n; i++, f += STRIDE, o += STRIDE) {
-      Slot *w = ok[i] ? find(&balancedTable, J[i], (u64)get4(f + 76) | (A[i] >> 32) << 32, K[i]) : 0;
-      Slot *s = w ? find(&tracked, I[i], A[i], keyB(P[i], TCP, HOST)) : 0;
+    f = in + (size_t)base * stride;
+    u8 *o = out + (size_t)base * stride;
+    for (u32 i = 0; i < n; i++, f += stride, o += stride) {
+      Slot *s = ok[i] ? find(&tracked, I[i], A[i], keyB(P[i], TCP, HOST)) : 0;
       u32 length = swap2(get2(f + 66));
       if (unlikely(!s) || unlikely(!trackTcp(&connections[s->record], s->reply, f + 84, length - 20, now))) {
         drops++;
         outLength[base + i] = 0;
         continue;
       }
-      Balanced *v = &balanced[w->record];
+      Balanced *v = &balanced[J[i]];
       v->destination->outPackets++;
       v->destination->outBytes += length;
       serviceOutPackets++;
@@ -657,7 +656,7 @@ static void stage(void) {
     }
   }
   for (u32 i = 0; i < BATCH; i++, sent++) {
-    u8 *f = in + (size_t)i * STRIDE;
+    u8 *f = in + (size_t)i * stride;
     if (sent % 100 == 49) {
       pendingSyn[pendingCount++] = i;
       inLength[i] = back ? answer(f, freshOut[opened & 4095], SYN | ACK) : control(f, flowCount + opened, SYN);
@@ -682,7 +681,7 @@ static void stage(void) {
 // Handshakes of what was opened are completed.
 static void settle(void) {
   if (!back)
-    for (u32 i = 0; i < pendingCount; i++) memcpy(freshOut[(settled + i) & 4095], out + (size_t)pendingSyn[i] * STRIDE, 128);
+    for (u32 i = 0; i < pendingCount; i++) memcpy(freshOut[(settled + i) & 4095], out + (size_t)pendingSyn[i] * stride, 128);
   for (u32 i = 0; i < pendingCount; i++, settled++) {
     if (!back) {
       inLength[0] = answer(in, freshOut[settled & 4095], SYN | ACK);
@@ -725,17 +724,15 @@ static void configure(char *s) {
   while (slots < capacity) slots *= 2;
   grow(&tracked, slots * 4);
   grow(&balancedTable, slots * 2);
-  grow(&forwarding, 1024);
   connections = memory((size_t)(capacity * 3 + (1 << 20)) * sizeof(Connection));
   balanced = memory((size_t)(capacity + (1 << 19)) * sizeof(Balanced));
-  in = memory((size_t)BATCH * STRIDE + 64);
-  out = memory((size_t)BATCH * (STRIDE + 64));
+  in = memory((size_t)BATCH * LONGEST + 64);
+  out = memory((size_t)BATCH * (LONGEST + 64));
   freshOut = memory(4096 * 128);
   destinationCount = number(&s);
   for (u32 i = 0; i < destinationCount; i++) {
     destinations[i].address = number(&s);
     destinations[i].mac = number(&s);
-    insert(&forwarding, destinations[i].mac, vni, i, 0);
   }
   put8(head, (vtepMac & MAC) | nicMac << 48);
   put4(head + 8, (u32)(nicMac >> 16));
@@ -775,20 +772,21 @@ int main(void) {
       readBytes(ready, (size_t)flowCount * headers);
       at = turn = 0;
       sent = 0;
-      memset(in, 0, (size_t)BATCH * STRIDE);
+      stride = ((size + OUTER + 63) & ~63u) + 64;
+      memset(in, 0, (size_t)BATCH * LONGEST);
       puts("ok");
     } else if (!strncmp(line, "pass ", 5)) {
       char *s = line + 5;
       u32 count = number(&s), way = number(&s);
       for (u32 i = 0; i < count; i++) {
         readBytes(&inLength[i], 4);
-        readBytes(in + (size_t)i * STRIDE, inLength[i]);
+        readBytes(in + (size_t)i * stride, inLength[i]);
       }
       ensure(&tracked);
       ensure(&balancedTable);
       process(way, count);
       u64 h = 0xcbf29ce484222325ull;
-      for (u32 i = 0; i < count; i++) h = digestOut(h, out + (size_t)i * STRIDE, outLength[i], way);
+      for (u32 i = 0; i < count; i++) h = digestOut(h, out + (size_t)i * stride, outLength[i], way);
       printf("%016lx\n", h);
     } else if (!strncmp(line, "run ", 4)) {
       char *s = line + 4;
@@ -809,11 +807,11 @@ int main(void) {
       u64 a = 0xcbf29ce484222325ull, b = a;
       for (u32 i = 0; i < batches; i++) {
         stage();
-        for (u32 j = 0; j < BATCH; j++) a = digested(a, in + (size_t)j * STRIDE, inLength[j]);
+        for (u32 j = 0; j < BATCH; j++) a = digested(a, in + (size_t)j * stride, inLength[j]);
         process(back, BATCH);
-        static u8 copyOf[STRIDE + 64];
+        static u8 copyOf[LONGEST + 64];
         for (u32 j = 0; j < BATCH; j++) {
-          memcpy(copyOf, out + (size_t)j * STRIDE, outLength[j]);
+          memcpy(copyOf, out + (size_t)j * stride, outLength[j]);
           b = digestOut(b, copyOf, outLength[j], back);
         }
         settle();
