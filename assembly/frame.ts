@@ -49,6 +49,11 @@ export const SECPATH: u32 = 256;
 /** It has been through its outbound policy (IPSKB_XFRM_TRANSFORMED). */
 export const TRANSFORMED: u32 = 512;
 
+/** A bridge's DNAT gave it another MAC than the bridge's own: to the bridge's stack it is still addressed (PACKET_HOST). */
+export const BRIDGED_DNAT: u32 = 1 << 20;
+/** It goes through the neighbour's output to get its new MAC, and is bridged on from there (nf_bridge->bridged_dnat). */
+export const BRIDGED_OUTPUT: u32 = 1 << 21;
+
 /** How a packet stands to its connection (enum ip_conntrack_info). */
 export const CT_ESTABLISHED: u8 = 0;
 export const CT_RELATED: u8 = 1;
@@ -73,8 +78,9 @@ export class Frame {
   time: u64;
   /** The device that it is on; inside the stack the one that it came in by. */
   device: Device | null;
-  /** Bridge port that it came in by, for br_netfilter. */
+  /** Bridge port that it came in by, and the MAC that it came from, for br_netfilter. */
   port: Device | null;
+  portSource: u64;
   out: Device | null;
   connection: Connection | null;
   mark: u32;

@@ -1,11 +1,11 @@
 // A learning bridge without STP (net/bridge: br_input.c, br_forward.c, br_device.c). Its own tap makes it promiscuous,
 // as a capture on a real bridge does: then it sees what passes between its ports, too.
 
-import { Frame, cloneFrame } from "../frame";
+import { BRIDGED_DNAT, BRIDGED_OUTPUT, Frame, cloneFrame } from "../frame";
 import { drop, Drop } from "../drops";
 import * as ethernet from "../wire/ethernet";
 import { OWN, findEntry, learn } from "../tables/fdb";
-import { Device, HAIRPIN, hopDelay, transmit } from "./device";
+import { Device, HAIRPIN, PROMISCUOUS, hopDelay, transmit } from "./device";
 import { bridgeForward, bridgePrerouting } from "../hooks/bridge";
 import { stackReceive } from "../stack/input";
 import { tap } from "../capture/tap";
@@ -16,6 +16,12 @@ const VLAN_TAG: u32 = 4;
 
 /** The namespace's own stack sends by the bridge (br_dev_xmit). */
 export function bridgeTransmit(bridge: Device, frame: Frame): void {
+  if (frame.flags & BRIDGED_OUTPUT) {
+    // br_nf_dev_xmit: it was on its way from a port to another, and only fetched its MAC.
+    frame.flags &= ~BRIDGED_OUTPUT;
+    ethernet.emit(frame.data, ethernet.destination(frame.data), frame.portSource, ethernet.type(frame.data));
+    return pass(bridge, frame.port!, frame);
+  }
   const destination = ethernet.destination(frame.data);
   if (!ethernet.isGroup(destination)) {
     const entry = findEntry(bridge.id, destination, frame.time);
@@ -53,8 +59,20 @@ function pass(bridge: Device, port: Device, frame: Frame): void {
   const entry = findEntry(bridge.id, destination, time);
   if (entry && entry.flags & OWN) return passUp(bridge, frame);
   see(bridge, frame);
-  if (entry && entry.port) return forwardTo(bridge, port, entry.port!, frame);
-  flood(bridge, port, frame);
+  const copy = bridge.flags & PROMISCUOUS && frame.flags & BRIDGED_DNAT ? cloneFrame(frame) : null;
+  if (entry && entry.port) forwardTo(bridge, port, entry.port!, frame);
+  else flood(bridge, port, frame);
+  if (copy) takeUp(bridge, copy);
+}
+
+/**
+ * A promiscuous bridge's stack takes what it would else have routed, although it was bridged: the packet goes on twice. That is
+ * what a capture on a real bridge does to a container that asks for a published port of its own node.
+ */
+function takeUp(bridge: Device, frame: Frame): void {
+  frame.device = bridge;
+  ethernet.emit(frame.data, bridge.mac, ethernet.source(frame.data), ethernet.type(frame.data));
+  stackReceive(bridge, frame);
 }
 
 /** To the bridge's own stack (br_pass_frame_up). */

@@ -2,7 +2,7 @@
 // bridge as its device. PREROUTING where it comes in, FORWARD and POSTROUTING where it goes out by another port; TTL and
 // MACs stay. Fragments are put together for conntrack and cut again at the way out.
 
-import { Frame, PREROUTED, pull, push } from "../frame";
+import { BRIDGED_DNAT, BRIDGED_OUTPUT, Frame, PREROUTED, pull, push } from "../frame";
 import { drop, Drop } from "../drops";
 import { Device, transmit } from "../devices/device";
 import * as ethernet from "../wire/ethernet";
@@ -12,7 +12,8 @@ import { resetConntrack } from "./conntrack";
 import { RouteType, lookUp } from "../tables/routes";
 import { Nud, findNeighbour } from "../tables/neighbours";
 import { checkHeader } from "../stack/input";
-import { fitted, recording } from "../flowtable/recorder";
+import { fitted, forget, recording } from "../flowtable/recorder";
+import { age, resolveAndSend } from "../stack/neighbour";
 import { defragment, fragmentFrame } from "../stack/fragments";
 
 const DEFRAG_BRIDGE: u32 = 4;
@@ -39,20 +40,43 @@ export function bridgePrerouting(bridge: Device, port: Device, frame: Frame): Fr
   const target = ipv4.destination(packet.data);
   if (!prerouting(namespace, packet, bridge)) return null;
   packet.flags |= PREROUTED;
-  const mac = ipv4.destination(packet.data) == target ? destination : macAfterDnat(bridge, ipv4.destination(packet.data));
+  const address = ipv4.destination(packet.data);
+  let mac = destination;
+  if (address != target) {
+    const hop = hopBehind(bridge, address);
+    if (!hop) mac = bridge.mac;
+    else {
+      forget(packet);
+      if (destination == bridge.mac) packet.flags |= BRIDGED_DNAT;
+      mac = macOf(bridge, hop, packet.time);
+      if (!mac) {
+        packet.flags |= BRIDGED_OUTPUT;
+        packet.portSource = source;
+        resolveAndSend(packet, bridge, hop);
+        return null;
+      }
+    }
+  }
   ethernet.emit(push(packet, ethernet.LENGTH), mac, source, ethernet.TYPE_IPV4);
   return packet;
 }
 
 /**
- * DNAT took place (br_nf_pre_routing_finish). Who is behind the same bridge and known gets the frame as a bridged one;
- * otherwise it goes to the bridge's own stack, to be routed.
+ * DNAT took place (br_nf_pre_routing_finish): who is behind the same bridge gets the frame as a bridged one. The address to find
+ * there, or 0: it goes to the bridge's own stack, to be routed.
  */
-function macAfterDnat(bridge: Device, destination: u32): u64 {
+function hopBehind(bridge: Device, destination: u32): u32 {
   const route = lookUp(bridge.namespace, destination);
-  if (!route || route.type != <u8>RouteType.UNICAST || route.device != bridge) return bridge.mac;
-  const neighbour = findNeighbour(bridge, route.gateway ? route.gateway : destination);
-  return neighbour && neighbour.mac && neighbour.state != <u8>Nud.FAILED && neighbour.state != <u8>Nud.INCOMPLETE ? neighbour.mac : bridge.mac;
+  if (!route || route.type != <u8>RouteType.UNICAST || route.device != bridge) return 0;
+  return route.gateway ? route.gateway : destination;
+}
+
+/** The MAC of a neighbour that is surely there (NUD_CONNECTED), or 0: it has to be asked for, or used with care. */
+function macOf(bridge: Device, address: u32, time: u64): u64 {
+  const neighbour = findNeighbour(bridge, address);
+  if (!neighbour) return 0;
+  age(neighbour, time);
+  return neighbour.state == <u8>Nud.REACHABLE || neighbour.state == <u8>Nud.PERMANENT ? neighbour.mac : 0;
 }
 
 /** From one port to another (br_nf_forward_ip, br_nf_post_routing). */

@@ -106,8 +106,13 @@ function enqueue(neighbour: Neighbour, frame: Frame, out: Device): void {
   neighbour.queued++;
 }
 
-/** A reachable entry that was not confirmed for its time is stale. */
+/**
+ * A reachable entry that was not confirmed for its time is stale. Not where probes come from outside (a replay): a stale one that
+ * is used is asked for, so one that nobody asks for was not stale.
+ */
 export function age(neighbour: Neighbour, time: u64): void {
+  const namespace = neighbour.device.namespace;
+  if (namespace.silent || namespace.askOnce) return;
   if (neighbour.state == <u8>Nud.REACHABLE && time > neighbour.confirmed + neighbour.reachable) moveNeighbour(neighbour, Nud.STALE);
 }
 

@@ -18,6 +18,7 @@ export type DeviceKind =
 
 // assembly/devices/device.ts
 const HAIRPIN = 2;
+const PROMISCUOUS = 1 << 10;
 const REASONS = Object.entries(Drop).filter(([name]) => name !== 'REASONS');
 
 export interface AddressEntry {
@@ -79,6 +80,15 @@ export class Device {
   }
   set mtu(bytes: number) {
     this.engine.memory.set(this.at, Layout.mtu, bytes);
+  }
+
+  /**
+   * A bridge's own stack takes a copy of what the bridge forwards (`ip link set BRIDGE promisc on`, or a capture on it). Only
+   * what DNAT led back behind the bridge is of interest there: it is routed, too, and arrives twice.
+   */
+  set promiscuous(on: boolean) {
+    const flags = this.engine.memory.get(this.at, Layout.flags);
+    this.engine.memory.set(this.at, Layout.flags, on ? flags | PROMISCUOUS : flags & ~PROMISCUOUS);
   }
 
   get up(): boolean {

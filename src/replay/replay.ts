@@ -47,6 +47,8 @@ export async function play(
     const device = realized.namespaces.get(namespaceName(recorded.namespace))?.devices.get(recorded.device);
     if (!device) continue;
     device.tap();
+    // As a real capture does, on whatever it captures; a bridge forwards otherwise for it.
+    device.promiscuous = true;
     names.push(`${recorded.namespace}/${recorded.device}`);
   }
   for (const namespace of realized.namespaces.values()) namespace.set(mode === 'path' ? 'silent' : 'askOnce', 1);

@@ -7,10 +7,13 @@
 import { expect, it } from 'vitest';
 import type { Device } from '../../src/engine/index.js';
 import { checkedEngine } from '../engine/checked.js';
-import { ethernet, IPV4, macText, tcpPacket } from '../engine/packets.js';
+import { ARP, ethernet, IPV4, macText, tcpPacket, u16 } from '../engine/packets.js';
 import { expectConserved, inWords, Watch } from '../engine/watch.js';
 
-it('only the destination MAC changes: the source MAC and the TTL stay', async () => {
+const SANDBOX = '02:42:ac:13:00:02';
+
+/** docker_gwbridge with a sandbox and a task behind it; what the task asks of port 8080 goes to the sandbox. */
+async function gwbridge({ known }: { known: boolean }) {
   const engine = await checkedEngine();
   const host = engine.namespace('node1/host');
   const bridge = host.addBridge('docker_gwbridge', { mac: '02:42:00:00:00:01', mtu: 1500 });
@@ -27,27 +30,60 @@ it('only the destination MAC changes: the source MAC and the TTL stay', async ()
   });
   const join = (name: string, last: number): Device => {
     const sandbox = engine.namespace(`node1/${name}`);
-    sandbox.set('silent', 1);
+    sandbox.set('silent', known ? 1 : 0);
     const [inside, port] = sandbox.addVeth(
       'eth1',
       { mac: `02:42:ac:13:00:0${last}`, mtu: 1500 },
       { namespace: host, name: `veth-${name}`, mac: `02:00:00:00:00:0${last}`, mtu: 1500 },
     );
     sandbox.addAddress(inside, `172.19.0.${last}/16`);
+    sandbox.addForeignSocket('tcp', { address: '0.0.0.0', port: 8080 }, { address: '172.19.0.3', port: 4000 });
     host.addPort(bridge, port);
-    host.addNeighbour(bridge, `172.19.0.${last}`, `02:42:ac:13:00:0${last}`, 'reachable');
+    if (known) host.addNeighbour(bridge, `172.19.0.${last}`, `02:42:ac:13:00:0${last}`, 'reachable');
     return port;
   };
   const toSandbox = join('ingress_sbox', 2);
   const fromTask = join('task-web.1', 3);
-  host.learnFdb(bridge, '02:42:ac:13:00:02', toSandbox);
-  const watch = new Watch(engine, [toSandbox]);
-  const syn = tcpPacket({ source: '172.19.0.3', destination: '172.19.0.1', sport: 4000, dport: 8080 }, { flags: 'S' });
-  engine.receive(fromTask, ethernet('02:42:00:00:00:01', '02:42:ac:13:00:03', IPV4, syn));
-  engine.run(1e9);
-  const [frame = new Uint8Array()] = watch.sent(toSandbox);
+  if (known) host.learnFdb(bridge, SANDBOX, toSandbox);
+  const watch = new Watch(engine, [toSandbox, bridge]);
+  const ask = () => {
+    const ends = { source: '172.19.0.3', destination: '172.19.0.1', sport: 4000, dport: 8080 };
+    const syn = tcpPacket(ends, { flags: 'S' });
+    engine.receive(fromTask, ethernet('02:42:00:00:00:01', '02:42:ac:13:00:03', IPV4, syn));
+    engine.run(1e9);
+  };
+  return { engine, bridge, toSandbox, watch, ask };
+}
+
+/** `TTL, from whose MAC`. */
+const seen = (frames: Uint8Array[]) =>
+  frames.filter((frame) => u16(frame, 12) === IPV4).map((frame) => `${frame[22]} ${macText(frame, 6)}`);
+
+it('only the destination MAC changes: the source MAC and the TTL stay', async () => {
+  const { engine, toSandbox, watch, ask } = await gwbridge({ known: true });
+  ask();
+  const [frame = new Uint8Array(), ...more] = watch.sent(toSandbox);
+  expect(more).toEqual([]);
   expect(inWords(frame)).toBe('172.19.0.3:4000 > 172.19.0.2:8080 ttl 64 tcp S');
-  expect(macText(frame, 0)).toBe('02:42:ac:13:00:02');
+  expect(macText(frame, 0)).toBe(SANDBOX);
   expect(macText(frame, 6)).toBe('02:42:ac:13:00:03');
+  expectConserved(engine);
+});
+
+it('a promiscuous bridge routes it as well: it arrives twice, the second time a hop older', async () => {
+  const { engine, bridge, toSandbox, watch, ask } = await gwbridge({ known: true });
+  bridge.promiscuous = true;
+  ask();
+  expect(seen(watch.sent(toSandbox))).toEqual(['64 02:42:ac:13:00:03', '63 02:42:00:00:00:01']);
+  expectConserved(engine);
+});
+
+it('a neighbour that is not known is asked for by the bridge, whose own tap sees the packet leave; it is bridged all the same', async () => {
+  const { engine, bridge, toSandbox, watch, ask } = await gwbridge({ known: false });
+  ask();
+  const sent = watch.sent(bridge);
+  expect(sent.map((frame) => u16(frame, 12))).toEqual([ARP, IPV4]);
+  expect(seen(sent)).toEqual(['64 02:42:00:00:00:01']);
+  expect(seen(watch.sent(toSandbox))).toEqual(['64 02:42:ac:13:00:03']);
   expectConserved(engine);
 });
