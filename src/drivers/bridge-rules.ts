@@ -45,9 +45,10 @@ export interface BridgeRules {
 
 const JUMPS = new Set(['DOCKER-USER', 'DOCKER-INGRESS', 'DOCKER-ISOLATION-STAGE-1']);
 
-/** `iptables -I` or `-A` for each. */
+/** `iptables -I` or `-A` for each that is not there yet (ProgramRule asks with `-C`): two ports may lead to the same one. */
 export function program({ iptables }: Namespace, rules: readonly Placed[]): void {
   for (const { table, chain, at, rule } of rules) {
+    if (iptables.has(table, chain, rule)) continue;
     const { rules: there } = iptables.chain(table, chain);
     const top =
       chain === 'FORWARD' ? there.filter(({ spec }) => spec.target === 'JUMP' && JUMPS.has(spec.chain)).length : 0;
@@ -58,6 +59,21 @@ export function program({ iptables }: Namespace, rules: readonly Placed[]): void
 /** `iptables -D` for each. */
 export function revoke({ iptables }: Namespace, rules: readonly Placed[]): void {
   for (const { table, chain, rule } of rules) iptables.delete(table, chain, rule);
+}
+
+/**
+ * A container's ports in the order in which dockerd programs them (nat.SortPortMap): by the largest port on the node that leads to
+ * each, then by their own number; those that lead to the same stay together, as they were given.
+ */
+export function inPortOrder(ports: readonly PublishedPort[]): PublishedPort[] {
+  const key = ({ target, protocol }: PublishedPort) => `${target}/${protocol}`;
+  const largest = new Map<string, number>();
+  for (const port of ports) largest.set(key(port), Math.max(largest.get(key(port)) ?? 0, port.published));
+  return [...ports].sort((one, other) =>
+    key(one) === key(other)
+      ? 0
+      : (largest.get(key(other)) ?? 0) - (largest.get(key(one)) ?? 0) || other.target - one.target,
+  );
 }
 
 const engine20: BridgeRules = {

@@ -8,6 +8,7 @@ import { hostPart } from '../topology/topology.js';
 import {
   type BridgeFacts,
   type BridgeRules,
+  inPortOrder,
   type LinkedPort,
   type Placed,
   program,
@@ -61,7 +62,9 @@ function connectivityOf(attachment: Attachment): Placed[] {
   const facts = factsOf(attachment);
   const rules = rulesOf(attachment);
   const { endpoint, sandbox } = attachment;
-  const ports = (sandbox.spec.publishes ?? []).flatMap((port) => rules.port(facts, hostPart(endpoint.address), port));
+  const ports = inPortOrder(sandbox.spec.publishes ?? []).flatMap((port) =>
+    rules.port(facts, hostPart(endpoint.address), port),
+  );
   const links = facts.icc ? [] : linkedPorts(attachment).flatMap((port) => rules.link(facts, port));
   return [...ports, ...links];
 }

@@ -133,6 +133,11 @@ export class Iptables {
     return chain;
   }
 
+  /** `iptables -C`: is there a rule in that chain that says the same? */
+  has(table: Table, chainName: string, spec: RuleSpec): boolean {
+    return this.chains[table].get(chainName)?.rules.some((one) => sameSpec(one.spec, spec)) ?? false;
+  }
+
   /** `iptables -D`: the first rule of that chain that says the same. False: there is none. */
   delete(table: Table, chainName: string, spec: RuleSpec): boolean {
     const rule = this.chains[table].get(chainName)?.rules.find((one) => sameSpec(one.spec, spec));

@@ -236,10 +236,13 @@ function sequences(lines: readonly Line[], found?: StateDifferences): Map<string
 
 function textsOf(real: readonly Line[][], ours: readonly Line[][]): { real: string[]; ours: string[] } {
   const own = ours.flat();
-  // The kernel tells whole seconds of what is left when the event goes out: a moment later it is one less.
+  // The kernel tells whole seconds of what is left when the event goes out: a moment later it is one less. And it counts in
+  // ticks: what ends within one has lost nothing.
   const theirs = real.flat().map((line, at) => {
     const mine = own[at]?.timeout;
-    const timeout = mine !== undefined && line.timeout === mine - 1 ? mine : line.timeout;
+    const less = mine !== undefined && line.timeout === mine - 1;
+    const none = mine !== undefined && line.timeout === mine + 1 && line.change === 'DESTROY';
+    const timeout = less || none ? mine : line.timeout;
     return textOf(line, timeout);
   });
   return { real: theirs, ours: own.map((line) => textOf(line, line.timeout)) };

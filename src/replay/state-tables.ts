@@ -17,6 +17,8 @@ export interface TableOptions {
   encrypted: boolean;
   /** docker_gwbridge was made anew by hand, for a swarm that is not the node's first. */
   gwbridgeRemade: boolean;
+  /** Is a port published through the mesh? */
+  published: boolean;
   /** Was a frame with this source MAC sent in the replay? */
   sent: (mac: string) => boolean;
 }
@@ -176,7 +178,10 @@ const BALANCED_BEFORE: LeftOver = {
 /** The mesh's own (`initIngressConfiguration`), which an earlier swarm left there: a bridge made anew puts its rules before it. */
 const MESH = '-o docker_gwbridge -m addrtype --src-type LOCAL -j MASQUERADE';
 
-function compareRules({ namespace, dump, found }: Pair, { encrypted, gwbridgeRemade }: TableOptions): void {
+/** The jump to the mesh's chain in nat. */
+const MESHED = '-m addrtype --dst-type LOCAL -j DOCKER-INGRESS';
+
+function compareRules({ namespace, dump, found }: Pair, { encrypted, gwbridgeRemade, published }: TableOptions): void {
   const lines = dump.section('iptables-save');
   if (!lines) return;
   const real = chainsIn(lines);
@@ -186,6 +191,7 @@ function compareRules({ namespace, dump, found }: Pair, { encrypted, gwbridgeRem
     ...(namespace.ipvs.services.length > 0 ? [] : [BALANCED_BEFORE]),
   ];
   leaveOut(real, ours, leftOvers, found);
+  if (!published) for (const chains of [real, ours]) leaveMeshOut(chains, found, chains === real);
   found.inAnyOrder(dump.namespace, 'iptables chains', headings(real), headings(ours));
   for (const [name, { rules }] of real) {
     const mine = ours.get(name)?.rules ?? [];
@@ -217,6 +223,23 @@ function leaveOut(
     if (!any || opened.has(tableOf(name)) || rules.length > 0 || policy !== 'ACCEPT') continue;
     found.leaveOut('iptables: N empty chains of tables that only such rules had opened');
     real.delete(name);
+  }
+}
+
+/** dockerd makes the mesh's chain with the first port that is published (programIngress), in whichever scenario that was. */
+function leaveMeshOut(chains: Map<string, Chain>, found: StateDifferences, told: boolean): void {
+  for (const [name, chain] of chains) {
+    const own = name.endsWith(' DOCKER-INGRESS');
+    const kept = own
+      ? []
+      : chain.rules.filter((rule) => rule !== '-j DOCKER-INGRESS' && rule !== MESHED && rule !== MESH);
+    if (told)
+      found.leaveOut(
+        "iptables: N rules of the mesh, of which another scenario's ports may be the first",
+        chain.rules.length - kept.length,
+      );
+    if (own) chains.delete(name);
+    chain.rules = kept;
   }
 }
 

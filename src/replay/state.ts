@@ -49,6 +49,7 @@ export function compareState({ inputs, read, played, real }: StateInputs): State
     gwbridgeRemade: inputs.networks.some(
       ({ name, createdBy }) => name === 'docker_gwbridge' && createdBy !== undefined,
     ),
+    published: inputs.services.some(({ ports }) => ports.some(({ mode }) => mode !== 'host')),
     sent: (mac: string) => macs.has(mac),
   };
   const vxlanPort = realized.topology.networks.find(({ dataPathPort }) => dataPathPort)?.dataPathPort ?? VXLAN_PORT;

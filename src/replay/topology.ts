@@ -137,6 +137,7 @@ function networkOf(inputs: Inputs, network: NetworkInput): Network {
     ...(network.ipv6 ? { ipv6: true } : {}),
     icc: options['com.docker.network.bridge.enable_icc'] !== 'false',
     masquerade: options['com.docker.network.bridge.enable_ip_masquerade'] !== 'false',
+    ...(network.internal ? { internal: true } : {}),
     ...(network.vni == null ? {} : { vni: network.vni }),
     ...(port == null ? {} : { dataPathPort: port }),
     ...(network.encrypted ? { encrypted: true } : {}),
@@ -215,7 +216,7 @@ function sandboxesOf(inputs: Inputs, networks: Network[]): Sandbox[] {
     ...unlistedBalancers(inputs, networks).map(({ namespace, node, endpoints }) =>
       make(namespace, node, 'balancer', endpoints),
     ),
-    ...inputs.tasks.flatMap(
+    ...inOrderOfStart(inputs.tasks).flatMap(
       ({ namespace, node, networks: endpoints, name, service, ports, id, container, hostname }) =>
         namespace && node
           ? [
@@ -229,16 +230,22 @@ function sandboxesOf(inputs: Inputs, networks: Network[]): Sandbox[] {
             ]
           : [],
     ),
-    ...inputs.containers.flatMap(({ namespace, node, networks: endpoints, ports, name, id, hostname }) =>
-      namespace && node
-        ? [{ ...make(namespace, node, 'container', endpoints, ports), container: name, ...identity(id, hostname) }]
-        : [],
+    ...inOrderOfStart(inputs.containers).flatMap(
+      ({ namespace, node, networks: endpoints, ports, name, id, hostname }) =>
+        namespace && node
+          ? [{ ...make(namespace, node, 'container', endpoints, ports), container: name, ...identity(id, hostname) }]
+          : [],
     ),
   ];
   // A container of network mode `host` or `container:…` has no namespace of its own.
   return all.filter(
     ({ node, name }, i) => name !== 'host' && all.findIndex((one) => one.node === node && one.name === name) === i,
   );
+}
+
+/** Rules of published ports stand in the order in which their containers started. */
+function inOrderOfStart<S extends { started?: number | null | undefined }>(sandboxes: readonly S[]): S[] {
+  return [...sandboxes].sort((one, other) => (one.started ?? 0) - (other.started ?? 0));
 }
 
 function identity(id: string | null | undefined, hostname: string | null | undefined): Partial<Sandbox> {

@@ -17,6 +17,7 @@ import {
   type Service,
   type Topology,
 } from '../topology/topology.js';
+import { joiningOrder } from './joining.js';
 import * as mesh from './mesh.js';
 import { GWBRIDGE, LiveSandbox } from './sandbox.js';
 
@@ -109,11 +110,7 @@ export class Realizer implements Realized, Programmer {
     for (const network of [...here].sort((a, b) => this.#rank(a) - this.#rank(b))) this.createNetwork(name, network);
     const sandboxes = topology.sandboxes.filter((sandbox) => sandbox.node === name);
     for (const sandbox of sandboxes) this.addSandbox(sandbox);
-    // Endpoints network by network, each in its place among the ports of its bridge.
-    const all = sandboxes.flatMap((sandbox) => sandbox.endpoints.map((endpoint) => ({ sandbox, endpoint })));
-    const order = ({ network }: Endpoint) => here.findIndex((one) => one.name === network);
-    all.sort((a, b) => order(a.endpoint) - order(b.endpoint) || a.endpoint.port - b.endpoint.port);
-    for (const { sandbox, endpoint } of all) {
+    for (const { sandbox, endpoint } of joiningOrder(here, sandboxes)) {
       const network = here.find((one) => one.name === endpoint.network);
       if (!network) throw new Error(`${sandbox.name} joins ${endpoint.network}, which ${name} does not have`);
       this.attach(sandbox, network, endpoint);

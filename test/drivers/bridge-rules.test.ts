@@ -1,0 +1,31 @@
+/** The bridge driver's rules for published ports: their order, and none twice (nat.SortPortMap, iptables.ProgramRule). */
+
+import { expect, test } from 'vitest';
+import { inPortOrder, program, RULES } from '../../src/drivers/bridge-rules.js';
+import type { PublishedPort } from '../../src/topology/topology.js';
+import { checkedEngine } from '../engine/checked.js';
+
+const port = (published: number, target: number, hostAddress = '0.0.0.0'): PublishedPort => ({
+  hostAddress,
+  published,
+  target,
+  protocol: 'tcp',
+});
+
+test('ports are programmed by the largest port of the node that leads to each; those to the same one stay as they were given', () => {
+  // docker run -p 7000-7002:80-82 -p 10.66.7.21:9443:80, in a real daemon's order.
+  const given = [port(7000, 80), port(9443, 80, '10.66.7.21'), port(7001, 81), port(7002, 82)];
+  expect(inPortOrder(given).map(({ published }) => published)).toEqual([7000, 9443, 7002, 7001]);
+});
+
+test('a rule that is there already is not written again: several ports of the node lead to the same one', async () => {
+  const engine = await checkedEngine();
+  const host = engine.namespace('node1/host');
+  const bridge = host.addBridge('br-front', { mac: '02:42:00:00:00:01', mtu: 1500 });
+  const rules = RULES['20.10'];
+  const facts = { bridge, subnet: '10.1.0.0/24', icc: true, masquerade: true, internal: false, userlandProxy: true };
+  for (const published of [8000, 8001]) program(host, rules.port(facts, '10.1.0.2', port(published, 80)));
+  expect(host.iptables.chain('filter', 'DOCKER').rules.length).toBe(1);
+  expect(host.iptables.chain('nat', 'POSTROUTING').rules.length).toBe(1);
+  expect(host.iptables.chain('nat', 'DOCKER').rules.length).toBe(2);
+});
