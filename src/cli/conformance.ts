@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CaptureFileError, pcapName, writePcap } from '../capture/files.js';
 import { conform } from '../replay/conformance.js';
-import { ReplayError } from '../replay/overtaken.js';
 import type { Played } from '../replay/replay.js';
 import { loadScenario, MODES, type Mode, type ReadFile, ScenarioError } from '../replay/scenario.js';
 import { renderTable, type ScenarioComparison, totalsOf, type WaitingScenario } from '../replay/table.js';
@@ -103,6 +102,7 @@ async function compareOne(
     const read = readerOf(scenario);
     const { compared, waiting } = await conform(scenario.name, read, modes);
     results.compared.push(...compared);
+    for (const { mode, error } of compared) if (error) results.broken.push(`${scenario.name} (${mode}): ${error}`);
     results.waiting.push(...waiting);
     if (out === undefined) return;
     for (const [index, { mode, seen }] of compared.entries())
@@ -110,7 +110,6 @@ async function compareOne(
   } catch (error) {
     if (error instanceof CaptureFileError) throw error;
     if (error instanceof ScenarioError) results.unreadable.push(error.message);
-    else if (error instanceof ReplayError) results.broken.push(error.message);
     else results.broken.push(`${scenario.name}: the replay broke off: ${(error as Error).stack ?? error}`);
   }
 }

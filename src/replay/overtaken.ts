@@ -12,11 +12,6 @@ import { ipv4, ipv6 } from '../dissect/notation.js';
 import type { RealTap, TapComparison, TapFrame } from './compare.js';
 import type { Stimulus } from './scenario.js';
 
-/** The replay went wrong: its taps prove nothing. */
-export class ReplayError extends Error {
-  override name = 'ReplayError';
-}
-
 export interface Overtaking {
   /** `namespace/device`, where the reply is injected. */
   tap: string;

@@ -15,8 +15,10 @@ export interface ScenarioComparison {
   scenario: string;
   mode: Mode;
   taps: readonly TapComparison[];
-  /** What else is to be said: warnings about files, errors of the replay. */
+  /** What else is to be said: warnings about files. */
   notes?: readonly string[];
+  /** The replay went wrong, in words: even where nothing is different, that proves nothing. */
+  error?: string;
   /** What the tables hold after the run, compared with the real ones' dumps. */
   state?: StateComparison;
 }
