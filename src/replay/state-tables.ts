@@ -13,8 +13,8 @@ interface Pair {
 }
 
 export interface TableOptions {
-  /** Is a network of this scenario encrypted? If none is, rules of one are left over from another. */
-  encrypted: boolean;
+  /** VNIs of this scenario's encrypted networks: rules of any other are left over from another scenario. */
+  encrypted: readonly number[];
   /** docker_gwbridge was made anew by hand, for a swarm that is not the node's first. */
   gwbridgeRemade: boolean;
   /** Is a port published through the mesh? */
@@ -164,10 +164,13 @@ interface LeftOver {
 }
 
 /** Of an encrypted overlay (`programMangle`, `programInput`). */
-const ENCRYPTION: LeftOver = {
-  rule: /-m (u32|policy) /,
-  words: 'iptables: N rules that an encrypted overlay of another scenario left behind (-m u32, -m policy)',
-};
+function encryptionOfOthers(vnis: readonly number[]): LeftOver {
+  const own = vnis.map((vni) => `=0x${(vni << 8).toString(16)}"`).join('|');
+  return {
+    rule: own === '' ? /-m (u32|policy) / : new RegExp(`-m u32 (?!.*(${own}))`),
+    words: 'iptables: N rules that an encrypted overlay of another scenario left behind (-m u32, -m policy)',
+  };
+}
 /** Of a load balancer that balances nothing any more: `fwmarker` adds it with the first service and never removes it. */
 const BALANCED_BEFORE: LeftOver = {
   rule: /-m ipvs --ipvs -j SNAT/,
@@ -186,10 +189,7 @@ function compareRules({ namespace, dump, found }: Pair, { encrypted, gwbridgeRem
   if (!lines) return;
   const real = chainsIn(lines);
   const ours = chainsIn(linesOf(iptablesSave(namespace)));
-  const leftOvers = [
-    ...(encrypted ? [] : [ENCRYPTION]),
-    ...(namespace.ipvs.services.length > 0 ? [] : [BALANCED_BEFORE]),
-  ];
+  const leftOvers = [encryptionOfOthers(encrypted), ...(namespace.ipvs.services.length > 0 ? [] : [BALANCED_BEFORE])];
   leaveOut(real, ours, leftOvers, found);
   if (!published) for (const chains of [real, ours]) leaveMeshOut(chains, found, chains === real);
   found.inAnyOrder(dump.namespace, 'iptables chains', headings(real), headings(ours));

@@ -45,7 +45,7 @@ export function compareState({ inputs, read, played, real }: StateInputs): State
   const macs = sourceMacs(played);
   const replayed = portsOf(injected);
   const tables = {
-    encrypted: inputs.networks.some((network) => network.encrypted),
+    encrypted: inputs.networks.flatMap(({ encrypted, vni }) => (encrypted && vni != null ? [vni] : [])),
     gwbridgeRemade: inputs.networks.some(
       ({ name, createdBy }) => name === 'docker_gwbridge' && createdBy !== undefined,
     ),
