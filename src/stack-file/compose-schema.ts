@@ -283,9 +283,9 @@ const service = map(
 /** `external: true`, or the older `external: {name: …}`. */
 const external = map({ name: text }, { type: ['boolean', 'string', 'object'] });
 
-const network = mapOrNothing({
+/** What a network is made with, whatever its driver. */
+const made = {
   name: text,
-  driver: text,
   driver_opts: { type: ['object', 'null'], additionalProperties: { type: ['string', 'number', 'boolean', 'null'] } },
   ipam: mapOrNothing({
     driver: text,
@@ -300,6 +300,14 @@ const network = mapOrNothing({
     ),
     options: looseMap,
   }),
+};
+
+/** `docker network create --ingress`: the network of the routing mesh. */
+export const ingressSchema = map(made, { hint: 'write a map: ingress: { driver_opts: { encrypted: "" } }' });
+
+const network = mapOrNothing({
+  ...made,
+  driver: text,
   attachable: flag,
   enable_ipv4: flag,
   enable_ipv6: flag,

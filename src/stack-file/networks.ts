@@ -11,6 +11,7 @@ import { canonical, contains, isAddress, overlap, subnetOf } from './addresses.j
 import { type ComposeFile, type ComposeNetwork, type ComposePool, entries, isOn } from './compose-file.js';
 import type { Findings } from './findings.js';
 import { below, spelled } from './places.js';
+import { SECTION, type Section } from './swarmwire-schema.js';
 import { knownNames, nearest } from './wording.js';
 
 /** A service, or a container under x-swarmwire, joins the network that the file calls `key`. */
@@ -62,6 +63,8 @@ export function readNetworks(
   const specs: NetworkSpec[] = [];
   const names = new Map<string, string>();
   const pools: Pool[] = [];
+  const { ingress } = (file['x-swarmwire'] ?? {}) as Section;
+  if (ingress) specs.push(ingressOf(ingress, pools, drivers, findings));
   for (const key of new Set([...defined.keys(), ...used])) {
     const pointer = below('/networks', key);
     if (!used.has(key)) {
@@ -85,6 +88,20 @@ export function readNetworks(
     specs.push(spec);
   }
   return { specs, names };
+}
+
+/** Every node is on it, and no service joins it. */
+function ingressOf(
+  network: NonNullable<Section['ingress']>,
+  pools: Pool[],
+  drivers: Drivers,
+  findings: Findings,
+): NetworkSpec {
+  const pointer = `${SECTION}/ingress`;
+  const spec: NetworkSpec = { name: network.name || 'ingress', driver: 'overlay', ingress: true };
+  readPools('ingress', network, spec, pointer, pools, findings);
+  readOptions('ingress', network, spec, pointer, drivers, findings);
+  return spec;
 }
 
 function networkOf(

@@ -2,6 +2,8 @@
  * The shape of the `x-swarmwire` section: the machines around a stack, and what is said over its networks.
  */
 import type { SchemaObject } from 'ajv';
+import type { ComposeNetwork } from './compose-file.js';
+import { ingressSchema } from './compose-schema.js';
 
 /** Where the section stands in the file. */
 export const SECTION = '/x-swarmwire';
@@ -95,6 +97,7 @@ export const swarmwireSchema: SchemaObject = map({
     hint: 'write how many (nodes: 3), or a list of names or maps',
   },
   client: map({ ...host, addresses, vlans, routes, extra_addresses }),
+  ingress: ingressSchema,
   swarm: { type: 'boolean', hint: 'false: the nodes are no swarm (without docker swarm init)' },
   containers: {
     type: 'object',
@@ -137,6 +140,8 @@ export const swarmwireSchema: SchemaObject = map({
 export interface Section {
   nodes?: number | (string | NodeEntry)[];
   client?: HostEntry;
+  /** The network of the routing mesh, made otherwise than by default. */
+  ingress?: Pick<ComposeNetwork, 'name' | 'driver_opts' | 'ipam'>;
   swarm?: boolean;
   containers?: Record<string, ContainerEntry>;
   outside?: (HostEntry & { name: string })[];
