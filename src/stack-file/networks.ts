@@ -99,7 +99,7 @@ function ingressOf(
 ): NetworkSpec {
   const pointer = `${SECTION}/ingress`;
   const spec: NetworkSpec = { name: network.name || 'ingress', driver: 'overlay', ingress: true };
-  readPools('ingress', network, spec, pointer, pools, findings);
+  readPools('ingress', network, spec, pointer, pools, false, findings);
   readOptions('ingress', network, spec, pointer, drivers, findings);
   return spec;
 }
