@@ -20,8 +20,11 @@ export {
   StackFileError,
   type StackFileOptions,
 } from './stack-file/index.js';
+export { Cluster, type ClusterEvent, type Runtime } from './swarm/cluster.js';
+export { DockerError } from './swarm/errors.js';
 export type { Step } from './swarm/journey.js';
 export { PlanError } from './swarm/plan.js';
-export { type FlowReport, Swarm, type SwarmOptions } from './swarm/swarm.js';
+export type { ContainerState, NodeState, ServiceState, TaskState } from './swarm/state.js';
+export { type ChangeReport, type FlowReport, Swarm, type SwarmOptions } from './swarm/swarm.js';
 export type * from './topology/spec.js';
 export type { Topology } from './topology/topology.js';

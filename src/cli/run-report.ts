@@ -4,7 +4,7 @@ import type { CaptureFormat, WrittenFile } from '../capture/files.js';
 import type { Recording } from '../capture/recording.js';
 import type { Account } from '../engine/index.js';
 import type { Notice, StackFile } from '../stack-file/index.js';
-import type { FlowReport, Swarm } from '../swarm/swarm.js';
+import type { ChangeReport, FlowReport, Swarm } from '../swarm/swarm.js';
 import type { Protocol } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
 import { type DropReport, dropsOf } from './drops.js';
@@ -17,6 +17,8 @@ export interface RunReport {
   seed: number;
   stack: StackReport;
   flows: FlowReport[];
+  /** What was changed while it ran, and what Docker refused. */
+  changes: ChangeReport[];
   notices: { ignored: Notice[]; unsupported: Notice[]; warnings: Notice[] };
   captures: {
     format: CaptureFormat;
@@ -80,6 +82,7 @@ export function reportOf(ran: Ran): RunReport {
     seed: ran.seed,
     stack: { ...stackOf(swarm.topology), pending: swarm.pending },
     flows,
+    changes: swarm.changes,
     notices: { ignored: stack.ignored, unsupported: stack.unsupported, warnings: stack.warnings },
     captures: {
       format: ran.format,

@@ -18,6 +18,7 @@ export function renderRun(report: RunReport, colours: Colours): string[] {
     stackLines(report, colours),
     noticeLines(report, colours),
     flowLines(report.flows, colours),
+    changeLines(report, colours),
     captureLines(report, colours),
     accountLines(report, colours),
   ];
@@ -32,6 +33,13 @@ function stackLines({ file, stack }: RunReport, colours: Colours): string[] {
   const parts = [nodesText(stack.nodes), ...networks, ...stack.services.map(serviceText)];
   const line = `${colours.bold(file)}: ${parts.join(' · ')}`;
   return [line, ...stack.pending.map((words) => `${colours.yellow('pending')}: ${words}`)];
+}
+
+function changeLines({ changes }: RunReport, colours: Colours): string[] {
+  return changes.map(({ at, words, refused }) => {
+    const line = `${(at / 1e9).toFixed(3)} s  ${words}`;
+    return refused === undefined ? line : `${line}: ${colours.red('refused')}: ${refused}`;
+  });
 }
 
 function nodesText(nodes: StackReport['nodes']): string {

@@ -28,6 +28,7 @@ export function readTraffic(entries: readonly FlowEntry[], parties: Parties, fin
           port: ends.port,
           path: http.path ?? '/',
           requests: http.requests ?? 1,
+          ...(http.hold === undefined ? {} : { hold: http.hold }),
           ...ends.at,
         },
       ];

@@ -69,7 +69,7 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
     new Drivers(options.drivers),
     findings,
   );
-  const { nodes, outside, containers, traffic, calls } = readSurroundings(
+  const { nodes, outside, containers, traffic, calls, changes } = readSurroundings(
     around,
     services,
     (nodes) => readContainers(around, nodes, networks, names, findings),
@@ -88,6 +88,7 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
       ...(around.swarm === undefined ? {} : { swarm: around.swarm }),
       calls,
       traffic,
+      ...(changes.length > 0 ? { changes } : {}),
     },
     ignored: findings.ignored,
     unsupported: findings.unsupported,

@@ -120,6 +120,12 @@ export const swarmwireSchema: SchemaObject = map({
             ...flow,
             path: { type: 'string', pattern: '^/[!-~]*$', hint: 'a path begins with /' },
             requests: number(1, 1_000_000),
+            hold: {
+              type: 'number',
+              minimum: 0,
+              maximum: 86_400_000,
+              hint: 'milliseconds that the connection stays open, half the request sent',
+            },
           },
           destination,
         ),
@@ -128,6 +134,51 @@ export const swarmwireSchema: SchemaObject = map({
       { minProperties: 1, maxProperties: 1, hint: 'write one flow an item: - http: {from: client, to: node1:8080}' },
     ),
     hint: 'write a list: - http: {from: client, to: node1:8080}',
+  },
+  changes: {
+    type: 'array',
+    items: map(
+      {
+        at,
+        scale: {
+          type: 'object',
+          additionalProperties: number(0, 10_000),
+          hint: 'write a service and how many: web: 1',
+        },
+        update: {
+          type: 'object',
+          additionalProperties: map({
+            image: text,
+            replicas: number(0, 10_000),
+            order: { type: 'string', enum: ['stop-first', 'start-first'] },
+            parallelism: number(0, 10_000),
+            delay: { type: 'number', minimum: 0, maximum: 86_400_000, hint: 'milliseconds' },
+          }),
+        },
+        rollback: text,
+        remove: text,
+        kill: text,
+        stop: text,
+        start: text,
+        drain: text,
+        pause: text,
+        activate: text,
+        lose: text,
+        restore: text,
+        connect: map(
+          { network: text, container: text, aliases: texts, ipv4_address: text },
+          { required: ['network', 'container'] },
+        ),
+        disconnect: map({ network: text, container: text }, { required: ['network', 'container'] }),
+      },
+      {
+        required: ['at'],
+        minProperties: 2,
+        maxProperties: 2,
+        hint: 'write a time and one change: - {at: 5000, scale: {web: 1}}',
+      },
+    ),
+    hint: 'write a list: - {at: 5000, scale: {web: 1}}',
   },
   calls: {
     type: 'object',
@@ -147,6 +198,28 @@ export interface Section {
   outside?: (HostEntry & { name: string })[];
   traffic?: FlowEntry[];
   calls?: Record<string, string | string[]>;
+  changes?: ChangeEntry[];
+}
+
+export interface ChangeEntry {
+  at: number;
+  scale?: Record<string, number>;
+  update?: Record<
+    string,
+    { image?: string; replicas?: number; order?: 'stop-first' | 'start-first'; parallelism?: number; delay?: number }
+  >;
+  rollback?: string;
+  remove?: string;
+  kill?: string;
+  stop?: string;
+  start?: string;
+  drain?: string;
+  pause?: string;
+  activate?: string;
+  lose?: string;
+  restore?: string;
+  connect?: { network: string; container: string; aliases?: string[]; ipv4_address?: string };
+  disconnect?: { network: string; container: string };
 }
 
 export interface NodeEntry {
@@ -196,6 +269,6 @@ export interface HostEntry {
 /** One of the three. */
 export interface FlowEntry {
   ping?: { from?: string; to: string; at?: number; count?: number; size?: number };
-  http?: { from?: string; to: string; at?: number; path?: string; requests?: number };
+  http?: { from?: string; to: string; at?: number; path?: string; requests?: number; hold?: number };
   udp?: { from?: string; to: string; at?: number; size?: number; datagrams?: number };
 }

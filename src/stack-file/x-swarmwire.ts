@@ -7,6 +7,7 @@
  */
 import type {
   CallSpec,
+  ChangeSpec,
   ContainerSpec,
   NodeNetworkSpec,
   NodeSpec,
@@ -15,6 +16,7 @@ import type {
   TrafficSpec,
 } from '../topology/spec.js';
 import { canonical, contains, hostOf, isAddress, subnetOf } from './addresses.js';
+import { readChanges } from './changes.js';
 import type { Place } from './error.js';
 import type { Findings } from './findings.js';
 import { readCalls, readTraffic } from './flows.js';
@@ -35,6 +37,7 @@ export interface Surroundings {
   containers: ContainerSpec[];
   traffic: TrafficSpec[];
   calls: CallSpec[];
+  changes: ChangeSpec[];
 }
 
 const FIRST_NODE = 110;
@@ -56,7 +59,7 @@ export function readSurroundings(
       `a swarm of ${count} nodes was asked for`,
       `it can have 1 to ${MOST_NODES}`,
     );
-    return { nodes: [], outside: [], containers: [], traffic: [], calls: [] };
+    return { nodes: [], outside: [], containers: [], traffic: [], calls: [], changes: [] };
   }
   const hosts = new Hosts(findings);
   const outside = outsideOf(section, hosts, findings);
@@ -69,6 +72,7 @@ export function readSurroundings(
     containers,
     traffic: readTraffic(section.traffic ?? [], parties, findings),
     calls: readCalls(section.calls ?? {}, parties, findings),
+    changes: readChanges(section.changes ?? [], { services, nodes, containers }, findings),
   };
 }
 

@@ -27,7 +27,7 @@ import { GWBRIDGE } from './sandbox.js';
 import { type ContainerState, isRunning, type NodeState, type ServiceState, type TaskState } from './state.js';
 
 export const INGRESS = 'ingress';
-const PREDEFINED = new Set(['bridge', 'host', 'none', GWBRIDGE]);
+const PREDEFINED = new Set(['bridge', 'host', 'none']);
 
 /** What runs in containers is somebody else's business. */
 export interface Runtime {
@@ -319,9 +319,8 @@ export class Cluster {
   }
 
   networkRemove(name: string, node?: string): void {
+    if (PREDEFINED.has(name)) throw new DockerError(403, `${name} is a pre-defined network and cannot be removed`);
     const network = this.attachments.network(name, node);
-    if (PREDEFINED.has(network.name))
-      throw new DockerError(403, `${network.name} is a pre-defined network and cannot be removed`);
     if (network.ingress) this.#refuseIngress();
     for (const { id, spec } of this.services.values())
       if (spec.networks.some((one) => one.name === network.name))

@@ -67,8 +67,12 @@ export function send(
 ): void {
   if (flow.kind === 'http') {
     const to = { address: target, port: flow.port };
-    http.get(sockets, from, to, { host: report.to, path: flow.path, at }, (result) =>
-      conclude(report, realized, result, to),
+    http.get(
+      sockets,
+      from,
+      to,
+      { host: report.to, path: flow.path, at, hold: (flow.hold ?? 0) * 1_000_000 },
+      (result) => conclude(report, realized, result, to),
     );
   } else if (flow.kind === 'udp') sendUdp(realized, sockets, flow, from, target, at, report);
   else sendPing(sockets, flow, from, target, at, report);

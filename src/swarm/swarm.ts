@@ -6,11 +6,13 @@ import { Names } from '../dns/index.js';
 import { type Driver, Drivers } from '../drivers/index.js';
 
 import { Engine, type Namespace, type Segment, Sockets } from '../engine/index.js';
-import type { StackSpec, TrafficSpec } from '../topology/spec.js';
+import type { ChangeSpec, StackSpec, TrafficSpec } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
+import { apply, words } from './changes.js';
 import { EngineClock } from './clock.js';
 import { Cluster, type ClusterEvent } from './cluster.js';
 import { deploy, emptyTopology, pendingOf } from './deploy.js';
+import { DockerError } from './errors.js';
 import { type FlowReport, newReport, send } from './flow.js';
 import { KeyRotation } from './key-rotation.js';
 import { Parties } from './parties.js';
@@ -29,6 +31,14 @@ const PAUSE = 5 * MILLISECOND;
 const SETTLE = 20 * MILLISECOND;
 
 export type { FlowReport };
+
+export interface ChangeReport {
+  /** Virtual time, ns. */
+  at: number;
+  words: string;
+  /** Why Docker would not. */
+  refused?: string;
+}
 
 export interface SwarmOptions {
   seed?: number;
@@ -52,6 +62,8 @@ export class Swarm {
   /** Docker on all of its nodes: what can be changed while it runs. */
   readonly cluster: Cluster;
   readonly realized: Realizer;
+  /** The spec's changes that were made so far, and those that Docker refused. */
+  readonly changes: ChangeReport[] = [];
   /** What happened to it, in order. */
   readonly events: ClusterEvent[] = [];
 
@@ -86,6 +98,18 @@ export class Swarm {
     this.#seed = seed;
     this.#watchKeys();
     clock.standing = true;
+    for (const change of spec.changes ?? []) engine.at(change.at * MILLISECOND, () => this.#apply(change));
+  }
+
+  #apply(change: ChangeSpec): void {
+    const report: ChangeReport = { at: this.engine.now, words: words(change) };
+    this.changes.push(report);
+    try {
+      apply(this.cluster, change);
+    } catch (error) {
+      if (!(error instanceof DockerError)) throw error;
+      report.refused = error.message;
+    }
   }
   readonly #seed: number;
 
@@ -198,11 +222,19 @@ export class Swarm {
   /** Sends the traffic, flow after flow, and runs until all is quiet. */
   play(onProgress?: (done: number, total: number) => void): FlowReport[] {
     const flows = this.traffic.flatMap(single);
-    return flows.map((flow, i) => {
+    const reports = flows.map((flow, i) => {
       const report = this.send(flow);
       onProgress?.(i + 1, flows.length);
       return report;
     });
+    const last = Math.max(0, ...(this.spec.changes ?? []).map(({ at }) => at * MILLISECOND));
+    if (last >= this.engine.now) this.run((last - this.engine.now) / MILLISECOND + 1000);
+    return reports;
+  }
+
+  /** Lets `milliseconds` of virtual time go by. */
+  run(milliseconds: number): void {
+    this.#run(this.engine.now + milliseconds * MILLISECOND);
   }
 
   /** Sends one flow and runs until it is over. */
@@ -220,7 +252,11 @@ export class Swarm {
         report.detail = failure;
         return;
       }
-      deadline = time + PATIENCE + (flow.kind === 'ping' ? flow.count * 1000 * MILLISECOND : 0);
+      deadline =
+        time +
+        PATIENCE +
+        (flow.kind === 'http' ? (flow.hold ?? 0) * MILLISECOND : 0) +
+        (flow.kind === 'ping' ? flow.count * 1000 * MILLISECOND : 0);
       send(this.realized, this.sockets, flow, from, address, time, report);
     });
     while (report.finished === undefined && engine.now < deadline) this.#run(Math.min(engine.now + SETTLE, deadline));

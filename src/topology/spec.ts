@@ -183,7 +183,7 @@ export type Party = string;
 /** One flow to send. Times in milliseconds of virtual time; `at` without a value means: after the one before it. */
 export type TrafficSpec =
   | { kind: 'ping'; from: Party; to: string; count: number; size: number; at?: number }
-  | { kind: 'http'; from: Party; to: string; port: number; path: string; requests: number; at?: number }
+  | { kind: 'http'; from: Party; to: string; port: number; path: string; requests: number; at?: number; hold?: number }
   | { kind: 'udp'; from: Party; to: string; port: number; size: number; datagrams: number; at?: number };
 
 /** A task of `service` makes this call before it answers a request (nginx asks node, node asks redis). */
@@ -219,4 +219,21 @@ export interface StackSpec {
   roles?: RoleSpec[];
   /** Empty: every published port is tried from the client through every node. */
   traffic: TrafficSpec[];
+  /** What is changed while it runs, in any order. */
+  changes?: ChangeSpec[];
 }
+
+/** A change at `at` ms of virtual time, in the words of the docker command line. */
+export type ChangeSpec = { at: number } & (
+  | { what: 'scale'; service: string; replicas: number }
+  | { what: 'update'; service: string; change: { image?: string; replicas?: number; update?: UpdatePolicy } }
+  | { what: 'rollback' | 'remove'; service: string }
+  /** A task or a container. */
+  | { what: 'kill' | 'stop'; name: string }
+  | { what: 'start'; container: string }
+  | { what: 'availability'; node: string; availability: 'active' | 'pause' | 'drain' }
+  /** Switched off or cut off, and back again. */
+  | { what: 'lose' | 'restore'; node: string }
+  | { what: 'connect'; network: string; container: string; aliases: string[]; address?: string }
+  | { what: 'disconnect'; network: string; container: string }
+);

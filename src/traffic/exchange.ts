@@ -15,7 +15,7 @@ export interface Exchange {
 
 /**
  * Connects, sends `request` and gathers the answer until the server closes or `isWhole` says so; then closes. `done` is
- * called once, whatever happens.
+ * called once, whatever happens. With `hold` (ns) half the request is sent, and the rest so much later.
  */
 export function dial(
   sockets: Sockets,
@@ -25,6 +25,7 @@ export function dial(
   at: number,
   done: (result: Exchange) => void,
   isWhole: (data: Uint8Array) => boolean = () => false,
+  hold = 0,
 ): void {
   const connection = sockets.connect(from, to, at);
   if (!connection) {
@@ -41,7 +42,12 @@ export function dial(
   };
   connection.onConnected = (time) => {
     local = connection.local;
-    connection.write(request, sockets.after(time));
+    const half = hold > 0 ? request.length >> 1 : request.length;
+    connection.write(request.slice(0, half), sockets.after(time));
+    if (half < request.length)
+      sockets.engine.at(sockets.after(time) + hold, (later) => {
+        if (!over) connection.write(request.slice(half), later);
+      });
   };
   connection.onData = (piece, time) => {
     const grown = new Uint8Array(data.length + piece.length);

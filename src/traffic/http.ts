@@ -13,11 +13,11 @@ export function get(
   sockets: Sockets,
   from: Namespace,
   to: { address: string; port: number },
-  { host, path, at }: { host: string; path: string; at: number },
+  { host, path, at, hold = 0 }: { host: string; path: string; at: number; hold?: number },
   done: (result: Exchange) => void,
 ): void {
   const request = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: swarmwire\r\nAccept: */*\r\nConnection: close\r\n\r\n`;
-  dial(sockets, from, to, encoder.encode(request), at, (result) => {
+  const finished = (result: Exchange) => {
     if (!result.ok) {
       done(result);
       return;
@@ -27,7 +27,8 @@ export function get(
     const by = new RegExp(`^${ANSWERED_BY}: (.*)\\r$`, 'm').exec(text)?.[1];
     const ok = / 200 /.test(status);
     done({ ...result, ok, detail: status.replace(/^HTTP\/1\.1 /, ''), ...(by ? { answeredBy: by } : {}) });
-  });
+  };
+  dial(sockets, from, to, encoder.encode(request), at, finished, () => false, hold);
 }
 
 /** Answers a whole request on `connection`, then closes. Returns false while the request is not whole yet. */

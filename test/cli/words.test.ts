@@ -29,6 +29,7 @@ function report(changes: Partial<RunReport> = {}): RunReport {
       ],
       pending: [],
     },
+    changes: [],
     flows: [
       {
         kind: 'http',
