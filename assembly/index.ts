@@ -53,7 +53,7 @@ export { forgetNeighbour as removeNeighbour } from "./stack/neighbour";
 export { neighbourAt, neighbourSlots } from "./tables/neighbours";
 export { fdbAt, fdbSlots, removeEntry as removeFdb } from "./tables/fdb";
 export { linkRule, newChain, newRule, removeChain, unlinkRule } from "./tables/rules";
-export { connectionAt, connectionSlots } from "./tables/connections";
+export { connectionAt, connectionSlots, forgetConnections } from "./tables/connections";
 export { clearConnectionEvents, connectionEventAt, connectionEvents, connectionEventsMissed, watchConnections } from "./tables/events";
 export { addDestination, addService, balancedAt, balancedSlots } from "./tables/services";
 export function setNeighbour(device: Device, address: u32, macLow: u32, macHigh: u32, state: u32): usize {

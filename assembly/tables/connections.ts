@@ -199,6 +199,30 @@ export function removeConnection(connection: Connection): void {
   pool.give(at);
 }
 
+/**
+ * `conntrack -D`: a namespace's connections that NAT leads to `address` or from it (`--any-nat`), or those of UDP whose
+ * first packet was for `port`; 0 stands for none. How many went.
+ */
+export function forgetConnections(namespace: Namespace, address: u32, port: u32): u32 {
+  let gone: u32 = 0;
+  let left = namespace.connections;
+  for (let i: u32 = 0; left && i < index.capacity; i++) {
+    let at = connectionAt(i);
+    while (at && changetype<Connection>(at).namespace == namespace) {
+      const connection = changetype<Connection>(at);
+      const translated = address != 0 && (sourceOf(connection.replyA) == address || destinationOf(connection.replyA) == address);
+      const published = port != 0 && protocolOf(connection.originalB) == UDP && dportOf(connection.originalB) == port;
+      if (!translated && !published) break;
+      removeConnection(connection);
+      gone++;
+      left--;
+      at = connectionAt(i);
+    }
+  }
+  return gone;
+}
+const UDP: u32 = 17;
+
 /** A frame ends, or leaves the namespace, with a connection that was never confirmed. */
 export function releaseUnconfirmed(frame: Frame): void {
   const connection = frame.connection!;

@@ -131,12 +131,24 @@ export const bridge: Driver = {
 
   programExternalConnectivity(attachment) {
     program(attachment.node.host, connectivityOf(attachment));
+    forgetConnections(attachment);
+    for (const { protocol, published } of attachment.sandbox.spec.publishes ?? [])
+      if (protocol === 'udp') attachment.node.host.forgetDatagramsTo(published);
   },
 
   revokeExternalConnectivity(attachment) {
     revoke(attachment.node.host, connectivityOf(attachment));
+    forgetConnections(attachment);
   },
 };
+
+/**
+ * What the node's conntrack knows of the endpoint's address goes (clearConntrackEntries): the next one to have it is not sent
+ * what was for this one, and datagrams that went to docker-proxy find the container.
+ */
+function forgetConnections({ node, endpoint }: Attachment): void {
+  node.host.forgetConnectionsOf(hostPart(endpoint.address));
+}
 
 /** Both ends of a veth go with either. */
 function removeFrom(namespace: Namespace, name: string): void {

@@ -124,6 +124,17 @@ export class Namespace {
     return this.engine.memory.get(this.at, Layout[name]);
   }
 
+  /** `conntrack -D --any-nat ADDRESS`: how many connections went. */
+  forgetConnectionsOf(address: string): number {
+    this.engine.drain();
+    return this.engine.exports.forgetConnections(this.at, ipv4(address), 0);
+  }
+  /** `conntrack -D -p udp --dport PORT` */
+  forgetDatagramsTo(udpPort: number): number {
+    this.engine.drain();
+    return this.engine.exports.forgetConnections(this.at, 0, port(udpPort));
+  }
+
   /** Conntrack's hooks are registered: a nat chain or a state match was added. */
   trackConnections(): void {
     this.engine.memory.set(this.at, Layout.conntrack, 1);

@@ -120,6 +120,43 @@ describe('a container on two networks', () => {
   });
 });
 
+describe('a container with a published UDP port', () => {
+  it('takes the node’s connections with it: datagrams of the same flow find the next one', async () => {
+    const swarm = await standing();
+    const { cluster } = swarm;
+    const container = (name: string) =>
+      cluster.containerCreate({
+        name,
+        node: 'node1',
+        networks: [],
+        ports: [{ published: 5000, target: 7, protocol: 'udp' }],
+        exposes: [],
+        links: [],
+      });
+    const first = container('first');
+    cluster.containerStart(first);
+    const host = swarm.namespace('node1/host');
+    const client = swarm.sockets.openUdp(swarm.namespace('client/host'), 40_000, () => {});
+    const send = () => {
+      client.send({ address: '192.168.99.110', port: 5000 }, new Uint8Array(8), swarm.engine.now);
+      swarm.run(100);
+    };
+    send();
+    expect(host.get('connections')).toBe(1);
+    cluster.containerRemove(first, true);
+    expect(host.get('connections')).toBe(0);
+    send();
+    const second = container('second');
+    cluster.containerStart(second);
+    // The node itself had taken the flow meanwhile.
+    expect(host.get('connections')).toBe(0);
+    send();
+    expect(second.sandbox?.publishes).toHaveLength(1);
+    expect(swarm.namespace('node1/ct-second').device('eth0').counters.rxPackets).toBeGreaterThan(0);
+    expectConserved(swarm.engine);
+  });
+});
+
 describe('what is removed', () => {
   it('leaves nothing behind: a thousand containers come and go', async () => {
     const swarm = await standing();
