@@ -75,7 +75,8 @@ export function topologyOf(inputs: Inputs): Topology {
     networks,
     services: inputs.services.map(serviceOf),
     sandboxes: sandboxesOf(inputs, networks),
-    ...(inputs.encryption ? { keys: keysOf(inputs.encryption) } : {}),
+    // Without an encrypted network they are left over from another scenario.
+    ...(inputs.encryption && networks.some(({ encrypted }) => encrypted) ? { keys: keysOf(inputs.encryption) } : {}),
   };
 }
 
