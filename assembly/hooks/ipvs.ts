@@ -305,6 +305,13 @@ function quoted(namespace: Namespace, l4: usize, length: u32, time: u64, swap: b
     : findBalanced(keyA(ipv4.source(inner), ipv4.destination(inner)), keyB(namespace.id, protocol, load<u16>(inL4), load<u16>(inL4, 2)), time);
 }
 
+/** What an error quotes: address and port change, the transport checksum stays as it was (ip_vs_nat_icmp mends the IP header's alone). */
+function mangleQuoted(inner: usize, source: bool, address: u32, port: u32): void {
+  const header = ipv4.headerLength(inner);
+  mangle(inner, header, source, address, 0, 0);
+  store<u16>(inner + header + (source ? 0 : 2), <u16>port);
+}
+
 /** An error from a destination or from a router on the way to it: back to the client with the virtual address (ip_vs_nat_icmp, outward). */
 function errorReply(namespace: Namespace, frame: Frame, device: Device): void {
   const ip = frame.data;
@@ -314,7 +321,7 @@ function errorReply(namespace: Namespace, frame: Frame, device: Device): void {
   if (!connection || !foundServer) return;
   const virtual = destinationOf(connection.clientA);
   const inner = l4 + icmp.LENGTH;
-  mangle(inner, length - icmp.LENGTH, false, virtual, ipv4.protocol(inner), dportOf(connection.clientB));
+  mangleQuoted(inner, false, virtual, dportOf(connection.clientB));
   icmp.seal(l4, length);
   mangle(ip, ipv4.headerLength(ip), true, virtual, 0, 0);
   note(frame, Note.UN_IPVS, connection.destination.id, sourceOf(connection.serverA), 0, virtual, 0, device);
@@ -337,7 +344,7 @@ function errorInput(namespace: Namespace, frame: Frame, device: Device): bool {
   const route = lookUp(namespace, destination.address);
   if (!route || ipv4.ttl(ip) <= 1) return true;
   const inner = l4 + icmp.LENGTH;
-  mangle(inner, length - icmp.LENGTH, true, destination.address, ipv4.protocol(inner), sportOf(connection.serverB));
+  mangleQuoted(inner, true, destination.address, sportOf(connection.serverB));
   icmp.seal(l4, length);
   ipv4.decrementTtl(ip);
   mangle(ip, ipv4.headerLength(ip), false, destination.address, 0, 0);

@@ -108,8 +108,9 @@ function networkOf(inputs: Inputs, network: NetworkInput): Network {
     if (!here.here || !bridge || bridgeMac === undefined) continue;
     const at = here.subnets.findIndex((one) => one !== null && !isIpv6(one));
     const subnet = here.subnets[at];
-    const gateway = here.gateway[at];
-    if (!subnet || !gateway) continue;
+    // An internal macvlan has none, and nobody asks for it.
+    const gateway = here.gateway[at] ?? (network.internal ? '' : undefined);
+    if (!subnet || gateway === undefined) continue;
     const at6 = network.ipv6 ? here.subnets.findIndex((one) => one !== null && isIpv6(one)) : -1;
     const subnet6 = here.subnets[at6];
     // Nobody chose one: the subnet's first.
@@ -138,7 +139,6 @@ function networkOf(inputs: Inputs, network: NetworkInput): Network {
     ...(network.ipv6 ? { ipv6: true } : {}),
     icc: options['com.docker.network.bridge.enable_icc'] !== 'false',
     masquerade: options['com.docker.network.bridge.enable_ip_masquerade'] !== 'false',
-    ...(network.internal ? { internal: true } : {}),
     ...(network.vni == null ? {} : { vni: network.vni }),
     ...(port == null ? {} : { dataPathPort: port }),
     ...(network.encrypted ? { encrypted: true } : {}),
