@@ -78,7 +78,8 @@ describe.skipIf(!tshark)('Wireshark (skipped: tshark is not installed)', () => {
           .filter((line) => (line.split('\t')[1] ?? '').split(',').some((severity) => Number(severity) >= WARNING));
         expect(complaints, tap).toEqual([]);
       }
-      expect(seen).toBeGreaterThan(30);
+      // On L2 networks most devices have no frames: there is no bridge, no tunnel.
+      expect(seen).toBeGreaterThan(example === 'l2-networks.yml' ? 15 : 30);
     },
   );
 
