@@ -233,6 +233,7 @@ function hostsOf(topology: Topology, sandbox: Sandbox): string {
     if (!network || network.ingress || name === 'docker_gwbridge') return [];
     return [hostPart(address), ...(address6 ? [hostPart(address6)] : [])];
   });
+  const docker0 = topology.networks.find(({ name }) => name === 'bridge')?.onNode[sandbox.node]?.gateway;
   const lines: [string, string][] = [
     ['127.0.0.1', 'localhost'],
     ['::1', 'localhost ip6-localhost ip6-loopback'],
@@ -240,7 +241,10 @@ function hostsOf(topology: Topology, sandbox: Sandbox): string {
     ['ff00::0', 'ip6-mcastprefix'],
     ['ff02::1', 'ip6-allnodes'],
     ['ff02::2', 'ip6-allrouters'],
-    ...extraHosts.map(({ address, names }): [string, string] => [address, names.join(' ')]),
+    ...extraHosts.map(({ address, names }): [string, string] => [
+      address === 'host-gateway' ? (docker0 ?? address) : address,
+      names.join(' '),
+    ]),
     ...(own === undefined ? [] : addresses.map((address): [string, string] => [address, own])),
   ];
   return lines.map(([address, names]) => `${address}\t${names}\n`).join('');

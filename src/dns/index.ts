@@ -8,6 +8,7 @@ import type { Namespace, Sockets } from '../engine/index.js';
 import { Draw } from '../topology/draw.js';
 import { hostPart, type Sandbox, type Topology } from '../topology/topology.js';
 import { behaviourOf } from './behaviour.js';
+import { listenForDomain } from './docker-domain.js';
 import { containerFiles, machineHosts, machineResolvConf } from './files.js';
 import { type Counts, listenDns } from './listener.js';
 import { type Lookup, libcOf, lookUp } from './lookup.js';
@@ -15,6 +16,7 @@ import { hasResolver } from './names.js';
 import { Resolver } from './resolver.js';
 import { type Zone, zoneHandler } from './zone.js';
 
+export { domainNames } from './docker-domain.js';
 export type { Lookup } from './lookup.js';
 export { namesOfSandbox } from './names.js';
 
@@ -104,6 +106,13 @@ export class Names {
         zoneHandler(zone, (time) => this.sockets.after(time)),
       );
     }
+  }
+
+  /** A program in `sandbox` is the name server of the containers of its node. */
+  serveDomain(sandbox: Sandbox, namespace: Namespace, domain: string): void {
+    const counts: Counts = new Map();
+    this.#outside.push({ namespace: namespace.name, counts });
+    listenForDomain(this.sockets, this.world.topology, sandbox, namespace, { domain, counts });
   }
 
   /** Why messages to name servers were not answered, or answered with an error: where, why, how often. */

@@ -1,6 +1,7 @@
 /**
  * A stack file as plain data once `compose-schema.ts` has let it pass: the part of it that swarmwire reads.
  */
+import type { NamingEntry } from './naming.js';
 import type { LongPort } from './ports.js';
 
 /** A quoted "true" is as good as a plain one. */
@@ -13,7 +14,7 @@ export interface ComposeFile {
   'x-swarmwire'?: unknown;
 }
 
-export interface ComposeService {
+export interface ComposeService extends NamingEntry {
   image?: string;
   deploy?: ComposeDeploy | null;
   networks?: string[] | Record<string, ComposeAttachment | null> | null;

@@ -6,6 +6,7 @@ import { isAddress as isIpv4 } from '../drivers/option-values.js';
 import type { AttachmentSpec, ContainerPortSpec, ContainerSpec, NetworkSpec, Protocol } from '../topology/spec.js';
 import { isAddress } from './addresses.js';
 import type { Findings } from './findings.js';
+import { readNaming } from './naming.js';
 import type { Attachment } from './networks.js';
 import { below } from './places.js';
 import { PortError, type PortReading, shortPort } from './ports.js';
@@ -88,6 +89,7 @@ export function readContainers(
       node,
       ...(entry.image === undefined ? {} : { image: entry.image }),
       networks: joined,
+      ...readNaming(entry, pointer, findings),
       ports: portsOf(entry, pointer, findings),
       exposes: exposesOf(entry, pointer, findings),
       links: linksOf(

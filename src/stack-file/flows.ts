@@ -156,6 +156,25 @@ function callOf(
   return { service, to: host, port: Number(port ?? SCHEMES[protocol]), protocol, path: path || '/' };
 }
 
+/** `host:port` of somebody that can answer; undefined, and a finding, where it is none. */
+export function targetOf(
+  text: string,
+  pointer: string,
+  parties: Parties,
+  findings: Findings,
+): { host: string; port: number } | undefined {
+  const where = findings.places.value(pointer);
+  const { host, port } = splitTarget(text);
+  if (port === undefined) {
+    findings.refuse(where, `"${text}" lacks a port`, `write to: ${host}:80`);
+    return undefined;
+  }
+  checkPort(port, where, findings);
+  const answerer = answererOf(host, parties);
+  if (answerer.kind === 'refused') findings.refuse(where, answerer.message, answerer.hint);
+  return { host, port: Number(port) };
+}
+
 function splitTarget(text: string): { host: string; port?: string } {
   const colon = text.lastIndexOf(':');
   return colon < 0 ? { host: text } : { host: text.slice(0, colon), port: text.slice(colon + 1) };

@@ -69,7 +69,7 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
     new Drivers(options.drivers),
     findings,
   );
-  const { nodes, outside, containers, traffic, calls, changes } = readSurroundings(
+  const { nodes, outside, containers, traffic, calls, changes, roles } = readSurroundings(
     around,
     services,
     (nodes) => readContainers(around, nodes, networks, names, findings),
@@ -87,6 +87,7 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
       ...(containers.length > 0 ? { containers } : {}),
       ...(around.swarm === undefined ? {} : { swarm: around.swarm }),
       calls,
+      ...(roles.length > 0 ? { roles } : {}),
       traffic,
       ...(changes.length > 0 ? { changes } : {}),
     },

@@ -22,10 +22,7 @@ export const IGNORED_KEYS = new Map<string, string>([
   ['external_links', `${BY_DOCKER}; tasks on one network find each other by the service's name`],
   ['scale', `${COMPOSE_ONLY}; a swarm has deploy.replicas`],
   ['profiles', `${COMPOSE_ONLY}; every service is deployed`],
-  ...each(
-    'cgroupns_mode cgroup_parent devices domainname ipc pid privileged security_opt shm_size userns_mode',
-    BY_DOCKER,
-  ),
+  ...each('cgroupns_mode cgroup_parent devices ipc pid privileged security_opt shm_size userns_mode', BY_DOCKER),
   ...each('volume_driver volumes_from cpu_quota cpu_shares cpuset mem_limit memswap_limit', FORBIDDEN),
   ...each(
     'annotations attach blkio_config cgroup cpu_count cpu_percent cpu_period cpu_rt_period cpu_rt_runtime cpus develop device_cgroup_rules ' +
@@ -36,10 +33,6 @@ export const IGNORED_KEYS = new Map<string, string>([
 ]);
 
 export const UNSUPPORTED_KEYS = new Map<string, string>([
-  ['dns', 'tasks ask the embedded DNS server only'],
-  ['dns_search', 'no search domain is set'],
-  ['dns_opt', 'no resolver option is set'],
-  ['extra_hosts', 'no name is added to /etc/hosts'],
   ['sysctls', "a task has Docker's own sysctls"],
   ['mac_address', 'docker stack deploy ignores it too; a MAC address is derived from the IP address'],
   ['network_mode', 'docker stack deploy ignores it too; tasks join the overlay networks of their service'],

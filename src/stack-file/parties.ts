@@ -1,6 +1,8 @@
 /**
  * Who can speak and be spoken to, by name: nodes, hosts outside, services and their tasks.
  */
+
+import { isName } from '../dns/message.js';
 import type { ContainerSpec, NodeSpec, OutsideSpec, ServiceSpec } from '../topology/spec.js';
 import { knownNames, quotedList } from './wording.js';
 
@@ -18,6 +20,8 @@ export class Parties {
   readonly #services: Map<string, ServiceSpec>;
   readonly #containers: Map<string, ContainerSpec>;
   readonly #aliases = new Map<string, ServiceSpec>();
+  /** What the DNS servers outside know. */
+  readonly #outsideNames = new Set<string>();
   readonly #nodes: number;
 
   constructor(
@@ -32,6 +36,7 @@ export class Parties {
       ...nodes.map(({ name }) => [name, 'a node'] as const),
       ...outside.map(({ name }) => [name, 'a host outside'] as const),
     ]);
+    for (const name of outside.flatMap(({ resolves = {} }) => Object.keys(resolves))) this.#outsideNames.add(name);
     this.#services = new Map(services.map((service) => [service.name, service]));
     for (const service of services) {
       this.#aliases.set(`tasks.${service.name}`, service);
@@ -77,6 +82,9 @@ export class Parties {
     const service = this.#services.get(name) ?? this.#aliases.get(name);
     if (service !== undefined) return { kind: 'known', service };
     if (this.#containers.has(name) || this.#isContainerAlias(name)) return { kind: 'known' };
+    if (this.#outsideNames.has(name.toLowerCase())) return { kind: 'known' };
+    // A name with dots that nobody here has may be asked for: that it is not found is worth seeing, too.
+    if (name.includes('.') && isName(name) && !/\.\d+$/.test(name)) return { kind: 'known' };
     const task = this.speaker(name);
     if (task.kind !== 'task') return this.#unknown(name);
     return {

@@ -8,6 +8,7 @@ import { type ComposeFile, type ComposeService, entries } from './compose-file.j
 import { readConstraint } from './constraints.js';
 import type { Findings } from './findings.js';
 import { IGNORED_KEYS, UNSUPPORTED_ATTACHMENT_KEYS, UNSUPPORTED_KEYS } from './keys.js';
+import { readNaming } from './naming.js';
 import { type Attachment, readNetworks } from './networks.js';
 import { below } from './places.js';
 import { longPort, PortError, type PortReading, shortPort } from './ports.js';
@@ -147,6 +148,7 @@ function serviceOf(
     endpointMode,
     ports,
     constraints: constraintsOf(name, service, pointer, findings),
+    ...readNaming(service, pointer, findings),
   };
   if (service.image) spec.image = service.image;
   return spec;

@@ -4,6 +4,7 @@
 import type { SchemaObject } from 'ajv';
 import type { ComposeNetwork } from './compose-file.js';
 import { ingressSchema } from './compose-schema.js';
+import type { NamingEntry } from './naming.js';
 
 /** Where the section stands in the file. */
 export const SECTION = '/x-swarmwire';
@@ -62,6 +63,20 @@ const routes: SchemaObject = {
 };
 
 const texts: SchemaObject = { type: 'array', items: text };
+const textOrTexts: SchemaObject = { type: ['string', 'array'], items: text };
+const extraHosts: SchemaObject = {
+  type: ['object', 'array'],
+  additionalProperties: { type: ['string', 'array'], items: text },
+  items: text,
+  hint: 'write a list of "name:address", or a map',
+};
+/** A DNS server's names. */
+const resolves: SchemaObject = {
+  type: 'object',
+  additionalProperties: { type: ['string', 'array'], items: text },
+  hint: 'write a map from a name to its address: www.example.com: 203.0.113.10',
+};
+
 /** `docker run`, in Compose's words. */
 const container = map({
   node: text,
@@ -78,6 +93,12 @@ const container = map({
   ports: { type: 'array', items: { type: ['string', 'number'] }, hint: 'write a list: - "8000:80"' },
   expose: { type: 'array', items: { type: ['string', 'number'] } },
   links: { ...texts, hint: 'write a list: - "db:database"' },
+  dns: textOrTexts,
+  dns_search: textOrTexts,
+  dns_opt: texts,
+  extra_hosts: extraHosts,
+  hostname: text,
+  domainname: text,
 });
 
 const flow = { from: text, to: text, at };
@@ -91,12 +112,20 @@ export const swarmwireSchema: SchemaObject = map({
     minItems: 1,
     maxItems: MOST_NODES,
     items: map(
-      { name: text, role: { type: 'string', enum: ['manager', 'worker'] }, labels, networks: configs, ...host },
+      {
+        name: text,
+        role: { type: 'string', enum: ['manager', 'worker'] },
+        labels,
+        networks: configs,
+        ...host,
+        resolvers: texts,
+        search: texts,
+      },
       { type: ['string', 'object'] },
     ),
     hint: 'write how many (nodes: 3), or a list of names or maps',
   },
-  client: map({ ...host, addresses, vlans, routes, extra_addresses }),
+  client: map({ ...host, addresses, vlans, routes, extra_addresses, resolves }),
   ingress: ingressSchema,
   swarm: { type: 'boolean', hint: 'false: the nodes are no swarm (without docker swarm init)' },
   containers: {
@@ -108,7 +137,7 @@ export const swarmwireSchema: SchemaObject = map({
   },
   outside: {
     type: 'array',
-    items: map({ name: text, ...host, addresses, vlans, routes, extra_addresses }, { required: ['name'] }),
+    items: map({ name: text, ...host, addresses, vlans, routes, extra_addresses, resolves }, { required: ['name'] }),
   },
   traffic: {
     type: 'array',
@@ -185,6 +214,24 @@ export const swarmwireSchema: SchemaObject = map({
     additionalProperties: { type: ['string', 'array'], items: text },
     hint: 'write a map from a service to what it calls: nginx: http://node:3000/',
   },
+  roles: {
+    type: 'object',
+    additionalProperties: map(
+      {
+        dns: map({ domain: text }, { type: ['object', 'null'] }),
+        relay: map(
+          { listen: number(1, 65_535), to: text },
+          { required: ['listen', 'to'], hint: 'write relay: { listen: 12345, to: "web:80" }' },
+        ),
+      },
+      {
+        minProperties: 1,
+        maxProperties: 1,
+        hint: 'write one role: { dns: {} } or { relay: { listen: 12345, to: "web:80" } }',
+      },
+    ),
+    hint: 'write a map from a service or container to its role: relay: { relay: { listen: 12345, to: "web:80" } }',
+  },
 });
 
 /** The section once `swarmwireSchema` has let it pass. */
@@ -199,6 +246,13 @@ export interface Section {
   traffic?: FlowEntry[];
   calls?: Record<string, string | string[]>;
   changes?: ChangeEntry[];
+  roles?: Record<string, RoleEntry>;
+}
+
+/** One of the two. */
+export interface RoleEntry {
+  dns?: { domain?: string } | null;
+  relay?: { listen: number; to: string };
 }
 
 export interface ChangeEntry {
@@ -230,6 +284,8 @@ export interface NodeEntry {
   mtu?: number;
   labels?: Record<string, string | number | boolean>;
   networks?: Record<string, ConfigEntry>;
+  resolvers?: string[];
+  search?: string[];
 }
 
 export interface ConfigEntry {
@@ -240,7 +296,7 @@ export interface ConfigEntry {
   aux_addresses?: Record<string, string>;
 }
 
-export interface ContainerEntry {
+export interface ContainerEntry extends NamingEntry {
   node?: string;
   image?: string;
   networks?: string[] | Record<string, ContainerNetworkEntry | null>;
@@ -264,6 +320,7 @@ export interface HostEntry {
   vlans?: Record<string, string | string[]>;
   routes?: Record<string, string>;
   extra_addresses?: string[];
+  resolves?: Record<string, string | string[]>;
 }
 
 /** One of the three. */

@@ -5,6 +5,7 @@
  * Left away, there are three nodes, node1 (the manager) to node3 at 192.168.99.110/24 and up, and a client outside
  * at 192.168.99.1/24, which also answers for 203.0.113.10, an address that is on no network of the swarm.
  */
+import { isName } from '../dns/message.js';
 import type {
   CallSpec,
   ChangeSpec,
@@ -12,6 +13,7 @@ import type {
   NodeNetworkSpec,
   NodeSpec,
   OutsideSpec,
+  RoleSpec,
   ServiceSpec,
   TrafficSpec,
 } from '../topology/spec.js';
@@ -22,6 +24,7 @@ import type { Findings } from './findings.js';
 import { readCalls, readTraffic } from './flows.js';
 import { Parties } from './parties.js';
 import { below } from './places.js';
+import { readRoles } from './roles.js';
 import {
   type ConfigEntry,
   type HostEntry,
@@ -38,11 +41,13 @@ export interface Surroundings {
   traffic: TrafficSpec[];
   calls: CallSpec[];
   changes: ChangeSpec[];
+  roles: RoleSpec[];
 }
 
 const FIRST_NODE = 110;
 /** 802.1Q keeps 4095 for itself. */
 const MOST_VLANS = 4094;
+const OUTSIDE_NAMES = { 'www.example.com': '203.0.113.10', 'google.com': '203.0.113.10' };
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/;
 
 /** @param count how many nodes, whatever the section says (`--nodes`) */
@@ -59,7 +64,7 @@ export function readSurroundings(
       `a swarm of ${count} nodes was asked for`,
       `it can have 1 to ${MOST_NODES}`,
     );
-    return { nodes: [], outside: [], containers: [], traffic: [], calls: [], changes: [] };
+    return { nodes: [], outside: [], containers: [], traffic: [], calls: [], changes: [], roles: [] };
   }
   const hosts = new Hosts(findings);
   const outside = outsideOf(section, hosts, findings);
@@ -73,6 +78,7 @@ export function readSurroundings(
     traffic: readTraffic(section.traffic ?? [], parties, findings),
     calls: readCalls(section.calls ?? {}, parties, findings),
     changes: readChanges(section.changes ?? [], { services, nodes, containers }, findings),
+    roles: readRoles(section.roles ?? {}, parties, findings),
   };
 }
 
@@ -123,9 +129,12 @@ class Hosts {
 }
 
 function outsideOf(section: Section, hosts: Hosts, findings: Findings): OutsideSpec[] {
+  const someResolves = (section.outside ?? []).some(({ resolves }) => resolves !== undefined);
   const client = {
     address: '192.168.99.1/24',
     extra_addresses: ['203.0.113.10/32'],
+    // Names of the world outside, which end at the address that it answers for.
+    ...(section.client?.extra_addresses === undefined && !someResolves ? { resolves: OUTSIDE_NAMES } : {}),
     ...section.client,
     name: 'client',
   };
@@ -177,6 +186,7 @@ function outsideSpec(
   }
   if (entry.extra_addresses !== undefined)
     spec.extraAddresses = listed(entry.extra_addresses, `${pointer}/extra_addresses`);
+  if (entry.resolves !== undefined) spec.resolves = namesOf(entry.resolves, `${pointer}/resolves`, findings);
   return spec;
 }
 
@@ -203,6 +213,23 @@ function routeOf(
       );
   }
   return { destination: subnet === undefined ? destination : canonical(subnet), gateway };
+}
+
+/** Names are found whatever their case. */
+function namesOf(
+  entry: Record<string, string | string[]>,
+  pointer: string,
+  findings: Findings,
+): Record<string, string | string[]> {
+  for (const [name, addresses] of Object.entries(entry)) {
+    const at = below(pointer, name);
+    for (const address of [addresses].flat()) {
+      if (isAddress(address) || /^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(address)) continue;
+      findings.refuse(findings.places.value(at), `"${address}" is no address`, `write ${name}: 203.0.113.10`);
+    }
+    if (!isName(name)) findings.refuse(findings.places.key(at), `"${name}" is no name that DNS can ask for`);
+  }
+  return Object.fromEntries(Object.entries(entry).map(([name, to]) => [name.toLowerCase().replace(/\.$/, ''), to]));
 }
 
 function nodesOf(written: Section['nodes'], count: number | undefined, hosts: Hosts, findings: Findings): NodeSpec[] {
@@ -240,6 +267,8 @@ function nodesOf(written: Section['nodes'], count: number | undefined, hosts: Ho
       role: entry.role ?? (index === manager ? 'manager' : 'worker'),
       address,
     };
+    if (entry.resolvers !== undefined) spec.resolvers = entry.resolvers;
+    if (entry.search !== undefined) spec.search = entry.search;
     if (entry.mac !== undefined) spec.mac = entry.mac.toLowerCase();
     if (entry.mtu !== undefined) spec.mtu = entry.mtu;
     if (entry.networks !== undefined)

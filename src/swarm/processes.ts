@@ -3,7 +3,7 @@
  * A task whose service has calls to make makes them before it answers.
  */
 
-import { type Names, namesOfSandbox } from '../dns/index.js';
+import { domainNames, type Names, namesOfSandbox } from '../dns/index.js';
 import type { Namespace, Sockets } from '../engine/index.js';
 import type { CallSpec, StackSpec } from '../topology/spec.js';
 import { hostPart, type Sandbox } from '../topology/topology.js';
@@ -11,6 +11,7 @@ import type { Exchange } from '../traffic/exchange.js';
 import * as http from '../traffic/http.js';
 import { listenTcp, listenUdp, type Upstream } from '../traffic/listener.js';
 import * as redis from '../traffic/redis.js';
+import { listenRelay } from '../traffic/relay.js';
 import { conclude, type FlowReport, newReport } from './flow.js';
 import type { Parties } from './parties.js';
 
@@ -62,13 +63,19 @@ export class Processes {
     const upstreams = this.spec.calls
       .filter(({ service }) => service === sandbox.service)
       .map((call) => this.#upstream(namespace, call));
+    this.#play(sandbox, namespace);
     const service = topology.services.find((one) => one.name === sandbox.service);
     const published = [...(service?.ports ?? []), ...(sandbox.publishes ?? [])];
     for (const { target, protocol } of published) this.#open(namespace, target, protocol, name, upstreams);
     const own = [sandbox.task, ...sandbox.endpoints.map(({ address }) => hostPart(address))];
-    const names = namesOfSandbox(topology, sandbox);
+    const domains = (this.spec.roles ?? []).flatMap((role) => (role.role === 'dns' ? [role.domain] : []));
+    const called = new Set([
+      ...namesOfSandbox(topology, sandbox),
+      ...domains.flatMap((domain) => domainNames(sandbox, domain)),
+    ]);
     for (const { to, port, protocol } of this.#asked())
-      if (own.includes(to) || names.has(to.toLowerCase())) this.#open(namespace, port, protocol, name, upstreams);
+      if (own.includes(to) || called.has(to.toLowerCase().replace(/\.$/, '')))
+        this.#open(namespace, port, protocol, name, upstreams);
   }
 
   /** It ends: the kernel closes what it had open. */
@@ -79,22 +86,48 @@ export class Processes {
     if (namespace) this.sockets.kill(namespace, this.sockets.engine.now);
   }
 
-  /** What calls and flows ask for. */
+  /** What it does beside answering: its ports are its own. */
+  #play(sandbox: Sandbox, namespace: Namespace): void {
+    for (const role of this.spec.roles ?? []) {
+      if (![sandbox.service, sandbox.task, sandbox.container].includes(role.party)) continue;
+      if (role.role === 'dns') {
+        for (const protocol of ['tcp', 'udp'] as const) this.#take(namespace, protocol, 53);
+        this.names.serveDomain(sandbox, namespace, role.domain);
+        continue;
+      }
+      this.#take(namespace, 'tcp', role.listen);
+      listenRelay(this.sockets, namespace, role.listen, {
+        port: role.port,
+        find: (at, done) => this.names.find(namespace, role.to, at, ({ address, time }) => done(address, time)),
+      });
+    }
+  }
+
+  /** What calls, flows and relays ask for. */
   #asked(): { to: string; port: number; protocol: 'tcp' | 'udp' }[] {
+    const relays = (this.spec.roles ?? []).flatMap((role) =>
+      role.role === 'relay' ? [{ to: role.to, port: role.port, protocol: 'tcp' as const }] : [],
+    );
     const calls = this.spec.calls.map(({ to, port }) => ({ to, port, protocol: 'tcp' as const }));
     const flows = this.spec.traffic.flatMap((flow) =>
       flow.kind === 'ping'
         ? []
         : [{ to: flow.to, port: flow.port, protocol: flow.kind === 'udp' ? ('udp' as const) : ('tcp' as const) }],
     );
-    return [...calls, ...flows];
+    return [...calls, ...relays, ...flows];
+  }
+
+  /** False: somebody listens there already. */
+  #take({ name }: Namespace, protocol: 'tcp' | 'udp', port: number): boolean {
+    const taken = this.#taken.get(name) ?? new Set();
+    const key = `${protocol} ${port}`;
+    if (taken.has(key)) return false;
+    this.#taken.set(name, taken.add(key));
+    return true;
   }
 
   #open(namespace: Namespace, port: number, protocol: 'tcp' | 'udp', name: string, upstreams: Upstream[]): void {
-    const taken = this.#taken.get(namespace.name) ?? new Set();
-    const key = `${protocol} ${port}`;
-    if (taken.has(key)) return;
-    this.#taken.set(namespace.name, taken.add(key));
+    if (!this.#take(namespace, protocol, port)) return;
     if (protocol === 'tcp') listenTcp(this.sockets, namespace, port, name, upstreams);
     else listenUdp(this.sockets, namespace, port, name);
   }
