@@ -126,12 +126,6 @@ function serviceOf(
   const ports = portsOf(name, service, pointer, published, findings);
   if (endpointMode === 'dnsrr') {
     const where = places.value(`${pointer}/deploy/endpoint_mode`);
-    findings.unsupport(
-      'deploy.endpoint_mode',
-      where,
-      'dnsrr is not built yet; the service has a virtual address',
-      name,
-    );
     if (ports.some((port) => port.mode === 'ingress')) {
       findings.refuse(
         where,

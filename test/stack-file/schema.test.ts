@@ -131,13 +131,10 @@ describe('keys that a stack deployment ignores', () => {
 
 describe('keys that bear on networks and are not built yet', () => {
   it.each([
-    ['dns: 8.8.8.8', 'dns'],
-    ['extra_hosts: ["a:1.2.3.4"]', 'extra_hosts'],
     ['sysctls: { net.core.somaxconn: 1024 }', 'sysctls'],
     ['network_mode: host', 'network_mode'],
     ['mac_address: 02:42:ac:11:00:02', 'mac_address'],
     ['networks: { default: { ipv4_address: 10.0.1.5 } }', 'networks.ipv4_address'],
-    ['deploy: { endpoint_mode: dnsrr }', 'deploy.endpoint_mode'],
     ['deploy: { placement: { max_replicas_per_node: 1 } }', 'deploy.placement.max_replicas_per_node'],
   ])('%s is named', (line, key) => {
     const { unsupported } = read(service(line));

@@ -7,6 +7,9 @@ function stack(...lines: string[]): string {
   return `${services}x-swarmwire:\n${lines.map((line) => `  ${line}\n`).join('')}`;
 }
 
+/** What the world outside is called, unless the file says otherwise. */
+const OUTSIDE_NAMES = { 'www.example.com': '203.0.113.10', 'google.com': '203.0.113.10' };
+
 describe('the nodes of a swarm', () => {
   it('are three by default, with a client outside', () => {
     const { nodes, outside, engine, traffic, calls } = read(service()).spec;
@@ -15,7 +18,9 @@ describe('the nodes of a swarm', () => {
       { name: 'node2', role: 'worker', address: '192.168.99.111/24' },
       { name: 'node3', role: 'worker', address: '192.168.99.112/24' },
     ]);
-    expect(outside).toEqual([{ name: 'client', address: '192.168.99.1/24', extraAddresses: ['203.0.113.10/32'] }]);
+    expect(outside).toEqual([
+      { name: 'client', address: '192.168.99.1/24', extraAddresses: ['203.0.113.10/32'], resolves: OUTSIDE_NAMES },
+    ]);
     expect([engine, traffic, calls]).toEqual(['20.10', [], []]);
   });
 
@@ -84,7 +89,13 @@ describe('the hosts outside', () => {
       ),
     ).spec;
     expect(outside).toEqual([
-      { name: 'client', address: '192.168.99.7/24', mtu: 1400, extraAddresses: ['203.0.113.10/32'] },
+      {
+        name: 'client',
+        address: '192.168.99.7/24',
+        mtu: 1400,
+        extraAddresses: ['203.0.113.10/32'],
+        resolves: OUTSIDE_NAMES,
+      },
       { name: 'shop', address: '192.168.99.2/24', extraAddresses: ['198.51.100.1/32'] },
     ]);
   });
