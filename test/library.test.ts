@@ -23,11 +23,14 @@ const program = `
   const swarm = await Swarm.create(spec);
   swarm.tap('node1/host/eth0');
   const reports = swarm.play();
-  console.log(JSON.stringify({ ok: reports.every((one) => one.ok), frames: swarm.frames().length }));
+  const builtins = [...globalThis.required];
+  console.log(JSON.stringify({ ok: reports.every((one) => one.ok), frames: swarm.frames().length, builtins }));
 `;
 
 test('a stack file is read, a swarm runs and frames are captured without a module of Node', () => {
-  const register = `import { register } from 'node:module'; register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hooks)}), ${JSON.stringify(import.meta.url)});`;
+  const watch = `const load = Module._load; globalThis.required = new Set();
+    Module._load = (name, ...rest) => { if (isBuiltin(name)) globalThis.required.add(name); return load(name, ...rest); };`;
+  const register = `import Module, { isBuiltin, register } from 'node:module'; ${watch} register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hooks)}), ${JSON.stringify(import.meta.url)});`;
   const output = execFileSync(
     process.execPath,
     [
@@ -40,7 +43,10 @@ test('a stack file is read, a swarm runs and frames are captured without a modul
     ],
     { encoding: 'utf8', cwd: fileURLToPath(new URL('..', import.meta.url)) },
   );
-  const { ok, frames } = JSON.parse(output);
+  const { ok, frames, builtins } = JSON.parse(output);
   expect(ok).toBe(true);
   expect(frames).toBeGreaterThan(20);
+  // dns-packet asks for Buffers by this name, which a bundle for a browser takes from the package of that name.
+  // The yaml package asks for `process` in its build for Node, and has another one for browsers.
+  expect(builtins.sort()).toEqual(['buffer', 'process']);
 });

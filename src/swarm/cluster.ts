@@ -833,10 +833,8 @@ export class Cluster {
         node: node.name,
         ...(task.spec.image ? { image: task.spec.image } : {}),
         ...namingOf(task.spec),
-        networks: networks.map(({ name }) => ({
-          name,
-          aliases: task.spec.networks.find((one) => one.name === name)?.aliases ?? [],
-        })),
+        // Aliases are the service's: they mean its VIP, and no task (executor/container/container.go, serviceConfig).
+        networks: networks.map(({ name }) => ({ name, aliases: [] })),
         ports: task.spec.ports
           .filter(({ mode }) => mode === 'host')
           .map(({ target, protocol, published }) => ({
