@@ -119,15 +119,11 @@ export function advance(bytes: Uint8Array, l4: number, by: number): void {
 }
 export const SEGMENT = { out: 14 + 20, back: INNER_L4 };
 
-/** A segment without data in the shortest frame. */
+/** A segment without data. */
 export function control(flow: Flow, macs: { to: Uint8Array; from: Uint8Array }, flags: number): Uint8Array {
-  return concat(fromClient(flow, macs, HEADERS.out, flags), new Uint8Array(64 - HEADERS.out));
+  return fromClient(flow, macs, HEADERS.out, flags);
 }
 /** What answers an encapsulated frame, without data. */
 export function controlBack(sent: Uint8Array, flags: number): Uint8Array {
-  const frame = answerTo(sent, HEADERS.out, flags);
-  const padded = concat(frame, new Uint8Array(64 - HEADERS.out));
-  put16(padded, 16, padded.length - 14);
-  put16(padded, 38, padded.length - 34);
-  return sealAll(padded);
+  return answerTo(sent, HEADERS.out, flags);
 }

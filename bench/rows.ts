@@ -104,6 +104,13 @@ export async function establish(
       false,
     );
     expect(next.length, some.length, 'second frames out');
+    if (tcp) {
+      const acknowledged = await pass(
+        next.map((frame) => controlBack(frame, ACK)),
+        true,
+      );
+      expect(acknowledged.length, some.length, 'acknowledgments out');
+    }
     sent.push(...next.map((frame) => frame.slice(0, HEADERS.back)));
   }
   return { mesh, flows, sent };
@@ -261,7 +268,7 @@ export function opening(mesh: Mesh, flows: number): Row {
     const { bytes } = mesh.engine.memory;
     for (let i = 0; i < BATCH; i++) {
       bytes.set(control(flowOf(mesh, 'tcp', next++), mesh.macs, SYN), mesh.slot(i));
-      mesh.setLength(i, size);
+      mesh.setLength(i, HEADERS.out);
     }
     last = next;
   };
@@ -295,7 +302,9 @@ export function opening(mesh: Mesh, flows: number): Row {
       atLeast(mesh.books.connections, 2 * open, 'connections, two a flow');
       fill();
       const { bytes } = mesh.engine.memory;
-      const left = mesh.pass(Array.from({ length: BATCH }, (_, i) => bytes.slice(mesh.slot(i), mesh.slot(i) + size)));
+      const left = mesh.pass(
+        Array.from({ length: BATCH }, (_, i) => bytes.slice(mesh.slot(i), mesh.slot(i) + HEADERS.out)),
+      );
       expect(left.length, BATCH, `frames out for connections up to ${last}`);
       for (const frame of left) if (!sound(frame)) throw new Error('a frame left with a wrong checksum');
       tunnelled(left, mesh);
