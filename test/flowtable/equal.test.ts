@@ -2,7 +2,9 @@
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { checkedModule } from '../../bench/fuzz/files.js';
+import { checkedModule, readIn } from '../../bench/fuzz/files.js';
+import { loadScenario } from '../../src/replay/scenario.js';
+import { topologyOf } from '../../src/replay/topology.js';
 import { live } from './twins.js';
 
 it('lives the same life with the flow table as without, whatever changes under it', async () => {
@@ -21,3 +23,20 @@ it('lives the same life with the flow table as without, whatever changes under i
   // It would not say much if nothing had been fast.
   expect(fast).toBeGreaterThan(10_000);
 }, 300_000);
+
+it.each(['S5-overlay-vip', 'S6-ingress', 'S7-ingress-one', 'S11-custom-ingress'])(
+  'lives the same life on the recorded swarm %s',
+  async (name) => {
+    const module = await checkedModule();
+    const { inputs } = loadScenario(name, readIn(`test/oracle/${name}`));
+    let fast = 0;
+    for (const seed of [1, 2]) {
+      const slow = await live(seed, false, 60, module, topologyOf(inputs));
+      const quick = await live(seed, true, 60, module, topologyOf(inputs));
+      expect(quick.seen).toEqual(slow.seen);
+      fast += quick.fast;
+    }
+    expect(fast).toBeGreaterThan(0);
+  },
+  120_000,
+);

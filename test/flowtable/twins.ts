@@ -10,7 +10,7 @@ import { type Device, Engine, type Namespace, Sockets, type TcpConnection } from
 import { plan } from '../../src/swarm/plan.js';
 import { realize } from '../../src/swarm/realize.js';
 import type { ServiceSpec, StackSpec } from '../../src/topology/spec.js';
-import { hostPart } from '../../src/topology/topology.js';
+import { hostPart, type Topology } from '../../src/topology/topology.js';
 
 const MILLISECOND = 1e6;
 
@@ -59,10 +59,16 @@ export interface Life {
   fast: number;
 }
 
-/** `steps` of traffic and change. */
-export async function live(seed: number, flowTable: boolean, steps: number, module: WebAssembly.Module): Promise<Life> {
+/** `steps` of traffic and change, on a topology or on one that is drawn. */
+export async function live(
+  seed: number,
+  flowTable: boolean,
+  steps: number,
+  module: WebAssembly.Module,
+  given?: Topology,
+): Promise<Life> {
   const random = new Random(seed, 7);
-  const { topology } = plan(drawnSpec(random), seed);
+  const topology = given ?? plan(drawnSpec(random), seed).topology;
   const engine = await Engine.create({ module, seed, captureBuffer: 8 << 20, hopDelay: random.pick([1000, 1000, 0]) });
   engine.exports.setFlowTable(flowTable ? 1 : 0);
   const { namespaces, underlay } = realize(engine, topology, { latency: 50_000 });
@@ -91,7 +97,8 @@ export async function live(seed: number, flowTable: boolean, steps: number, modu
         );
     });
   }
-  const client = all.find(({ name }) => name.startsWith('client')) as Namespace;
+  const outsiders = topology.hosts.map(({ name }) => `${name}/host`);
+  const client = all.find(({ name }) => outsiders.includes(name)) ?? (all[0] as Namespace);
   // Where frames are watched: the client always, others now and then. They come out one after the other, with their times.
   let captured = 0;
   engine.onCapture = (records) => {

@@ -1,0 +1,16 @@
+/** What a connection costs in memory, index included: at most two keys of 8 bytes at a load of a quarter, for v4 and v6 alike. */
+
+import { expect, it } from 'vitest';
+import { BalancedConnection, Connection, Flow } from '../../src/engine/generated/layout.js';
+
+const key = 8 * 4;
+
+it('keeps a conntrack entry within 192 bytes and an IPVS connection within 128, index included', () => {
+  expect(Connection.size + 2 * key).toBeLessThanOrEqual(192);
+  expect(BalancedConnection.size + 2 * key).toBeLessThanOrEqual(128);
+});
+
+it('keeps a flow within two cache lines, its first two connections in the first', () => {
+  expect(Flow.size).toBeLessThanOrEqual(128);
+  expect(Flow.connection1.at + 4).toBeLessThanOrEqual(64);
+});
