@@ -46,7 +46,7 @@ export interface BridgeRules {
 const JUMPS = new Set(['DOCKER-USER', 'DOCKER-INGRESS', 'DOCKER-ISOLATION-STAGE-1']);
 
 /** `iptables -I` or `-A` for each that is not there yet (ProgramRule asks with `-C`): two ports may lead to the same one. */
-export function program({ iptables }: Namespace, rules: readonly Placed[]): void {
+export function insertRules({ iptables }: Namespace, rules: readonly Placed[]): void {
   for (const { table, chain, at, rule } of rules) {
     if (iptables.has(table, chain, rule)) continue;
     const { rules: there } = iptables.chain(table, chain);
@@ -57,7 +57,7 @@ export function program({ iptables }: Namespace, rules: readonly Placed[]): void
 }
 
 /** `iptables -D` for each. */
-export function revoke({ iptables }: Namespace, rules: readonly Placed[]): void {
+export function deleteRules({ iptables }: Namespace, rules: readonly Placed[]): void {
   for (const { table, chain, rule } of rules) iptables.delete(table, chain, rule);
 }
 

@@ -4,29 +4,40 @@
  */
 
 import type { Device, Namespace } from '../engine/index.js';
-import { hostPart } from '../topology/topology.js';
+import type { DaemonConfig } from '../topology/daemon.js';
+import { hostPart, type PublishedPort } from '../topology/topology.js';
 import {
   type BridgeFacts,
   type BridgeRules,
+  deleteRules,
   inPortOrder,
+  insertRules,
   type LinkedPort,
   type Placed,
-  program,
   RULES,
-  revoke,
 } from './bridge-rules.js';
-import type { Attachment, Driver, NetworkAt, NodeContext } from './driver.js';
+import type { Attachment, Driver, NetworkAt, NodeContext, RelayedPort } from './driver.js';
 import { address, flag, wholeNumber } from './option-values.js';
 
 /** What dockerd programs into every node before any network: chains, jumps, policy, sysctls. */
-export function programNode({ host, topology, name }: NodeContext, swarm: boolean): void {
-  host.set('forward', 1);
+export function programNode(node: NodeContext, swarm: boolean): void {
+  const { host, topology } = node;
+  const daemon = daemonOf(node);
+  const forwards = daemon['ip-forward'] !== false;
+  host.set('forward', forwards ? 1 : 0);
   host.set('bridgeNetfilter', 1);
-  RULES[topology.engine].node(host, { swarm, userlandProxy: userlandProxy(topology, name) });
+  if (daemon.iptables === false) return;
+  RULES[topology.engine].node(host, { swarm, userlandProxy: hasProxy(node) });
+  // dockerd closes FORWARD only if it was dockerd that opened the way (setup_ip_forwarding.go).
+  if (!forwards) host.iptables.chain('filter', 'FORWARD').policy = 'ACCEPT';
 }
 
-function userlandProxy({ nodes }: NodeContext['topology'], node: string): boolean {
-  return nodes.find(({ name }) => name === node)?.daemon?.['userland-proxy'] !== false;
+function daemonOf({ topology, name }: NodeContext): DaemonConfig {
+  return topology.nodes.find((one) => one.name === name)?.daemon ?? {};
+}
+
+function hasProxy(node: NodeContext): boolean {
+  return daemonOf(node)['userland-proxy'] !== false;
 }
 
 /** Is IPv6 on for the node's own devices (net.ipv6.conf.default.disable_ipv6)? */
@@ -46,27 +57,52 @@ function factsOf({ node, network, here }: NetworkAt): BridgeFacts {
   return {
     bridge: node.host.device(here.bridge),
     subnet: here.subnet,
-    icc: network.icc,
-    masquerade: network.masquerade,
+    icc: here.icc ?? network.icc,
+    masquerade: here.masquerade ?? network.masquerade,
     internal: network.internal === true,
-    userlandProxy: userlandProxy(node.topology, node.name),
+    userlandProxy: hasProxy(node),
   };
+}
+
+function program(at: NetworkAt, rules: readonly Placed[]): void {
+  if (daemonOf(at.node).iptables !== false) insertRules(at.node.host, rules);
+}
+
+function revoke(at: NetworkAt, rules: readonly Placed[]): void {
+  deleteRules(at.node.host, rules);
 }
 
 function rulesOf({ node }: NetworkAt): BridgeRules {
   return RULES[node.topology.engine];
 }
 
+/** Ports that the sandbox publishes, each at the address that it is published at. */
+function portsOf({ here, network, sandbox }: Attachment): (PublishedPort & { hostAddress: string })[] {
+  const binding = here.hostBinding ?? network.options?.['com.docker.network.bridge.host_binding_ipv4'];
+  return (sandbox.spec.publishes ?? []).map((port) => ({
+    ...port,
+    hostAddress: port.hostAddress || binding || '0.0.0.0',
+  }));
+}
+
 /** Rules of one endpoint's published ports and links. */
 function connectivityOf(attachment: Attachment): Placed[] {
   const facts = factsOf(attachment);
   const rules = rulesOf(attachment);
-  const { endpoint, sandbox } = attachment;
-  const ports = inPortOrder(sandbox.spec.publishes ?? []).flatMap((port) =>
-    rules.port(facts, hostPart(endpoint.address), port),
-  );
+  const own = hostPart(attachment.endpoint.address);
+  const ports = inPortOrder(portsOf(attachment)).flatMap((port) => rules.port(facts, own, port));
   const links = facts.icc ? [] : linkedPorts(attachment).flatMap((port) => rules.link(facts, port));
   return [...ports, ...links];
+}
+
+/** What docker-proxy has to relay (libnetwork portmapper/mapper.go). */
+function relayed(attachment: Attachment): RelayedPort[] {
+  if (!hasProxy(attachment.node)) return [];
+  return portsOf(attachment).map(({ protocol, hostAddress, published, target }) => ({
+    protocol,
+    host: { address: hostAddress, port: published },
+    container: { address: hostPart(attachment.endpoint.address), port: target },
+  }));
 }
 
 /** Legacy links (`docker run --link`): the container that has the link may connect to what the other one exposes. */
@@ -94,29 +130,30 @@ export const bridge: Driver = {
 
   createNetwork(at) {
     const { node, network, here } = at;
-    const device = node.host.addBridge(here.bridge, { mac: here.bridgeMac, mtu: network.mtu });
-    node.host.addAddress(device, `${here.gateway}/${here.subnet.split('/')[1]}`);
+    const device = node.host.addBridge(here.bridge, { mac: here.bridgeMac, mtu: here.mtu ?? network.mtu });
+    node.host.addAddress(device, `${here.bridgeAddress ?? here.gateway}/${here.subnet.split('/')[1]}`);
     if (here.subnet6 && here.gateway6) addIpv6(node.host, device, here.gateway6, here.subnet6);
     const facts = factsOf(at);
     // 127.0.0.1 of the node leads to published ports by DNAT alone.
     if (!facts.userlandProxy) device.routeLocalnet = true;
-    program(node.host, rulesOf(at).network(facts));
+    program(at, rulesOf(at).network(facts));
   },
 
   deleteNetwork(at) {
     const { host } = at.node;
-    revoke(host, rulesOf(at).network(factsOf(at)));
+    revoke(at, rulesOf(at).network(factsOf(at)));
     host.removeDevice(host.device(at.here.bridge));
   },
 
   join({ node, network, here, sandbox, endpoint }) {
+    const mtu = here.mtu ?? network.mtu;
     const [inside, outside] = sandbox.namespace.addVeth(
       endpoint.interface,
-      { mac: endpoint.mac, mtu: network.mtu },
-      { namespace: node.host, name: endpoint.peer.name, mac: endpoint.peer.mac, mtu: network.mtu },
+      { mac: endpoint.mac, mtu },
+      { namespace: node.host, name: endpoint.peer.name, mac: endpoint.peer.mac, mtu },
     );
     // Without docker-proxy a container reaches its own published port by way of the bridge.
-    outside.hairpin = !userlandProxy(node.topology, node.name);
+    outside.hairpin = !hasProxy(node);
     const device = node.host.device(here.bridge);
     node.host.addPort(device, outside);
     // With its first port a bridge has a carrier, and makes its link-local address.
@@ -130,15 +167,17 @@ export const bridge: Driver = {
   },
 
   programExternalConnectivity(attachment) {
-    program(attachment.node.host, connectivityOf(attachment));
+    program(attachment, connectivityOf(attachment));
     forgetConnections(attachment);
     for (const { protocol, published } of attachment.sandbox.spec.publishes ?? [])
       if (protocol === 'udp') attachment.node.host.forgetDatagramsTo(published);
+    for (const port of relayed(attachment)) attachment.node.userlandProxy?.start(port);
   },
 
   revokeExternalConnectivity(attachment) {
-    revoke(attachment.node.host, connectivityOf(attachment));
+    revoke(attachment, connectivityOf(attachment));
     forgetConnections(attachment);
+    for (const port of relayed(attachment)) attachment.node.userlandProxy?.stop(port);
   },
 };
 

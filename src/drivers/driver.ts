@@ -24,6 +24,20 @@ export interface NodeContext {
   host: Namespace;
   /** Underlay address of each node, as the overlay's peers know it. */
   vtepOf: (node: string) => string;
+  /** Starts and stops a process of the node that relays a published port (docker-proxy). Without one nobody listens there. */
+  userlandProxy?: UserlandProxy;
+}
+
+/** A port of the node, and the container's that it leads to. */
+export interface RelayedPort {
+  protocol: 'tcp' | 'udp';
+  host: { address: string; port: number };
+  container: { address: string; port: number };
+}
+
+export interface UserlandProxy {
+  start(port: RelayedPort): void;
+  stop(port: RelayedPort): void;
 }
 
 /** A network as it stands on one node. */

@@ -14,6 +14,8 @@ export {
   type NetworkAt,
   type NodeContext,
   type Peer,
+  type RelayedPort,
+  type UserlandProxy,
 } from './driver.js';
 
 const BUILT_IN: readonly Driver[] = [bridge, overlay, macvlan, ipvlan];

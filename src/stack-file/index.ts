@@ -14,6 +14,7 @@ import type { Notice } from './error.js';
 import { Findings } from './findings.js';
 import { check } from './schema.js';
 import { readStack } from './services.js';
+import { readSwarmInit } from './swarm-init.js';
 import { SECTION, type Section, swarmwireSchema } from './swarmwire-schema.js';
 import { readSurroundings } from './x-swarmwire.js';
 
@@ -76,6 +77,7 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
     options.nodes,
     findings,
   );
+  const swarmInit = readSwarmInit(around, findings);
   findings.settle();
   return {
     spec: {
@@ -85,7 +87,8 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
       networks,
       services,
       ...(containers.length > 0 ? { containers } : {}),
-      ...(around.swarm === undefined ? {} : { swarm: around.swarm }),
+      ...(around.swarm === undefined ? {} : { swarm: around.swarm !== false }),
+      ...(swarmInit ? { swarmInit } : {}),
       calls,
       ...(roles.length > 0 ? { roles } : {}),
       traffic,

@@ -11,8 +11,9 @@ import { canonical, contains, isAddress, overlap, subnetOf } from './addresses.j
 import { type ComposeFile, type ComposeNetwork, type ComposePool, entries, isOn } from './compose-file.js';
 import type { Findings } from './findings.js';
 import { below, spelled } from './places.js';
+import { tellUnknownOption } from './swarm-init.js';
 import { SECTION, type Section } from './swarmwire-schema.js';
-import { knownNames, nearest } from './wording.js';
+import { knownNames } from './wording.js';
 
 /** A service, or a container under x-swarmwire, joins the network that the file calls `key`. */
 export interface Attachment {
@@ -321,14 +322,6 @@ function readOptions(
   const driver = drivers.find(spec.driver);
   if (isOn(network.attachable)) spec.attachable = true;
   if (isOn(network.internal)) spec.internal = true;
-  if (isOn(network.internal) && driver?.scope !== 'local') {
-    findings.unsupport(
-      'internal',
-      places.key(`${pointer}/internal`),
-      'tasks have a way out by docker_gwbridge all the same',
-      owner,
-    );
-  }
   if (isOn(network.enable_ipv6))
     findings.unsupport('enable_ipv6', places.key(`${pointer}/enable_ipv6`), 'networks have IPv4 only', owner);
   if (network.enable_ipv4 !== undefined && !isOn(network.enable_ipv4)) {
@@ -344,12 +337,7 @@ function readOptions(
     const wrong = known?.(spec.options[option]);
     if (wrong) findings.refuse(places.value(at), wrong);
     else if (option === VNI_OPTION) readVni(value, spec, at, findings);
-    else if (!known) {
-      const meant = nearest(option, Object.keys(driver?.options ?? {}));
-      const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
-      const why = `the driver "${spec.driver}" does not know this option, and nothing changes${hint}`;
-      findings.ignore(`driver_opts.${option}`, places.key(at), why, owner);
-    }
+    else if (!known) tellUnknownOption(option, at, driver, owner, findings);
   }
 }
 

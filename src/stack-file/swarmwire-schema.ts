@@ -34,6 +34,22 @@ function number(minimum: number, maximum: number): SchemaObject {
 }
 
 const labels: SchemaObject = { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } };
+const driver_opts: SchemaObject = {
+  type: 'object',
+  additionalProperties: { type: ['string', 'number', 'boolean', 'null'] },
+};
+const interfaces: SchemaObject = {
+  type: 'object',
+  patternProperties: {
+    '^[a-zA-Z][a-zA-Z0-9]{0,14}$': map({ address, mac, mtu, segment: text }, { required: ['address'] }),
+  },
+  additionalProperties: false,
+  keyHint: 'an interface is named like eth1',
+  hint: 'write a map from a name to an interface: eth1: { address: 10.99.0.110/24 }',
+};
+const docker_gwbridge = map({ subnet: text, gateway: text, driver_opts });
+/** Its keys are dockerd's business: topology/daemon.ts. */
+const daemon: SchemaObject = { type: 'object', hint: 'write it as the file has it: daemon: { mtu: 1400 }' };
 const host = { address, mac, mtu };
 const addresses: SchemaObject = { type: 'array', items: address };
 const extra_addresses = addresses;
@@ -117,6 +133,11 @@ export const swarmwireSchema: SchemaObject = map({
         role: { type: 'string', enum: ['manager', 'worker'] },
         labels,
         networks: configs,
+        daemon,
+        interfaces,
+        advertise_addr: text,
+        data_path_addr: text,
+        docker_gwbridge,
         ...host,
         resolvers: texts,
         search: texts,
@@ -127,7 +148,16 @@ export const swarmwireSchema: SchemaObject = map({
   },
   client: map({ ...host, addresses, vlans, routes, extra_addresses, resolves }),
   ingress: ingressSchema,
-  swarm: { type: 'boolean', hint: 'false: the nodes are no swarm (without docker swarm init)' },
+  swarm: {
+    type: ['boolean', 'object'],
+    properties: {
+      data_path_port: number(1024, 49151),
+      default_addr_pool: { type: ['string', 'array'], items: text },
+      default_addr_pool_mask_length: number(1, 30),
+    },
+    additionalProperties: false,
+    hint: 'false: the nodes are no swarm; or the options of docker swarm init: swarm: { data_path_port: 5789 }',
+  },
   containers: {
     type: 'object',
     patternProperties: { '^[a-zA-Z0-9][a-zA-Z0-9_.-]*$': container },
@@ -240,7 +270,9 @@ export interface Section {
   client?: HostEntry;
   /** The network of the routing mesh, made otherwise than by default. */
   ingress?: Pick<ComposeNetwork, 'name' | 'driver_opts' | 'ipam'>;
-  swarm?: boolean;
+  swarm?:
+    | boolean
+    | { data_path_port?: number; default_addr_pool?: string | string[]; default_addr_pool_mask_length?: number };
   containers?: Record<string, ContainerEntry>;
   outside?: (HostEntry & { name: string })[];
   traffic?: FlowEntry[];
@@ -283,6 +315,11 @@ export interface NodeEntry {
   mac?: string;
   mtu?: number;
   labels?: Record<string, string | number | boolean>;
+  daemon?: Record<string, unknown>;
+  interfaces?: Record<string, { address: string; mac?: string; mtu?: number; segment?: string }>;
+  advertise_addr?: string;
+  data_path_addr?: string;
+  docker_gwbridge?: MadeNetwork;
   networks?: Record<string, ConfigEntry>;
   resolvers?: string[];
   search?: string[];
@@ -294,6 +331,13 @@ export interface ConfigEntry {
   gateway?: string;
   ip_range?: string;
   aux_addresses?: Record<string, string>;
+}
+
+/** `docker network create`. */
+export interface MadeNetwork {
+  subnet?: string;
+  gateway?: string;
+  driver_opts?: Record<string, string | number | boolean | null>;
 }
 
 export interface ContainerEntry extends NamingEntry {

@@ -19,12 +19,14 @@ import type {
 } from '../topology/spec.js';
 import { canonical, contains, hostOf, isAddress, subnetOf } from './addresses.js';
 import { readChanges } from './changes.js';
+import { readDaemon } from './daemon.js';
 import type { Place } from './error.js';
 import type { Findings } from './findings.js';
 import { readCalls, readTraffic } from './flows.js';
 import { Parties } from './parties.js';
 import { below } from './places.js';
 import { readRoles } from './roles.js';
+import { readGwbridge } from './swarm-init.js';
 import {
   type ConfigEntry,
   type HostEntry,
@@ -278,6 +280,10 @@ function nodesOf(written: Section['nodes'], count: number | undefined, hosts: Ho
           configOf(config, below(`${pointer}/networks`, network), findings),
         ]),
       );
+    readInterfaces(entry, spec, pointer, hosts, findings);
+    if (entry.docker_gwbridge !== undefined)
+      spec.gwbridge = readGwbridge(entry.docker_gwbridge, `${pointer}/docker_gwbridge`, findings);
+    if (entry.daemon !== undefined) spec.daemon = readDaemon(entry.daemon, `${pointer}/daemon`, findings);
     if (entry.labels !== undefined)
       spec.labels = Object.fromEntries(Object.entries(entry.labels).map(([key, value]) => [key, String(value)]));
     return spec;
@@ -301,4 +307,47 @@ function configOf(entry: ConfigEntry, pointer: string, findings: Findings): Node
     ...(ipRange === undefined ? {} : { ipRange }),
     ...(auxAddresses === undefined ? {} : { auxAddresses }),
   };
+}
+
+/** Further NICs, and which address the others are told (`--advertise-addr`, `--data-path-addr`): an address, or an interface's. */
+function readInterfaces(entry: NodeEntry, spec: NodeSpec, pointer: string, hosts: Hosts, findings: Findings): void {
+  const all = Object.entries(entry.interfaces ?? {});
+  const at = `${pointer}/interfaces`;
+  if (all.length > 0)
+    spec.interfaces = all.map(([name, { address, mac, mtu, segment }]) => {
+      if (name === 'eth0')
+        findings.refuse(
+          findings.places.key(below(at, name)),
+          'eth0 is there already',
+          'its address stands under the node',
+        );
+      return {
+        name,
+        address: hosts.address(address, `${below(at, name)}/address`),
+        segment: segment ?? name,
+        ...(mac === undefined ? {} : { mac: mac.toLowerCase() }),
+        ...(mtu === undefined ? {} : { mtu }),
+      };
+    });
+  const own = new Map([
+    ['eth0', hostOf(spec.address ?? '')],
+    ...all.map(([name, one]) => [name, hostOf(one.address)] as const),
+  ]);
+  const resolved = (wish: string | undefined, key: string): string | undefined => {
+    if (wish === undefined) return undefined;
+    const address = own.get(wish) ?? wish;
+    if (![...own.values()].includes(address))
+      findings.refuse(
+        findings.places.value(`${pointer}/${key}`),
+        isAddress(wish)
+          ? `must specify a ${key === 'advertise_addr' ? 'listening' : 'data path'} address because ${wish} is no address of ${spec.name}`
+          : `could not find interface "${wish}"`,
+        `${spec.name} has ${[...own].map(([name, value]) => `${name} (${value})`).join(', ')}`,
+      );
+    return address;
+  };
+  const advertise = resolved(entry.advertise_addr, 'advertise_addr');
+  const dataPath = resolved(entry.data_path_addr, 'data_path_addr');
+  if (advertise !== undefined) spec.advertiseAddress = advertise;
+  if (dataPath !== undefined) spec.dataPathAddress = dataPath;
 }

@@ -7,9 +7,10 @@ import type { Drivers } from '../drivers/index.js';
 import { isOff } from '../drivers/option-values.js';
 import { overlayMtu } from '../drivers/overlay-encryption.js';
 import { parentName } from '../drivers/parent.js';
+import type { DaemonConfig } from '../topology/daemon.js';
 import { Draw } from '../topology/draw.js';
 import { bridgeMac, lowestMac, macOfAddress, randomMac } from '../topology/mac.js';
-import { nextSubnet, Pool, Pools } from '../topology/pools.js';
+import { nextSubnet, Pool, Pools, subnetOf } from '../topology/pools.js';
 import type { ContainerPortSpec, NetworkSpec, PoolSpec, Protocol } from '../topology/spec.js';
 import {
   type Endpoint,
@@ -151,16 +152,25 @@ export class Allocator {
     this.#localOn(network, spec, undefined, node, bridgeMac(this.#draw.next));
   }
 
-  #localOn(network: Network, spec: NetworkSpec, device: string | undefined, node: string, mac: string): void {
+  #localOn(network: Network, given: NetworkSpec, device: string | undefined, node: string, mac: string): void {
     const { nodes, hosts, networks } = this.topology;
+    const state = nodes.find(({ name }) => name === node);
+    const daemon = state?.daemon ?? {};
+    // What the node's daemon.json says of docker0, or whoever made docker_gwbridge by hand.
+    const docker0 = network.name === 'bridge' ? docker0Of(daemon) : undefined;
+    const byHand = network.name === GWBRIDGE ? state?.gwbridge : undefined;
+    const spec = { ...given, ...(byHand ? { options: {}, ...byHand } : {}), ...docker0?.spec };
     const underlay = [...nodes, ...hosts].flatMap(({ nic }) => nic.addresses);
     const taken = networks.flatMap((one) => (this.isLocal(one) ? (one.onNode[node]?.subnet ?? []) : []));
-    const own = spec.configs?.[node] ?? {};
-    const wanted = own.subnet ?? spec.subnet;
-    const subnet = wanted ?? nextSubnet('local', [...underlay, ...taken], this.#lastSubnet.get(node));
+    const config = spec.configs?.[node] ?? {};
+    const wanted = config.subnet ?? spec.subnet;
+    const subnet =
+      wanted ??
+      nextSubnet('local', [...underlay, ...taken], this.#lastSubnet.get(node), daemon['default-address-pools']);
     if (!wanted) this.#lastSubnet.set(node, subnet);
-    const first = openPool({ ...spec, ...own, subnet });
-    const further = (spec.furtherPools ?? []).map(openPool);
+    const range = docker0?.range === undefined ? {} : { ipRange: docker0.range };
+    const first = openPool({ ...spec, ...config, ...range, subnet }, docker0?.address);
+    const further = (spec.furtherPools ?? []).map((one) => openPool(one));
     this.#local.set(`${node} ${spec.name}`, new Pools([first.pool, ...further.map(({ pool }) => pool)]));
     network.onNode[node] = {
       subnet,
@@ -168,15 +178,20 @@ export class Allocator {
       ...(further.length > 0
         ? { further: further.map((one) => ({ subnet: one.pool.subnet, gateway: one.gateway })) }
         : {}),
-      bridge: device ?? deviceOf(network, own.parent),
+      bridge: device ?? deviceOf(network, config.parent),
       bridgeMac: mac,
+      // Without an address of its own a default gateway of another machine needs docker0 to have the next one.
+      ...(docker0 && spec.gateway ? { bridgeAddress: docker0.address ?? first.pool.next() } : {}),
+      ...(byHand ? bridgeOptions(spec.options) : docker0?.here),
     };
   }
 
   /** `wanted`: subnets that others will ask for, which no network gets by chance. */
   overlay(spec: NetworkSpec, wanted: readonly string[] = []): Network {
     const taken = [...this.#pools.values()].map(({ subnet }) => subnet);
-    const subnet = spec.subnet ?? nextSubnet('swarm', [...taken, ...wanted], this.#lastSubnet.get('swarm'));
+    const { addressPools, maskLength = 24, dataPathPort = 4789 } = this.topology.swarmInit ?? {};
+    const own = addressPools?.map((base) => ({ base, size: maskLength }));
+    const subnet = spec.subnet ?? nextSubnet('swarm', [...taken, ...wanted], this.#lastSubnet.get('swarm'), own);
     if (!spec.subnet) this.#lastSubnet.set('swarm', subnet);
     const pool = new Pool(subnet, true);
     const gateway = spec.gateway ? pool.take(spec.gateway) : pool.next();
@@ -198,7 +213,7 @@ export class Allocator {
       icc: true,
       masquerade: true,
       vni,
-      dataPathPort: 4789,
+      dataPathPort,
       ...(encrypted ? { encrypted } : {}),
       onNode: {},
     };
@@ -369,10 +384,12 @@ interface OpenPool {
 }
 
 /** Addresses that are spoken for are taken, then the gateway. */
-function openPool({ subnet, gateway, ipRange, auxAddresses = {} }: PoolSpec): OpenPool {
+function openPool({ subnet, gateway, ipRange, auxAddresses = {} }: PoolSpec, bridge?: string): OpenPool {
   const pool = new Pool(subnet, false, ipRange);
   for (const address of Object.values(auxAddresses)) pool.take(address);
-  return { pool, gateway: gateway ? pool.take(gateway) : pool.next() };
+  if (bridge) pool.take(bridge);
+  if (gateway && gateway !== bridge) pool.take(gateway);
+  return { pool, gateway: gateway ?? bridge ?? pool.next() };
 }
 
 /** What a network's endpoints hang on, on a node: its bridge, or its parent. */
@@ -380,6 +397,38 @@ function deviceOf(network: Network, parent?: string): string {
   const { driver, id, options } = network;
   if (driver === 'macvlan' || driver === 'ipvlan') return parentName(driver, network, parent);
   return options?.['com.docker.network.bridge.name'] || `br-${id.slice(0, 12)}`;
+}
+
+/** What a daemon.json says of docker0 (moby daemon_unix.go, initBridgeDriver). */
+function docker0Of(daemon: DaemonConfig): {
+  spec: Partial<NetworkSpec>;
+  /** docker0's own, in `bip`. */
+  address: string | undefined;
+  range: string | undefined;
+  here: Partial<NetworkOnNode>;
+} {
+  const { bip, mtu, icc, ip, 'default-gateway': gateway, 'fixed-cidr': range } = daemon;
+  return {
+    spec: { ...(bip ? { subnet: subnetOf(bip) } : {}), ...(gateway ? { gateway } : {}) },
+    address: bip && hostPart(bip),
+    range,
+    here: {
+      ...(mtu === undefined ? {} : { mtu }),
+      ...(icc === undefined ? {} : { icc }),
+      ...(daemon['ip-masq'] === undefined ? {} : { masquerade: daemon['ip-masq'] }),
+      ...(ip ? { hostBinding: ip } : {}),
+    },
+  };
+}
+
+/** Of a docker_gwbridge that was made by hand, on one node: it may be another one on each. */
+function bridgeOptions(options: Record<string, string> | undefined): Partial<NetworkOnNode> {
+  const mtu = options?.['com.docker.network.driver.mtu'];
+  return {
+    ...(mtu ? { mtu: Number(mtu) } : {}),
+    icc: !isOff(options?.['com.docker.network.bridge.enable_icc']),
+    masquerade: !isOff(options?.['com.docker.network.bridge.enable_ip_masquerade']),
+  };
 }
 
 function optionsOf({ options }: Network): { options?: Record<string, string> } {

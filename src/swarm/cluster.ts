@@ -451,10 +451,16 @@ export class Cluster {
     const publishes = spec.ports.map((port) => this.#allocator.publish(node, port));
     if (publishes.length > 0) sandbox.publishes = publishes;
     if (networks.some(({ network }) => network.name !== 'bridge')) sandbox.resolver = this.#allocator.resolver();
+    // A manager gives a container its address first; the load balancer that comes to the node with the network has the next one.
+    const taken = new Map<Network, string>();
+    for (const { network, attachment } of networks)
+      if (!container.task && !this.#allocator.isLocal(network) && !network.onNode[node])
+        taken.set(network, this.#allocator.address(node, network, attachment.address));
     for (const { network } of networks) this.#reach(network, node);
     this.attachments.addSandbox(sandbox);
     container.sandbox = sandbox;
-    for (const { network, attachment } of networks) this.#connect(container, sandbox, network, attachment);
+    for (const { network, attachment } of networks)
+      this.#connect(container, sandbox, network, attachment, taken.get(network));
     container.status = 'running';
     container.started = this.#clock.now;
     delete container.finished;
@@ -482,8 +488,14 @@ export class Cluster {
     return network;
   }
 
-  #connect(container: ContainerState, sandbox: Sandbox, network: Network, attachment: AttachmentSpec): void {
-    const taken = container.task?.addresses.get(network.name);
+  #connect(
+    container: ContainerState,
+    sandbox: Sandbox,
+    network: Network,
+    attachment: AttachmentSpec,
+    given?: string,
+  ): void {
+    const taken = given ?? container.task?.addresses.get(network.name);
     if (taken) container.task?.addresses.delete(network.name);
     this.#reach(network, container.node);
     const links = network.name === 'bridge' ? this.#links(container, sandbox) : undefined;

@@ -11,8 +11,16 @@ export class PlanError extends Error {
   override name = 'PlanError';
 }
 
-export function emptyTopology({ engine }: StackSpec): Topology {
-  return { engine, nodes: [], hosts: [], networks: [], services: [], sandboxes: [] };
+export function emptyTopology({ engine, swarmInit }: StackSpec): Topology {
+  return {
+    engine,
+    ...(swarmInit ? { swarmInit } : {}),
+    nodes: [],
+    hosts: [],
+    networks: [],
+    services: [],
+    sandboxes: [],
+  };
 }
 
 /** @throws PlanError */

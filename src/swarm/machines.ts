@@ -1,8 +1,8 @@
 /** Machines on the underlay, with what nobody has said of them: addresses, MACs, name servers. */
 
 import { holds } from '../topology/pools.js';
-import type { NodeSpec, OutsideSpec } from '../topology/spec.js';
-import { type Host, hostPart, type Node } from '../topology/topology.js';
+import type { InterfaceSpec, NodeSpec, OutsideSpec } from '../topology/spec.js';
+import { type Host, hostPart, type Nic, type Node } from '../topology/topology.js';
 import { DockerError } from './errors.js';
 
 export const UNDERLAY_MTU = 1500;
@@ -13,6 +13,7 @@ const CLIENT = '192.168.99.1/24';
 /** `index`: how many there are already. */
 export function nodeOf(spec: NodeSpec, index: number, gateway: OutsideSpec | undefined): Node {
   const address = spec.address ?? `192.168.99.${110 + index}/24`;
+  const dataPath = spec.dataPathAddress ?? spec.advertiseAddress;
   return {
     name: spec.name,
     role: spec.role,
@@ -22,11 +23,18 @@ export function nodeOf(spec: NodeSpec, index: number, gateway: OutsideSpec | und
       mtu: spec.mtu ?? UNDERLAY_MTU,
       addresses: [address],
     },
+    ...(spec.interfaces ? { nics: spec.interfaces.map(nicOf) } : {}),
+    ...(dataPath ? { dataPath } : {}),
     ...(gateway ? { gateway: hostPart(gateway.address ?? CLIENT) } : {}),
     ...(spec.resolvers ? { resolvers: spec.resolvers } : {}),
     ...(spec.search ? { search: spec.search } : {}),
     ...(spec.daemon ? { daemon: spec.daemon } : {}),
+    ...(spec.gwbridge ? { gwbridge: spec.gwbridge } : {}),
   };
+}
+
+function nicOf({ name, address, mac, mtu, segment }: InterfaceSpec): Nic & { segment: string } {
+  return { name, mac: mac ?? underlayMac(address), mtu: mtu ?? UNDERLAY_MTU, addresses: [address], segment };
 }
 
 export function hostOf({ name, mac, mtu = UNDERLAY_MTU, addresses = [], ...spec }: OutsideSpec): Host {

@@ -19,9 +19,15 @@ export class Parties {
 
   /** Tasks of a service, or the one task or container that is meant. */
   tasksOf(name: string): Sandbox[] {
-    return this.realized.topology.sandboxes.filter(
+    const { sandboxes } = this.realized.topology;
+    const found = sandboxes.filter(
       ({ service, task, container }) => service === name || task === name || container === name,
     );
+    if (found.length > 0) return found;
+    // Tasks of a global service have no numbers of their own: they count in the order of their nodes.
+    const [, service, number] = /^(.+)\.(\d+)$/.exec(name) ?? [];
+    const task = sandboxes.filter((one) => one.service === service && service !== undefined)[Number(number) - 1];
+    return task ? [task] : [];
   }
 
   sandboxOf(namespace: Namespace): Sandbox | undefined {

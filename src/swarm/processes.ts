@@ -76,6 +76,11 @@ export class Processes {
     for (const { to, port, protocol } of this.#asked())
       if (own.includes(to) || called.has(to.toLowerCase().replace(/\.$/, '')))
         this.#open(namespace, port, protocol, name, upstreams);
+    // Whom it is linked to has one more name now.
+    const linked = (sandbox.extraHosts ?? []).map(({ address }) => address);
+    for (const other of topology.sandboxes)
+      if (other.node === sandbox.node && other.endpoints.some(({ address }) => linked.includes(hostPart(address))))
+        this.start(other);
   }
 
   /** It ends: the kernel closes what it had open. */

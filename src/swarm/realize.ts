@@ -4,7 +4,14 @@
  */
 
 import { programNode } from '../drivers/bridge.js';
-import { type Driver, Drivers, type NetworkAt, type NodeContext, type Peer } from '../drivers/index.js';
+import {
+  type Driver,
+  Drivers,
+  type NetworkAt,
+  type NodeContext,
+  type Peer,
+  type UserlandProxy,
+} from '../drivers/index.js';
 import type { Device, Engine, Namespace, Segment } from '../engine/index.js';
 import {
   type Balancer,
@@ -61,6 +68,8 @@ export interface RealizeOptions {
   latency?: number;
   /** Beside Docker's own. */
   drivers?: readonly Driver[];
+  /** A node's docker-proxies. */
+  userlandProxy?: (host: Namespace) => UserlandProxy;
 }
 
 /** @throws UnknownDriver */
@@ -73,6 +82,8 @@ export function realize(engine: Engine, topology: Topology, options: RealizeOpti
 export class Realizer implements Realized, Programmer {
   readonly underlay: Segment;
   readonly #drivers: Drivers;
+  readonly #latency: number;
+  readonly #proxy: RealizeOptions['userlandProxy'];
   readonly #nodes = new Map<string, NodeContext>();
   readonly #sandboxes = new Map<string, LiveSandbox>();
   /** Endpoints of networks of scope `swarm`, by network and address: what the nodes tell each other. */
@@ -82,9 +93,11 @@ export class Realizer implements Realized, Programmer {
   constructor(
     readonly engine: Engine,
     readonly topology: Topology,
-    { latency = 50_000, drivers }: RealizeOptions = {},
+    { latency = 50_000, drivers, userlandProxy }: RealizeOptions = {},
   ) {
+    this.#proxy = userlandProxy;
     this.#drivers = new Drivers(drivers);
+    this.#latency = latency;
     this.underlay = engine.segment(latency);
   }
 
@@ -160,15 +173,39 @@ export class Realizer implements Realized, Programmer {
     const host = engine.namespace(`${node.name}/host`);
     const nic = host.addPhysical(node.nic.name, this.underlay, node.nic);
     for (const address of node.nic.addresses) host.addAddress(nic, address);
+    for (const further of node.nics ?? []) {
+      const device = host.addPhysical(further.name, this.#segment(further.segment), further);
+      for (const address of further.addresses) host.addAddress(device, address);
+    }
     if (node.gateway) host.addRoute('0.0.0.0/0', nic, node.gateway);
     if (node.ipv6 || nic.ipv6) startIpv6(host, nic);
     if (node.gateway6) host.addRoute('::/0', nic, node.gateway6);
-    const vtepOf = (other: string) =>
-      hostPart(topology.nodes.find((one) => one.name === other)?.nic.addresses[0] ?? '');
-    const context: NodeContext = { name: node.name, engine, topology, host, vtepOf };
+    const vtepOf = (other: string) => {
+      const there = topology.nodes.find((one) => one.name === other);
+      return there?.dataPath ?? hostPart(there?.nic.addresses[0] ?? '');
+    };
+    const userlandProxy = this.#proxy?.(host);
+    const context: NodeContext = {
+      name: node.name,
+      engine,
+      topology,
+      host,
+      vtepOf,
+      ...(userlandProxy ? { userlandProxy } : {}),
+    };
     programNode(context, false);
     this.#nodes.set(node.name, context);
   }
+
+  /** A further wire between machines, by name. */
+  #segment(name: string): Segment {
+    const known = this.#segments.get(name);
+    if (known) return known;
+    const segment = this.engine.segment(this.#latency);
+    this.#segments.set(name, segment);
+    return segment;
+  }
+  readonly #segments = new Map<string, Segment>();
 
   setNodeUp(node: string, up: boolean): void {
     const { host } = this.#node(node);

@@ -8,6 +8,7 @@ import { type Driver, Drivers } from '../drivers/index.js';
 import { Engine, type Namespace, type Segment, Sockets } from '../engine/index.js';
 import type { ChangeSpec, StackSpec, TrafficSpec } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
+import { DockerProxies } from '../traffic/docker-proxy.js';
 import { apply, words } from './changes.js';
 import { EngineClock } from './clock.js';
 import { Cluster, type ClusterEvent } from './cluster.js';
@@ -73,8 +74,9 @@ export class Swarm {
     { seed, drivers = [] }: { seed: number; drivers?: readonly Driver[] },
   ) {
     const topology = emptyTopology(spec);
-    this.realized = new Realizer(engine, topology, { drivers });
     this.sockets = new Sockets(engine);
+    const userlandProxy = (host: Namespace) => new DockerProxies(this.sockets, host);
+    this.realized = new Realizer(engine, topology, { drivers, userlandProxy });
     this.#parties = new Parties(this.realized);
     engine.onCapture = (records) => this.#records.push(records);
     const clock = new EngineClock(engine);

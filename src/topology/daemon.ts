@@ -1,4 +1,9 @@
-/** A node's daemon.json (dockerd's daemon/config/config.go): the keys that bear on networks, by their own names. */
+/**
+ * A node's daemon.json: the keys that bear on networks, by their own names, and what dockerd says of a wrong one (reference:
+ * moby daemon/config/config.go, opts/opts.go, daemon_unix.go). A key of another subject has no bearing here.
+ */
+
+import { IPv4, IPv4CidrRange } from 'ip-num';
 
 export interface AddressPool {
   /** CIDR */
@@ -29,4 +34,188 @@ export interface DaemonConfig {
   iptables?: boolean;
   /** Do containers on docker0 masquerade? */
   'ip-masq'?: boolean;
+}
+
+export interface DaemonProblem {
+  /** Where in the file: a key, and places in a list. */
+  path: (string | number)[];
+  message: string;
+}
+
+type GoType = 'string' | 'int' | 'bool' | 'net.IP' | '[]string' | '[]*ipamutils.NetworkToSplit';
+
+interface Key {
+  type: GoType;
+  /** What is wrong with a value of that type. */
+  wrong?: (value: never) => { at?: (string | number)[]; message: string } | undefined;
+}
+
+/** One line a key: another one is added here, and to `DaemonConfig`. */
+const KEYS: Record<keyof DaemonConfig, Key> = {
+  bip: { type: 'string', wrong: notCidr },
+  'fixed-cidr': { type: 'string', wrong: notCidr },
+  mtu: { type: 'int' },
+  'default-gateway': { type: 'net.IP', wrong: notIp },
+  dns: { type: '[]string', wrong: each((text) => (isIp(text) ? undefined : `${text} is not an ip address`)) },
+  'dns-search': {
+    type: '[]string',
+    wrong: each((text) =>
+      /^(\.|[\w-]+(\.[\w-]+)*\.?)$/.test(text.trim()) ? undefined : `${text} is not a valid domain`,
+    ),
+  },
+  'dns-opts': { type: '[]string' },
+  'default-address-pools': { type: '[]*ipamutils.NetworkToSplit', wrong: wrongPools },
+  'userland-proxy': { type: 'bool' },
+  icc: { type: 'bool' },
+  ip: { type: 'net.IP', wrong: notIp },
+  'ip-forward': { type: 'bool' },
+  iptables: { type: 'bool' },
+  'ip-masq': { type: 'bool' },
+};
+
+/** What docker0 has where nothing else is said, and nothing else is in the way. */
+const DEFAULT_BIP = '172.17.0.1/16';
+
+/** Keys of dockerd that bear on no network. */
+const OTHERS = new Set(
+  (
+    'allow-nondistributable-artifacts api-cors-header authorization-plugins bridge cgroup-parent cluster-advertise cluster-store ' +
+    'cluster-store-opts containerd containerd-namespace containerd-plugin-namespace cpu-rt-period cpu-rt-runtime data-root debug ' +
+    'default-cgroupns-mode default-ipc-mode default-runtime default-shm-size default-ulimits dns-opt exec-opts exec-root experimental ' +
+    'features graph group hosts init init-path insecure-registries labels live-restore log-driver log-level log-opts max-concurrent-downloads ' +
+    'max-concurrent-uploads max-download-attempts metrics-addr network-control-plane-mtu no-new-privileges node-generic-resources ' +
+    'oom-score-adjust pidfile raw-logs registry-mirrors rootless runtimes seccomp-profile selinux-enabled shutdown-timeout storage-driver ' +
+    'storage-opts swarm-default-advertise-addr tls tlscacert tlscert tlskey tlsverify userland-proxy-path userns-remap builder'
+  ).split(' '),
+);
+
+/** Everything that dockerd would refuse to start with. */
+export function problemsOf(config: Readonly<Record<string, unknown>>): DaemonProblem[] {
+  const problems: DaemonProblem[] = [];
+  for (const [name, value] of Object.entries(config)) {
+    const key = (KEYS as Record<string, Key | undefined>)[name];
+    if (!key || !Object.hasOwn(KEYS, name)) {
+      if (!OTHERS.has(name))
+        problems.push({
+          path: [name],
+          message: `the following directives don't match any configuration option: ${name}`,
+        });
+      continue;
+    }
+    const found = jsonType(value);
+    if (!fits(key.type, value)) {
+      problems.push({
+        path: [name],
+        message: `json: cannot unmarshal ${found} into Go struct field Config.${name} of type ${key.type}`,
+      });
+      continue;
+    }
+    const wrong = (
+      key.wrong as ((value: unknown) => { at?: (string | number)[]; message: string } | undefined) | undefined
+    )?.(value);
+    if (wrong) problems.push({ path: [name, ...(wrong.at ?? [])], message: wrong.message });
+  }
+  if (problems.length > 0) return problems;
+  return together(config as DaemonConfig);
+}
+
+/** What is right by itself, and wrong beside another key. */
+function together(config: DaemonConfig): DaemonProblem[] {
+  const problems: DaemonProblem[] = [];
+  const { bip, 'fixed-cidr': fixed, 'default-gateway': gateway } = config;
+  if (config.iptables === false && config.icc === false)
+    problems.push({
+      path: ['icc'],
+      message:
+        'You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set --icc or --iptables to true',
+    });
+  const docker0 = bip ?? (config['default-address-pools'] ? undefined : DEFAULT_BIP);
+  if (docker0 && fixed && !(inside(hostPart(fixed), docker0) && lengthOf(fixed) >= lengthOf(docker0)))
+    problems.push({ path: ['fixed-cidr'], message: 'Invalid Address SubPool' });
+  if (docker0 && gateway && !inside(gateway, docker0))
+    problems.push({ path: ['default-gateway'], message: 'default gateway ip must be part of the network' });
+  return problems;
+}
+
+function fits(type: GoType, value: unknown): boolean {
+  switch (type) {
+    case 'bool':
+      return typeof value === 'boolean';
+    case 'int':
+      return typeof value === 'number' && Number.isInteger(value);
+    case 'string':
+    case 'net.IP':
+      return typeof value === 'string';
+    case '[]string':
+      return Array.isArray(value) && value.every((one) => typeof one === 'string');
+    default:
+      return (
+        Array.isArray(value) && value.every((one) => typeof one === 'object' && one !== null && !Array.isArray(one))
+      );
+  }
+}
+
+function jsonType(value: unknown): string {
+  if (Array.isArray(value)) return 'array';
+  if (value === null) return 'null';
+  return typeof value === 'boolean'
+    ? 'bool'
+    : typeof value === 'number' && !Number.isInteger(value)
+      ? `number ${value}`
+      : typeof value;
+}
+
+function each(wrong: (text: string) => string | undefined) {
+  return (values: string[]) => {
+    for (const [i, value] of values.entries()) {
+      const message = wrong(value);
+      if (message) return { at: [i], message };
+    }
+    return undefined;
+  };
+}
+
+function isIp(text: string): boolean {
+  return isIpv4(text) || /^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(text);
+}
+
+function isIpv4(text: string): boolean {
+  const parts = text.split('.');
+  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
+}
+
+function notIp(text: string): { message: string } | undefined {
+  return isIpv4(text) ? undefined : { message: `invalid IP address: ${text}` };
+}
+
+function notCidr(text: string): { message: string } | undefined {
+  const [address = '', length = '', ...rest] = text.split('/');
+  const right = rest.length === 0 && isIpv4(address) && /^\d{1,2}$/.test(length) && Number(length) <= 32;
+  return right ? undefined : { message: `invalid CIDR address: ${text}` };
+}
+
+function wrongPools(pools: Record<string, unknown>[]): { at: (string | number)[]; message: string } | undefined {
+  for (const [i, { base, size }] of pools.entries()) {
+    const text = typeof base === 'string' ? base : '';
+    if (notCidr(text))
+      return { at: [i, 'base'], message: `invalid base pool "${text}": invalid CIDR address: ${text}` };
+    const length = typeof size === 'number' ? size : 0;
+    if (!Number.isInteger(length) || length <= 0 || length < lengthOf(text) || length > 32)
+      return { at: [i, 'size'], message: `invalid pools size: ${length}` };
+  }
+  return undefined;
+}
+
+function hostPart(cidr: string): string {
+  return cidr.split('/')[0] ?? cidr;
+}
+
+function lengthOf(cidr: string): number {
+  return Number(cidr.split('/')[1] ?? 32);
+}
+
+function inside(address: string, cidr: string): boolean {
+  const range = IPv4CidrRange.fromCidr(cidr);
+  const value = new IPv4(address).getValue();
+  return value >= range.getFirst().getValue() && value <= range.getLast().getValue();
 }

@@ -36,19 +36,24 @@ function spanOf(cidr: string): Span {
 
 /**
  * The next block of Docker's default pool that overlaps nothing in `taken`: behind `last`, the one that was given out last, and
- * then from the start (ipam's predefinedStartIndices). Throws a RangeError when the pool is used up.
+ * then from the start (ipam's predefinedStartIndices). `own` pools stand for Docker's (default-address-pools). Throws a RangeError when the pool is used up.
  */
-export function nextSubnet(scope: Scope, taken: readonly string[], last?: string): string {
+export function nextSubnet(
+  scope: Scope,
+  taken: readonly string[],
+  last?: string,
+  own?: readonly { base: string; size: number }[],
+): string {
   const used = taken.map(spanOf);
   const free = ([first, end]: readonly [bigint, bigint, bigint]) =>
     !used.some((span) => span.first <= end && first <= span.last);
   const after = last === undefined ? undefined : spanOf(last).first;
   let behind = after === undefined;
-  for (const block of blocksOf(scope)) {
+  for (const block of blocksOf(scope, own)) {
     if (behind && free(block)) return `${new IPv4(block[0])}/${block[2]}`;
     behind ||= block[0] === after;
   }
-  for (const block of after === undefined ? [] : blocksOf(scope)) {
+  for (const block of after === undefined ? [] : blocksOf(scope, own)) {
     if (free(block)) return `${new IPv4(block[0])}/${block[2]}`;
     if (block[0] === after) break;
   }
@@ -62,9 +67,18 @@ export function holds(cidr: string, address: string): boolean {
   return first <= value && value <= last;
 }
 
+/** The subnet of an address with its length: 10.9.0.5/16 is in 10.9.0.0/16. */
+export function subnetOf(cidr: string): string {
+  return `${new IPv4(spanOf(cidr).first)}/${cidr.split('/')[1]}`;
+}
+
 /** First and last address, and the length of its prefix. */
-function* blocksOf(scope: Scope): Generator<readonly [bigint, bigint, bigint]> {
-  for (const { pools, length } of scope === 'swarm' ? [SWARM] : LOCAL) {
+function* blocksOf(
+  scope: Scope,
+  own: readonly { base: string; size: number }[] | undefined,
+): Generator<readonly [bigint, bigint, bigint]> {
+  const usual = scope === 'swarm' ? [SWARM] : LOCAL;
+  for (const { pools, length } of own?.map(({ base, size }) => ({ pools: [base], length: BigInt(size) })) ?? usual) {
     const step = 1n << (32n - length);
     for (const pool of pools.map(spanOf))
       for (let first = pool.first; first + step - 1n <= pool.last; first += step)
@@ -84,6 +98,7 @@ export class Pool {
     readonly subnet: string,
     /** Swarm continues after the last one given; a bridge takes the lowest that is free. */
     private readonly serial: boolean,
+    /** The part of the subnet that addresses are given from, unless one is asked for by name (`--ip-range`). */
     ipRange: string = subnet,
   ) {
     this.#range = IPv4CidrRange.fromCidr(subnet);

@@ -23,6 +23,37 @@ export interface NodeSpec {
   search?: string[];
   /** What networks have of their own on this node, by their names (`docker network create --config-only`). */
   networks?: Record<string, NodeNetworkSpec>;
+  /** Further NICs, each on a wire of its own (`segment`, by name) with the NICs of other nodes there. */
+  interfaces?: InterfaceSpec[];
+  /** `--advertise-addr` and `--data-path-addr`: one of its addresses. VXLAN goes to the latter. */
+  advertiseAddress?: string;
+  dataPathAddress?: string;
+  /** `docker network create docker_gwbridge`, done by hand before the node joins the swarm. */
+  gwbridge?: GwbridgeSpec;
+}
+
+export interface InterfaceSpec {
+  name: string;
+  /** CIDR */
+  address: string;
+  mac?: string;
+  mtu?: number;
+  segment: string;
+}
+
+/** `docker swarm init`. */
+export interface SwarmSpec {
+  dataPathPort?: number;
+  /** `--default-addr-pool`, CIDR, and `--default-addr-pool-mask-length` (24). */
+  addressPools?: string[];
+  maskLength?: number;
+}
+
+/** Without `enable_icc: false` its containers talk to each other, as on any bridge that is made by hand. */
+export interface GwbridgeSpec {
+  subnet?: string;
+  gateway?: string;
+  options?: Record<string, string>;
 }
 
 /** A host on the underlay segment that is no swarm node: a client, a router, a server. */
@@ -215,6 +246,7 @@ export interface StackSpec {
   containers?: ContainerSpec[];
   /** Is there a swarm? Without a word: yes, unless nothing but containers on networks of their nodes is asked for. */
   swarm?: boolean;
+  swarmInit?: SwarmSpec;
   calls: CallSpec[];
   roles?: RoleSpec[];
   /** Empty: every published port is tried from the client through every node. */

@@ -4,7 +4,7 @@
  */
 
 import type { DaemonConfig } from './daemon.js';
-import type { Protocol } from './spec.js';
+import type { GwbridgeSpec, Protocol, SwarmSpec } from './spec.js';
 
 export interface Nic {
   name: string;
@@ -19,6 +19,10 @@ export interface Node {
   name: string;
   role: 'manager' | 'worker';
   nic: Nic;
+  /** Further ones, on wires of their own. */
+  nics?: (Nic & { segment: string })[];
+  /** Where the others send VXLAN for it, without a length; else to its first address. */
+  dataPath?: string;
   /** Default gateway on the underlay. */
   gateway?: string;
   /** The same for IPv6. */
@@ -30,6 +34,8 @@ export interface Node {
   search?: string[];
   /** What its dockerd was told; a key that is not there has dockerd's default. */
   daemon?: DaemonConfig;
+  /** Its docker_gwbridge was made by hand, before it joined the swarm. */
+  gwbridge?: GwbridgeSpec;
 }
 
 /** A host on the underlay that is no node. */
@@ -61,6 +67,14 @@ export interface NetworkOnNode {
   /** docker0, docker_gwbridge, br-…; br0 in an overlay's namespace; of macvlan and ipvlan the parent: eth0.50, dm-… */
   bridge: string;
   bridgeMac: string;
+  /** The bridge's own address, where it is not the containers' gateway (daemon.json's default-gateway). */
+  bridgeAddress?: string;
+  /** What this node's daemon.json says of docker0, before what the network says. */
+  mtu?: number;
+  icc?: boolean;
+  masquerade?: boolean;
+  /** Where ports are published that name no address (host_binding_ipv4, daemon.json's ip). */
+  hostBinding?: string;
   /** Overlay only. */
   vxlan?: { name: string; mac: string };
 }
@@ -190,6 +204,8 @@ export interface EncryptionKey {
 
 export interface Topology {
   engine: '20.10';
+  /** `docker swarm init`. */
+  swarmInit?: SwarmSpec;
   nodes: Node[];
   hosts: Host[];
   networks: Network[];

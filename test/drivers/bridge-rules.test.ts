@@ -1,7 +1,7 @@
 /** The bridge driver's rules for published ports: their order, and none twice (nat.SortPortMap, iptables.ProgramRule). */
 
 import { expect, test } from 'vitest';
-import { inPortOrder, program, RULES } from '../../src/drivers/bridge-rules.js';
+import { inPortOrder, insertRules, RULES } from '../../src/drivers/bridge-rules.js';
 import type { PublishedPort } from '../../src/topology/topology.js';
 import { checkedEngine } from '../engine/checked.js';
 
@@ -24,7 +24,7 @@ test('a rule that is there already is not written again: several ports of the no
   const bridge = host.addBridge('br-front', { mac: '02:42:00:00:00:01', mtu: 1500 });
   const rules = RULES['20.10'];
   const facts = { bridge, subnet: '10.1.0.0/24', icc: true, masquerade: true, internal: false, userlandProxy: true };
-  for (const published of [8000, 8001]) program(host, rules.port(facts, '10.1.0.2', port(published, 80)));
+  for (const published of [8000, 8001]) insertRules(host, rules.port(facts, '10.1.0.2', port(published, 80)));
   expect(host.iptables.chain('filter', 'DOCKER').rules.length).toBe(1);
   expect(host.iptables.chain('nat', 'POSTROUTING').rules.length).toBe(1);
   expect(host.iptables.chain('nat', 'DOCKER').rules.length).toBe(2);
