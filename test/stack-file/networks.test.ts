@@ -101,7 +101,6 @@ describe('the networks of a stack', () => {
     ['{ driver: bridge }', 'driver'],
     ['{ driver: bridge }', 'driver'],
     ['{ enable_ipv6: true }', 'enable_ipv6'],
-    ['{ internal: true }', 'internal'],
     ['{ external: true }', 'external'],
     ['{ external: { name: other } }', 'external'],
     ['{ ipam: { driver: dhcp } }', 'ipam.driver'],
