@@ -41,6 +41,13 @@ export class PacketBlock {
     return this.bytes.subarray(DATA, DATA + this.#view.getUint32(20, true));
   }
 
+  /** The same block with another index of its tap. */
+  withInterface(index: number): PacketBlock {
+    const block = new PacketBlock(this.bytes.slice());
+    block.#view.setUint32(8, index, true);
+    return block;
+  }
+
   /** The same block with an opt_comment after its flags. */
   withComment(comment: string): PacketBlock {
     const text = utf8.encode(comment).subarray(0, LONGEST_COMMENT);

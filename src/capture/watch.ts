@@ -1,6 +1,7 @@
 /** Frames at a few devices as they are captured, in the order of their times: what tcpdump and a live stream look at. */
 
 import type { Device, Engine } from '../engine/index.js';
+import { PacketBlock } from './packet-block.js';
 import { TimeOrder } from './time-order.js';
 import { captureRecords } from './trace.js';
 
@@ -9,6 +10,8 @@ export interface Watched {
   /** ns since 1970 */
   time: bigint;
   data: Uint8Array;
+  /** The finished pcapng block; its interface is the engine's number of the tap. */
+  block: PacketBlock;
 }
 
 export class Watch {
@@ -56,7 +59,8 @@ export class Watch {
       const device = this.engine.taps[block.interface];
       if (!device) continue;
       this.frames++;
-      this.onFrame({ device, time: block.time, data: block.data.slice() });
+      const kept = new PacketBlock(block.bytes.slice());
+      this.onFrame({ device, time: kept.time, data: kept.data, block: kept });
     }
   }
 }

@@ -13,6 +13,10 @@ export const COMMANDS = {
     summary: 'stand up a swarm from a stack file, send its traffic, write captures',
     load: async (): Promise<Command> => (await import('./run.js')).run,
   },
+  serve: {
+    summary: 'Docker Engines that are a simulation, for the real docker command',
+    load: async (): Promise<Command> => (await import('./serve.js')).serve,
+  },
   draw: {
     summary: 'draw the swarm of a stack file, as SVG and Mermaid',
     load: async (): Promise<Command> => (await import('./draw.js')).draw,

@@ -1,0 +1,123 @@
+/** `swarmwire serve`: an Engine API for every node of a simulated swarm. */
+
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { openCapture } from '../capture/files.js';
+import { Recording } from '../capture/recording.js';
+import { type Listening, listen, type Place } from '../docker/server.js';
+import { World } from '../docker/world.js';
+import { parseStackFile } from '../stack-file/index.js';
+import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
+import { PlanError } from '../swarm/plan.js';
+import type { StackSpec } from '../topology/spec.js';
+import { readArguments, wholeNumber } from './arguments.js';
+import { BadInput } from './bad-input.js';
+import type { Command } from './commands.js';
+import { readStackFile } from './input.js';
+import { SERVE_HELP } from './serve-help.js';
+import type { Terminal } from './terminal.js';
+
+const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|localhost|\[::1\])$/;
+
+export const serve: Command = {
+  help: SERVE_HELP,
+  async run(args, terminal) {
+    const { values, positionals } = readArguments(args, {
+      nodes: { type: 'string' },
+      host: { type: 'string', default: 'tcp://127.0.0.1:2375' },
+      public: { type: 'boolean', default: false },
+      out: { type: 'string' },
+      seed: { type: 'string' },
+    });
+    const [file, ...more] = positionals;
+    if (more.length > 0) throw new BadInput(`serve: one stack file at a time, and ${more.join(', ')} is too many`);
+    const nodes = wholeNumber('nodes', values.nodes, 1, MOST_NODES);
+    const seed = wholeNumber('seed', values.seed, 0, Number.MAX_SAFE_INTEGER) ?? 1;
+    const spec = file === undefined ? emptyStack(nodes ?? 3) : readStackFile(file, nodes).spec;
+    const places = placesOf(values.host, spec.nodes.map(({ name }) => name), values.public, terminal);
+    const world = await standUp(spec, seed, file);
+    const finish = values.out === undefined ? () => {} : record(world, values.out, terminal);
+    const listening = await listenAll(world, spec, places);
+    world.open();
+    terminal.out(`${listening.length} engine${listening.length === 1 ? '' : 's'}; Ctrl-C ends ${listening.length === 1 ? 'it' : 'them'}`);
+    for (const { node, url } of listening) terminal.out(`export DOCKER_HOST=${url}  # ${node}`);
+    await new Promise<void>((resolve) => {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    });
+    world.close();
+    for (const { server } of listening) {
+      server.close();
+      server.closeAllConnections();
+    }
+    finish();
+    return 0;
+  },
+};
+
+function emptyStack(nodes: number): StackSpec {
+  const { spec } = parseStackFile('services: {}\n', { file: 'serve', nodes });
+  return { ...spec, swarm: false };
+}
+
+async function standUp(spec: StackSpec, seed: number, file: string | undefined): Promise<World> {
+  try {
+    return await World.create(spec, { seed });
+  } catch (error) {
+    if (error instanceof PlanError) throw new BadInput(`${file}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** @throws BadInput */
+function placesOf(host: string, nodes: readonly string[], open: boolean, terminal: Terminal): Place[] {
+  const tcp = /^tcp:\/\/(\[[0-9a-f:]+\]|[^:/]+):(\d+)\/?$/i.exec(host);
+  if (tcp) {
+    const [, address = '', text = ''] = tcp;
+    const port = Number(text);
+    if (port > 0 && port + nodes.length - 1 > 65535) throw new BadInput(`--host ${host}: ${nodes.length} nodes need as many ports, and there are none above 65535`);
+    if (!LOOPBACK.test(address)) {
+      if (!open) throw new BadInput(`--host ${host}: others could reach that address, and there is no password`, 'add --public if that is what you want');
+      terminal.err(`warning: whoever reaches ${address} can use these engines`);
+    }
+    return nodes.map((_, i) => ({ host: address.replace(/^\[|\]$/g, ''), port: port === 0 ? 0 : port + i }));
+  }
+  const unix = /^unix:\/\/(\/.*)$/.exec(host);
+  if (!unix?.[1]) throw new BadInput(`--host ${host}: neither tcp://ADDRESS:PORT nor unix:///DIRECTORY`);
+  const directory = unix[1];
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return nodes.map((node) => {
+    const socket = join(directory, `${node}.sock`);
+    rmSync(socket, { force: true });
+    return { socket };
+  });
+}
+
+async function listenAll(world: World, spec: StackSpec, places: readonly Place[]): Promise<Listening[]> {
+  const listening: Listening[] = [];
+  for (const [i, { name }] of spec.nodes.entries()) {
+    const place = places[i];
+    if (!place) continue;
+    try {
+      listening.push(await listen(world, name, place));
+    } catch (error) {
+      for (const { server } of listening) server.close();
+      const { code, message } = error as NodeJS.ErrnoException;
+      const where = 'socket' in place ? place.socket : `${place.host}:${place.port}`;
+      throw new BadInput(`cannot listen on ${where}: ${code === 'EADDRINUSE' ? 'the port is taken' : message}`, 'another --host, perhaps: --host tcp://127.0.0.1:12375');
+    }
+  }
+  return listening;
+}
+
+/** Captures of everything, from now to the end. */
+function record(world: World, directory: string, terminal: Terminal): () => void {
+  const { engine } = world;
+  engine.tapsEverything = true;
+  for (const device of engine.devices) device.tap();
+  const capture = openCapture('pcapng', directory, 'serve', () => engine.taps.map(({ path, mtu }) => ({ name: path, mtu })));
+  const recording = new Recording(engine, capture);
+  return () => {
+    recording.finish();
+    for (const { path, frames } of capture.finish()) terminal.out(`${path}: ${frames} frames`);
+  };
+}

@@ -1,0 +1,209 @@
+/** Containers as the Engine API tells of them. */
+
+import type { ContainerState } from '../../swarm/state.js';
+import type { Endpoint } from '../../topology/topology.js';
+import type { ContainerConfig } from '../container-config.js';
+import type { World } from '../world.js';
+import { timeText } from './context.js';
+
+const MINUTE = 60_000_000_000;
+
+/** `Up 5 seconds`, `Exited (0) 2 minutes ago` (cli's HumanDuration). */
+export function statusText(world: World, { status, exitCode, started, finished }: ContainerState): string {
+  const { now } = world.engine;
+  if (status === 'created') return 'Created';
+  if (status === 'running') return `Up ${duration(now - (started ?? now))}`;
+  return `Exited (${exitCode}) ${duration(now - (finished ?? now))} ago`;
+}
+
+export function duration(nanoseconds: number): string {
+  const seconds = Math.floor(nanoseconds / 1e9);
+  if (seconds < 1) return 'Less than a second';
+  if (seconds === 1) return '1 second';
+  if (seconds < 60) return `${seconds} seconds`;
+  const minutes = Math.floor(nanoseconds / MINUTE);
+  if (minutes === 1) return 'About a minute';
+  if (minutes < 60) return `${minutes} minutes`;
+  const hours = Math.round(minutes / 60);
+  if (hours === 1) return 'About an hour';
+  if (hours < 48) return `${hours} hours`;
+  return `${Math.floor(hours / 24)} days`;
+}
+
+/** Ports as `docker ps` wants them; a running container's alone. */
+export function portsJson(container: ContainerState, config: ContainerConfig) {
+  const { sandbox } = container;
+  if (!sandbox) return [];
+  const published = sandbox.publishes ?? [];
+  const bare = config.exposes.filter(({ port, protocol }) => !published.some((one) => one.target === port && one.protocol === protocol));
+  return [
+    ...published.map(({ hostAddress, published: PublicPort, target: PrivatePort, protocol: Type }) => ({ IP: hostAddress ?? '0.0.0.0', PrivatePort, PublicPort, Type })),
+    ...bare.map(({ port: PrivatePort, protocol: Type }) => ({ PrivatePort, Type })),
+  ];
+}
+
+export function endpointJson(world: World, container: ContainerState, endpoint: Endpoint) {
+  const network = world.cluster.attachments.network(endpoint.network, container.node);
+  const [address = '', length = '0'] = endpoint.address.split('/');
+  const [address6 = '', length6 = '0'] = (endpoint.address6 ?? '').split('/');
+  const wish = container.spec.networks.find(({ name }) => name === endpoint.network);
+  const on = network.onNode[container.node];
+  const bridge = network.name === 'bridge';
+  return {
+    IPAMConfig: wish?.address ? { IPv4Address: wish.address } : bridge ? null : {},
+    Links: null,
+    Aliases: bridge ? null : [...(endpoint.aliases ?? []), container.id.slice(0, 12)],
+    NetworkID: network.id,
+    EndpointID: endpointId(container, endpoint.network),
+    Gateway: network.driver === 'overlay' ? '' : (on?.gateway ?? ''),
+    IPAddress: address,
+    IPPrefixLen: Number(length),
+    IPv6Gateway: on?.gateway6 ?? '',
+    GlobalIPv6Address: address6,
+    GlobalIPv6PrefixLen: Number(length6),
+    MacAddress: endpoint.mac,
+    DriverOpts: null,
+  };
+}
+
+/** One that has not joined yet. */
+function emptyEndpoint() {
+  return { IPAMConfig: null, Links: null, Aliases: null, NetworkID: '', EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, IPv6Gateway: '', GlobalIPv6Address: '', GlobalIPv6PrefixLen: 0, MacAddress: '', DriverOpts: null };
+}
+
+/** 64 digits of its own for each endpoint, from the ids that there are. */
+export function endpointId({ id }: ContainerState, network: string): string {
+  let sum = 0;
+  for (const letter of network) sum = (sum * 33 + letter.charCodeAt(0)) >>> 0;
+  return (id.slice(8) + sum.toString(16).padStart(8, '0')).slice(0, 64);
+}
+
+export function networksJson(world: World, container: ContainerState) {
+  const gateway = 'docker_gwbridge';
+  if (container.sandbox) {
+    const own = container.sandbox.endpoints.filter(({ network }) => network !== gateway);
+    return Object.fromEntries(own.map((endpoint) => [endpoint.network, endpointJson(world, container, endpoint)]));
+  }
+  const names = container.spec.networks.length > 0 ? container.spec.networks.map(({ name }) => name) : ['bridge'];
+  return Object.fromEntries(names.map((name) => [name, emptyEndpoint()]));
+}
+
+export function summaryJson(world: World, container: ContainerState) {
+  const config = world.configOf(container);
+  return {
+    Id: container.id,
+    Names: [`/${container.name}`],
+    Image: config.reference,
+    ImageID: config.image.id,
+    Command: [...config.entrypoint, ...config.command].map((word) => (/\s/.test(word) ? `'${word}'` : word)).join(' '),
+    Created: Number(world.at(container.created) / 1_000_000_000n),
+    Ports: portsJson(container, config),
+    Labels: config.labels,
+    State: container.status,
+    Status: statusText(world, container),
+    HostConfig: { NetworkMode: config.networkMode },
+    NetworkSettings: { Networks: networksJson(world, container) },
+    Mounts: [],
+  };
+}
+
+export function inspectJson(world: World, container: ContainerState) {
+  const config = world.configOf(container);
+  const { sandbox } = container;
+  const bindings = Object.fromEntries(
+    config.exposes.map(({ port, protocol }) => [`${port}/${protocol}`, null as null | { HostIp: string; HostPort: string }[]]),
+  );
+  for (const { hostAddress, published, target, protocol } of sandbox?.publishes ?? []) {
+    const key = `${target}/${protocol}`;
+    bindings[key] = [...(bindings[key] ?? []), { HostIp: hostAddress ?? '0.0.0.0', HostPort: String(published) }];
+  }
+  const first = sandbox?.endpoints.find(({ network }) => network === 'bridge');
+  const firstJson = first && endpointJson(world, container, first);
+  const running = container.status === 'running';
+  const environment = Object.entries(config.environment).map(([name, value]) => `${name}=${value}`);
+  const asked = Object.fromEntries(
+    container.spec.ports.map(({ target, protocol, published, hostAddress }) => [`${target}/${protocol}`, [{ HostIp: hostAddress ?? '', HostPort: published === undefined ? '' : String(published) }]]),
+  );
+  return {
+    Id: container.id,
+    Created: timeText(world.at(container.created)),
+    Path: [...config.entrypoint, ...config.command][0] ?? '',
+    Args: [...config.entrypoint, ...config.command].slice(1),
+    State: {
+      Status: container.status,
+      Running: running,
+      Paused: false,
+      Restarting: false,
+      OOMKilled: false,
+      Dead: false,
+      Pid: running ? 1000 + (Number.parseInt(container.id.slice(0, 4), 16) % 30000) : 0,
+      ExitCode: running ? 0 : container.exitCode,
+      Error: '',
+      StartedAt: timeText(container.started === undefined ? undefined : world.at(container.started)),
+      FinishedAt: timeText(container.finished === undefined ? undefined : world.at(container.finished)),
+    },
+    Image: config.image.id,
+    ResolvConfPath: '',
+    HostnamePath: '',
+    HostsPath: '',
+    LogPath: '',
+    Name: `/${container.name}`,
+    RestartCount: 0,
+    Driver: 'overlay2',
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: null,
+    HostConfig: {
+      NetworkMode: config.networkMode,
+      PortBindings: asked,
+      RestartPolicy: { Name: config.restart, MaximumRetryCount: 0 },
+      AutoRemove: config.autoRemove,
+      LogConfig: { Type: 'json-file', Config: {} },
+      Links: container.spec.links.length > 0 ? container.spec.links.map(({ container: to, alias }) => `/${to}:/${container.name}/${alias}`) : null,
+    },
+    GraphDriver: { Data: null, Name: 'overlay2' },
+    Mounts: [],
+    Config: {
+      Hostname: config.hostname || container.id.slice(0, 12),
+      Domainname: '',
+      User: '',
+      AttachStdin: config.openStdin,
+      AttachStdout: config.attachStdout,
+      AttachStderr: config.attachStdout,
+      Tty: config.tty,
+      OpenStdin: config.openStdin,
+      StdinOnce: config.stdinOnce,
+      ExposedPorts: Object.fromEntries(config.exposes.map(({ port, protocol }) => [`${port}/${protocol}`, {}])),
+      Env: environment,
+      Cmd: config.command,
+      Image: config.reference,
+      Volumes: null,
+      WorkingDir: '',
+      Entrypoint: config.entrypoint.length > 0 ? config.entrypoint : null,
+      OnBuild: null,
+      Labels: config.labels,
+    },
+    NetworkSettings: {
+      Bridge: '',
+      SandboxID: sandbox ? endpointId(container, 'sandbox') : '',
+      HairpinMode: false,
+      LinkLocalIPv6Address: '',
+      LinkLocalIPv6PrefixLen: 0,
+      Ports: running ? bindings : {},
+      SandboxKey: sandbox ? `/var/run/docker/netns/${endpointId(container, 'sandbox').slice(0, 12)}` : '',
+      SecondaryIPAddresses: null,
+      SecondaryIPv6Addresses: null,
+      EndpointID: firstJson?.EndpointID ?? '',
+      Gateway: firstJson?.Gateway ?? '',
+      GlobalIPv6Address: firstJson?.GlobalIPv6Address ?? '',
+      GlobalIPv6PrefixLen: firstJson?.GlobalIPv6PrefixLen ?? 0,
+      IPAddress: firstJson?.IPAddress ?? '',
+      IPPrefixLen: firstJson?.IPPrefixLen ?? 0,
+      IPv6Gateway: firstJson?.IPv6Gateway ?? '',
+      MacAddress: firstJson?.MacAddress ?? '',
+      Networks: networksJson(world, container),
+    },
+  };
+}

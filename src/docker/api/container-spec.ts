@@ -1,0 +1,140 @@
+/** `POST /containers/create`, read: what concerns the network goes to the cluster, the rest to the container's process. */
+
+import * as v from 'valibot';
+import type { AttachmentSpec, ContainerPortSpec, ContainerSpec } from '../../topology/spec.js';
+import { type ContainerConfig, environmentOf, portOf } from '../container-config.js';
+import type { Image } from '../images.js';
+import { labels, strings, words } from './body.js';
+import { ApiError } from './errors.js';
+
+export const ENDPOINT_SETTINGS = v.object({
+  Aliases: strings,
+  Links: strings,
+  IPAMConfig: v.optional(v.object({ IPv4Address: v.optional(v.string(), ''), IPv6Address: v.optional(v.string(), '') })),
+  MacAddress: v.optional(v.string(), ''),
+  DriverOpts: labels,
+});
+
+export const CREATE = v.object({
+  Image: v.optional(v.string(), ''),
+  Hostname: v.optional(v.string(), ''),
+  Domainname: v.optional(v.string(), ''),
+  Tty: v.optional(v.boolean(), false),
+  OpenStdin: v.optional(v.boolean(), false),
+  StdinOnce: v.optional(v.boolean(), false),
+  AttachStdout: v.optional(v.boolean(), false),
+  Env: strings,
+  Cmd: words,
+  Entrypoint: words,
+  Labels: labels,
+  ExposedPorts: v.optional(v.record(v.string(), v.unknown()), {}),
+  MacAddress: v.optional(v.string(), ''),
+  HostConfig: v.optional(
+    v.object({
+      NetworkMode: v.optional(v.string(), 'default'),
+      PortBindings: v.optional(
+        v.record(v.string(), v.optional(v.array(v.object({ HostIp: v.optional(v.string(), ''), HostPort: v.optional(v.string(), '') })), [])),
+        {},
+      ),
+      PublishAllPorts: v.optional(v.boolean(), false),
+      AutoRemove: v.optional(v.boolean(), false),
+      Links: strings,
+      Dns: strings,
+      DnsSearch: strings,
+      DnsOptions: strings,
+      ExtraHosts: strings,
+      RestartPolicy: v.optional(v.object({ Name: v.optional(v.string(), ''), MaximumRetryCount: v.optional(v.number(), 0) })),
+    }),
+    () => ({ NetworkMode: 'default', PortBindings: {}, PublishAllPorts: false, AutoRemove: false, Links: [], Dns: [], DnsSearch: [], DnsOptions: [], ExtraHosts: [] }),
+  ),
+  NetworkingConfig: v.optional(
+    v.object({ EndpointsConfig: v.optional(v.record(v.string(), v.optional(ENDPOINT_SETTINGS)), {}) }),
+    () => ({ EndpointsConfig: {} }),
+  ),
+});
+export type Create = v.InferOutput<typeof CREATE>;
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+export function checkName(name: string): void {
+  if (!NAME.test(name))
+    throw new ApiError(400, `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+}
+
+export function attachmentOf(name: string, settings: v.InferOutput<typeof ENDPOINT_SETTINGS> | undefined): AttachmentSpec {
+  const address = settings?.IPAMConfig?.IPv4Address;
+  return {
+    name,
+    aliases: settings?.Aliases ?? [],
+    ...(address ? { address } : {}),
+    ...(settings?.MacAddress ? { mac: settings.MacAddress } : {}),
+  };
+}
+
+export function specOf(create: Create, name: string, node: string): ContainerSpec {
+  const { HostConfig: host, NetworkingConfig: networking } = create;
+  const mode = host.NetworkMode === '' ? 'default' : host.NetworkMode;
+  const first = mode === 'default' ? 'bridge' : mode;
+  if (first.startsWith('container:'))
+    throw new ApiError(501, 'swarmwire does not simulate a container in the network namespace of another (--network container:NAME)');
+  const configured = networking.EndpointsConfig;
+  const ownConfig = configured[mode] ?? configured[first];
+  const networks: AttachmentSpec[] = [
+    { ...attachmentOf(first, ownConfig), ...(create.MacAddress ? { mac: create.MacAddress } : {}) },
+    ...Object.entries(configured)
+      .filter(([one]) => one !== mode && one !== first)
+      .map(([one, settings]) => attachmentOf(one, settings)),
+  ];
+  const links = [...host.Links, ...(ownConfig?.Links ?? [])].map((text) => {
+    const [container = '', alias = container] = text.replace(/^\//, '').split(':');
+    return { container, alias: alias.split('/').pop() ?? alias };
+  });
+  return { name, node, image: create.Image, networks, ports: portsOf(create), exposes: Object.keys(create.ExposedPorts).map(portOf), links };
+}
+
+function portsOf({ HostConfig: { PortBindings, PublishAllPorts }, ExposedPorts }: Create): ContainerPortSpec[] {
+  const bound = Object.entries(PortBindings).flatMap(([target, bindings]) =>
+    (bindings.length > 0 ? bindings : [{ HostIp: '', HostPort: '' }]).map(({ HostIp, HostPort }): ContainerPortSpec => {
+      const { port, protocol } = portOf(target);
+      if (!Number.isInteger(port) || port < 1 || port > 65535) throw new ApiError(400, `invalid port specification: "${target}"`);
+      const [first, last] = HostPort.split('-').map(Number);
+      if (HostPort !== '' && (first === undefined || Number.isNaN(first) || first < 0 || first > 65535))
+        throw new ApiError(400, `invalid port specification: "${HostPort}"`);
+      return {
+        target: port,
+        protocol,
+        ...(first ? { published: first } : {}),
+        ...(last ? { publishedLast: last } : {}),
+        ...(HostIp && HostIp !== '0.0.0.0' && !HostIp.includes(':') ? { hostAddress: HostIp } : {}),
+      };
+    }),
+  );
+  if (!PublishAllPorts) return bound;
+  const more = Object.keys(ExposedPorts).map(portOf).filter(({ port, protocol }) => !bound.some((one) => one.target === port && one.protocol === protocol));
+  return [...bound, ...more.map(({ port: target, protocol }) => ({ target, protocol }))];
+}
+
+export function configFrom(create: Create, image: Image): ContainerConfig {
+  const { HostConfig: host } = create;
+  const given = create.Entrypoint?.filter((word) => word !== '') ?? [];
+  const entrypoint = create.Entrypoint === undefined ? image.entrypoint : given;
+  // An entry point of one's own takes the image's command away.
+  const command = create.Cmd && create.Cmd.length > 0 ? create.Cmd : create.Entrypoint === undefined || given.length === 0 ? image.command : [];
+  return {
+    image,
+    reference: create.Image,
+    entrypoint,
+    command,
+    environment: environmentOf([...image.environment, ...create.Env]),
+    hostname: create.Hostname,
+    tty: create.Tty,
+    openStdin: create.OpenStdin,
+    stdinOnce: create.StdinOnce,
+    attachStdout: create.AttachStdout,
+    autoRemove: host.AutoRemove,
+    labels: create.Labels,
+    exposes: [...image.exposed.map(portOf), ...Object.keys(create.ExposedPorts).map(portOf)],
+    networkMode: host.NetworkMode,
+    restart: host.RestartPolicy?.Name || 'no',
+  };
+}

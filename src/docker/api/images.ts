@@ -1,0 +1,118 @@
+/** Images are names: a pull remembers one, and says that nothing was downloaded. */
+
+import { stream } from 'hono/streaming';
+import { digestOf, type Image, isReference, withTag } from '../images.js';
+import { readFilters } from './body.js';
+import { type App, type Engine, flag, required, timeText } from './context.js';
+import { ApiError } from './errors.js';
+
+export function imageRoutes(app: App, { world, node }: Engine): void {
+  const images = () => world.imagesOn(node);
+  const find = (reference: string): Image => {
+    const found = images().get(withTag(reference)) ?? [...images().values()].find(({ id }) => id === reference || id.slice(7).startsWith(reference));
+    if (found) return found;
+    throw new ApiError(404, `No such image: ${withTag(reference)}`);
+  };
+
+  app.post('/images/create', (c) => {
+    const from = c.req.query('fromImage') ?? '';
+    const tag = c.req.query('tag');
+    const reference = tag && !tag.startsWith('sha256:') ? `${from}:${tag}` : from;
+    if (!isReference(reference)) throw new ApiError(400, 'invalid reference format');
+    const { image, fresh } = world.pull(node, reference);
+    const short = image.name.slice(0, image.name.lastIndexOf(':'));
+    const repository = short.includes('/') ? short : `library/${short}`;
+    const lines = [
+      { status: `Pulling from ${repository}`, id: image.name.slice(image.name.lastIndexOf(':') + 1) },
+      { status: 'swarmwire: images are names, nothing is downloaded' },
+      { status: `Digest: ${image.id}` },
+      { status: `Status: ${fresh ? 'Downloaded newer image' : 'Image is up to date'} for ${image.name}` },
+    ];
+    c.header('Content-Type', 'application/json');
+    return stream(c, async (out) => {
+      for (const line of lines) await out.write(`${JSON.stringify(line)}\r\n`);
+    });
+  });
+
+  app.get('/images/json', (c) => {
+    const filters = readFilters(c.req.query('filters'));
+    const wanted = filters.get('reference');
+    const list = [...images().values()].filter(({ name }) => wanted === undefined || wanted.some((one) => withTag(one) === name || name.startsWith(`${one}:`)));
+    return c.json(
+      list.map(({ id, name, size, created }) => ({
+        Id: id,
+        ParentId: '',
+        RepoTags: [name],
+        RepoDigests: [`${name.slice(0, name.lastIndexOf(':'))}@${id}`],
+        Created: Number(created / 1_000_000_000n),
+        Size: size,
+        VirtualSize: size,
+        SharedSize: -1,
+        Labels: null,
+        Containers: -1,
+      })),
+    );
+  });
+
+  app.get('/images/:name{.+}/json', (c) => c.json(inspect(find(required(c, 'name')))));
+  app.get('/images/:name{.+}/history', (c) => {
+    const { id, size, created } = find(required(c, 'name'));
+    return c.json([{ Id: id, Created: Number(created / 1_000_000_000n), CreatedBy: '', Tags: [], Size: size, Comment: '' }]);
+  });
+  app.post('/images/:name{.+}/tag', (c) => {
+    const image = find(required(c, 'name'));
+    const name = withTag(`${c.req.query('repo') ?? ''}${c.req.query('tag') ? `:${c.req.query('tag')}` : ''}`);
+    if (!isReference(name)) throw new ApiError(400, 'invalid reference format');
+    images().set(name, { ...image, name });
+    return c.body(null, 201);
+  });
+  app.delete('/images/:name{.+}', (c) => {
+    const image = find(required(c, 'name'));
+    const user = [...world.cluster.containers.values()].find((one) => one.node === node && world.configOf(one).image.id === image.id);
+    if (user && !flag(c.req.query('force')))
+      throw new ApiError(409, `conflict: unable to remove repository reference "${required(c, 'name')}" (must force) - container ${user.id.slice(0, 12)} is using its referenced image ${image.id.slice(7, 19)}`);
+    images().delete(image.name);
+    return c.json([{ Untagged: image.name }, { Deleted: image.id }]);
+  });
+  app.post('/images/prune', (c) => c.json({ ImagesDeleted: null, SpaceReclaimed: 0 }));
+
+  // `docker service create` asks for an image's digest here.
+  app.get('/distribution/:name{.+}/json', (c) => {
+    const name = withTag(required(c, 'name'));
+    return c.json({
+      Descriptor: { mediaType: 'application/vnd.docker.distribution.manifest.v2+json', digest: `sha256:${digestOf(name)}`, size: 528 },
+      Platforms: [{ architecture: 'amd64', os: 'linux' }],
+    });
+  });
+}
+
+function inspect({ id, name, size, created, command, entrypoint, exposed, environment }: Image) {
+  const config = {
+    Hostname: '', Domainname: '', User: '', AttachStdin: false, AttachStdout: false, AttachStderr: false, Tty: false, OpenStdin: false, StdinOnce: false,
+    ExposedPorts: Object.fromEntries(exposed.map((port) => [port, {}])),
+    Env: environment,
+    Cmd: command,
+    Entrypoint: entrypoint.length > 0 ? entrypoint : null,
+    Image: '', Volumes: null, WorkingDir: '', OnBuild: null, Labels: null,
+  };
+  return {
+    Id: id,
+    RepoTags: [name],
+    RepoDigests: [`${name.slice(0, name.lastIndexOf(':'))}@${id}`],
+    Parent: '',
+    Comment: 'a name: nothing was downloaded',
+    Created: timeText(created),
+    Container: '',
+    ContainerConfig: config,
+    DockerVersion: '',
+    Author: '',
+    Config: config,
+    Architecture: 'amd64',
+    Os: 'linux',
+    Size: size,
+    VirtualSize: size,
+    GraphDriver: { Data: null, Name: 'overlay2' },
+    RootFS: { Type: 'layers', Layers: [id] },
+    Metadata: { LastTagTime: '0001-01-01T00:00:00Z' },
+  };
+}

@@ -1,0 +1,285 @@
+/** Networks: made, listed, inspected, joined, left, removed. */
+
+import * as v from 'valibot';
+import type { NetworkSpec } from '../../topology/spec.js';
+import { hostPart, type Network } from '../../topology/topology.js';
+import { hasLabels, labels, readFilters, readJson, refuseUnknown } from './body.js';
+import { endpointId } from './container-json.js';
+import { attachmentOf, ENDPOINT_SETTINGS } from './container-spec.js';
+import { type App, bodyOf, type Engine, flag, manager, required, timeText } from './context.js';
+import { ApiError } from './errors.js';
+
+const CREATE = v.object({
+  Name: v.optional(v.string(), ''),
+  Driver: v.optional(v.string(), 'bridge'),
+  Scope: v.optional(v.string(), ''),
+  Internal: v.optional(v.boolean(), false),
+  Attachable: v.optional(v.boolean(), false),
+  Ingress: v.optional(v.boolean(), false),
+  EnableIPv6: v.optional(v.boolean(), false),
+  ConfigOnly: v.optional(v.boolean(), false),
+  Options: labels,
+  Labels: labels,
+  IPAM: v.optional(
+    v.object({
+      Driver: v.optional(v.string(), 'default'),
+      Config: v.optional(
+        v.array(
+          v.object({
+            Subnet: v.optional(v.string(), ''),
+            Gateway: v.optional(v.string(), ''),
+            IPRange: v.optional(v.string(), ''),
+            AuxiliaryAddresses: labels,
+          }),
+        ),
+        [],
+      ),
+    }),
+    () => ({ Driver: 'default', Config: [] }),
+  ),
+});
+
+/** What of a network is nobody's business but a client's. */
+export interface NetworkNotes {
+  labels: Record<string, string>;
+  created: number;
+}
+export const notes = new WeakMap<Network, NetworkNotes>();
+
+const FILTERS = ['name', 'id', 'driver', 'label', 'scope', 'type', 'dangling'];
+/** host and none are there on every node, and nothing of them is anywhere else. */
+const NULL_NETWORKS = ['host', 'none'];
+
+export function networkRoutes(app: App, engine: Engine): void {
+  const { world, node } = engine;
+  const { cluster } = world;
+  const here = () =>
+    cluster.topology.networks.filter(
+      (network) => network.onNode[node] || (scopeOf(network) === 'swarm' && (network.ingress ? isMember() : isManager())),
+    );
+  const isMember = () => cluster.node(node).member;
+  const isManager = () => isMember() && cluster.node(node).role === 'manager';
+  const scopeOf = (network: Network) => (network.driver === 'overlay' ? 'swarm' : 'local');
+
+  const find = (name: string): Network | undefined => {
+    const all = here();
+    return (
+      all.find((one) => one.id === name) ??
+      all.find((one) => one.name === name && one.onNode[node]) ??
+      all.find((one) => one.name === name) ??
+      all.find((one) => one.id.startsWith(name))
+    );
+  };
+
+  const json = (network: Network, verbose: boolean) => {
+    const on = network.onNode[node] ?? Object.values(network.onNode)[0];
+    const spec = cluster.networkSpecs.get(network);
+    const note = notes.get(network);
+    const subnet = on?.subnet ?? spec?.subnet;
+    const containers = verbose
+      ? Object.fromEntries(
+          [...cluster.attachments.on(network)]
+            .filter((sandbox) => sandbox.node === node)
+            .flatMap((sandbox) =>
+              sandbox.endpoints
+                .filter((endpoint) => endpoint.network === network.name)
+                .map((endpoint) => {
+                  const balancer = sandbox.kind === 'balancer';
+                  const ingress = sandbox.name === 'ingress_sbox';
+                  const key = balancer ? (ingress ? 'ingress-sbox' : `lb-${network.name}`) : (sandbox.id ?? sandbox.name);
+                  const label = balancer ? (network.name === 'docker_gwbridge' ? 'gateway_ingress-sbox' : `${network.name}-endpoint`) : network.name === 'docker_gwbridge' ? `gateway_${(sandbox.id ?? '').slice(0, 12)}` : (sandbox.container ?? sandbox.name);
+                  return [
+                    key,
+                    {
+                      Name: label,
+                      EndpointID: endpointId({ id: (sandbox.id ?? network.id.padEnd(64, '0')).slice(0, 64) } as Parameters<typeof endpointId>[0], `${network.name} ${sandbox.name}`),
+                      MacAddress: endpoint.mac,
+                      IPv4Address: endpoint.address,
+                      IPv6Address: endpoint.address6 ?? '',
+                    },
+                  ] as const;
+                }),
+            ),
+        )
+      : {};
+    const config = spec?.subnet || on ? [{ Subnet: subnet ?? '', ...(on?.gateway || spec?.gateway ? { Gateway: on?.gateway || spec?.gateway } : {}) }, ...(on?.subnet6 ? [{ Subnet: on.subnet6, Gateway: on.gateway6 }] : [])] : [];
+    return {
+      Name: network.name,
+      Id: network.id,
+      Created: timeText(world.at(note?.created ?? 0)),
+      Scope: scopeOf(network),
+      Driver: network.driver,
+      EnableIPv6: network.ipv6 ?? false,
+      IPAM: { Driver: 'default', Options: null, Config: config },
+      Internal: network.internal ?? false,
+      Attachable: spec?.attachable ?? false,
+      Ingress: network.ingress,
+      ConfigFrom: { Network: '' },
+      ConfigOnly: false,
+      Containers: containers,
+      Options: optionsOf(network),
+      Labels: note?.labels ?? {},
+      ...(verbose && scopeOf(network) === 'swarm' && network.onNode[node]
+        ? { Peers: Object.keys(network.onNode).map((name) => ({ Name: cluster.node(name).id.slice(0, 12), IP: hostPart(cluster.topology.nodes.find((one) => one.name === name)?.nic.addresses[0] ?? '') })) }
+        : {}),
+    };
+  };
+  const nullJson = (name: string) => ({
+    Name: name,
+    Id: nullId(world.cluster.node(node).id, name),
+    Created: timeText(world.at(0)),
+    Scope: 'local',
+    Driver: name === 'none' ? 'null' : name,
+    EnableIPv6: false,
+    IPAM: { Driver: 'default', Options: null, Config: [] },
+    Internal: false,
+    Attachable: false,
+    Ingress: false,
+    ConfigFrom: { Network: '' },
+    ConfigOnly: false,
+    Containers: {},
+    Options: {},
+    Labels: {},
+  });
+
+  app.get('/networks', (c) => {
+    const filters = readFilters(c.req.query('filters'));
+    refuseUnknown(filters, FILTERS);
+    const all = [...here().map((network) => json(network, false)), ...NULL_NETWORKS.filter((name) => !here().some((one) => one.name === name)).map(nullJson)];
+    const any = (key: string, test: (value: string) => boolean) => {
+      const wanted = filters.get(key);
+      return wanted === undefined || wanted.length === 0 || wanted.some(test);
+    };
+    const predefined = new Set(['bridge', 'host', 'none']);
+    const list = all.filter(
+      ({ Name, Id, Driver, Scope, Labels }) =>
+        any('name', (one) => Name.includes(one.replace(/^\^|\$$/g, ''))) &&
+        any('id', (one) => Id.startsWith(one)) &&
+        any('driver', (one) => Driver === one) &&
+        any('scope', (one) => Scope === one) &&
+        any('type', (one) => (one === 'custom') !== predefined.has(Name)) &&
+        hasLabels(Labels, filters.get('label') ?? []),
+    );
+    return c.json(list.sort((a, b) => (a.Name < b.Name ? -1 : 1)));
+  });
+
+  app.get('/networks/:id', (c) => {
+    const name = required(c, 'id');
+    const scope = c.req.query('scope');
+    const found = find(name);
+    if (found && (!scope || scopeOf(found) === scope)) return c.json(json(found, true));
+    const nothing = NULL_NETWORKS.find((one) => one === name || nullId(world.cluster.node(node).id, one).startsWith(name));
+    if (nothing && name !== '' && (!scope || scope === 'local')) return c.json(nullJson(nothing));
+    throw new ApiError(404, `network ${name} not found`);
+  });
+
+  app.post('/networks/create', async (c) => {
+    const create = readJson(await bodyOf(c), CREATE);
+    if (create.Name === '') throw new ApiError(400, 'network name is required');
+    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(create.Name)) throw new ApiError(400, `invalid network name: ${create.Name}`);
+    if (create.ConfigOnly) throw new ApiError(501, 'swarmwire has no config-only networks');
+    const driver = create.Driver === '' ? 'bridge' : create.Driver;
+    if (NULL_NETWORKS.includes(create.Name) || create.Name === 'bridge') throw new ApiError(403, `operation is not permitted on predefined ${create.Name} network`);
+    if (driver === 'host' || driver === 'null') throw new ApiError(403, `only one instance of "${driver}" network is allowed`);
+    const swarm = cluster.options.drivers.get(driver).scope === 'swarm';
+    if (swarm) manager(engine);
+    const four = create.IPAM.Config.filter(({ Subnet, Gateway }) => !Subnet.includes(':') && !Gateway.includes(':'));
+    const six = create.IPAM.Config.find(({ Subnet }) => Subnet.includes(':'));
+    const [first] = four;
+    const vni = create.Options['com.docker.network.driver.overlay.vxlanid_list'];
+    const spec = {
+      name: create.Name,
+      driver,
+      ...(first?.Subnet ? { subnet: first.Subnet } : {}),
+      ...(first?.Gateway ? { gateway: first.Gateway } : {}),
+      ...(first?.IPRange ? { ipRange: first.IPRange } : {}),
+      ...(first && Object.keys(first.AuxiliaryAddresses).length > 0 ? { auxAddresses: first.AuxiliaryAddresses } : {}),
+      ...(four.length > 1 ? { more: four.slice(1).map(({ Subnet: subnet, Gateway: gateway }) => ({ subnet, ...(gateway ? { gateway } : {}) })) } : {}),
+      ...(create.EnableIPv6 ? { ipv6: true } : {}),
+      ...(six?.Subnet ? { subnet6: six.Subnet } : {}),
+      ...(six?.Gateway ? { gateway6: six.Gateway } : {}),
+      ...(vni ? { vni: Number(vni.split(',')[0]) } : {}),
+      ...(create.Ingress ? { ingress: true } : {}),
+      ...(create.Internal ? { internal: true } : {}),
+      ...(swarm ? { attachable: create.Attachable } : {}),
+      ...(Object.keys(create.Options).length > 0 ? { options: create.Options } : {}),
+    } as NetworkSpec;
+    const network = cluster.networkCreate(spec, swarm ? [] : node);
+    notes.set(network, { labels: create.Labels, created: world.engine.now });
+    return c.json({ Id: network.id, Warning: '' }, 201);
+  });
+
+  app.delete('/networks/:id', (c) => {
+    const name = required(c, 'id');
+    if (NULL_NETWORKS.includes(name)) throw new ApiError(403, `${name} is a pre-defined network and cannot be removed`);
+    const network = find(name);
+    if (!network) throw new ApiError(404, `network ${name} not found`);
+    if (scopeOf(network) === 'swarm') manager(engine);
+    cluster.networkRemove(network.id, node);
+    return c.body(null, 204);
+  });
+
+  app.post('/networks/:id/connect', async (c) => {
+    const wish = readJson(await bodyOf(c), v.object({ Container: v.string(), EndpointConfig: v.optional(ENDPOINT_SETTINGS) }));
+    const network = find(required(c, 'id'));
+    const name = required(c, 'id');
+    // A worker does not see the swarm's networks before one of its containers is on them, but it may join them.
+    const attachable = network ?? cluster.attachments.find(name, node);
+    if (!attachable) throw new ApiError(404, `network ${name} not found`);
+    const { name: _, ...attachment } = attachmentOf(attachable.name, wish.EndpointConfig);
+    cluster.networkConnect(attachable.id, cluster.container(wish.Container, node), attachment);
+    return c.body(null, 200);
+  });
+
+  app.post('/networks/:id/disconnect', async (c) => {
+    const wish = readJson(await bodyOf(c), v.object({ Container: v.string(), Force: v.optional(v.boolean(), false) }));
+    const network = find(required(c, 'id'));
+    if (!network) throw new ApiError(404, `network ${required(c, 'id')} not found`);
+    cluster.networkDisconnect(network.id, cluster.container(wish.Container, node));
+    return c.body(null, 200);
+  });
+
+  app.post('/networks/prune', (c) => {
+    const filters = readFilters(c.req.query('filters'));
+    const kept = new Set(['bridge', 'docker_gwbridge', ...NULL_NETWORKS]);
+    const unused = here().filter(
+      (network) =>
+        !kept.has(network.name) &&
+        !network.ingress &&
+        ![...cluster.attachments.on(network)].some(({ kind }) => kind !== 'balancer') &&
+        ![...cluster.services.values()].some(({ spec }) => spec.networks.some(({ name }) => name === network.name)) &&
+        hasLabels(notes.get(network)?.labels ?? {}, filters.get('label') ?? []) &&
+        (scopeOf(network) === 'local' || isManager()),
+    );
+    for (const network of unused) cluster.networkRemove(network.id, node);
+    return c.json({ NetworksDeleted: unused.map(({ name }) => name) });
+  });
+  void flag;
+}
+
+/** Bridges tell their defaults; of others what was asked for, and an overlay its VNI. */
+function optionsOf(network: Network): Record<string, string> {
+  const own = network.options ?? {};
+  if (network.name === 'bridge') {
+    return {
+      'com.docker.network.bridge.default_bridge': 'true',
+      'com.docker.network.bridge.enable_icc': String(network.icc),
+      'com.docker.network.bridge.enable_ip_masquerade': String(network.masquerade),
+      'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+      'com.docker.network.bridge.name': 'docker0',
+      'com.docker.network.driver.mtu': String(network.mtu),
+    };
+  }
+  if (network.name === 'docker_gwbridge') {
+    return { 'com.docker.network.bridge.enable_icc': String(network.icc), 'com.docker.network.bridge.enable_ip_masquerade': String(network.masquerade), 'com.docker.network.bridge.name': 'docker_gwbridge', ...own };
+  }
+  if (network.vni !== undefined) return { 'com.docker.network.driver.overlay.vxlanid_list': String(network.vni), ...own };
+  return own;
+}
+
+/** host and none have an id on each node. */
+function nullId(nodeId: string, name: string): string {
+  let text = '';
+  for (const letter of `${name}${nodeId}`) text += letter.charCodeAt(0).toString(16);
+  return text.padEnd(64, '0').slice(0, 64);
+}

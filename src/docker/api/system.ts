@@ -1,0 +1,173 @@
+/** What the engine says of itself: ping, version, info, events, system df. */
+
+import { stream } from 'hono/streaming';
+import type { ClusterEvent } from '../../swarm/cluster.js';
+import { API_VERSION, ENGINE_VERSION, MIN_API_VERSION } from '../version.js';
+import { hasLabels, readFilters } from './body.js';
+import { type App, type Engine, timeText } from './context.js';
+import { ApiError } from './errors.js';
+import { swarmInfo } from './swarm.js';
+
+const KERNEL = '6.1.0-swarmwire';
+
+export function systemRoutes(app: App, engine: Engine): void {
+  const { world, node } = engine;
+  app.on(['GET', 'HEAD'], '/_ping', (c) => {
+    c.header('Api-Version', API_VERSION);
+    c.header('Docker-Experimental', 'false');
+    c.header('Builder-Version', '1');
+    c.header('Ostype', 'linux');
+    c.header('Cache-Control', 'no-cache, no-store, must-revalidate');
+    c.header('Swarm', world.cluster.node(node).member ? `active/${world.cluster.node(node).role}` : 'inactive');
+    return c.text(c.req.method === 'HEAD' ? '' : 'OK');
+  });
+
+  app.get('/version', (c) =>
+    c.json({
+      Platform: { Name: 'swarmwire' },
+      Components: [{ Name: 'Engine', Version: ENGINE_VERSION, Details: { ApiVersion: API_VERSION, MinAPIVersion: MIN_API_VERSION, Os: 'linux', Arch: 'amd64', KernelVersion: KERNEL, Experimental: 'false', GitCommit: '', GoVersion: '', BuildTime: '' } }],
+      Version: ENGINE_VERSION,
+      ApiVersion: API_VERSION,
+      MinAPIVersion: MIN_API_VERSION,
+      GitCommit: '',
+      GoVersion: '',
+      Os: 'linux',
+      Arch: 'amd64',
+      KernelVersion: KERNEL,
+      BuildTime: '',
+    }),
+  );
+
+  app.get('/info', (c) => {
+    const containers = [...world.cluster.containers.values()].filter((one) => one.node === node);
+    const count = (status: string) => containers.filter((one) => one.status === status).length;
+    return c.json({
+      ID: world.cluster.node(node).id,
+      Containers: containers.length,
+      ContainersRunning: count('running'),
+      ContainersPaused: 0,
+      ContainersStopped: containers.length - count('running'),
+      Images: world.imagesOn(node).size,
+      Driver: 'overlay2',
+      DriverStatus: [],
+      Plugins: { Volume: ['local'], Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null', 'overlay'], Authorization: null, Log: ['json-file'] },
+      MemoryLimit: true,
+      SwapLimit: true,
+      IPv4Forwarding: true,
+      BridgeNfIptables: true,
+      BridgeNfIp6tables: true,
+      Debug: false,
+      NFd: 0,
+      OomKillDisable: true,
+      NGoroutines: 0,
+      SystemTime: timeText(world.time),
+      LoggingDriver: 'json-file',
+      CgroupDriver: 'systemd',
+      CgroupVersion: '2',
+      NEventsListener: 0,
+      KernelVersion: KERNEL,
+      OperatingSystem: 'swarmwire: simulated, nothing here runs',
+      OSVersion: '',
+      OSType: 'linux',
+      Architecture: 'x86_64',
+      IndexServerAddress: 'https://index.docker.io/v1/',
+      RegistryConfig: { InsecureRegistryCIDRs: [], IndexConfigs: {}, Mirrors: [] },
+      NCPU: 1,
+      MemTotal: 2_147_483_648,
+      DockerRootDir: '/var/lib/docker',
+      HttpProxy: '',
+      HttpsProxy: '',
+      NoProxy: '',
+      Name: node,
+      Labels: [],
+      ExperimentalBuild: false,
+      ServerVersion: ENGINE_VERSION,
+      Runtimes: { runc: { path: 'runc' } },
+      DefaultRuntime: 'runc',
+      Swarm: swarmInfo(engine),
+      LiveRestoreEnabled: false,
+      Isolation: '',
+      InitBinary: 'docker-init',
+      ContainerdCommit: { ID: '', Expected: '' },
+      RuncCommit: { ID: '', Expected: '' },
+      InitCommit: { ID: '', Expected: '' },
+      SecurityOptions: [],
+      Warnings: null,
+    });
+  });
+
+  app.get('/system/df', (c) => {
+    const images = [...world.imagesOn(node).values()];
+    return c.json({
+      LayersSize: images.reduce((sum, { size }) => sum + size, 0),
+      Images: images.map(({ id, name, size, created }) => ({ Id: id, RepoTags: [name], Size: size, SharedSize: 0, VirtualSize: size, Containers: 0, Created: Number(created / 1_000_000_000n), Labels: {}, ParentId: '', RepoDigests: [] })),
+      Containers: [],
+      Volumes: [],
+      BuildCache: [],
+    });
+  });
+
+  app.post('/auth', (c) => c.json({ Status: 'Login Succeeded', IdentityToken: '' }));
+
+  app.get('/events', (c) => {
+    const filters = readFilters(c.req.query('filters'));
+    const since = moment(c.req.query('since'));
+    const limit = moment(c.req.query('until'));
+    const wanted = (event: ClusterEvent) =>
+      (event.node === undefined || event.node === node) && matches(event, filters);
+    c.header('Content-Type', 'application/json');
+    return stream(c, async (out) => {
+      const write = (event: ClusterEvent) => void out.write(`${JSON.stringify(eventJson(world.at(event.time), event))}\n`);
+      if (since !== undefined) for (const event of world.events) if (wanted(event) && world.at(event.time) >= since) write(event);
+      if (limit !== undefined && limit <= world.time) return;
+      const still = world.look();
+      const stop = world.onEvent((event) => {
+        if (wanted(event)) write(event);
+      });
+      await new Promise<void>((resolve) => {
+        out.onAbort(resolve);
+        if (limit !== undefined) setTimeout(resolve, Number((limit - world.time) / 1_000_000n));
+      });
+      stop();
+      still();
+    });
+  });
+}
+
+function matches(event: ClusterEvent, filters: ReadonlyMap<string, string[]>): boolean {
+  const any = (key: string, value: string) => {
+    const wanted = filters.get(key);
+    return wanted === undefined || wanted.length === 0 || wanted.some((one) => one === value);
+  };
+  return (
+    any('type', event.type) &&
+    any('event', event.action) &&
+    any(event.type, event.name) &&
+    hasLabels(event.attributes, filters.get('label') ?? [])
+  );
+}
+
+export function eventJson(time: bigint, { type, action, name, attributes, node }: ClusterEvent) {
+  const id = attributes['id'] ?? name;
+  return {
+    ...(type === 'container' ? { status: action, id, from: attributes['image'] ?? '' } : {}),
+    Type: type,
+    Action: action,
+    Actor: { ID: id, Attributes: { name, ...attributes } },
+    scope: node === undefined ? 'swarm' : 'local',
+    time: Number(time / 1_000_000_000n),
+    timeNano: Number(time),
+  };
+}
+
+/** Seconds since 1970, with a fraction perhaps, or a date. */
+function moment(text: string | undefined): bigint | undefined {
+  if (text === undefined || text === '' || text === '0') return undefined;
+  if (/^\d+(\.\d+)?$/.test(text)) {
+    const [seconds = '0', fraction = ''] = text.split('.');
+    return BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0').slice(0, 9));
+  }
+  const date = Date.parse(text);
+  if (Number.isNaN(date)) throw new ApiError(400, `strconv.ParseInt: parsing "${text}": invalid syntax`);
+  return BigInt(date) * 1_000_000n;
+}

@@ -1,0 +1,87 @@
+/** What of a container concerns its process, not its network: command, environment, terminal, labels. */
+
+import type { ContainerState } from '../swarm/state.js';
+import type { Protocol } from '../topology/spec.js';
+import type { Image } from './images.js';
+
+export interface ContainerConfig {
+  image: Image;
+  /** As it was asked for. */
+  reference: string;
+  entrypoint: readonly string[];
+  command: readonly string[];
+  environment: Record<string, string>;
+  hostname: string;
+  tty: boolean;
+  openStdin: boolean;
+  stdinOnce: boolean;
+  attachStdout: boolean;
+  autoRemove: boolean;
+  labels: Record<string, string>;
+  exposes: { port: number; protocol: Protocol }[];
+  networkMode: string;
+  restart: string;
+}
+
+/** `["A=1", "B"]` */
+export function environmentOf(list: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    list.map((entry) => {
+      const at = entry.indexOf('=');
+      return at < 0 ? [entry, ''] : [entry.slice(0, at), entry.slice(at + 1)];
+    }),
+  );
+}
+
+/** `80/tcp` */
+export function portOf(text: string): { port: number; protocol: Protocol } {
+  const [port, protocol] = text.split('/');
+  return { port: Number(port), protocol: protocol === 'udp' ? 'udp' : 'tcp' };
+}
+
+/** What a service says of its containers' processes; kept beside the service's own spec. */
+export interface TaskProcess {
+  command?: readonly string[];
+  args?: readonly string[];
+  environment?: readonly string[];
+  hostname?: string;
+  tty?: boolean;
+  openStdin?: boolean;
+  labels?: Record<string, string>;
+}
+
+/** Set by the Engine API for services that came by it. */
+export const taskProcesses = new WeakMap<object, TaskProcess>();
+
+export function configOfTask(container: ContainerState, image: Image): ContainerConfig {
+  const { task, spec } = container;
+  const process = (task && taskProcesses.get(task.spec)) ?? {};
+  const swarm = task
+    ? {
+        'com.docker.swarm.node.id': '',
+        'com.docker.swarm.service.id': task.service.id,
+        'com.docker.swarm.service.name': task.service.spec.name,
+        'com.docker.swarm.task': '',
+        'com.docker.swarm.task.id': task.id,
+        'com.docker.swarm.task.name': `${task.name}.${task.id}`,
+      }
+    : {};
+  const overridden = process.command !== undefined && process.command.length > 0;
+  return {
+    image,
+    reference: spec.image ?? image.name,
+    entrypoint: overridden ? (process.command ?? []) : image.entrypoint,
+    command: process.args && process.args.length > 0 ? process.args : overridden ? [] : image.command,
+    environment: environmentOf([...image.environment, ...(process.environment ?? [])]),
+    hostname: process.hostname ?? '',
+    tty: process.tty ?? false,
+    openStdin: process.openStdin ?? false,
+    stdinOnce: false,
+    attachStdout: false,
+    autoRemove: false,
+    labels: { ...(process.labels ?? {}), ...swarm },
+    exposes: [...image.exposed.map(portOf), ...spec.exposes],
+    networkMode: 'default',
+    restart: 'no',
+  };
+}

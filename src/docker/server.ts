@@ -1,0 +1,168 @@
+/** An Engine API for each node: Hono's routes over Node's HTTP server, and connections that are taken over (hijack.ts). */
+
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { getRequestListener } from '@hono/node-server';
+import { Hono } from 'hono';
+import { containerRoutes } from './api/containers.js';
+import type { Engine, Env } from './api/context.js';
+import { LARGEST_BODY } from './api/body.js';
+import { answerTo, ApiError } from './api/errors.js';
+import { imageRoutes } from './api/images.js';
+import { networkRoutes } from './api/networks.js';
+import { serviceRoutes } from './api/services.js';
+import { swarmRoutes } from './api/swarm.js';
+import { systemRoutes } from './api/system.js';
+import { hijack, hijackOf } from './hijack.js';
+import { captureRoutes } from './capture-routes.js';
+import { API_VERSION, MAX_API_VERSION, MIN_API_VERSION } from './version.js';
+import type { World } from './world.js';
+
+export interface Listening {
+  node: string;
+  /** `tcp://127.0.0.1:2375`, `unix:///tmp/node1.sock` */
+  url: string;
+  server: Server;
+}
+
+/** Where a node's engine listens. */
+export type Place = { host: string; port: number } | { socket: string };
+
+export function routesOf(engine: Engine): Hono<Env> {
+  const app = new Hono<Env>();
+  app.use(async (c, next) => {
+    engine.world.catchUp();
+    await next();
+    c.header('Server', 'Docker/20.10.24 (linux)');
+    c.header('Api-Version', API_VERSION);
+    c.header('Ostype', 'linux');
+  });
+  const inner = new Hono<Env>();
+  systemRoutes(inner, engine);
+  imageRoutes(inner, engine);
+  containerRoutes(inner, engine);
+  networkRoutes(inner, engine);
+  swarmRoutes(inner, engine);
+  serviceRoutes(inner, engine);
+  captureRoutes(inner, engine);
+  inner.all('*', () => {
+    throw new ApiError(404, 'page not found');
+  });
+  app.all('/v:version{[0-9]+\\.[0-9]+}/*', (c, next) => {
+    checkVersion(c.req.param('version') ?? '');
+    return next();
+  });
+  app.route('/v:version{[0-9]+\\.[0-9]+}', inner);
+  app.route('/', inner);
+  app.onError((error, c) => {
+    const { status, message } = answerTo(error);
+    if (status === 500 && !(error instanceof ApiError)) process.stderr.write(`swarmwire serve: ${error.stack ?? message}\n`);
+    return c.json({ message }, status as 500);
+  });
+  return app;
+}
+
+function checkVersion(version: string): void {
+  if (compare(version, MAX_API_VERSION) > 0)
+    throw new ApiError(400, `client version ${version} is too new. Maximum supported API version is ${MAX_API_VERSION}`);
+  if (compare(version, MIN_API_VERSION) < 0)
+    throw new ApiError(400, `client version ${version} is too old. Minimum supported API version is ${MIN_API_VERSION}, please upgrade your client to a newer version`);
+}
+
+function compare(a: string, b: string): number {
+  const [[major = 0, minor = 0], [otherMajor = 0, otherMinor = 0]] = [a, b].map((one) => one.split('.').map(Number)) as [number[], number[]];
+  return major - otherMajor || minor - otherMinor;
+}
+
+export async function listen(world: World, node: string, place: Place): Promise<Listening> {
+  const engine: Engine = { world, node };
+  const app = routesOf(engine);
+  const answer = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  const server = createServer({ maxHeaderSize: 64 << 10 }, (request, response) => {
+    const length = Number(request.headers['content-length'] ?? 0);
+    if (length > LARGEST_BODY) {
+      response.writeHead(413, { 'Content-Type': 'application/json', Connection: 'close' });
+      response.end(JSON.stringify({ message: `request body is larger than ${LARGEST_BODY} bytes` }));
+      request.destroy();
+      return;
+    }
+    const path = (request.url ?? '/').split('?')[0] ?? '/';
+    if (!hijackOf(request.method, path)) {
+      void answer(request, response);
+      return;
+    }
+    // Taken over without being asked by an `Upgrade`: what is typed afterwards is no HTTP, so nothing can be.
+    void bodyOf(request, new Uint8Array()).then(({ body, rest }) => {
+      const { socket } = response;
+      if (!socket) return;
+      response.detachSocket(socket);
+      if (isDetached(body)) detached(world, path, body, socket);
+      else hijack(world, node, request, body, socket, rest);
+    });
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    void bodyOf(request, head, socket).then(({ body, rest }) => hijack(world, node, request, body, socket, rest));
+  });
+  // Whatever a client does to its connection is its own affair.
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+    else socket.destroy();
+  });
+  server.requestTimeout = 0;
+  server.headersTimeout = 30_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    if ('socket' in place) server.listen(place.socket, resolve);
+    else server.listen(place.port, place.host, resolve);
+  });
+  const address = server.address() as AddressInfo | string;
+  const url = typeof address === 'string' ? `unix://${address}` : `tcp://${address.address.includes(':') ? `[${address.address}]` : address.address}:${address.port}`;
+  return { node, url, server };
+}
+
+/** A request's body, of which the beginning may stand behind the head, and what follows it. */
+async function bodyOf(request: IncomingMessage, head: Uint8Array, socket?: Duplex): Promise<{ body: Uint8Array; rest: Uint8Array }> {
+  const length = Number(request.headers['content-length'] ?? 0);
+  if (socket) {
+    let whole = Buffer.from(head);
+    while (whole.length < length) {
+      const piece = await new Promise<Buffer | null>((resolve) => {
+        socket.once('data', resolve);
+        socket.once('close', () => resolve(null));
+        socket.resume();
+      });
+      if (piece === null) break;
+      socket.pause();
+      whole = Buffer.concat([whole, piece]);
+    }
+    return { body: whole.subarray(0, length), rest: whole.subarray(length) };
+  }
+  const pieces: Buffer[] = [];
+  for await (const piece of request) pieces.push(piece as Buffer);
+  return { body: Buffer.concat(pieces), rest: new Uint8Array() };
+}
+
+function isDetached(body: Uint8Array): boolean {
+  try {
+    return (JSON.parse(new TextDecoder().decode(body)) as { Detach?: unknown }).Detach === true;
+  } catch {
+    return false;
+  }
+}
+
+/** `docker exec -d`: nobody looks on. */
+function detached(world: World, path: string, _body: Uint8Array, socket: Duplex): void {
+  const id = /exec\/([^/]+)\/start$/.exec(path)?.[1] ?? '';
+  const exec = world.execs.get(id);
+  let status = 200;
+  let message = '';
+  try {
+    if (!exec) throw new ApiError(404, `No such exec instance: ${id}`);
+    void import('./hijack.js').then(({ runExec }) => runExec(world, exec));
+  } catch (error) {
+    ({ status, message } = answerTo(error));
+  }
+  const text = message === '' ? '' : JSON.stringify({ message });
+  socket.end(`HTTP/1.1 ${status} ${status === 200 ? 'OK' : 'Not Found'}\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`);
+}

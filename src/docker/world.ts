@@ -1,0 +1,362 @@
+/**
+ * The swarm that is served: Docker on its nodes (swarm/cluster), containers that run programs, and a clock. Virtual time follows
+ * the wall clock while somebody looks on; while somebody only waits for something to end, it runs ahead.
+ */
+
+import { Names } from '../dns/index.js';
+import { type Driver, Drivers } from '../drivers/index.js';
+import { Engine, type Namespace, Sockets } from '../engine/index.js';
+import { Computer, type Program, type Started } from '../programs/index.js';
+import { EngineClock } from '../swarm/clock.js';
+import { Cluster, type ClusterEvent } from '../swarm/cluster.js';
+import { deploy, emptyTopology } from '../swarm/deploy.js';
+import { Realizer } from '../swarm/realize.js';
+import type { ContainerState } from '../swarm/state.js';
+import type { StackSpec } from '../topology/spec.js';
+import type { Sandbox, Topology } from '../topology/topology.js';
+import { listenTcp, listenUdp } from '../traffic/listener.js';
+import { until } from '../programs/steps.js';
+import { type ContainerConfig, configOfTask } from './container-config.js';
+import { type Image, imageOf, SERVE, withTag } from './images.js';
+import { ContainerIo } from './io.js';
+
+const MILLISECOND = 1_000_000;
+/** Wall clock between two looks at it, while somebody looks on, and while nobody does. */
+const TICK = 10;
+const IDLE_TICK = 100;
+/** Virtual time by which a run ahead steps, and that it gives up after. */
+const STEP = 5 * MILLISECOND;
+const MOST_AHEAD = 600_000 * MILLISECOND;
+const EVENTS_KEPT = 1000;
+
+export interface WorldOptions {
+  seed: number;
+  drivers?: readonly Driver[];
+  /** Wall clock, ms since 1970. */
+  now?: () => number;
+}
+
+interface Living {
+  computer: Computer;
+  started?: Started;
+}
+
+/** A command that runs in a container beside its first process. */
+export interface Exec {
+  id: string;
+  container: ContainerState;
+  argv: readonly string[];
+  tty: boolean;
+  openStdin: boolean;
+  environment: Record<string, string>;
+  io: ContainerIo;
+  running: boolean;
+  exitCode: number | null;
+  pid: number;
+  started?: Started;
+}
+
+export class World {
+  readonly sockets: Sockets;
+  readonly names: Names;
+  readonly topology: Topology;
+  readonly realized: Realizer;
+  readonly cluster: Cluster;
+  readonly events: ClusterEvent[] = [];
+  readonly execs = new Map<string, Exec>();
+  /** By container id. */
+  readonly configs = new Map<string, ContainerConfig>();
+  readonly #ios = new Map<string, ContainerIo>();
+  readonly #living = new Map<Sandbox, Living>();
+  /** Machines themselves, for `swarmwire node`. */
+  readonly #machines = new Map<string, Computer>();
+  /** Images by node: `docker images` of one does not show another's. */
+  readonly #images = new Map<string, Map<string, Image>>();
+  readonly #eventWatchers = new Set<(event: ClusterEvent) => void>();
+  readonly #changes = new Set<() => void>();
+  readonly #now: () => number;
+  /** Wall clock (ms) at virtual time 0; runs ahead move it back. */
+  #zero: number;
+  #watching = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #draws = 0;
+
+  private constructor(
+    readonly engine: Engine,
+    spec: StackSpec,
+    { seed, drivers = [], now = Date.now }: WorldOptions,
+  ) {
+    this.#now = now;
+    this.#zero = now();
+    this.topology = emptyTopology(spec);
+    this.realized = new Realizer(engine, this.topology, { drivers });
+    this.sockets = new Sockets(engine);
+    this.names = new Names({ topology: this.topology, namespaces: this.realized.namespaces }, this.sockets, seed);
+    engine.onCapture = undefined;
+    const clock = new EngineClock(engine);
+    this.cluster = new Cluster(this.topology, {
+      seed,
+      drivers: new Drivers(drivers),
+      programmer: this.realized,
+      clock,
+      runtime: {
+        started: (container, sandbox) => this.#start(container, sandbox),
+        terminated: (container) => this.#terminate(container),
+        ended: (_, sandbox) => this.#end(sandbox),
+        changed: () => this.#changed(),
+      },
+      onEvent: (event) => this.#note(event),
+    });
+    deploy(this.cluster, spec);
+    clock.standing = true;
+    this.names.follow();
+  }
+
+  static async create(spec: StackSpec, options: WorldOptions): Promise<World> {
+    const { now = Date.now } = options;
+    const engine = await Engine.create({ seed: options.seed, epoch: BigInt(now()) * 1_000_000n });
+    return new World(engine, spec, options);
+  }
+
+  // --- Time ---
+
+  /** ns since 1970. */
+  get time(): bigint {
+    return this.at(this.engine.now);
+  }
+  /** Of a moment of virtual time. */
+  at(virtual: number): bigint {
+    return this.engine.epoch + BigInt(Math.round(virtual));
+  }
+
+  open(): void {
+    const tick = () => {
+      this.catchUp();
+      this.#timer = setTimeout(tick, this.#watching > 0 ? TICK : IDLE_TICK);
+    };
+    tick();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** Virtual time comes up to the wall clock's. */
+  catchUp(): void {
+    const target = (this.#now() - this.#zero) * MILLISECOND;
+    if (target > this.engine.now) this.#run(target);
+  }
+
+  /** Somebody looks on from now on: output comes at the pace of the wall clock. Returns what ends it. */
+  look(): () => void {
+    let over = false;
+    this.#watching++;
+    this.catchUp();
+    clearTimeout(this.#timer);
+    this.open();
+    return () => {
+      if (!over) this.#watching--;
+      over = true;
+    };
+  }
+
+  /** Waits until `done` holds: virtual time runs ahead, unless somebody looks on. False: it does not come to that. */
+  async until(done: () => boolean, gone: () => boolean = () => false): Promise<boolean> {
+    this.catchUp();
+    const from = this.engine.now;
+    while (!done()) {
+      if (gone()) return false;
+      if (this.#watching > 0) {
+        await new Promise((resolve) => setTimeout(resolve, TICK));
+        continue;
+      }
+      if (this.engine.now - from > MOST_AHEAD) {
+        // Nothing that could be hurried: it waits like everybody else.
+        await new Promise((resolve) => setTimeout(resolve, IDLE_TICK));
+        continue;
+      }
+      for (let i = 0; i < 200 && !done(); i++) this.#run(this.engine.now + STEP);
+      this.#zero = Math.min(this.#zero, this.#now() - this.engine.now / MILLISECOND);
+      // Others have their turn.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return true;
+  }
+
+  #run(target: number): void {
+    this.engine.run(target, this.sockets.handle);
+  }
+
+  // --- What happens ---
+
+  #note(event: ClusterEvent): void {
+    this.events.push(event);
+    if (this.events.length > EVENTS_KEPT) this.events.shift();
+    for (const watcher of this.#eventWatchers) watcher(event);
+  }
+
+  onEvent(watcher: (event: ClusterEvent) => void): () => void {
+    this.#eventWatchers.add(watcher);
+    return () => this.#eventWatchers.delete(watcher);
+  }
+
+  #changed(): void {
+    this.names.follow();
+    for (const then of this.#changes) then();
+  }
+
+  /** 64 hexadecimal digits, from the seed's own sequence. */
+  newId(): string {
+    return withTagFree(`${this.cluster.options.seed} ${++this.#draws}`);
+  }
+
+  // --- Images ---
+
+  imagesOn(node: string): Map<string, Image> {
+    const known = this.#images.get(node);
+    if (known) return known;
+    const made = new Map<string, Image>();
+    this.#images.set(node, made);
+    return made;
+  }
+
+  pull(node: string, reference: string): { image: Image; fresh: boolean } {
+    const name = withTag(reference);
+    const images = this.imagesOn(node);
+    const known = images.get(name);
+    if (known) return { image: known, fresh: false };
+    const image = imageOf(name, this.time);
+    images.set(name, image);
+    return { image, fresh: true };
+  }
+
+  // --- Containers ---
+
+  configOf(container: ContainerState): ContainerConfig {
+    const known = this.configs.get(container.id);
+    if (known) return known;
+    const { image } = this.pull(container.node, container.spec.image ?? 'busybox');
+    const made = configOfTask(container, image);
+    this.configs.set(container.id, made);
+    return made;
+  }
+
+  ioOf(container: ContainerState): ContainerIo {
+    const known = this.#ios.get(container.id);
+    if (known) return known;
+    const made = new ContainerIo(this.configOf(container).tty, () => this.time);
+    this.#ios.set(container.id, made);
+    return made;
+  }
+
+  forget({ id }: ContainerState): void {
+    this.configs.delete(id);
+    this.#ios.delete(id);
+    for (const exec of [...this.execs.values()]) if (exec.container.id === id) this.execs.delete(exec.id);
+  }
+
+  computerOf(container: ContainerState): Computer | undefined {
+    return container.sandbox && this.#living.get(container.sandbox)?.computer;
+  }
+
+  /** A node or a host itself. */
+  machine(name: string): Computer {
+    const known = this.#machines.get(name);
+    if (known) return known;
+    const made = new Computer({
+      namespace: this.namespace(`${name}/host`),
+      sockets: this.sockets,
+      names: this.names,
+      hostname: name,
+      flavour: 'debian',
+    });
+    this.#machines.set(name, made);
+    return made;
+  }
+
+  namespace(name: string): Namespace {
+    const found = this.engine.namespaces.get(name);
+    if (!found) throw new Error(`there is no namespace ${name}`);
+    return found;
+  }
+
+  #start(container: ContainerState, sandbox: Sandbox): void {
+    const config = this.configOf(container);
+    const shared = sandbox.endpoints.some(({ network }) => network === 'host');
+    const namespace = this.engine.namespaces.get(`${sandbox.node}/${sandbox.name}`) ?? this.namespace(`${sandbox.node}/host`);
+    const computer = new Computer({
+      namespace,
+      sockets: this.sockets,
+      names: this.names,
+      hostname: shared ? sandbox.node : config.hostname || container.id.slice(0, 12),
+      flavour: 'busybox',
+      programs: (name) => this.#ownProgram(name, container, sandbox),
+    });
+    const living: Living = { computer };
+    this.#living.set(sandbox, living);
+    const io = this.ioOf(container);
+    io.reset();
+    if (!config.openStdin) io.stdin.end();
+    const argv = [...config.entrypoint, ...config.command];
+    // Entry points prepare files and hand over to the command.
+    if (argv.length > 1 && /docker-entrypoint\.sh$/.test(argv[0] ?? '')) argv.shift();
+    const started = computer.run(argv, {
+      stdin: io.stdin,
+      stdout: io.output('stdout'),
+      stderr: io.output('stderr'),
+      environment: config.environment,
+      terminal: config.tty,
+    });
+    if (!started) {
+      io.output('stderr').write(`exec: "${argv[0]}": executable file not found in $PATH: unknown\n`);
+      this.engine.at(this.engine.now, () => this.cluster.containerExited(container, 127));
+      return;
+    }
+    living.started = started;
+    io.onInterrupt = () => started.interrupt();
+    const exited = () => {
+      if (this.#living.get(sandbox) === living) this.cluster.containerExited(container, started.task.value ?? 0);
+    };
+    // One that ends at once has been started all the same.
+    if (started.task.done) this.engine.at(this.engine.now, exited);
+    else started.task.whenDone(exited);
+  }
+
+  #ownProgram(name: string, container: ContainerState, sandbox: Sandbox): Program | undefined {
+    if (name !== SERVE) return undefined;
+    const { sockets } = this;
+    const config = this.configOf(container);
+    const { namespace } = this.#living.get(sandbox)?.computer ?? { namespace: this.namespace(`${sandbox.node}/${sandbox.name}`) };
+    return function* serve() {
+      const service = container.task?.service.path;
+      const ports = [...config.exposes, ...container.spec.ports.map(({ target: port, protocol }) => ({ port, protocol })), ...(service?.ports ?? []).map(({ target: port, protocol }) => ({ port, protocol }))];
+      const once = new Set(ports.map(({ port, protocol }) => `${port}/${protocol}`));
+      for (const key of once) {
+        const [port, protocol] = key.split('/');
+        const name = container.task?.name ?? container.name;
+        if (protocol === 'udp') listenUdp(sockets, namespace, Number(port), `${name} on ${container.node}`);
+        else listenTcp(sockets, namespace, Number(port), `${name} on ${container.node}`, []);
+      }
+      return yield* until<number>(() => undefined);
+    };
+  }
+
+  /** Shells and sleep do not hear SIGTERM as process 1; servers end at once, and well. */
+  #terminate(container: ContainerState): { after: number; exitCode: number } {
+    const argv = this.configOf(container).command;
+    const deaf = /(?:^|\/)(?:sh|ash|bash|sleep|ping|top|tail)$/.test(argv[0] ?? '');
+    return deaf ? { after: Number.POSITIVE_INFINITY, exitCode: 137 } : { after: 0, exitCode: 0 };
+  }
+
+  #end(sandbox: Sandbox): void {
+    const living = this.#living.get(sandbox);
+    this.#living.delete(sandbox);
+    living?.computer.halt();
+    if (living && !living.computer.namespace.name.endsWith('/host')) this.sockets.kill(living.computer.namespace, this.engine.now);
+    for (const container of this.cluster.containers.values()) if (container.sandbox === sandbox) this.#ios.get(container.id)?.end();
+  }
+}
+
+function withTagFree(text: string): string {
+  return imageOf(text.replaceAll(' ', '-'), 0n).id.slice(7);
+}
