@@ -1,6 +1,6 @@
 /** An Engine API for each node: Hono's routes over Node's HTTP server, and connections that are taken over (hijack.ts). */
 
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
@@ -38,29 +38,33 @@ export function routesOf(engine: Engine): Hono<Env> {
     c.header('Api-Version', API_VERSION);
     c.header('Ostype', 'linux');
   });
-  const inner = new Hono<Env>();
-  systemRoutes(inner, engine);
-  imageRoutes(inner, engine);
-  containerRoutes(inner, engine);
-  networkRoutes(inner, engine);
-  swarmRoutes(inner, engine);
-  serviceRoutes(inner, engine);
-  captureRoutes(inner, engine);
-  inner.all('*', () => {
-    throw new ApiError(404, 'page not found');
-  });
-  app.all('/v:version{[0-9]+\\.[0-9]+}/*', (c, next) => {
-    checkVersion(c.req.param('version') ?? '');
-    return next();
-  });
-  app.route('/v:version{[0-9]+\\.[0-9]+}', inner);
-  app.route('/', inner);
+  systemRoutes(app, engine);
+  imageRoutes(app, engine);
+  containerRoutes(app, engine);
+  networkRoutes(app, engine);
+  swarmRoutes(app, engine);
+  serviceRoutes(app, engine);
+  captureRoutes(app, engine);
+  app.notFound((c) => c.json({ message: 'page not found' }, 404));
   app.onError((error, c) => {
     const { status, message } = answerTo(error);
     if (status === 500 && !(error instanceof ApiError)) process.stderr.write(`swarmwire serve: ${error.stack ?? message}\n`);
     return c.json({ message }, status as 500);
   });
   return app;
+}
+
+function refuse(response: ServerResponse, status: number, message: string): void {
+  response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close' });
+  response.end(JSON.stringify({ message }));
+}
+
+/** `/v1.41/info` → `/info`. @throws ApiError for a version that is not spoken */
+function withoutVersion(url: string): string {
+  const [, version, rest] = /^\/v(\d+\.\d+)(\/.*)$/.exec(url) ?? [];
+  if (version === undefined || rest === undefined) return url;
+  checkVersion(version);
+  return rest;
 }
 
 function checkVersion(version: string): void {
@@ -82,12 +86,18 @@ export async function listen(world: World, node: string, place: Place): Promise<
   const server = createServer({ maxHeaderSize: 64 << 10 }, (request, response) => {
     const length = Number(request.headers['content-length'] ?? 0);
     if (length > LARGEST_BODY) {
-      response.writeHead(413, { 'Content-Type': 'application/json', Connection: 'close' });
-      response.end(JSON.stringify({ message: `request body is larger than ${LARGEST_BODY} bytes` }));
+      refuse(response, 413, `request body is larger than ${LARGEST_BODY} bytes`);
       request.destroy();
       return;
     }
-    const path = (request.url ?? '/').split('?')[0] ?? '/';
+    try {
+      request.url = withoutVersion(request.url ?? '/');
+    } catch (error) {
+      const { status, message } = answerTo(error);
+      refuse(response, status, message);
+      return;
+    }
+    const path = request.url.split('?')[0] ?? '/';
     if (!hijackOf(request.method, path)) {
       void answer(request, response);
       return;

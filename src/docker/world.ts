@@ -193,6 +193,18 @@ export class World {
     this.events.push(event);
     if (this.events.length > EVENTS_KEPT) this.events.shift();
     for (const watcher of this.#eventWatchers) watcher(event);
+    if (event.type === 'container' && event.action === 'die') this.#died(event);
+  }
+
+  /** `--rm`: it goes once it has ended. */
+  #died({ name, node }: ClusterEvent): void {
+    const container = [...this.cluster.containers.values()].find((one) => one.name === name && one.node === node);
+    if (!container || container.task || !this.configs.get(container.id)?.autoRemove) return;
+    this.engine.at(this.engine.now, () => {
+      if (!this.cluster.containers.has(container.id) || container.sandbox) return;
+      this.cluster.containerRemove(container);
+      this.forget(container);
+    });
   }
 
   onEvent(watcher: (event: ClusterEvent) => void): () => void {

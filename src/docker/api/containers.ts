@@ -115,7 +115,7 @@ export function containerRoutes(app: App, engine: Engine): void {
     c.header('Content-Type', 'application/json');
     return stream(c, async (out) => {
       // The client wants the head before the container has ended: it starts it after that.
-      await out.write('');
+      await out.write('\n');
       let gone = false;
       out.onAbort(() => {
         gone = true;
