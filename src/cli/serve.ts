@@ -34,12 +34,19 @@ export const serve: Command = {
     const nodes = wholeNumber('nodes', values.nodes, 1, MOST_NODES);
     const seed = wholeNumber('seed', values.seed, 0, Number.MAX_SAFE_INTEGER) ?? 1;
     const spec = file === undefined ? emptyStack(nodes ?? 3) : readStackFile(file, nodes).spec;
-    const places = placesOf(values.host, spec.nodes.map(({ name }) => name), values.public, terminal);
+    const places = placesOf(
+      values.host,
+      spec.nodes.map(({ name }) => name),
+      values.public,
+      terminal,
+    );
     const world = await standUp(spec, seed, file);
     const finish = values.out === undefined ? () => {} : record(world, values.out, terminal);
     const listening = await listenAll(world, spec, places);
     world.open();
-    terminal.out(`${listening.length} engine${listening.length === 1 ? '' : 's'}; Ctrl-C ends ${listening.length === 1 ? 'it' : 'them'}`);
+    terminal.out(
+      `${listening.length} engine${listening.length === 1 ? '' : 's'}; Ctrl-C ends ${listening.length === 1 ? 'it' : 'them'}`,
+    );
     for (const { node, url } of listening) terminal.out(`export DOCKER_HOST=${url}  # ${node}`);
     await new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
@@ -74,9 +81,14 @@ function placesOf(host: string, nodes: readonly string[], open: boolean, termina
   if (tcp) {
     const [, address = '', text = ''] = tcp;
     const port = Number(text);
-    if (port > 0 && port + nodes.length - 1 > 65535) throw new BadInput(`--host ${host}: ${nodes.length} nodes need as many ports, and there are none above 65535`);
+    if (port > 0 && port + nodes.length - 1 > 65535)
+      throw new BadInput(`--host ${host}: ${nodes.length} nodes need as many ports, and there are none above 65535`);
     if (!LOOPBACK.test(address)) {
-      if (!open) throw new BadInput(`--host ${host}: others could reach that address, and there is no password`, 'add --public if that is what you want');
+      if (!open)
+        throw new BadInput(
+          `--host ${host}: others could reach that address, and there is no password`,
+          'add --public if that is what you want',
+        );
       terminal.err(`warning: whoever reaches ${address} can use these engines`);
     }
     return nodes.map((_, i) => ({ host: address.replace(/^\[|\]$/g, ''), port: port === 0 ? 0 : port + i }));
@@ -103,7 +115,10 @@ async function listenAll(world: World, spec: StackSpec, places: readonly Place[]
       for (const { server } of listening) server.close();
       const { code, message } = error as NodeJS.ErrnoException;
       const where = 'socket' in place ? place.socket : `${place.host}:${place.port}`;
-      throw new BadInput(`cannot listen on ${where}: ${code === 'EADDRINUSE' ? 'the port is taken' : message}`, 'another --host, perhaps: --host tcp://127.0.0.1:12375');
+      throw new BadInput(
+        `cannot listen on ${where}: ${code === 'EADDRINUSE' ? 'the port is taken' : message}`,
+        'another --host, perhaps: --host tcp://127.0.0.1:12375',
+      );
     }
   }
   return listening;
@@ -114,7 +129,9 @@ function record(world: World, directory: string, terminal: Terminal): () => void
   const { engine } = world;
   engine.tapsEverything = true;
   for (const device of engine.devices) device.tap();
-  const capture = openCapture('pcapng', directory, 'serve', () => engine.taps.map(({ path, mtu }) => ({ name: path, mtu })));
+  const capture = openCapture('pcapng', directory, 'serve', () =>
+    engine.taps.map(({ path, mtu }) => ({ name: path, mtu })),
+  );
   const recording = new Recording(engine, capture);
   return () => {
     recording.finish();

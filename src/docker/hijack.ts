@@ -12,12 +12,17 @@ import { ApiError, answerTo } from './api/errors.js';
 import { type ContainerIo, framed, type LogEntry } from './io.js';
 import type { Exec, World } from './world.js';
 
+/** ms */
+const STARTING = 5;
 /** Ctrl-P Ctrl-Q */
 const DETACH = '\x10\x11';
 const START = v.object({ Detach: v.optional(v.boolean(), false), Tty: v.optional(v.boolean(), false) });
 
 /** Routes of requests that hijack; undefined: it is none. */
-export function hijackOf(method: string | undefined, path: string): { kind: 'attach' | 'exec'; id: string } | undefined {
+export function hijackOf(
+  method: string | undefined,
+  path: string,
+): { kind: 'attach' | 'exec'; id: string } | undefined {
   if (method !== 'POST') return undefined;
   const [, kind, id] = /^(?:\/v[\d.]+)?\/(?:containers\/([^/]+)\/attach|exec\/[^/]+\/start)$/.test(path)
     ? (/\/(containers|exec)\/([^/]+)\//.exec(path) ?? [])
@@ -54,9 +59,24 @@ export function hijack(
   }
 }
 
-const STATUS: Record<number, string> = { 400: 'Bad Request', 404: 'Not Found', 409: 'Conflict', 500: 'Internal Server Error', 501: 'Not Implemented', 503: 'Service Unavailable' };
+const STATUS: Record<number, string> = {
+  400: 'Bad Request',
+  404: 'Not Found',
+  409: 'Conflict',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  503: 'Service Unavailable',
+};
 
-function attach(world: World, node: string, name: string, query: URLSearchParams, socket: Duplex, head: string, early: Uint8Array): void {
+function attach(
+  world: World,
+  node: string,
+  name: string,
+  query: URLSearchParams,
+  socket: Duplex,
+  head: string,
+  early: Uint8Array,
+): void {
   const container = world.cluster.container(name, node);
   const io = world.ioOf(container);
   const asked = (key: string) => flag(query.get(key) ?? undefined);
@@ -84,7 +104,16 @@ function startExec(world: World, id: string, body: Uint8Array, socket: Duplex, h
   socket.write(head);
   const { io, tty } = exec;
   join(world, io, socket, early, { tty, input: exec.openStdin, closes: true, wanted: () => true });
-  runExec(world, exec);
+  // A process takes a while to start; clients that read the head through a buffer of their own rely on it.
+  exec.running = true;
+  setTimeout(() => {
+    try {
+      runExec(world, exec);
+    } catch (error) {
+      io.output('stderr').write(`${answerTo(error).message}\n`);
+      io.end();
+    }
+  }, STARTING);
 }
 
 /** Starts the command; who looks on is attached by then. */
@@ -123,7 +152,12 @@ function join(
   io: ContainerIo,
   socket: Duplex,
   early: Uint8Array,
-  { tty, input, closes, wanted }: { tty: boolean; input: boolean; closes: boolean; wanted: (entry: LogEntry) => boolean },
+  {
+    tty,
+    input,
+    closes,
+    wanted,
+  }: { tty: boolean; input: boolean; closes: boolean; wanted: (entry: LogEntry) => boolean },
 ): void {
   const still = world.look();
   const stop = io.watch({

@@ -35,7 +35,12 @@ const KNOWN: Record<string, Known> = {
   debian: { command: ['bash'], size: 117_000_000 },
   centos: { command: ['/bin/bash'], size: 231_000_000 },
   netshoot: { command: ['zsh'], size: 400_000_000 },
-  nginx: { command: ['nginx', '-g', 'daemon off;'], entrypoint: ['/docker-entrypoint.sh'], exposed: ['80/tcp'], size: 187_000_000 },
+  nginx: {
+    command: ['nginx', '-g', 'daemon off;'],
+    entrypoint: ['/docker-entrypoint.sh'],
+    exposed: ['80/tcp'],
+    size: 187_000_000,
+  },
   httpd: { command: ['httpd-foreground'], exposed: ['80/tcp'], size: 148_000_000 },
   redis: { command: ['redis-server'], entrypoint: ['docker-entrypoint.sh'], exposed: ['6379/tcp'], size: 138_000_000 },
   'hello-world': { command: ['/hello'], size: 13_256 },
@@ -77,5 +82,7 @@ function baseOf(name: string): string {
 
 /** distribution/reference: lower-case path components, a tag. */
 export function isReference(text: string): boolean {
-  return /^(?:[\w.-]+(?::\d+)?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/.test(text);
+  return /^(?:[\w.-]+(?::\d+)?\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/.test(
+    text,
+  );
 }

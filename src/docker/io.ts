@@ -29,6 +29,7 @@ export class ContainerIo {
   readonly #watchers = new Set<Watcher>();
   stdin = new Pipe();
   #terminal: Terminal | undefined;
+  #over = false;
   /** Ctrl-C on the terminal. */
   onInterrupt: () => void = () => {};
   readonly #last: Record<StreamName, Uint8Array> = { stdout: new Uint8Array(), stderr: new Uint8Array() };
@@ -37,11 +38,17 @@ export class ContainerIo {
     readonly tty: boolean,
     private readonly now: () => bigint,
   ) {
-    this.reset();
+    this.#open();
   }
 
-  /** The container starts anew: what was typed is gone. */
-  reset(): void {
+  /** The container starts. What was typed before its first start is there; what was left over from a life before is gone. */
+  start(): void {
+    if (!this.#over) return;
+    this.#over = false;
+    this.#open();
+  }
+
+  #open(): void {
     this.stdin = new Pipe();
     this.#terminal = this.tty
       ? new Terminal({ write: (data) => this.#emit('stdout', data) }, this.stdin, () => this.onInterrupt())
@@ -78,13 +85,16 @@ export class ContainerIo {
     else this.stdin.write(data);
   }
 
+  /** Whoever comes when the process has ended is told so at once. */
   watch(watcher: Watcher): () => void {
+    if (this.#over) watcher.onEnd?.();
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }
 
   /** The process has ended. */
   end(): void {
+    this.#over = true;
     for (const stream of ['stdout', 'stderr'] as const) {
       const rest = this.#last[stream];
       if (rest.length > 0) this.log.push({ stream, time: this.now(), data: rest });

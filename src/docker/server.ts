@@ -5,17 +5,17 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
+import { LARGEST_BODY } from './api/body.js';
 import { containerRoutes } from './api/containers.js';
 import type { Engine, Env } from './api/context.js';
-import { LARGEST_BODY } from './api/body.js';
-import { answerTo, ApiError } from './api/errors.js';
+import { ApiError, answerTo } from './api/errors.js';
 import { imageRoutes } from './api/images.js';
 import { networkRoutes } from './api/networks.js';
 import { serviceRoutes } from './api/services.js';
 import { swarmRoutes } from './api/swarm.js';
 import { systemRoutes } from './api/system.js';
-import { hijack, hijackOf } from './hijack.js';
 import { captureRoutes } from './capture-routes.js';
+import { hijack, hijackOf } from './hijack.js';
 import { API_VERSION, MAX_API_VERSION, MIN_API_VERSION } from './version.js';
 import type { World } from './world.js';
 
@@ -48,7 +48,8 @@ export function routesOf(engine: Engine): Hono<Env> {
   app.notFound((c) => c.json({ message: 'page not found' }, 404));
   app.onError((error, c) => {
     const { status, message } = answerTo(error);
-    if (status === 500 && !(error instanceof ApiError)) process.stderr.write(`swarmwire serve: ${error.stack ?? message}\n`);
+    if (status === 500 && !(error instanceof ApiError))
+      process.stderr.write(`swarmwire serve: ${error.stack ?? message}\n`);
     return c.json({ message }, status as 500);
   });
   return app;
@@ -69,13 +70,21 @@ function withoutVersion(url: string): string {
 
 function checkVersion(version: string): void {
   if (compare(version, MAX_API_VERSION) > 0)
-    throw new ApiError(400, `client version ${version} is too new. Maximum supported API version is ${MAX_API_VERSION}`);
+    throw new ApiError(
+      400,
+      `client version ${version} is too new. Maximum supported API version is ${MAX_API_VERSION}`,
+    );
   if (compare(version, MIN_API_VERSION) < 0)
-    throw new ApiError(400, `client version ${version} is too old. Minimum supported API version is ${MIN_API_VERSION}, please upgrade your client to a newer version`);
+    throw new ApiError(
+      400,
+      `client version ${version} is too old. Minimum supported API version is ${MIN_API_VERSION}, please upgrade your client to a newer version`,
+    );
 }
 
 function compare(a: string, b: string): number {
-  const [[major = 0, minor = 0], [otherMajor = 0, otherMinor = 0]] = [a, b].map((one) => one.split('.').map(Number)) as [number[], number[]];
+  const [[major = 0, minor = 0], [otherMajor = 0, otherMinor = 0]] = [a, b].map((one) =>
+    one.split('.').map(Number),
+  ) as [number[], number[]];
   return major - otherMajor || minor - otherMinor;
 }
 
@@ -127,12 +136,19 @@ export async function listen(world: World, node: string, place: Place): Promise<
     else server.listen(place.port, place.host, resolve);
   });
   const address = server.address() as AddressInfo | string;
-  const url = typeof address === 'string' ? `unix://${address}` : `tcp://${address.address.includes(':') ? `[${address.address}]` : address.address}:${address.port}`;
+  const url =
+    typeof address === 'string'
+      ? `unix://${address}`
+      : `tcp://${address.address.includes(':') ? `[${address.address}]` : address.address}:${address.port}`;
   return { node, url, server };
 }
 
 /** A request's body, of which the beginning may stand behind the head, and what follows it. */
-async function bodyOf(request: IncomingMessage, head: Uint8Array, socket?: Duplex): Promise<{ body: Uint8Array; rest: Uint8Array }> {
+async function bodyOf(
+  request: IncomingMessage,
+  head: Uint8Array,
+  socket?: Duplex,
+): Promise<{ body: Uint8Array; rest: Uint8Array }> {
   const length = Number(request.headers['content-length'] ?? 0);
   if (socket) {
     let whole = Buffer.from(head);
@@ -174,5 +190,7 @@ function detached(world: World, path: string, _body: Uint8Array, socket: Duplex)
     ({ status, message } = answerTo(error));
   }
   const text = message === '' ? '' : JSON.stringify({ message });
-  socket.end(`HTTP/1.1 ${status} ${status === 200 ? 'OK' : 'Not Found'}\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`);
+  socket.end(
+    `HTTP/1.1 ${status} ${status === 200 ? 'OK' : 'Not Found'}\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`,
+  );
 }

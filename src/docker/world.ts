@@ -7,6 +7,7 @@ import { Names } from '../dns/index.js';
 import { type Driver, Drivers } from '../drivers/index.js';
 import { Engine, type Namespace, Sockets } from '../engine/index.js';
 import { Computer, type Program, type Started } from '../programs/index.js';
+import { until } from '../programs/steps.js';
 import { EngineClock } from '../swarm/clock.js';
 import { Cluster, type ClusterEvent } from '../swarm/cluster.js';
 import { deploy, emptyTopology } from '../swarm/deploy.js';
@@ -15,7 +16,6 @@ import type { ContainerState } from '../swarm/state.js';
 import type { StackSpec } from '../topology/spec.js';
 import type { Sandbox, Topology } from '../topology/topology.js';
 import { listenTcp, listenUdp } from '../traffic/listener.js';
-import { until } from '../programs/steps.js';
 import { type ContainerConfig, configOfTask } from './container-config.js';
 import { type Image, imageOf, SERVE, withTag } from './images.js';
 import { ContainerIo } from './io.js';
@@ -124,9 +124,9 @@ export class World {
   get time(): bigint {
     return this.at(this.engine.now);
   }
-  /** Of a moment of virtual time. */
+  /** Of a moment of virtual time: now is what the wall clock says, however far ahead the simulation has run. */
   at(virtual: number): bigint {
-    return this.engine.epoch + BigInt(Math.round(virtual));
+    return BigInt(Math.round(this.#zero)) * 1_000_000n + BigInt(Math.round(virtual));
   }
 
   open(): void {
@@ -295,7 +295,8 @@ export class World {
   #start(container: ContainerState, sandbox: Sandbox): void {
     const config = this.configOf(container);
     const shared = sandbox.endpoints.some(({ network }) => network === 'host');
-    const namespace = this.engine.namespaces.get(`${sandbox.node}/${sandbox.name}`) ?? this.namespace(`${sandbox.node}/host`);
+    const namespace =
+      this.engine.namespaces.get(`${sandbox.node}/${sandbox.name}`) ?? this.namespace(`${sandbox.node}/host`);
     const computer = new Computer({
       namespace,
       sockets: this.sockets,
@@ -307,7 +308,7 @@ export class World {
     const living: Living = { computer };
     this.#living.set(sandbox, living);
     const io = this.ioOf(container);
-    io.reset();
+    io.start();
     if (!config.openStdin) io.stdin.end();
     const argv = [...config.entrypoint, ...config.command];
     // Entry points prepare files and hand over to the command.
@@ -338,10 +339,16 @@ export class World {
     if (name !== SERVE) return undefined;
     const { sockets } = this;
     const config = this.configOf(container);
-    const { namespace } = this.#living.get(sandbox)?.computer ?? { namespace: this.namespace(`${sandbox.node}/${sandbox.name}`) };
+    const { namespace } = this.#living.get(sandbox)?.computer ?? {
+      namespace: this.namespace(`${sandbox.node}/${sandbox.name}`),
+    };
     return function* serve() {
       const service = container.task?.service.path;
-      const ports = [...config.exposes, ...container.spec.ports.map(({ target: port, protocol }) => ({ port, protocol })), ...(service?.ports ?? []).map(({ target: port, protocol }) => ({ port, protocol }))];
+      const ports = [
+        ...config.exposes,
+        ...container.spec.ports.map(({ target: port, protocol }) => ({ port, protocol })),
+        ...(service?.ports ?? []).map(({ target: port, protocol }) => ({ port, protocol })),
+      ];
       const once = new Set(ports.map(({ port, protocol }) => `${port}/${protocol}`));
       for (const key of once) {
         const [port, protocol] = key.split('/');
@@ -364,8 +371,10 @@ export class World {
     const living = this.#living.get(sandbox);
     this.#living.delete(sandbox);
     living?.computer.halt();
-    if (living && !living.computer.namespace.name.endsWith('/host')) this.sockets.kill(living.computer.namespace, this.engine.now);
-    for (const container of this.cluster.containers.values()) if (container.sandbox === sandbox) this.#ios.get(container.id)?.end();
+    if (living && !living.computer.namespace.name.endsWith('/host'))
+      this.sockets.kill(living.computer.namespace, this.engine.now);
+    for (const container of this.cluster.containers.values())
+      if (container.sandbox === sandbox) this.#ios.get(container.id)?.end();
   }
 }
 

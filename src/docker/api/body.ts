@@ -20,13 +20,18 @@ export function readJson<T extends v.GenericSchema>(bytes: Uint8Array, schema: T
   if (result.success) return result.output;
   const [issue] = result.issues;
   const place = issue.path?.map(({ key }: { key: unknown }) => String(key)).join('.') ?? '';
-  throw new ApiError(400, `invalid JSON: json: cannot unmarshal ${kindOf(issue.input)} into field ${place || 'of the request'}: ${issue.message}`);
+  throw new ApiError(
+    400,
+    `invalid JSON: json: cannot unmarshal ${kindOf(issue.input)} into field ${place || 'of the request'}: ${issue.message}`,
+  );
 }
 
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.filter((one) => one !== null).map(withoutNulls);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).flatMap(([key, one]) => (one === null ? [] : [[key, withoutNulls(one)]])));
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, one]) => (one === null ? [] : [[key, withoutNulls(one)]])),
+  );
 }
 
 function kindOf(value: unknown): string {
@@ -47,7 +52,8 @@ export function readFilters(text: string | undefined): Map<string, string[]> {
   return new Map(
     Object.entries(value).map(([key, one]): [string, string[]] => {
       if (Array.isArray(one)) return [key, one.map(String)];
-      if (typeof one === 'object' && one !== null) return [key, Object.keys(one).filter((name) => (one as Record<string, unknown>)[name])];
+      if (typeof one === 'object' && one !== null)
+        return [key, Object.keys(one).filter((name) => (one as Record<string, unknown>)[name])];
       throw new ApiError(400, 'invalid filter');
     }),
   );
@@ -68,4 +74,12 @@ export function refuseUnknown(filters: ReadonlyMap<string, string[]>, known: rea
 export const strings = v.optional(v.array(v.string()), []);
 export const labels = v.optional(v.record(v.string(), v.string()), {});
 /** A command is a list, or, from some clients, one string. */
-export const words = v.optional(v.union([v.array(v.string()), v.pipe(v.string(), v.transform((text) => [text]))]));
+export const words = v.optional(
+  v.union([
+    v.array(v.string()),
+    v.pipe(
+      v.string(),
+      v.transform((text) => [text]),
+    ),
+  ]),
+);

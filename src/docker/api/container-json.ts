@@ -35,9 +35,16 @@ export function portsJson(container: ContainerState, config: ContainerConfig) {
   const { sandbox } = container;
   if (!sandbox) return [];
   const published = sandbox.publishes ?? [];
-  const bare = config.exposes.filter(({ port, protocol }) => !published.some((one) => one.target === port && one.protocol === protocol));
+  const bare = config.exposes.filter(
+    ({ port, protocol }) => !published.some((one) => one.target === port && one.protocol === protocol),
+  );
   return [
-    ...published.map(({ hostAddress, published: PublicPort, target: PrivatePort, protocol: Type }) => ({ IP: hostAddress ?? '0.0.0.0', PrivatePort, PublicPort, Type })),
+    ...published.map(({ hostAddress, published: PublicPort, target: PrivatePort, protocol: Type }) => ({
+      IP: hostAddress ?? '0.0.0.0',
+      PrivatePort,
+      PublicPort,
+      Type,
+    })),
     ...bare.map(({ port: PrivatePort, protocol: Type }) => ({ PrivatePort, Type })),
   ];
 }
@@ -68,7 +75,21 @@ export function endpointJson(world: World, container: ContainerState, endpoint: 
 
 /** One that has not joined yet. */
 function emptyEndpoint() {
-  return { IPAMConfig: null, Links: null, Aliases: null, NetworkID: '', EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, IPv6Gateway: '', GlobalIPv6Address: '', GlobalIPv6PrefixLen: 0, MacAddress: '', DriverOpts: null };
+  return {
+    IPAMConfig: null,
+    Links: null,
+    Aliases: null,
+    NetworkID: '',
+    EndpointID: '',
+    Gateway: '',
+    IPAddress: '',
+    IPPrefixLen: 0,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    MacAddress: '',
+    DriverOpts: null,
+  };
 }
 
 /** 64 digits of its own for each endpoint, from the ids that there are. */
@@ -111,7 +132,10 @@ export function inspectJson(world: World, container: ContainerState) {
   const config = world.configOf(container);
   const { sandbox } = container;
   const bindings = Object.fromEntries(
-    config.exposes.map(({ port, protocol }) => [`${port}/${protocol}`, null as null | { HostIp: string; HostPort: string }[]]),
+    config.exposes.map(({ port, protocol }) => [
+      `${port}/${protocol}`,
+      null as null | { HostIp: string; HostPort: string }[],
+    ]),
   );
   for (const { hostAddress, published, target, protocol } of sandbox?.publishes ?? []) {
     const key = `${target}/${protocol}`;
@@ -122,7 +146,10 @@ export function inspectJson(world: World, container: ContainerState) {
   const running = container.status === 'running';
   const environment = Object.entries(config.environment).map(([name, value]) => `${name}=${value}`);
   const asked = Object.fromEntries(
-    container.spec.ports.map(({ target, protocol, published, hostAddress }) => [`${target}/${protocol}`, [{ HostIp: hostAddress ?? '', HostPort: published === undefined ? '' : String(published) }]]),
+    container.spec.ports.map(({ target, protocol, published, hostAddress }) => [
+      `${target}/${protocol}`,
+      [{ HostIp: hostAddress ?? '', HostPort: published === undefined ? '' : String(published) }],
+    ]),
   );
   return {
     Id: container.id,
@@ -161,7 +188,10 @@ export function inspectJson(world: World, container: ContainerState) {
       RestartPolicy: { Name: config.restart, MaximumRetryCount: 0 },
       AutoRemove: config.autoRemove,
       LogConfig: { Type: 'json-file', Config: {} },
-      Links: container.spec.links.length > 0 ? container.spec.links.map(({ container: to, alias }) => `/${to}:/${container.name}/${alias}`) : null,
+      Links:
+        container.spec.links.length > 0
+          ? container.spec.links.map(({ container: to, alias }) => `/${to}:/${container.name}/${alias}`)
+          : null,
     },
     GraphDriver: { Data: null, Name: 'overlay2' },
     Mounts: [],

@@ -10,7 +10,9 @@ import { ApiError } from './errors.js';
 export const ENDPOINT_SETTINGS = v.object({
   Aliases: strings,
   Links: strings,
-  IPAMConfig: v.optional(v.object({ IPv4Address: v.optional(v.string(), ''), IPv6Address: v.optional(v.string(), '') })),
+  IPAMConfig: v.optional(
+    v.object({ IPv4Address: v.optional(v.string(), ''), IPv6Address: v.optional(v.string(), '') }),
+  ),
   MacAddress: v.optional(v.string(), ''),
   DriverOpts: labels,
 });
@@ -33,7 +35,13 @@ export const CREATE = v.object({
     v.object({
       NetworkMode: v.optional(v.string(), 'default'),
       PortBindings: v.optional(
-        v.record(v.string(), v.optional(v.array(v.object({ HostIp: v.optional(v.string(), ''), HostPort: v.optional(v.string(), '') })), [])),
+        v.record(
+          v.string(),
+          v.optional(
+            v.array(v.object({ HostIp: v.optional(v.string(), ''), HostPort: v.optional(v.string(), '') })),
+            [],
+          ),
+        ),
         {},
       ),
       PublishAllPorts: v.optional(v.boolean(), false),
@@ -43,9 +51,21 @@ export const CREATE = v.object({
       DnsSearch: strings,
       DnsOptions: strings,
       ExtraHosts: strings,
-      RestartPolicy: v.optional(v.object({ Name: v.optional(v.string(), ''), MaximumRetryCount: v.optional(v.number(), 0) })),
+      RestartPolicy: v.optional(
+        v.object({ Name: v.optional(v.string(), ''), MaximumRetryCount: v.optional(v.number(), 0) }),
+      ),
     }),
-    () => ({ NetworkMode: 'default', PortBindings: {}, PublishAllPorts: false, AutoRemove: false, Links: [], Dns: [], DnsSearch: [], DnsOptions: [], ExtraHosts: [] }),
+    () => ({
+      NetworkMode: 'default',
+      PortBindings: {},
+      PublishAllPorts: false,
+      AutoRemove: false,
+      Links: [],
+      Dns: [],
+      DnsSearch: [],
+      DnsOptions: [],
+      ExtraHosts: [],
+    }),
   ),
   NetworkingConfig: v.optional(
     v.object({ EndpointsConfig: v.optional(v.record(v.string(), v.optional(ENDPOINT_SETTINGS)), {}) }),
@@ -61,7 +81,10 @@ export function checkName(name: string): void {
     throw new ApiError(400, `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
 }
 
-export function attachmentOf(name: string, settings: v.InferOutput<typeof ENDPOINT_SETTINGS> | undefined): AttachmentSpec {
+export function attachmentOf(
+  name: string,
+  settings: v.InferOutput<typeof ENDPOINT_SETTINGS> | undefined,
+): AttachmentSpec {
   const address = settings?.IPAMConfig?.IPv4Address;
   return {
     name,
@@ -76,7 +99,10 @@ export function specOf(create: Create, name: string, node: string): ContainerSpe
   const mode = host.NetworkMode === '' ? 'default' : host.NetworkMode;
   const first = mode === 'default' ? 'bridge' : mode;
   if (first.startsWith('container:'))
-    throw new ApiError(501, 'swarmwire does not simulate a container in the network namespace of another (--network container:NAME)');
+    throw new ApiError(
+      501,
+      'swarmwire does not simulate a container in the network namespace of another (--network container:NAME)',
+    );
   const configured = networking.EndpointsConfig;
   const ownConfig = configured[mode] ?? configured[first];
   const networks: AttachmentSpec[] = [
@@ -89,14 +115,23 @@ export function specOf(create: Create, name: string, node: string): ContainerSpe
     const [container = '', alias = container] = text.replace(/^\//, '').split(':');
     return { container, alias: alias.split('/').pop() ?? alias };
   });
-  return { name, node, image: create.Image, networks, ports: portsOf(create), exposes: Object.keys(create.ExposedPorts).map(portOf), links };
+  return {
+    name,
+    node,
+    image: create.Image,
+    networks,
+    ports: portsOf(create),
+    exposes: Object.keys(create.ExposedPorts).map(portOf),
+    links,
+  };
 }
 
 function portsOf({ HostConfig: { PortBindings, PublishAllPorts }, ExposedPorts }: Create): ContainerPortSpec[] {
   const bound = Object.entries(PortBindings).flatMap(([target, bindings]) =>
     (bindings.length > 0 ? bindings : [{ HostIp: '', HostPort: '' }]).map(({ HostIp, HostPort }): ContainerPortSpec => {
       const { port, protocol } = portOf(target);
-      if (!Number.isInteger(port) || port < 1 || port > 65535) throw new ApiError(400, `invalid port specification: "${target}"`);
+      if (!Number.isInteger(port) || port < 1 || port > 65535)
+        throw new ApiError(400, `invalid port specification: "${target}"`);
       const [first, last] = HostPort.split('-').map(Number);
       if (HostPort !== '' && (first === undefined || Number.isNaN(first) || first < 0 || first > 65535))
         throw new ApiError(400, `invalid port specification: "${HostPort}"`);
@@ -110,7 +145,9 @@ function portsOf({ HostConfig: { PortBindings, PublishAllPorts }, ExposedPorts }
     }),
   );
   if (!PublishAllPorts) return bound;
-  const more = Object.keys(ExposedPorts).map(portOf).filter(({ port, protocol }) => !bound.some((one) => one.target === port && one.protocol === protocol));
+  const more = Object.keys(ExposedPorts)
+    .map(portOf)
+    .filter(({ port, protocol }) => !bound.some((one) => one.target === port && one.protocol === protocol));
   return [...bound, ...more.map(({ port: target, protocol }) => ({ target, protocol }))];
 }
 
@@ -119,7 +156,12 @@ export function configFrom(create: Create, image: Image): ContainerConfig {
   const given = create.Entrypoint?.filter((word) => word !== '') ?? [];
   const entrypoint = create.Entrypoint === undefined ? image.entrypoint : given;
   // An entry point of one's own takes the image's command away.
-  const command = create.Cmd && create.Cmd.length > 0 ? create.Cmd : create.Entrypoint === undefined || given.length === 0 ? image.command : [];
+  const command =
+    create.Cmd && create.Cmd.length > 0
+      ? create.Cmd
+      : create.Entrypoint === undefined || given.length === 0
+        ? image.command
+        : [];
   return {
     image,
     reference: create.Image,

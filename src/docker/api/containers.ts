@@ -1,13 +1,12 @@
 /** Containers: made, started, listed, stopped, removed; their logs; commands run in them (attach and exec hijack: hijack.ts). */
 
-import * as v from 'valibot';
 import { stream } from 'hono/streaming';
+import * as v from 'valibot';
 import type { ContainerState } from '../../swarm/state.js';
-import { framed } from '../io.js';
-import { ContainerIo } from '../io.js';
+import { ContainerIo, framed } from '../io.js';
 import { nameFor } from '../names.js';
 import type { World } from '../world.js';
-import { hasLabels, readFilters, readJson, strings, words } from './body.js';
+import { hasLabels, readFilters, readJson, refuseUnknown, strings, words } from './body.js';
 import { inspectJson, summaryJson } from './container-json.js';
 import { CREATE, checkName, configFrom, specOf } from './container-spec.js';
 import { type App, bodyOf, type Engine, flag, type Request, required, timeText } from './context.js';
@@ -24,13 +23,21 @@ export function containerRoutes(app: App, engine: Engine): void {
   app.post('/containers/create', async (c) => {
     const create = readJson(await bodyOf(c), CREATE);
     if (create.Image === '') throw new ApiError(400, 'no command specified');
-    const image = [...world.imagesOn(node).values()].find(({ name, id }) => name === nameOf(create.Image) || id === create.Image);
+    const image = [...world.imagesOn(node).values()].find(
+      ({ name, id }) => name === nameOf(create.Image) || id === create.Image,
+    );
     if (!image) throw new ApiError(404, `No such image: ${nameOf(create.Image)}`);
     const given = c.req.query('name')?.replace(/^\//, '');
     if (given !== undefined && given !== '') checkName(given);
-    const name = given || nameFor((one) => [...cluster.containers.values()].some((other) => other.node === node && other.name === one), world.newId());
+    const name =
+      given ||
+      nameFor(
+        (one) => [...cluster.containers.values()].some((other) => other.node === node && other.name === one),
+        world.newId(),
+      );
     const spec = specOf(create, name, node);
-    for (const { name: network } of spec.networks) if (network !== 'host' && network !== 'none') cluster.attachments.network(network, node);
+    for (const { name: network } of spec.networks)
+      if (network !== 'host' && network !== 'none') cluster.attachments.network(network, node);
     const container = cluster.containerCreate(spec);
     world.configs.set(container.id, configFrom(create, image));
     return c.json({ Id: container.id, Warnings: [] }, 201);
@@ -38,10 +45,13 @@ export function containerRoutes(app: App, engine: Engine): void {
 
   app.get('/containers/json', (c) => {
     const filters = readFilters(c.req.query('filters'));
+    refuseUnknown(filters, FILTERS);
     const all = flag(c.req.query('all')) || filters.has('status');
     const limit = Number(c.req.query('limit') ?? 0);
     const list = [...cluster.containers.values()]
-      .filter((one) => one.node === node && (all || limit > 0 || one.status === 'running') && matches(world, one, filters))
+      .filter(
+        (one) => one.node === node && (all || limit > 0 || one.status === 'running') && matches(world, one, filters),
+      )
       .sort((a, b) => b.created - a.created);
     return c.json((limit > 0 ? list.slice(0, limit) : list).map((one) => summaryJson(world, one)));
   });
@@ -109,7 +119,8 @@ export function containerRoutes(app: App, engine: Engine): void {
     const done = () => {
       if (condition === 'removed') return removed();
       if (removed()) return true;
-      if (condition === 'next-exit') return container.status === 'exited' && (status !== 'exited' || container.started !== started);
+      if (condition === 'next-exit')
+        return container.status === 'exited' && (status !== 'exited' || container.started !== started);
       return container.status !== 'running';
     };
     c.header('Content-Type', 'application/json');
@@ -120,7 +131,8 @@ export function containerRoutes(app: App, engine: Engine): void {
       out.onAbort(() => {
         gone = true;
       });
-      if (await world.until(done, () => gone)) await out.write(`${JSON.stringify({ StatusCode: container.exitCode })}\n`);
+      if (await world.until(done, () => gone))
+        await out.write(`${JSON.stringify({ StatusCode: container.exitCode })}\n`);
     });
   });
 
@@ -130,7 +142,16 @@ export function containerRoutes(app: App, engine: Engine): void {
     if (!computer) throw new ApiError(409, `Container ${container.id} is not running`);
     return c.json({
       Titles: ['UID', 'PID', 'PPID', 'C', 'STIME', 'TTY', 'TIME', 'CMD'],
-      Processes: computer.processes.map(({ pid, command, started }) => ['root', String(pid), '0', '0', timeText(world.at(started)).slice(11, 16), '?', '00:00:00', command]),
+      Processes: computer.processes.map(({ pid, command, started }) => [
+        'root',
+        String(pid),
+        '0',
+        '0',
+        timeText(world.at(started)).slice(11, 16),
+        '?',
+        '00:00:00',
+        command,
+      ]),
     });
   });
 
@@ -157,7 +178,13 @@ export function containerRoutes(app: App, engine: Engine): void {
 
   app.post('/containers/prune', (c) => {
     const filters = readFilters(c.req.query('filters'));
-    const gone = [...cluster.containers.values()].filter((one) => one.node === node && !one.task && one.status !== 'running' && hasLabels(world.configOf(one).labels, filters.get('label') ?? []));
+    const gone = [...cluster.containers.values()].filter(
+      (one) =>
+        one.node === node &&
+        !one.task &&
+        one.status !== 'running' &&
+        hasLabels(world.configOf(one).labels, filters.get('label') ?? []),
+    );
     for (const container of gone) {
       cluster.containerRemove(container);
       world.forget(container);
@@ -171,7 +198,12 @@ export function containerRoutes(app: App, engine: Engine): void {
     const container = find(required(c, 'id'));
     const wish = readJson(
       await bodyOf(c),
-      v.object({ Cmd: words, Tty: v.optional(v.boolean(), false), AttachStdin: v.optional(v.boolean(), false), Env: strings }),
+      v.object({
+        Cmd: words,
+        Tty: v.optional(v.boolean(), false),
+        AttachStdin: v.optional(v.boolean(), false),
+        Env: strings,
+      }),
     );
     if (!wish.Cmd || wish.Cmd.length === 0) throw new ApiError(400, 'No exec command specified');
     if (container.status !== 'running') throw new ApiError(409, `Container ${container.id} is not running`);
@@ -182,7 +214,9 @@ export function containerRoutes(app: App, engine: Engine): void {
       argv: wish.Cmd,
       tty: wish.Tty,
       openStdin: wish.AttachStdin,
-      environment: Object.fromEntries(wish.Env.map((one) => [one.split('=')[0] ?? '', one.split('=').slice(1).join('=')])),
+      environment: Object.fromEntries(
+        wish.Env.map((one) => [one.split('=')[0] ?? '', one.split('=').slice(1).join('=')]),
+      ),
       io: new ContainerIo(wish.Tty, () => world.time),
       running: false,
       exitCode: null,
@@ -213,13 +247,29 @@ export function containerRoutes(app: App, engine: Engine): void {
 }
 
 function nameOf(reference: string): string {
-  return /:[^/]+$/.test(reference) || reference.includes('@') ? reference.replace(/@.*$/, '').replace(/^docker\.io\/(?:library\/)?/, '') : `${reference.replace(/^docker\.io\/(?:library\/)?/, '')}:latest`;
+  return /:[^/]+$/.test(reference) || reference.includes('@')
+    ? reference.replace(/@.*$/, '').replace(/^docker\.io\/(?:library\/)?/, '')
+    : `${reference.replace(/^docker\.io\/(?:library\/)?/, '')}:latest`;
 }
 
-const FILTERS = ['id', 'name', 'label', 'status', 'ancestor', 'network', 'publish', 'expose', 'is-task', 'exited', 'health', 'before', 'since', 'volume'];
+const FILTERS = [
+  'id',
+  'name',
+  'label',
+  'status',
+  'ancestor',
+  'network',
+  'publish',
+  'expose',
+  'is-task',
+  'exited',
+  'health',
+  'before',
+  'since',
+  'volume',
+];
 
 function matches(world: World, container: ContainerState, filters: ReadonlyMap<string, string[]>): boolean {
-  for (const key of filters.keys()) if (!FILTERS.includes(key)) throw new ApiError(400, `invalid filter '${key}'`);
   const config = world.configOf(container);
   const any = (key: string, test: (value: string) => boolean) => {
     const wanted = filters.get(key);
@@ -231,10 +281,19 @@ function matches(world: World, container: ContainerState, filters: ReadonlyMap<s
     hasLabels(config.labels, filters.get('label') ?? []) &&
     any('status', (one) => one === container.status) &&
     any('ancestor', (one) => nameOf(one) === config.image.name || config.image.id.slice(7).startsWith(one)) &&
-    any('network', (one) => container.sandbox?.endpoints.some(({ network }) => network === one || world.cluster.attachments.find(network, container.node)?.id === one) ?? false) &&
+    any(
+      'network',
+      (one) =>
+        container.sandbox?.endpoints.some(
+          ({ network }) => network === one || world.cluster.attachments.find(network, container.node)?.id === one,
+        ) ?? false,
+    ) &&
     any('exited', (one) => container.status === 'exited' && Number(one) === container.exitCode) &&
     any('is-task', (one) => flag(one) === (container.task !== undefined)) &&
-    any('publish', (one) => container.sandbox?.publishes?.some(({ published }) => String(published) === one.split('/')[0]) ?? false)
+    any(
+      'publish',
+      (one) => container.sandbox?.publishes?.some(({ published }) => String(published) === one.split('/')[0]) ?? false,
+    )
   );
 }
 

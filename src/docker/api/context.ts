@@ -41,7 +41,13 @@ export function required(c: Request, name: string): string {
 export function manager({ world, node }: Engine): void {
   const state = world.cluster.node(node);
   if (!state.member)
-    throw new ApiError(503, 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.');
+    throw new ApiError(
+      503,
+      'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+    );
   if (state.role !== 'manager')
-    throw new ApiError(503, 'This node is not a swarm manager. Worker nodes can\'t be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.');
+    throw new ApiError(
+      503,
+      "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.",
+    );
 }

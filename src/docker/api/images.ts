@@ -9,7 +9,9 @@ import { ApiError } from './errors.js';
 export function imageRoutes(app: App, { world, node }: Engine): void {
   const images = () => world.imagesOn(node);
   const find = (reference: string): Image => {
-    const found = images().get(withTag(reference)) ?? [...images().values()].find(({ id }) => id === reference || id.slice(7).startsWith(reference));
+    const found =
+      images().get(withTag(reference)) ??
+      [...images().values()].find(({ id }) => id === reference || id.slice(7).startsWith(reference));
     if (found) return found;
     throw new ApiError(404, `No such image: ${withTag(reference)}`);
   };
@@ -37,7 +39,9 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
   app.get('/images/json', (c) => {
     const filters = readFilters(c.req.query('filters'));
     const wanted = filters.get('reference');
-    const list = [...images().values()].filter(({ name }) => wanted === undefined || wanted.some((one) => withTag(one) === name || name.startsWith(`${one}:`)));
+    const list = [...images().values()].filter(
+      ({ name }) => wanted === undefined || wanted.some((one) => withTag(one) === name || name.startsWith(`${one}:`)),
+    );
     return c.json(
       list.map(({ id, name, size, created }) => ({
         Id: id,
@@ -57,7 +61,9 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
   app.get('/images/:name{.+}/json', (c) => c.json(inspect(find(required(c, 'name')))));
   app.get('/images/:name{.+}/history', (c) => {
     const { id, size, created } = find(required(c, 'name'));
-    return c.json([{ Id: id, Created: Number(created / 1_000_000_000n), CreatedBy: '', Tags: [], Size: size, Comment: '' }]);
+    return c.json([
+      { Id: id, Created: Number(created / 1_000_000_000n), CreatedBy: '', Tags: [], Size: size, Comment: '' },
+    ]);
   });
   app.post('/images/:name{.+}/tag', (c) => {
     const image = find(required(c, 'name'));
@@ -68,9 +74,14 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
   });
   app.delete('/images/:name{.+}', (c) => {
     const image = find(required(c, 'name'));
-    const user = [...world.cluster.containers.values()].find((one) => one.node === node && world.configOf(one).image.id === image.id);
+    const user = [...world.cluster.containers.values()].find(
+      (one) => one.node === node && world.configOf(one).image.id === image.id,
+    );
     if (user && !flag(c.req.query('force')))
-      throw new ApiError(409, `conflict: unable to remove repository reference "${required(c, 'name')}" (must force) - container ${user.id.slice(0, 12)} is using its referenced image ${image.id.slice(7, 19)}`);
+      throw new ApiError(
+        409,
+        `conflict: unable to remove repository reference "${required(c, 'name')}" (must force) - container ${user.id.slice(0, 12)} is using its referenced image ${image.id.slice(7, 19)}`,
+      );
     images().delete(image.name);
     return c.json([{ Untagged: image.name }, { Deleted: image.id }]);
   });
@@ -80,7 +91,11 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
   app.get('/distribution/:name{.+}/json', (c) => {
     const name = withTag(required(c, 'name'));
     return c.json({
-      Descriptor: { mediaType: 'application/vnd.docker.distribution.manifest.v2+json', digest: `sha256:${digestOf(name)}`, size: 528 },
+      Descriptor: {
+        mediaType: 'application/vnd.docker.distribution.manifest.v2+json',
+        digest: `sha256:${digestOf(name)}`,
+        size: 528,
+      },
       Platforms: [{ architecture: 'amd64', os: 'linux' }],
     });
   });
@@ -88,12 +103,24 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
 
 function inspect({ id, name, size, created, command, entrypoint, exposed, environment }: Image) {
   const config = {
-    Hostname: '', Domainname: '', User: '', AttachStdin: false, AttachStdout: false, AttachStderr: false, Tty: false, OpenStdin: false, StdinOnce: false,
+    Hostname: '',
+    Domainname: '',
+    User: '',
+    AttachStdin: false,
+    AttachStdout: false,
+    AttachStderr: false,
+    Tty: false,
+    OpenStdin: false,
+    StdinOnce: false,
     ExposedPorts: Object.fromEntries(exposed.map((port) => [port, {}])),
     Env: environment,
     Cmd: command,
     Entrypoint: entrypoint.length > 0 ? entrypoint : null,
-    Image: '', Volumes: null, WorkingDir: '', OnBuild: null, Labels: null,
+    Image: '',
+    Volumes: null,
+    WorkingDir: '',
+    OnBuild: null,
+    Labels: null,
   };
   return {
     Id: id,

@@ -6,7 +6,7 @@ import { hostPart, type Network } from '../../topology/topology.js';
 import { hasLabels, labels, readFilters, readJson, refuseUnknown } from './body.js';
 import { endpointId } from './container-json.js';
 import { attachmentOf, ENDPOINT_SETTINGS } from './container-spec.js';
-import { type App, bodyOf, type Engine, flag, manager, required, timeText } from './context.js';
+import { type App, bodyOf, type Engine, manager, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
 
 const CREATE = v.object({
@@ -55,7 +55,8 @@ export function networkRoutes(app: App, engine: Engine): void {
   const { cluster } = world;
   const here = () =>
     cluster.topology.networks.filter(
-      (network) => network.onNode[node] || (scopeOf(network) === 'swarm' && (network.ingress ? isMember() : isManager())),
+      (network) =>
+        network.onNode[node] || (scopeOf(network) === 'swarm' && (network.ingress ? isMember() : isManager())),
     );
   const isMember = () => cluster.node(node).member;
   const isManager = () => isMember() && cluster.node(node).role === 'manager';
@@ -86,13 +87,28 @@ export function networkRoutes(app: App, engine: Engine): void {
                 .map((endpoint) => {
                   const balancer = sandbox.kind === 'balancer';
                   const ingress = sandbox.name === 'ingress_sbox';
-                  const key = balancer ? (ingress ? 'ingress-sbox' : `lb-${network.name}`) : (sandbox.id ?? sandbox.name);
-                  const label = balancer ? (network.name === 'docker_gwbridge' ? 'gateway_ingress-sbox' : `${network.name}-endpoint`) : network.name === 'docker_gwbridge' ? `gateway_${(sandbox.id ?? '').slice(0, 12)}` : (sandbox.container ?? sandbox.name);
+                  const key = balancer
+                    ? ingress
+                      ? 'ingress-sbox'
+                      : `lb-${network.name}`
+                    : (sandbox.id ?? sandbox.name);
+                  const label = balancer
+                    ? network.name === 'docker_gwbridge'
+                      ? 'gateway_ingress-sbox'
+                      : `${network.name}-endpoint`
+                    : network.name === 'docker_gwbridge'
+                      ? `gateway_${(sandbox.id ?? '').slice(0, 12)}`
+                      : (sandbox.container ?? sandbox.name);
                   return [
                     key,
                     {
                       Name: label,
-                      EndpointID: endpointId({ id: (sandbox.id ?? network.id.padEnd(64, '0')).slice(0, 64) } as Parameters<typeof endpointId>[0], `${network.name} ${sandbox.name}`),
+                      EndpointID: endpointId(
+                        { id: (sandbox.id ?? network.id.padEnd(64, '0')).slice(0, 64) } as Parameters<
+                          typeof endpointId
+                        >[0],
+                        `${network.name} ${sandbox.name}`,
+                      ),
                       MacAddress: endpoint.mac,
                       IPv4Address: endpoint.address,
                       IPv6Address: endpoint.address6 ?? '',
@@ -102,7 +118,16 @@ export function networkRoutes(app: App, engine: Engine): void {
             ),
         )
       : {};
-    const config = spec?.subnet || on ? [{ Subnet: subnet ?? '', ...(on?.gateway || spec?.gateway ? { Gateway: on?.gateway || spec?.gateway } : {}) }, ...(on?.subnet6 ? [{ Subnet: on.subnet6, Gateway: on.gateway6 }] : [])] : [];
+    const config =
+      spec?.subnet || on
+        ? [
+            {
+              Subnet: subnet ?? '',
+              ...(on?.gateway || spec?.gateway ? { Gateway: on?.gateway || spec?.gateway } : {}),
+            },
+            ...(on?.subnet6 ? [{ Subnet: on.subnet6, Gateway: on.gateway6 }] : []),
+          ]
+        : [];
     return {
       Name: network.name,
       Id: network.id,
@@ -120,7 +145,12 @@ export function networkRoutes(app: App, engine: Engine): void {
       Options: optionsOf(network),
       Labels: note?.labels ?? {},
       ...(verbose && scopeOf(network) === 'swarm' && network.onNode[node]
-        ? { Peers: Object.keys(network.onNode).map((name) => ({ Name: cluster.node(name).id.slice(0, 12), IP: hostPart(cluster.topology.nodes.find((one) => one.name === name)?.nic.addresses[0] ?? '') })) }
+        ? {
+            Peers: Object.keys(network.onNode).map((name) => ({
+              Name: cluster.node(name).id.slice(0, 12),
+              IP: hostPart(cluster.topology.nodes.find((one) => one.name === name)?.nic.addresses[0] ?? ''),
+            })),
+          }
         : {}),
     };
   };
@@ -145,7 +175,10 @@ export function networkRoutes(app: App, engine: Engine): void {
   app.get('/networks', (c) => {
     const filters = readFilters(c.req.query('filters'));
     refuseUnknown(filters, FILTERS);
-    const all = [...here().map((network) => json(network, false)), ...NULL_NETWORKS.filter((name) => !here().some((one) => one.name === name)).map(nullJson)];
+    const all = [
+      ...here().map((network) => json(network, false)),
+      ...NULL_NETWORKS.filter((name) => !here().some((one) => one.name === name)).map(nullJson),
+    ];
     const any = (key: string, test: (value: string) => boolean) => {
       const wanted = filters.get(key);
       return wanted === undefined || wanted.length === 0 || wanted.some(test);
@@ -168,7 +201,9 @@ export function networkRoutes(app: App, engine: Engine): void {
     const scope = c.req.query('scope');
     const found = find(name);
     if (found && (!scope || scopeOf(found) === scope)) return c.json(json(found, true));
-    const nothing = NULL_NETWORKS.find((one) => one === name || nullId(world.cluster.node(node).id, one).startsWith(name));
+    const nothing = NULL_NETWORKS.find(
+      (one) => one === name || nullId(world.cluster.node(node).id, one).startsWith(name),
+    );
     if (nothing && name !== '' && (!scope || scope === 'local')) return c.json(nullJson(nothing));
     throw new ApiError(404, `network ${name} not found`);
   });
@@ -176,11 +211,14 @@ export function networkRoutes(app: App, engine: Engine): void {
   app.post('/networks/create', async (c) => {
     const create = readJson(await bodyOf(c), CREATE);
     if (create.Name === '') throw new ApiError(400, 'network name is required');
-    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(create.Name)) throw new ApiError(400, `invalid network name: ${create.Name}`);
+    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(create.Name))
+      throw new ApiError(400, `invalid network name: ${create.Name}`);
     if (create.ConfigOnly) throw new ApiError(501, 'swarmwire has no config-only networks');
     const driver = create.Driver === '' ? 'bridge' : create.Driver;
-    if (NULL_NETWORKS.includes(create.Name) || create.Name === 'bridge') throw new ApiError(403, `operation is not permitted on predefined ${create.Name} network`);
-    if (driver === 'host' || driver === 'null') throw new ApiError(403, `only one instance of "${driver}" network is allowed`);
+    if (NULL_NETWORKS.includes(create.Name) || create.Name === 'bridge')
+      throw new ApiError(403, `operation is not permitted on predefined ${create.Name} network`);
+    if (driver === 'host' || driver === 'null')
+      throw new ApiError(403, `only one instance of "${driver}" network is allowed`);
     const swarm = cluster.options.drivers.get(driver).scope === 'swarm';
     if (swarm) manager(engine);
     const four = create.IPAM.Config.filter(({ Subnet, Gateway }) => !Subnet.includes(':') && !Gateway.includes(':'));
@@ -194,7 +232,13 @@ export function networkRoutes(app: App, engine: Engine): void {
       ...(first?.Gateway ? { gateway: first.Gateway } : {}),
       ...(first?.IPRange ? { ipRange: first.IPRange } : {}),
       ...(first && Object.keys(first.AuxiliaryAddresses).length > 0 ? { auxAddresses: first.AuxiliaryAddresses } : {}),
-      ...(four.length > 1 ? { more: four.slice(1).map(({ Subnet: subnet, Gateway: gateway }) => ({ subnet, ...(gateway ? { gateway } : {}) })) } : {}),
+      ...(four.length > 1
+        ? {
+            more: four
+              .slice(1)
+              .map(({ Subnet: subnet, Gateway: gateway }) => ({ subnet, ...(gateway ? { gateway } : {}) })),
+          }
+        : {}),
       ...(create.EnableIPv6 ? { ipv6: true } : {}),
       ...(six?.Subnet ? { subnet6: six.Subnet } : {}),
       ...(six?.Gateway ? { gateway6: six.Gateway } : {}),
@@ -209,18 +253,25 @@ export function networkRoutes(app: App, engine: Engine): void {
     return c.json({ Id: network.id, Warning: '' }, 201);
   });
 
-  app.delete('/networks/:id', (c) => {
+  app.delete('/networks/:id', async (c) => {
     const name = required(c, 'id');
     if (NULL_NETWORKS.includes(name)) throw new ApiError(403, `${name} is a pre-defined network and cannot be removed`);
     const network = find(name);
     if (!network) throw new ApiError(404, `network ${name} not found`);
     if (scopeOf(network) === 'swarm') manager(engine);
+    // Tasks of a service that was removed just now are still on their way out.
+    const leaving = () => [...cluster.attachments.on(network)].filter(({ kind }) => kind !== 'balancer');
+    const going = ({ service }: { service?: string }) => service !== undefined && !cluster.services.has(service);
+    if (leaving().length > 0 && leaving().every(going)) await world.until(() => !leaving().some(going));
     cluster.networkRemove(network.id, node);
     return c.body(null, 204);
   });
 
   app.post('/networks/:id/connect', async (c) => {
-    const wish = readJson(await bodyOf(c), v.object({ Container: v.string(), EndpointConfig: v.optional(ENDPOINT_SETTINGS) }));
+    const wish = readJson(
+      await bodyOf(c),
+      v.object({ Container: v.string(), EndpointConfig: v.optional(ENDPOINT_SETTINGS) }),
+    );
     const network = find(required(c, 'id'));
     const name = required(c, 'id');
     // A worker does not see the swarm's networks before one of its containers is on them, but it may join them.
@@ -254,7 +305,6 @@ export function networkRoutes(app: App, engine: Engine): void {
     for (const network of unused) cluster.networkRemove(network.id, node);
     return c.json({ NetworksDeleted: unused.map(({ name }) => name) });
   });
-  void flag;
 }
 
 /** Bridges tell their defaults; of others what was asked for, and an overlay its VNI. */
@@ -271,9 +321,15 @@ function optionsOf(network: Network): Record<string, string> {
     };
   }
   if (network.name === 'docker_gwbridge') {
-    return { 'com.docker.network.bridge.enable_icc': String(network.icc), 'com.docker.network.bridge.enable_ip_masquerade': String(network.masquerade), 'com.docker.network.bridge.name': 'docker_gwbridge', ...own };
+    return {
+      'com.docker.network.bridge.enable_icc': String(network.icc),
+      'com.docker.network.bridge.enable_ip_masquerade': String(network.masquerade),
+      'com.docker.network.bridge.name': 'docker_gwbridge',
+      ...own,
+    };
   }
-  if (network.vni !== undefined) return { 'com.docker.network.driver.overlay.vxlanid_list': String(network.vni), ...own };
+  if (network.vni !== undefined)
+    return { 'com.docker.network.driver.overlay.vxlanid_list': String(network.vni), ...own };
   return own;
 }
 

@@ -11,7 +11,13 @@ import { type App, bodyOf, type Engine, manager, required, timeText } from './co
 import { ApiError } from './errors.js';
 
 const NETWORKS = v.optional(v.array(v.object({ Target: v.string(), Aliases: strings })), []);
-const UPDATE = v.optional(v.object({ Parallelism: v.optional(v.number(), 1), Delay: v.optional(v.number(), 0), Order: v.optional(v.string(), '') }));
+const UPDATE = v.optional(
+  v.object({
+    Parallelism: v.optional(v.number(), 1),
+    Delay: v.optional(v.number(), 0),
+    Order: v.optional(v.string(), ''),
+  }),
+);
 
 const SPEC = v.looseObject({
   Name: v.optional(v.string(), ''),
@@ -36,21 +42,58 @@ const SPEC = v.looseObject({
       Placement: v.optional(
         v.looseObject({
           Constraints: strings,
-          Preferences: v.optional(v.array(v.looseObject({ Spread: v.optional(v.looseObject({ SpreadDescriptor: v.optional(v.string(), '') })) })), []),
+          Preferences: v.optional(
+            v.array(
+              v.looseObject({ Spread: v.optional(v.looseObject({ SpreadDescriptor: v.optional(v.string(), '') })) }),
+            ),
+            [],
+          ),
           MaxReplicas: v.optional(v.number(), 0),
         }),
       ),
-      RestartPolicy: v.optional(v.looseObject({ Condition: v.optional(v.string(), 'any'), Delay: v.optional(v.number()), MaxAttempts: v.optional(v.number()) })),
+      RestartPolicy: v.optional(
+        v.looseObject({
+          Condition: v.optional(v.string(), 'any'),
+          Delay: v.optional(v.number()),
+          MaxAttempts: v.optional(v.number()),
+        }),
+      ),
     }),
-    () => ({ ContainerSpec: { Image: '', Command: [], Args: [], Env: [], Hostname: '', TTY: false, OpenStdin: false, Labels: {} }, Networks: [], ForceUpdate: 0 }),
+    () => ({
+      ContainerSpec: {
+        Image: '',
+        Command: [],
+        Args: [],
+        Env: [],
+        Hostname: '',
+        TTY: false,
+        OpenStdin: false,
+        Labels: {},
+      },
+      Networks: [],
+      ForceUpdate: 0,
+    }),
   ),
-  Mode: v.optional(v.looseObject({ Replicated: v.optional(v.looseObject({ Replicas: v.optional(v.number()) })), Global: v.optional(v.unknown()) })),
+  Mode: v.optional(
+    v.looseObject({
+      Replicated: v.optional(v.looseObject({ Replicas: v.optional(v.number()) })),
+      Global: v.optional(v.unknown()),
+    }),
+  ),
   Networks: NETWORKS,
   EndpointSpec: v.optional(
     v.looseObject({
       Mode: v.optional(v.string(), 'vip'),
       Ports: v.optional(
-        v.array(v.object({ Name: v.optional(v.string(), ''), Protocol: v.optional(v.string(), 'tcp'), TargetPort: v.number(), PublishedPort: v.optional(v.number(), 0), PublishMode: v.optional(v.string(), 'ingress') })),
+        v.array(
+          v.object({
+            Name: v.optional(v.string(), ''),
+            Protocol: v.optional(v.string(), 'tcp'),
+            TargetPort: v.number(),
+            PublishedPort: v.optional(v.number(), 0),
+            PublishMode: v.optional(v.string(), 'ingress'),
+          }),
+        ),
         [],
       ),
     }),
@@ -79,16 +122,32 @@ function specFrom({ world }: Engine, spec: Spec): ServiceSpec {
   const { TaskTemplate: task } = spec;
   if (!/^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$/.test(spec.Name) || spec.Name.length > 63)
     throw new ApiError(400, 'rpc error: code = InvalidArgument desc = name must be valid as a DNS name component');
-  if (task.ContainerSpec.Image === '') throw new ApiError(400, 'rpc error: code = InvalidArgument desc = ContainerSpec: image reference must be provided');
+  if (task.ContainerSpec.Image === '')
+    throw new ApiError(400, 'rpc error: code = InvalidArgument desc = ContainerSpec: image reference must be provided');
   const networks = task.Networks.length > 0 ? task.Networks : spec.Networks;
   const global = spec.Mode?.Global !== undefined;
   const ports = (spec.EndpointSpec?.Ports ?? []).map(
-    ({ TargetPort: target, PublishedPort: published, Protocol, PublishMode }): PortSpec => ({ target, protocol: Protocol === 'udp' ? 'udp' : 'tcp', mode: PublishMode === 'host' ? 'host' : 'ingress', ...(published ? { published } : {}) }),
+    ({ TargetPort: target, PublishedPort: published, Protocol, PublishMode }): PortSpec => ({
+      target,
+      protocol: Protocol === 'udp' ? 'udp' : 'tcp',
+      mode: PublishMode === 'host' ? 'host' : 'ingress',
+      ...(published ? { published } : {}),
+    }),
   );
   const dnsrr = spec.EndpointSpec?.Mode === 'dnsrr';
   if (dnsrr && ports.some(({ mode }) => mode === 'ingress'))
-    throw new ApiError(400, 'rpc error: code = InvalidArgument desc = EndpointSpec: port published with ingress mode can\'t be used with dnsrr mode');
-  const policy = (config: Spec['UpdateConfig']) => config && { parallelism: config.Parallelism, delay: config.Delay, ...(config.Order === 'start-first' || config.Order === 'stop-first' ? { order: config.Order as 'start-first' | 'stop-first' } : {}) };
+    throw new ApiError(
+      400,
+      "rpc error: code = InvalidArgument desc = EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
+    );
+  const policy = (config: Spec['UpdateConfig']) =>
+    config && {
+      parallelism: config.Parallelism,
+      delay: config.Delay,
+      ...(config.Order === 'start-first' || config.Order === 'stop-first'
+        ? { order: config.Order as 'start-first' | 'stop-first' }
+        : {}),
+    };
   const { Placement: placement, RestartPolicy: restart } = task;
   return {
     name: spec.Name,
@@ -103,10 +162,18 @@ function specFrom({ world }: Engine, spec: Spec): ServiceSpec {
     endpointMode: dnsrr ? 'dnsrr' : 'vip',
     ports,
     constraints: placement?.Constraints ?? [],
-    ...(placement?.Preferences.length ? { preferences: placement.Preferences.flatMap(({ Spread }) => (Spread ? [Spread.SpreadDescriptor] : [])) } : {}),
+    ...(placement?.Preferences.length
+      ? { preferences: placement.Preferences.flatMap(({ Spread }) => (Spread ? [Spread.SpreadDescriptor] : [])) }
+      : {}),
     ...(placement?.MaxReplicas ? { maxReplicasPerNode: placement.MaxReplicas } : {}),
     ...(restart
-      ? { restart: { condition: (['none', 'on-failure', 'any'] as const).find((one) => one === restart.Condition) ?? 'any', ...(restart.Delay === undefined ? {} : { delay: restart.Delay }), ...(restart.MaxAttempts ? { maxAttempts: restart.MaxAttempts } : {}) } }
+      ? {
+          restart: {
+            condition: (['none', 'on-failure', 'any'] as const).find((one) => one === restart.Condition) ?? 'any',
+            ...(restart.Delay === undefined ? {} : { delay: restart.Delay }),
+            ...(restart.MaxAttempts ? { maxAttempts: restart.MaxAttempts } : {}),
+          },
+        }
       : {}),
     ...(spec.UpdateConfig ? { update: policy(spec.UpdateConfig) ?? {} } : {}),
     ...(spec.RollbackConfig ? { rollback: policy(spec.RollbackConfig) ?? {} } : {}),
@@ -131,14 +198,35 @@ function specOfFile({ spec }: ServiceState, world: World): Spec {
     Name: spec.name,
     Labels: {},
     TaskTemplate: {
-      ContainerSpec: { Image: spec.image ?? '', Command: [], Args: [], Env: [], Hostname: '', TTY: false, OpenStdin: false, Labels: {} },
-      Networks: spec.networks.map(({ name, aliases }) => ({ Target: world.cluster.attachments.find(name)?.id ?? name, Aliases: aliases })),
+      ContainerSpec: {
+        Image: spec.image ?? '',
+        Command: [],
+        Args: [],
+        Env: [],
+        Hostname: '',
+        TTY: false,
+        OpenStdin: false,
+        Labels: {},
+      },
+      Networks: spec.networks.map(({ name, aliases }) => ({
+        Target: world.cluster.attachments.find(name)?.id ?? name,
+        Aliases: aliases,
+      })),
       ForceUpdate: 0,
       Placement: { Constraints: spec.constraints, Preferences: [], MaxReplicas: spec.maxReplicasPerNode ?? 0 },
     },
     Mode: spec.mode === 'global' ? { Global: {} } : { Replicated: { Replicas: spec.replicas } },
     Networks: [],
-    EndpointSpec: { Mode: spec.endpointMode, Ports: spec.ports.map(({ target, published, protocol, mode }) => ({ Name: '', Protocol: protocol, TargetPort: target, PublishedPort: published ?? 0, PublishMode: mode })) },
+    EndpointSpec: {
+      Mode: spec.endpointMode,
+      Ports: spec.ports.map(({ target, published, protocol, mode }) => ({
+        Name: '',
+        Protocol: protocol,
+        TargetPort: target,
+        PublishedPort: published ?? 0,
+        PublishMode: mode,
+      })),
+    },
   };
 }
 
@@ -148,7 +236,8 @@ export function serviceRoutes(app: App, engine: Engine): void {
   const specs = askedOf(world);
   const find = (name: string): ServiceState => {
     const all = [...cluster.services.values()];
-    const found = all.find((one) => one.spec.name === name || one.id === name) ?? all.find(({ id }) => id.startsWith(name));
+    const found =
+      all.find((one) => one.spec.name === name || one.id === name) ?? all.find(({ id }) => id.startsWith(name));
     if (found) return found;
     throw new ApiError(404, `service ${name} not found`);
   };
@@ -158,9 +247,24 @@ export function serviceRoutes(app: App, engine: Engine): void {
     const { id, version, path, created, updated, update } = service;
     const spec = specOf(service);
     const tasks = [...service.tasks];
-    const published = path.ports.map(({ published: PublishedPort, target: TargetPort, protocol: Protocol }) => ({ Protocol, TargetPort, PublishedPort, PublishMode: 'ingress' }));
-    const host = service.spec.ports.filter(({ mode }) => mode === 'host').map(({ published: PublishedPort, target: TargetPort, protocol: Protocol }) => ({ Protocol, TargetPort, ...(PublishedPort ? { PublishedPort } : {}), PublishMode: 'host' }));
-    const desired = service.spec.mode === 'global' ? tasks.filter((task) => task.desired === 'running' || task.desired === 'ready').length : service.spec.replicas;
+    const published = path.ports.map(({ published: PublishedPort, target: TargetPort, protocol: Protocol }) => ({
+      Protocol,
+      TargetPort,
+      PublishedPort,
+      PublishMode: 'ingress',
+    }));
+    const host = service.spec.ports
+      .filter(({ mode }) => mode === 'host')
+      .map(({ published: PublishedPort, target: TargetPort, protocol: Protocol }) => ({
+        Protocol,
+        TargetPort,
+        ...(PublishedPort ? { PublishedPort } : {}),
+        PublishMode: 'host',
+      }));
+    const desired =
+      service.spec.mode === 'global'
+        ? tasks.filter((task) => task.desired === 'running' || task.desired === 'ready').length
+        : service.spec.replicas;
     return {
       ID: id,
       Version: { Index: version },
@@ -169,14 +273,40 @@ export function serviceRoutes(app: App, engine: Engine): void {
       Spec: spec,
       ...(specs.get(id)?.previous ? { PreviousSpec: specs.get(id)?.previous } : {}),
       Endpoint: {
-        Spec: { Mode: service.spec.endpointMode, ...(spec.EndpointSpec?.Ports.length ? { Ports: spec.EndpointSpec.Ports } : {}) },
+        Spec: {
+          Mode: service.spec.endpointMode,
+          ...(spec.EndpointSpec?.Ports.length ? { Ports: spec.EndpointSpec.Ports } : {}),
+        },
         ...(published.length + host.length > 0 ? { Ports: [...published, ...host] } : {}),
         ...(Object.keys(path.vips).length > 0
-          ? { VirtualIPs: Object.entries(path.vips).map(([name, address]) => { const network = cluster.attachments.find(name); const length = (Object.values(network?.onNode ?? {})[0]?.subnet ?? '/24').split('/')[1]; return { NetworkID: network?.id ?? name, Addr: `${address}/${length}` }; }) }
+          ? {
+              VirtualIPs: Object.entries(path.vips).map(([name, address]) => {
+                const network = cluster.attachments.find(name);
+                const length = (Object.values(network?.onNode ?? {})[0]?.subnet ?? '/24').split('/')[1];
+                return { NetworkID: network?.id ?? name, Addr: `${address}/${length}` };
+              }),
+            }
           : {}),
       },
-      ...(update ? { UpdateStatus: { State: update.state, StartedAt: timeText(world.at(update.started)), ...(update.completed === undefined ? {} : { CompletedAt: timeText(world.at(update.completed)) }), Message: update.message } } : {}),
-      ...(status ? { ServiceStatus: { RunningTasks: tasks.filter((task) => task.state === 'running' && task.desired === 'running').length, DesiredTasks: desired, CompletedTasks: 0 } } : {}),
+      ...(update
+        ? {
+            UpdateStatus: {
+              State: update.state,
+              StartedAt: timeText(world.at(update.started)),
+              ...(update.completed === undefined ? {} : { CompletedAt: timeText(world.at(update.completed)) }),
+              Message: update.message,
+            },
+          }
+        : {}),
+      ...(status
+        ? {
+            ServiceStatus: {
+              RunningTasks: tasks.filter((task) => task.state === 'running' && task.desired === 'running').length,
+              DesiredTasks: desired,
+              CompletedTasks: 0,
+            },
+          }
+        : {}),
     };
   };
 
@@ -195,7 +325,9 @@ export function serviceRoutes(app: App, engine: Engine): void {
         any('mode', (one) => one === service.spec.mode) &&
         hasLabels(specOf(service).Labels, filters.get('label') ?? []),
     );
-    return c.json(list.map((service) => json(service, c.req.query('status') === 'true' || c.req.query('status') === '1')));
+    return c.json(
+      list.map((service) => json(service, c.req.query('status') === 'true' || c.req.query('status') === '1')),
+    );
   });
 
   app.get('/services/:id', (c) => {
@@ -230,9 +362,11 @@ export function serviceRoutes(app: App, engine: Engine): void {
     }
     const given = readJson(await bodyOf(c), SPEC);
     const spec = { ...given, Name: given.Name === '' ? service.spec.name : given.Name };
-    if (spec.Name !== service.spec.name) throw new ApiError(501, 'rpc error: code = Unimplemented desc = renaming services is not supported');
+    if (spec.Name !== service.spec.name)
+      throw new ApiError(501, 'rpc error: code = Unimplemented desc = renaming services is not supported');
     const { name: _, mode, ...change } = specFrom(engine, spec);
-    if (mode !== service.spec.mode) throw new ApiError(501, 'rpc error: code = Unimplemented desc = service mode change is not allowed');
+    if (mode !== service.spec.mode)
+      throw new ApiError(501, 'rpc error: code = Unimplemented desc = service mode change is not allowed');
     const text = (one: Spec) => JSON.stringify([one.TaskTemplate.ContainerSpec, one.TaskTemplate.ForceUpdate]);
     cluster.serviceUpdate(service.spec.name, { ...change, force: text(spec) !== text(before) });
     taskProcesses.set(service.spec, processFrom(spec));
@@ -270,7 +404,13 @@ export function serviceRoutes(app: App, engine: Engine): void {
       CreatedAt: timeText(world.at(task.created)),
       UpdatedAt: timeText(world.at(task.updated)),
       Labels: {},
-      Spec: { ContainerSpec, Networks, ...(Placement ? { Placement } : {}), ...(RestartPolicy ? { RestartPolicy } : {}), ForceUpdate: 0 },
+      Spec: {
+        ContainerSpec,
+        Networks,
+        ...(Placement ? { Placement } : {}),
+        ...(RestartPolicy ? { RestartPolicy } : {}),
+        ForceUpdate: 0,
+      },
       ServiceID: service.id,
       ...(task.slot > 0 ? { Slot: task.slot } : {}),
       ...(task.node ? { NodeID: cluster.node(task.node).id } : {}),
@@ -281,13 +421,24 @@ export function serviceRoutes(app: App, engine: Engine): void {
         ...(task.error ? { Err: task.error } : {}),
         ...(container ? { ContainerStatus: { ContainerID: container.id, PID: 0, ExitCode: container.exitCode } } : {}),
         PortStatus: container?.sandbox?.publishes
-          ? { Ports: container.sandbox.publishes.map(({ published: PublishedPort, target: TargetPort, protocol: Protocol }) => ({ Protocol, TargetPort, PublishedPort, PublishMode: 'host' })) }
+          ? {
+              Ports: container.sandbox.publishes.map(
+                ({ published: PublishedPort, target: TargetPort, protocol: Protocol }) => ({
+                  Protocol,
+                  TargetPort,
+                  PublishedPort,
+                  PublishMode: 'host',
+                }),
+              ),
+            }
           : {},
       },
       DesiredState: task.desired,
       NetworksAttachments: (container?.sandbox?.endpoints ?? []).flatMap(({ network: name, address }) => {
         const network = cluster.attachments.find(name);
-        return network && network.driver === 'overlay' ? [{ Network: { ID: network.id, Spec: { Name: network.name } }, Addresses: [address] }] : [];
+        return network && network.driver === 'overlay'
+          ? [{ Network: { ID: network.id, Spec: { Name: network.name } }, Addresses: [address] }]
+          : [];
       }),
     };
   };
@@ -346,7 +497,9 @@ function namedRoutes(app: App, engine: Engine, kind: 'secrets' | 'configs'): voi
   const all = (named.get(world) as Record<'secrets' | 'configs', Map<string, Named>>)[kind];
   const one = kind.slice(0, -1);
   const find = (name: string) => {
-    const found = [...all.values()].find((entry) => entry.id === name || entry.name === name) ?? [...all.values()].find(({ id }) => id.startsWith(name));
+    const found =
+      [...all.values()].find((entry) => entry.id === name || entry.name === name) ??
+      [...all.values()].find(({ id }) => id.startsWith(name));
     if (found) return found;
     throw new ApiError(404, `${one} ${name} not found`);
   };
@@ -362,15 +515,32 @@ function namedRoutes(app: App, engine: Engine, kind: 'secrets' | 'configs'): voi
     manager(engine);
     const filters = readFilters(c.req.query('filters'));
     const names = filters.get('name');
-    return c.json([...all.values()].filter((entry) => (names === undefined || names.some((name) => entry.name.startsWith(name))) && hasLabels(entry.labels, filters.get('label') ?? [])).map(json));
+    return c.json(
+      [...all.values()]
+        .filter(
+          (entry) =>
+            (names === undefined || names.some((name) => entry.name.startsWith(name))) &&
+            hasLabels(entry.labels, filters.get('label') ?? []),
+        )
+        .map(json),
+    );
   });
   app.post(`/${kind}/create`, async (c) => {
     manager(engine);
     const wish = readJson(await bodyOf(c), SCHEMA);
-    if (wish.Name === '') throw new ApiError(400, `rpc error: code = InvalidArgument desc = ${one} name must be provided`);
-    if ([...all.values()].some(({ name }) => name === wish.Name)) throw new ApiError(409, `rpc error: code = AlreadyExists desc = ${one} ${wish.Name} already exists`);
+    if (wish.Name === '')
+      throw new ApiError(400, `rpc error: code = InvalidArgument desc = ${one} name must be provided`);
+    if ([...all.values()].some(({ name }) => name === wish.Name))
+      throw new ApiError(409, `rpc error: code = AlreadyExists desc = ${one} ${wish.Name} already exists`);
     const id = world.newId().slice(0, 25);
-    all.set(id, { id, name: wish.Name, labels: wish.Labels, created: world.engine.now, version: 10, ...(wish.Data === undefined ? {} : { data: wish.Data }) });
+    all.set(id, {
+      id,
+      name: wish.Name,
+      labels: wish.Labels,
+      created: world.engine.now,
+      version: 10,
+      ...(wish.Data === undefined ? {} : { data: wish.Data }),
+    });
     return c.json({ ID: id }, 201);
   });
   app.get(`/${kind}/:id`, (c) => {
@@ -398,13 +568,34 @@ function volumeRoutes(app: App, { world, node }: Engine): void {
   if (!volumes.has(world)) volumes.set(world, new Map());
   const all = volumes.get(world) as Map<string, { name: string; labels: Record<string, string>; created: number }>;
   const key = (name: string) => `${node} ${name}`;
-  const json = ({ name, labels: Labels, created }: { name: string; labels: Record<string, string>; created: number }) => ({ Name: name, Driver: 'local', Mountpoint: `/var/lib/docker/volumes/${name}/_data`, CreatedAt: timeText(world.at(created)), Labels, Scope: 'local', Options: {} });
+  const json = ({
+    name,
+    labels: Labels,
+    created,
+  }: {
+    name: string;
+    labels: Record<string, string>;
+    created: number;
+  }) => ({
+    Name: name,
+    Driver: 'local',
+    Mountpoint: `/var/lib/docker/volumes/${name}/_data`,
+    CreatedAt: timeText(world.at(created)),
+    Labels,
+    Scope: 'local',
+    Options: {},
+  });
   const find = (name: string) => {
     const found = all.get(key(name));
     if (found) return found;
     throw new ApiError(404, `get ${name}: no such volume`);
   };
-  app.get('/volumes', (c) => c.json({ Volumes: [...all].filter(([one]) => one.startsWith(`${node} `)).map(([, volume]) => json(volume)), Warnings: null }));
+  app.get('/volumes', (c) =>
+    c.json({
+      Volumes: [...all].filter(([one]) => one.startsWith(`${node} `)).map(([, volume]) => json(volume)),
+      Warnings: null,
+    }),
+  );
   app.post('/volumes/create', async (c) => {
     const wish = readJson(await bodyOf(c), v.object({ Name: v.optional(v.string(), ''), Labels: labels }));
     const name = wish.Name || world.newId();

@@ -1,10 +1,10 @@
 /** The swarm and its nodes. */
 
 import * as v from 'valibot';
-import { hostPart } from '../../topology/topology.js';
 import type { NodeState } from '../../swarm/state.js';
-import { ENGINE_VERSION } from '../version.js';
+import { hostPart } from '../../topology/topology.js';
 import { digestOf } from '../images.js';
+import { ENGINE_VERSION } from '../version.js';
 import { hasLabels, labels, readFilters, readJson, refuseUnknown } from './body.js';
 import { type App, bodyOf, type Engine, flag, manager, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
@@ -17,7 +17,11 @@ function addressOf({ world }: Engine, node: string): string {
 
 /** `SWMTKN-1-…-…` (swarmkit ca/config.go, GenerateJoinToken): the same ca part for both, a secret for each role. */
 export function joinToken({ world }: Engine, role: 'manager' | 'worker'): string {
-  const digits = (text: string, length: number) => BigInt(`0x${digestOf(`${world.cluster.options.seed} ${text}`)}`).toString(36).padStart(length, '0').slice(0, length);
+  const digits = (text: string, length: number) =>
+    BigInt(`0x${digestOf(`${world.cluster.options.seed} ${text}`)}`)
+      .toString(36)
+      .padStart(length, '0')
+      .slice(0, length);
   return `SWMTKN-1-${digits(`ca ${tokens.get(world) ?? 0}`, 50)}-${digits(`${role} ${tokens.get(world) ?? 0}`, 25)}`;
 }
 /** Times that tokens were rotated. */
@@ -26,7 +30,14 @@ const tokens = new WeakMap<object, number>();
 export function swarmInfo(engine: Engine) {
   const { world, node } = engine;
   const state = world.cluster.node(node);
-  const none = { NodeID: '', NodeAddr: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '', RemoteManagers: null };
+  const none = {
+    NodeID: '',
+    NodeAddr: '',
+    LocalNodeState: 'inactive',
+    ControlAvailable: false,
+    Error: '',
+    RemoteManagers: null,
+  };
   if (!state.member) return none;
   const members = [...world.cluster.nodes.values()].filter(({ member }) => member);
   const managers = members.filter(({ role }) => role === 'manager');
@@ -53,7 +64,13 @@ function cluster({ world }: Engine) {
       Name: 'default',
       Labels: {},
       Orchestration: { TaskHistoryRetentionLimit: 5 },
-      Raft: { SnapshotInterval: 10000, KeepOldSnapshots: 0, LogEntriesForSlowFollowers: 500, ElectionTick: 10, HeartbeatTick: 1 },
+      Raft: {
+        SnapshotInterval: 10000,
+        KeepOldSnapshots: 0,
+        LogEntriesForSlowFollowers: 500,
+        ElectionTick: 10,
+        HeartbeatTick: 1,
+      },
       Dispatcher: { HeartbeatPeriod: 5_000_000_000 },
       CAConfig: { NodeCertExpiry: 7_776_000_000_000_000 },
       TaskDefaults: {},
@@ -72,19 +89,35 @@ export function swarmRoutes(app: App, engine: Engine): void {
 
   app.get('/swarm', (c) => {
     manager(engine);
-    return c.json({ ...cluster(engine), JoinTokens: { Worker: joinToken(engine, 'worker'), Manager: joinToken(engine, 'manager') } });
+    return c.json({
+      ...cluster(engine),
+      JoinTokens: { Worker: joinToken(engine, 'worker'), Manager: joinToken(engine, 'manager') },
+    });
   });
 
   app.post('/swarm/init', async (c) => {
     const wish = readJson(
       await bodyOf(c),
-      v.object({ AdvertiseAddr: v.optional(v.string(), ''), ListenAddr: v.optional(v.string(), ''), DataPathAddr: v.optional(v.string(), ''), DataPathPort: v.optional(v.number(), 0), ForceNewCluster: v.optional(v.boolean(), false), Availability: v.optional(v.string(), '') }),
+      v.object({
+        AdvertiseAddr: v.optional(v.string(), ''),
+        ListenAddr: v.optional(v.string(), ''),
+        DataPathAddr: v.optional(v.string(), ''),
+        DataPathPort: v.optional(v.number(), 0),
+        ForceNewCluster: v.optional(v.boolean(), false),
+        Availability: v.optional(v.string(), ''),
+      }),
     );
     if (wish.DataPathPort !== 0 && (wish.DataPathPort < 1024 || wish.DataPathPort > 49151))
-      throw new ApiError(400, 'rpc error: code = InvalidArgument desc = Datapath port number is not in the valid range (1024 - 49151)');
+      throw new ApiError(
+        400,
+        'rpc error: code = InvalidArgument desc = Datapath port number is not in the valid range (1024 - 49151)',
+      );
     checkAddress(engine, wish.AdvertiseAddr);
     if (world.cluster.inSwarm && !world.cluster.node(node).member)
-      throw new ApiError(503, 'swarmwire serves one swarm: the other nodes are in one already, join it (docker swarm join)');
+      throw new ApiError(
+        503,
+        'swarmwire serves one swarm: the other nodes are in one already, join it (docker swarm join)',
+      );
     world.cluster.swarmInit(node);
     return c.json(world.cluster.node(node).id);
   });
@@ -92,17 +125,37 @@ export function swarmRoutes(app: App, engine: Engine): void {
   app.post('/swarm/join', async (c) => {
     const wish = readJson(
       await bodyOf(c),
-      v.object({ RemoteAddrs: v.optional(v.array(v.string()), []), JoinToken: v.optional(v.string(), ''), AdvertiseAddr: v.optional(v.string(), ''), ListenAddr: v.optional(v.string(), ''), Availability: v.optional(v.string(), '') }),
+      v.object({
+        RemoteAddrs: v.optional(v.array(v.string()), []),
+        JoinToken: v.optional(v.string(), ''),
+        AdvertiseAddr: v.optional(v.string(), ''),
+        ListenAddr: v.optional(v.string(), ''),
+        Availability: v.optional(v.string(), ''),
+      }),
     );
     if (wish.RemoteAddrs.length === 0) throw new ApiError(400, 'at least 1 address to remote manager is required');
     checkAddress(engine, wish.AdvertiseAddr);
     const managers = [...world.cluster.nodes.values()].filter(({ member, role }) => member && role === 'manager');
-    const reached = wish.RemoteAddrs.some((one) => managers.some(({ name }) => [addressOf(engine, name), name].includes(one.replace(/:\d+$/, ''))));
-    if (!reached) throw new ApiError(503, 'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing dial tcp ' + `${wish.RemoteAddrs[0]?.includes(':') ? wish.RemoteAddrs[0] : `${wish.RemoteAddrs[0]}:${PORT}`}: connect: connection refused"`);
+    const reached = wish.RemoteAddrs.some((one) =>
+      managers.some(({ name }) => [addressOf(engine, name), name].includes(one.replace(/:\d+$/, ''))),
+    );
+    if (!reached)
+      throw new ApiError(
+        503,
+        'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing dial tcp ' +
+          `${wish.RemoteAddrs[0]?.includes(':') ? wish.RemoteAddrs[0] : `${wish.RemoteAddrs[0]}:${PORT}`}: connect: connection refused"`,
+      );
     const role = (['worker', 'manager'] as const).find((one) => joinToken(engine, one) === wish.JoinToken);
-    if (!role) throw new ApiError(400, wish.JoinToken.startsWith('SWMTKN-') ? 'rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster' : 'invalid join token');
+    if (!role)
+      throw new ApiError(
+        400,
+        wish.JoinToken.startsWith('SWMTKN-')
+          ? 'rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster'
+          : 'invalid join token',
+      );
     world.cluster.swarmJoin(node, role);
-    if (wish.Availability === 'drain' || wish.Availability === 'pause') world.cluster.nodeUpdate(node, { availability: wish.Availability });
+    if (wish.Availability === 'drain' || wish.Availability === 'pause')
+      world.cluster.nodeUpdate(node, { availability: wish.Availability });
     return c.body(null, 200);
   });
 
@@ -112,7 +165,8 @@ export function swarmRoutes(app: App, engine: Engine): void {
   });
   app.post('/swarm/update', (c) => {
     manager(engine);
-    if (flag(c.req.query('rotateWorkerToken')) || flag(c.req.query('rotateManagerToken'))) tokens.set(world, (tokens.get(world) ?? 0) + 1);
+    if (flag(c.req.query('rotateWorkerToken')) || flag(c.req.query('rotateManagerToken')))
+      tokens.set(world, (tokens.get(world) ?? 0) + 1);
     return c.body(null, 200);
   });
   app.get('/swarm/unlockkey', (c) => {
@@ -131,7 +185,9 @@ export function swarmRoutes(app: App, engine: Engine): void {
   };
   const members = () => [...world.cluster.nodes.values()].filter(({ member, state }) => member || state === 'down');
   const json = (state: NodeState) => {
-    const leader = [...world.cluster.nodes.values()].find(({ member, role, lost }) => member && role === 'manager' && !lost);
+    const leader = [...world.cluster.nodes.values()].find(
+      ({ member, role, lost }) => member && role === 'manager' && !lost,
+    );
     const created = timeText(world.at(0));
     return {
       ID: state.id,
@@ -143,11 +199,29 @@ export function swarmRoutes(app: App, engine: Engine): void {
         Hostname: state.name,
         Platform: { Architecture: 'x86_64', OS: 'linux' },
         Resources: { NanoCPUs: 1_000_000_000, MemoryBytes: 2_147_483_648 },
-        Engine: { EngineVersion: ENGINE_VERSION, Plugins: ['bridge', 'host', 'ipvlan', 'macvlan', 'null', 'overlay'].map((Name) => ({ Type: 'Network', Name })) },
+        Engine: {
+          EngineVersion: ENGINE_VERSION,
+          Plugins: ['bridge', 'host', 'ipvlan', 'macvlan', 'null', 'overlay'].map((Name) => ({
+            Type: 'Network',
+            Name,
+          })),
+        },
         TLSInfo: { TrustRoot: '', CertIssuerSubject: '', CertIssuerPublicKey: '' },
       },
-      Status: { State: state.state === 'ready' ? 'ready' : state.state, Addr: addressOf(engine, state.name), ...(state.state === 'down' ? { Message: 'heartbeat failure' } : {}) },
-      ...(state.role === 'manager' ? { ManagerStatus: { ...(leader === state ? { Leader: true } : {}), Reachability: state.lost ? 'unreachable' : 'reachable', Addr: `${addressOf(engine, state.name)}:${PORT}` } } : {}),
+      Status: {
+        State: state.state === 'ready' ? 'ready' : state.state,
+        Addr: addressOf(engine, state.name),
+        ...(state.state === 'down' ? { Message: 'heartbeat failure' } : {}),
+      },
+      ...(state.role === 'manager'
+        ? {
+            ManagerStatus: {
+              ...(leader === state ? { Leader: true } : {}),
+              Reachability: state.lost ? 'unreachable' : 'reachable',
+              Addr: `${addressOf(engine, state.name)}:${PORT}`,
+            },
+          }
+        : {}),
     };
   };
 
@@ -160,7 +234,11 @@ export function swarmRoutes(app: App, engine: Engine): void {
       return wanted === undefined || wanted.length === 0 || wanted.some(test);
     };
     const list = members().filter(
-      (state) => any('id', (one) => state.id.startsWith(one)) && any('name', (one) => state.name.startsWith(one)) && any('role', (one) => state.role === one) && hasLabels(state.spec.labels ?? {}, filters.get('node.label') ?? []),
+      (state) =>
+        any('id', (one) => state.id.startsWith(one)) &&
+        any('name', (one) => state.name.startsWith(one)) &&
+        any('role', (one) => state.role === one) &&
+        hasLabels(state.spec.labels ?? {}, filters.get('node.label') ?? []),
     );
     return c.json(list.map(json));
   });
@@ -170,19 +248,36 @@ export function swarmRoutes(app: App, engine: Engine): void {
   });
   app.post('/nodes/:id/update', async (c) => {
     manager(engine);
-    const wish = readJson(await bodyOf(c), v.object({ Labels: labels, Role: v.optional(v.picklist(['manager', 'worker'])), Availability: v.optional(v.picklist(['active', 'pause', 'drain'])) }));
+    const wish = readJson(
+      await bodyOf(c),
+      v.object({
+        Labels: labels,
+        Role: v.optional(v.picklist(['manager', 'worker'])),
+        Availability: v.optional(v.picklist(['active', 'pause', 'drain'])),
+      }),
+    );
     const state = find(required(c, 'id'));
     const managers = members().filter(({ role }) => role === 'manager');
     if (wish.Role === 'worker' && state.role === 'manager' && managers.length === 1)
-      throw new ApiError(400, "rpc error: code = FailedPrecondition desc = attempting to demote the last manager of the swarm");
-    world.cluster.nodeUpdate(state.name, { labels: wish.Labels, ...(wish.Role && wish.Role !== state.role ? { role: wish.Role } : {}), ...(wish.Availability && wish.Availability !== state.availability ? { availability: wish.Availability } : {}) });
+      throw new ApiError(
+        400,
+        'rpc error: code = FailedPrecondition desc = attempting to demote the last manager of the swarm',
+      );
+    world.cluster.nodeUpdate(state.name, {
+      labels: wish.Labels,
+      ...(wish.Role && wish.Role !== state.role ? { role: wish.Role } : {}),
+      ...(wish.Availability && wish.Availability !== state.availability ? { availability: wish.Availability } : {}),
+    });
     return c.body(null, 200);
   });
   app.delete('/nodes/:id', (c) => {
     manager(engine);
     const state = find(required(c, 'id'));
     if (state.member && state.state !== 'down' && !flag(c.req.query('force')))
-      throw new ApiError(400, `rpc error: code = FailedPrecondition desc = node ${state.id} is not down and can't be removed`);
+      throw new ApiError(
+        400,
+        `rpc error: code = FailedPrecondition desc = node ${state.id} is not down and can't be removed`,
+      );
     if (state.member) world.cluster.swarmLeave(state.name, true);
     return c.body(null, 200);
   });
@@ -194,5 +289,10 @@ function checkAddress(engine: Engine, text: string): void {
   const nic = engine.world.topology.nodes.find(({ name }) => name === engine.node)?.nic;
   const bare = text.replace(/:\d+$/, '');
   if (bare === nic?.name || nic?.addresses.some((one) => hostPart(one) === bare)) return;
-  throw new ApiError(400, /^[\d.]+$/.test(bare) ? `must specify a listening address because the address to advertise is not recognized as a system address, and a system's IP address to use could not be uniquely identified` : `advertise address must be a non-zero IP address or network interface (with optional port number)`);
+  throw new ApiError(
+    400,
+    /^[\d.]+$/.test(bare)
+      ? `must specify a listening address because the address to advertise is not recognized as a system address, and a system's IP address to use could not be uniquely identified`
+      : `advertise address must be a non-zero IP address or network interface (with optional port number)`,
+  );
 }

@@ -25,7 +25,23 @@ export function systemRoutes(app: App, engine: Engine): void {
   app.get('/version', (c) =>
     c.json({
       Platform: { Name: 'swarmwire' },
-      Components: [{ Name: 'Engine', Version: ENGINE_VERSION, Details: { ApiVersion: API_VERSION, MinAPIVersion: MIN_API_VERSION, Os: 'linux', Arch: 'amd64', KernelVersion: KERNEL, Experimental: 'false', GitCommit: '', GoVersion: '', BuildTime: '' } }],
+      Components: [
+        {
+          Name: 'Engine',
+          Version: ENGINE_VERSION,
+          Details: {
+            ApiVersion: API_VERSION,
+            MinAPIVersion: MIN_API_VERSION,
+            Os: 'linux',
+            Arch: 'amd64',
+            KernelVersion: KERNEL,
+            Experimental: 'false',
+            GitCommit: '',
+            GoVersion: '',
+            BuildTime: '',
+          },
+        },
+      ],
       Version: ENGINE_VERSION,
       ApiVersion: API_VERSION,
       MinAPIVersion: MIN_API_VERSION,
@@ -50,7 +66,12 @@ export function systemRoutes(app: App, engine: Engine): void {
       Images: world.imagesOn(node).size,
       Driver: 'overlay2',
       DriverStatus: [],
-      Plugins: { Volume: ['local'], Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null', 'overlay'], Authorization: null, Log: ['json-file'] },
+      Plugins: {
+        Volume: ['local'],
+        Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null', 'overlay'],
+        Authorization: null,
+        Log: ['json-file'],
+      },
       MemoryLimit: true,
       SwapLimit: true,
       IPv4Forwarding: true,
@@ -100,7 +121,18 @@ export function systemRoutes(app: App, engine: Engine): void {
     const images = [...world.imagesOn(node).values()];
     return c.json({
       LayersSize: images.reduce((sum, { size }) => sum + size, 0),
-      Images: images.map(({ id, name, size, created }) => ({ Id: id, RepoTags: [name], Size: size, SharedSize: 0, VirtualSize: size, Containers: 0, Created: Number(created / 1_000_000_000n), Labels: {}, ParentId: '', RepoDigests: [] })),
+      Images: images.map(({ id, name, size, created }) => ({
+        Id: id,
+        RepoTags: [name],
+        Size: size,
+        SharedSize: 0,
+        VirtualSize: size,
+        Containers: 0,
+        Created: Number(created / 1_000_000_000n),
+        Labels: {},
+        ParentId: '',
+        RepoDigests: [],
+      })),
       Containers: [],
       Volumes: [],
       BuildCache: [],
@@ -117,8 +149,10 @@ export function systemRoutes(app: App, engine: Engine): void {
       (event.node === undefined || event.node === node) && matches(event, filters);
     c.header('Content-Type', 'application/json');
     return stream(c, async (out) => {
-      const write = (event: ClusterEvent) => void out.write(`${JSON.stringify(eventJson(world.at(event.time), event))}\n`);
-      if (since !== undefined) for (const event of world.events) if (wanted(event) && world.at(event.time) >= since) write(event);
+      const write = (event: ClusterEvent) =>
+        void out.write(`${JSON.stringify(eventJson(world.at(event.time), event))}\n`);
+      if (since !== undefined)
+        for (const event of world.events) if (wanted(event) && world.at(event.time) >= since) write(event);
       if (limit !== undefined && limit <= world.time) return;
       const still = world.look();
       const stop = world.onEvent((event) => {
@@ -148,9 +182,9 @@ function matches(event: ClusterEvent, filters: ReadonlyMap<string, string[]>): b
 }
 
 export function eventJson(time: bigint, { type, action, name, attributes, node }: ClusterEvent) {
-  const id = attributes['id'] ?? name;
+  const id = attributes.id ?? name;
   return {
-    ...(type === 'container' ? { status: action, id, from: attributes['image'] ?? '' } : {}),
+    ...(type === 'container' ? { status: action, id, from: attributes.image ?? '' } : {}),
     Type: type,
     Action: action,
     Actor: { ID: id, Attributes: { name, ...attributes } },
