@@ -319,7 +319,8 @@ export class Cluster {
   }
 
   networkRemove(name: string, node?: string): void {
-    if (PREDEFINED.has(name)) throw new DockerError(403, `${name} is a pre-defined network and cannot be removed`);
+    const found = this.attachments.find(name, node)?.name ?? name;
+    if (PREDEFINED.has(found)) throw new DockerError(403, `${found} is a pre-defined network and cannot be removed`);
     const network = this.attachments.network(name, node);
     if (network.ingress) this.#refuseIngress();
     for (const { id, spec } of this.services.values())
