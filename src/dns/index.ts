@@ -160,13 +160,14 @@ export class Names {
     );
   }
 
-  /** The same, for a program that connects to the first address over IPv4. */
+  /** The same, for a program that connects to one address. */
   find(namespace: Namespace, name: string, at: number, done: (found: FoundTarget) => void): void {
     this.lookUp(namespace, name, at, (lookup) => {
-      const address = firstAddress(lookup);
+      const address = firstAddress(lookup, namespace);
       const time = lookup.from === 'dns' ? this.sockets.after(lookup.finished) : lookup.finished;
       if (address !== undefined) done({ address, lookup, time });
-      else done({ failure: `${name} ${lookup.failure ?? 'has no IPv4 address'}`, lookup, time });
+      else
+        done({ failure: `${name} ${lookup.failure ?? 'has no address that can be reached from here'}`, lookup, time });
     });
   }
 
@@ -175,7 +176,9 @@ export class Names {
   }
 }
 
-/** The address among those found that a program without IPv6 connects to. */
-export function firstAddress({ addresses }: Lookup): string | undefined {
-  return addresses.map(hostPart).find((address) => !address.includes(':'));
+/** The address that a program connects to: an IPv6 one first, where there is a way to it (RFC 6724, section 6). */
+export function firstAddress({ addresses }: Lookup, namespace: Namespace): string | undefined {
+  const found = addresses.map(hostPart);
+  const reachable = (address: string) => address.includes(':') && namespace.sourceFor(address) !== undefined;
+  return found.find(reachable) ?? found.find((address) => !address.includes(':'));
 }

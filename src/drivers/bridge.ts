@@ -159,7 +159,11 @@ export const bridge: Driver = {
     // With its first port a bridge has a carrier, and makes its link-local address.
     if (hasIpv6(node)) node.host.ipv6.addLinkLocal(outside);
     if (hasIpv6(node) || here.gateway6) node.host.ipv6.addLinkLocal(device);
-    return { device: inside, gateway: here.gateway, ...(here.gateway6 ? { gateway6: here.gateway6 } : {}) };
+    return {
+      device: inside,
+      gateway: here.gateway,
+      ...(here.gateway6 ? { gateway6: here.route6 ?? here.gateway6 } : {}),
+    };
   },
 
   leave({ sandbox, endpoint }) {

@@ -2,11 +2,16 @@
  * IPv4 addresses and subnets as a stack file writes them. The arithmetic is ip-num's.
  */
 import { IPv4, IPv4CidrRange } from 'ip-num';
+import { groupsOf } from '../topology/ipv6.js';
 
 const ADDRESS = /^\d{1,3}(\.\d{1,3}){3}$/;
 
 export function isAddress(text: string): boolean {
   return ADDRESS.test(text) && attempt(() => IPv4.fromString(text)) !== undefined;
+}
+
+export function isAddress6(text: string): boolean {
+  return text.includes(':') && attempt(() => groupsOf(text)) !== undefined;
 }
 
 /** Undefined unless `text` is an address with a prefix length (192.168.99.110/24). */

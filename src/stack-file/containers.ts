@@ -2,7 +2,9 @@
  * Containers that somebody starts on a node by hand (`docker run`), under `x-swarmwire: containers`, in Compose's words: they
  * join networks of their node, or attachable overlays, and publish ports of their node.
  */
+
 import { isAddress as isIpv4 } from '../drivers/option-values.js';
+import { cidr6, isIn } from '../topology/ipv6.js';
 import type { AttachmentSpec, ContainerPortSpec, ContainerSpec, NetworkSpec, Protocol } from '../topology/spec.js';
 import { isAddress } from './addresses.js';
 import type { Findings } from './findings.js';
@@ -35,6 +37,7 @@ function attachmentsOf({ networks = [] }: ContainerEntry, at: string): { spec: A
       name,
       aliases: [...new Set(entry?.aliases ?? [])],
       ...(entry?.ipv4_address === undefined ? {} : { address: entry.ipv4_address }),
+      ...(entry?.ipv6_address === undefined ? {} : { address6: entry.ipv6_address }),
       ...(entry?.mac_address === undefined ? {} : { mac: entry.mac_address.toLowerCase() }),
       ...(entry?.priority === undefined ? {} : { priority: entry.priority }),
     },
@@ -74,6 +77,7 @@ export function readContainers(
           'write attachable: true under the network',
         );
       checkAddress(spec, at, findings);
+      checkAddress6(spec, network, at, findings);
       return { ...spec, name: names.get(spec.name) ?? spec.name };
     });
     for (const [i, one] of joined.entries()) {
@@ -106,6 +110,30 @@ export function readContainers(
 function checkAddress({ address }: AttachmentSpec, pointer: string, findings: Findings): void {
   if (address === undefined || isAddress(address)) return;
   findings.refuse(findings.places.value(`${pointer}/ipv4_address`), `invalid IPv4 address: ${address}`);
+}
+
+function checkAddress6(
+  { address6 }: AttachmentSpec,
+  network: NetworkSpec | undefined,
+  pointer: string,
+  findings: Findings,
+): void {
+  if (address6 === undefined) return;
+  const where = findings.places.value(`${pointer}/ipv6_address`);
+  const subnet = network?.subnet6;
+  let known = false;
+  try {
+    known = cidr6(address6).length === 128 && (subnet === undefined || isIn(address6, subnet));
+  } catch {
+    // Said below.
+  }
+  if (!known) findings.refuse(where, `invalid IPv6 address: ${address6}`, subnet && `it must be one of ${subnet}`);
+  else if (subnet === undefined)
+    findings.refuse(
+      where,
+      `network "${network?.name ?? 'bridge'}" has no IPv6 subnet`,
+      'write enable_ipv6: true and a subnet',
+    );
 }
 
 function portsOf({ ports = [] }: ContainerEntry, at: string, findings: Findings): ContainerPortSpec[] {

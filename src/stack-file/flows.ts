@@ -2,7 +2,7 @@
  * What is said over the networks: `traffic` (flows that a run sends) and `calls` (what a task asks before it answers).
  */
 import type { CallSpec, ServiceSpec, TrafficSpec } from '../topology/spec.js';
-import { isAddress } from './addresses.js';
+import { isAddress, isAddress6 } from './addresses.js';
 import type { Findings } from './findings.js';
 import type { Answerer, Parties } from './parties.js';
 import { below } from './places.js';
@@ -175,7 +175,14 @@ export function targetOf(
   return { host, port: Number(port) };
 }
 
+/** `host`, `host:80`, `2001:db8::3` or `[2001:db8::3]:80`. */
 function splitTarget(text: string): { host: string; port?: string } {
+  const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
+  if (bracketed) {
+    const [, host = '', port] = bracketed;
+    return port === undefined ? { host } : { host, port };
+  }
+  if (isAddress6(text)) return { host: text };
   const colon = text.lastIndexOf(':');
   return colon < 0 ? { host: text } : { host: text.slice(0, colon), port: text.slice(colon + 1) };
 }
@@ -187,7 +194,7 @@ function checkPort(port: string | undefined, where: { line: number; column: numb
 }
 
 function answererOf(host: string, parties: Parties): Answerer {
-  return isAddress(host) ? { kind: 'known' } : parties.answerer(host);
+  return isAddress(host) || isAddress6(host) ? { kind: 'known' } : parties.answerer(host);
 }
 
 /** Allowed, since a name that is not found is worth seeing too; but hardly what was meant. */

@@ -6,6 +6,7 @@
  */
 import type { IPv4CidrRange } from 'ip-num';
 import type { Drivers } from '../drivers/index.js';
+import { cidr6, isIn, prefixOf } from '../topology/ipv6.js';
 import type { DriverName, NetworkSpec, PoolSpec } from '../topology/spec.js';
 import { canonical, contains, isAddress, overlap, subnetOf } from './addresses.js';
 import { type ComposeFile, type ComposeNetwork, type ComposePool, entries, isOn } from './compose-file.js';
@@ -245,7 +246,7 @@ function readPools(
       continue;
     }
     if (pool.subnet.includes(':')) {
-      findings.unsupport('ipam.config.subnet', places.value(`${at}/subnet`), 'networks have IPv4 only', owner);
+      readPool6(pool, spec, network, at, owner, findings);
       continue;
     }
     const range = subnetOf(pool.subnet);
@@ -309,6 +310,53 @@ function readPool(
     read.auxAddresses = Object.fromEntries(reserved.map(([name, address]) => [name, String(address)]));
 }
 
+/** Of any engine version: "TODO IPv6 support" (libnetwork service_linux.go; moby#24379). */
+const OVERLAY_IPV6 = 'overlay endpoints, virtual IPs and the routing mesh have IPv4 only, so this network stays IPv4';
+
+/** The first IPv6 subnet, and its gateway. */
+function readPool6(
+  { subnet = '', gateway }: { subnet?: string | undefined; gateway?: string | undefined },
+  spec: NetworkSpec,
+  network: ComposeNetwork,
+  at: string,
+  owner: string,
+  findings: Findings,
+): void {
+  const { places } = findings;
+  const read = attempt6(subnet);
+  if (read === undefined || !subnet.includes('/') || read.length < 1 || read.length > 126) {
+    findings.refuse(
+      places.value(`${at}/subnet`),
+      `"${subnet}" is no subnet`,
+      'an IPv6 subnet is written 2001:db8:1::/64',
+    );
+    return;
+  }
+  if (spec.subnet6 !== undefined) {
+    findings.unsupport('ipam.config', places.value(at), 'a network has one IPv6 subnet, the first', owner);
+    return;
+  }
+  if (!isOn(network.enable_ipv6)) {
+    findings.ignore('ipam.config.subnet', places.value(`${at}/subnet`), 'the network has no enable_ipv6: true', owner);
+    return;
+  }
+  spec.subnet6 = `${prefixOf(subnet)}/${read.length}`;
+  if (spec.subnet6 !== subnet)
+    findings.warn('subnet', places.value(`${at}/subnet`), `subnet ${subnet} is taken as ${spec.subnet6}`);
+  if (gateway === undefined) return;
+  const address = attempt6(gateway);
+  if (address !== undefined && isIn(address.address, spec.subnet6)) spec.gateway6 = address.address;
+  else findings.refuse(places.value(`${at}/gateway`), `gateway "${gateway}" is no address in ${spec.subnet6}`);
+}
+
+function attempt6(text: string): { address: string; length: number } | undefined {
+  try {
+    return cidr6(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function readOptions(
   key: string,
   network: ComposeNetwork,
@@ -322,8 +370,17 @@ function readOptions(
   const driver = drivers.find(spec.driver);
   if (isOn(network.attachable)) spec.attachable = true;
   if (isOn(network.internal)) spec.internal = true;
-  if (isOn(network.enable_ipv6))
-    findings.unsupport('enable_ipv6', places.key(`${pointer}/enable_ipv6`), 'networks have IPv4 only', owner);
+  if (isOn(network.enable_ipv6)) {
+    const where = places.key(`${pointer}/enable_ipv6`);
+    if (driver?.scope === 'swarm') findings.unsupport('enable_ipv6', where, OVERLAY_IPV6, owner);
+    else if (spec.subnet6 === undefined)
+      findings.refuse(
+        where,
+        'could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the network',
+        'engine 20.10 has no IPv6 pool of its own: write a subnet under ipam.config, subnet: 2001:db8:1::/64',
+      );
+    else spec.ipv6 = true;
+  }
   if (network.enable_ipv4 !== undefined && !isOn(network.enable_ipv4)) {
     findings.unsupport('enable_ipv4', places.key(`${pointer}/enable_ipv4`), 'every network has IPv4', owner);
   }

@@ -50,7 +50,11 @@ const interfaces: SchemaObject = {
 const docker_gwbridge = map({ subnet: text, gateway: text, driver_opts });
 /** Its keys are dockerd's business: topology/daemon.ts. */
 const daemon: SchemaObject = { type: 'object', hint: 'write it as the file has it: daemon: { mtu: 1400 }' };
-const host = { address, mac, mtu };
+const address6: SchemaObject = {
+  type: 'string',
+  hint: 'an IPv6 address is written with its prefix length: 2001:db8::110/64',
+};
+const host = { address, address6, mac, mtu };
 const addresses: SchemaObject = { type: 'array', items: address };
 const extra_addresses = addresses;
 /** `docker network create --config-only`: what a network has of its own on one node. */
@@ -101,7 +105,7 @@ const container = map({
     type: ['array', 'object'],
     items: text,
     additionalProperties: map(
-      { aliases: texts, ipv4_address: text, mac_address: mac, priority: { type: 'integer' } },
+      { aliases: texts, ipv4_address: text, ipv6_address: text, mac_address: mac, priority: { type: 'integer' } },
       { type: ['object', 'null'] },
     ),
     hint: 'write a list of names: - alpine-net',
@@ -132,6 +136,7 @@ export const swarmwireSchema: SchemaObject = map({
         name: text,
         role: { type: 'string', enum: ['manager', 'worker'] },
         labels,
+        ipv6: { type: 'boolean' },
         networks: configs,
         daemon,
         interfaces,
@@ -312,6 +317,8 @@ export interface NodeEntry {
   name?: string;
   role?: 'manager' | 'worker';
   address?: string;
+  address6?: string;
+  ipv6?: boolean;
   mac?: string;
   mtu?: number;
   labels?: Record<string, string | number | boolean>;
@@ -352,12 +359,14 @@ export interface ContainerEntry extends NamingEntry {
 export interface ContainerNetworkEntry {
   aliases?: string[];
   ipv4_address?: string;
+  ipv6_address?: string;
   mac_address?: string;
   priority?: number;
 }
 
 export interface HostEntry {
   address?: string;
+  address6?: string;
   mac?: string;
   mtu?: number;
   addresses?: string[];

@@ -17,7 +17,7 @@ import type {
   ServiceSpec,
   TrafficSpec,
 } from '../topology/spec.js';
-import { canonical, contains, hostOf, isAddress, subnetOf } from './addresses.js';
+import { canonical, contains, hostOf, isAddress, isAddress6, subnetOf } from './addresses.js';
 import { readChanges } from './changes.js';
 import { readDaemon } from './daemon.js';
 import type { Place } from './error.js';
@@ -114,6 +114,19 @@ class Hosts {
     return address;
   }
 
+  address6(address: string, pointer: string): string {
+    const where = this.#findings.places.value(pointer);
+    const [host = '', length = ''] = address.split('/');
+    if (!isAddress6(host) || !/^\d{1,3}$/.test(length) || Number(length) > 128)
+      this.#findings.refuse(
+        where,
+        `"${address}" is no IPv6 address with a prefix length`,
+        'an IPv6 address is written with its prefix length: 2001:db8::110/64',
+      );
+    this.#claim(this.#addresses, host.toLowerCase(), 'address', where);
+    return address;
+  }
+
   has(address: string): boolean {
     return this.#addresses.has(hostOf(address));
   }
@@ -164,6 +177,7 @@ function outsideSpec(
 ): OutsideSpec {
   const spec: OutsideSpec = { name: entry.name };
   if (entry.address !== undefined) spec.address = hosts.address(entry.address, `${pointer}/address`);
+  if (entry.address6 !== undefined) spec.address6 = hosts.address6(entry.address6, `${pointer}/address6`);
   if (entry.mac !== undefined) spec.mac = entry.mac.toLowerCase();
   if (entry.mtu !== undefined) spec.mtu = entry.mtu;
   const listed = (addresses: readonly string[], at: string) =>
@@ -284,6 +298,8 @@ function nodesOf(written: Section['nodes'], count: number | undefined, hosts: Ho
     if (entry.docker_gwbridge !== undefined)
       spec.gwbridge = readGwbridge(entry.docker_gwbridge, `${pointer}/docker_gwbridge`, findings);
     if (entry.daemon !== undefined) spec.daemon = readDaemon(entry.daemon, `${pointer}/daemon`, findings);
+    if (entry.address6 !== undefined) spec.address6 = hosts.address6(entry.address6, `${pointer}/address6`);
+    if (entry.ipv6 !== undefined) spec.ipv6 = entry.ipv6;
     if (entry.labels !== undefined)
       spec.labels = Object.fromEntries(Object.entries(entry.labels).map(([key, value]) => [key, String(value)]));
     return spec;

@@ -9,6 +9,7 @@ import { overlayMtu } from '../drivers/overlay-encryption.js';
 import { parentName } from '../drivers/parent.js';
 import type { DaemonConfig } from '../topology/daemon.js';
 import { Draw } from '../topology/draw.js';
+import { Pool6 } from '../topology/ipv6.js';
 import { bridgeMac, lowestMac, macOfAddress, randomMac } from '../topology/mac.js';
 import { nextSubnet, Pool, Pools, subnetOf } from '../topology/pools.js';
 import type { ContainerPortSpec, NetworkSpec, PoolSpec, Protocol } from '../topology/spec.js';
@@ -66,6 +67,7 @@ class Serial {
 
 interface EndpointWish {
   address?: string;
+  address6?: string;
   mac?: string;
   priority?: number;
 }
@@ -77,6 +79,8 @@ export class Allocator {
   /** Of networks of the whole swarm; and `node network` of those that are another one on each node. */
   readonly #pools = new Map<Network, Pool>();
   readonly #local = new Map<string, Pools>();
+  /** IPv6 addresses of networks that have them, each node's own. */
+  readonly #local6 = new Map<string, Pool6>();
   readonly #vnis = new Serial(FIRST_VNI, LAST_VNI);
   readonly #dynamic = {
     tcp: new Serial(DYNAMIC_PORTS.first, DYNAMIC_PORTS.last),
@@ -160,7 +164,7 @@ export class Allocator {
     const docker0 = network.name === 'bridge' ? docker0Of(daemon) : undefined;
     const byHand = network.name === GWBRIDGE ? state?.gwbridge : undefined;
     const spec = { ...given, ...(byHand ? { options: {}, ...byHand } : {}), ...docker0?.spec };
-    const underlay = [...nodes, ...hosts].flatMap(({ nic }) => nic.addresses);
+    const underlay = [...nodes, ...hosts].flatMap(({ nic }) => nic.addresses.filter((one) => !one.includes(':')));
     const taken = networks.flatMap((one) => (this.isLocal(one) ? (one.onNode[node]?.subnet ?? []) : []));
     const config = spec.configs?.[node] ?? {};
     const wanted = config.subnet ?? spec.subnet;
@@ -178,12 +182,33 @@ export class Allocator {
       ...(further.length > 0
         ? { further: further.map((one) => ({ subnet: one.pool.subnet, gateway: one.gateway })) }
         : {}),
+      ...this.#ipv6On(spec, node),
       bridge: device ?? deviceOf(network, config.parent),
       bridgeMac: mac,
       // Without an address of its own a default gateway of another machine needs docker0 to have the next one.
       ...(docker0 && spec.gateway ? { bridgeAddress: docker0.address ?? first.pool.next() } : {}),
       ...(byHand ? bridgeOptions(spec.options) : docker0?.here),
     };
+    if (network.onNode[node]?.subnet6) network.ipv6 = true;
+  }
+
+  /** enable_ipv6 with its subnet; docker0 has both by daemon.json. The gateway's address is the first. */
+  #ipv6On(spec: NetworkSpec, node: string): { subnet6: string; gateway6: string; route6?: string } | undefined {
+    const daemon = this.topology.nodes.find(({ name }) => name === node)?.daemon;
+    const docker0 = spec.name === 'bridge' && daemon?.ipv6 === true;
+    if (!docker0 && !spec.ipv6) return undefined;
+    const subnet6 = docker0 ? daemon['fixed-cidr-v6'] : spec.subnet6;
+    // As dockerd says it: 20.10 has no pool of IPv6 subnets to take one from.
+    if (!subnet6)
+      throw new DockerError(
+        500,
+        'could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the network',
+      );
+    const pool = new Pool6(subnet6);
+    this.#local6.set(`${node} ${spec.name}`, pool);
+    const gateway6 = spec.gateway6 ? pool.take(spec.gateway6) : pool.next();
+    const route6 = docker0 ? daemon['default-gateway-v6'] : undefined;
+    return { subnet6, gateway6, ...(route6 ? { route6: pool.take(route6) } : {}) };
   }
 
   /** `wanted`: subnets that others will ask for, which no network gets by chance. */
@@ -226,6 +251,7 @@ export class Allocator {
   giveNetwork(network: Network): void {
     for (const node of Object.keys(network.onNode)) {
       this.#local.delete(`${node} ${network.name}`);
+      this.#local6.delete(`${node} ${network.name}`);
       this.#joined.delete(`${node} ${network.id}`);
     }
     this.#pools.delete(network);
@@ -272,8 +298,25 @@ export class Allocator {
     this.#poolOf(node, network).give(hostPart(address));
   }
 
+  /** The same for IPv6, on networks that have it: CIDR. */
+  address6(node: string, network: Network, wish?: string): string | undefined {
+    const pool = this.#local6.get(`${node} ${network.name}`);
+    if (pool) return pool.withLength(wish ? pool.take(wish) : pool.next());
+    if (wish)
+      throw new DockerError(
+        400,
+        `invalid config for network ${network.name}: no configured subnet contains IP address ${wish}`,
+      );
+    return undefined;
+  }
+  giveAddress6(node: string, network: Network, address: string): void {
+    this.#local6.get(`${node} ${network.name}`)?.give(hostPart(address));
+  }
+
   /** An endpoint at an address that was taken before, as the sandbox's next interface. */
-  endpoint(sandbox: Sandbox, network: Network, address: string, { mac, priority }: EndpointWish = {}): Endpoint {
+  endpoint(sandbox: Sandbox, network: Network, address: string, wish: EndpointWish = {}): Endpoint {
+    const { mac, priority } = wish;
+    const address6 = this.address6(sandbox.node, network, wish.address6);
     const local = this.isLocal(network);
     const key = `${sandbox.node} ${network.id}`;
     const port = (this.#joined.get(key) ?? 0) + 1;
@@ -284,6 +327,7 @@ export class Allocator {
       network: network.name,
       interface: `eth${index}`,
       address: this.#poolOf(sandbox.node, network).withLength(address),
+      ...(address6 ? { address6 } : {}),
       mac: this.#macOf(sandbox.node, network, address, mac),
       peer: { name: local ? `veth${this.#draw.hex(7)}` : `veth${port - 2}`, mac: randomMac(this.#draw.next) },
       port,

@@ -141,9 +141,10 @@ export class Attachments {
     this.#updateGateway(sandbox);
   }
 
-  join(sandbox: Sandbox, network: Network, { taken, address, mac, priority, ...more }: Wish): Endpoint {
+  join(sandbox: Sandbox, network: Network, { taken, address, address6, mac, priority, ...more }: Wish): Endpoint {
     const own = taken ?? this.allocator.address(sandbox.node, network, address);
     const endpoint = this.allocator.endpoint(sandbox, network, own, {
+      ...(address6 === undefined ? {} : { address6 }),
       ...(mac === undefined ? {} : { mac }),
       ...(priority === undefined ? {} : { priority }),
     });
@@ -162,6 +163,7 @@ export class Attachments {
     this.programmer.detach(sandbox, network, endpoint);
     sandbox.endpoints.splice(sandbox.endpoints.indexOf(endpoint), 1);
     this.allocator.giveAddress(sandbox.node, network, endpoint.address);
+    if (endpoint.address6) this.allocator.giveAddress6(sandbox.node, network, endpoint.address6);
     const there = this.#byNetwork.get(network);
     there?.delete(sandbox);
     if (there?.size === 0) this.#byNetwork.delete(network);

@@ -87,6 +87,7 @@ function sendUdp(
   at: number,
   report: FlowReport,
 ): void {
+  const v6 = target.includes(':');
   const socket = sockets.openUdp(
     from,
     0,
@@ -107,8 +108,10 @@ function sendUdp(
     },
     (type, code, time) => {
       report.finished = time;
-      report.detail = type === 3 && code === 3 ? 'port unreachable' : `ICMP type ${type} code ${code}`;
+      const closed = v6 ? type === 1 && code === 4 : type === 3 && code === 3;
+      report.detail = closed ? 'port unreachable' : `${v6 ? 'ICMPv6' : 'ICMP'} type ${type} code ${code}`;
     },
+    v6 ? '::' : '0.0.0.0',
   );
   const payload = Uint8Array.from({ length: flow.size }, (_, i) => 97 + (i % 26));
   socket.send({ address: target, port: flow.port }, payload, at);

@@ -21,11 +21,13 @@ export function nodeOf(spec: NodeSpec, index: number, gateway: OutsideSpec | und
       name: UNDERLAY_NIC,
       mac: spec.mac ?? underlayMac(address),
       mtu: spec.mtu ?? UNDERLAY_MTU,
-      addresses: [address],
+      addresses: [address, ...(spec.address6 ? [spec.address6] : [])],
     },
     ...(spec.interfaces ? { nics: spec.interfaces.map(nicOf) } : {}),
     ...(dataPath ? { dataPath } : {}),
     ...(gateway ? { gateway: hostPart(gateway.address ?? CLIENT) } : {}),
+    ...(spec.address6 && gateway?.address6 ? { gateway6: hostPart(gateway.address6) } : {}),
+    ...(spec.ipv6 || spec.address6 ? { ipv6: true } : {}),
     ...(spec.resolvers ? { resolvers: spec.resolvers } : {}),
     ...(spec.search ? { search: spec.search } : {}),
     ...(spec.daemon ? { daemon: spec.daemon } : {}),
@@ -50,9 +52,16 @@ export function hostOf({ name, mac, mtu = UNDERLAY_MTU, addresses = [], ...spec 
     mtu,
     addresses: there,
   }));
-  const nic = { name: UNDERLAY_NIC, mac: hardware, mtu, addresses: own };
+  const nic = {
+    name: UNDERLAY_NIC,
+    mac: hardware,
+    mtu,
+    addresses: [...own, ...(spec.address6 ? [spec.address6] : [])],
+  };
   const routes = (spec.routes ?? []).map((route) => {
-    const device = [nic, ...vlans].find((one) => one.addresses.some((address) => holds(address, route.gateway)));
+    const device = [{ ...nic, addresses: own }, ...vlans].find((one) =>
+      one.addresses.some((address) => holds(address, route.gateway)),
+    );
     if (!device) throw new DockerError(400, `${name} has no address in a subnet with the gateway ${route.gateway}`);
     return { ...route, device: device.name };
   });

@@ -67,7 +67,8 @@ export class Processes {
     const service = topology.services.find((one) => one.name === sandbox.service);
     const published = [...(service?.ports ?? []), ...(sandbox.publishes ?? [])];
     for (const { target, protocol } of published) this.#open(namespace, target, protocol, name, upstreams);
-    const own = [sandbox.task, ...sandbox.endpoints.map(({ address }) => hostPart(address))];
+    const addresses = sandbox.endpoints.flatMap(({ address, address6 }) => [address, ...(address6 ? [address6] : [])]);
+    const own = [sandbox.task, ...addresses.map(hostPart)];
     const domains = (this.spec.roles ?? []).flatMap((role) => (role.role === 'dns' ? [role.domain] : []));
     const called = new Set([
       ...namesOfSandbox(topology, sandbox),
@@ -133,8 +134,11 @@ export class Processes {
 
   #open(namespace: Namespace, port: number, protocol: 'tcp' | 'udp', name: string, upstreams: Upstream[]): void {
     if (!this.#take(namespace, protocol, port)) return;
-    if (protocol === 'tcp') listenTcp(this.sockets, namespace, port, name, upstreams);
-    else listenUdp(this.sockets, namespace, port, name);
+    const families = namespace.ipv6.routes.length > 0 ? ['0.0.0.0', '::'] : ['0.0.0.0'];
+    for (const address of families) {
+      if (protocol === 'tcp') listenTcp(this.sockets, namespace, port, name, upstreams, address);
+      else listenUdp(this.sockets, namespace, port, name, address);
+    }
   }
 
   #upstream(from: Namespace, { protocol, to: name, port, path }: CallSpec): Upstream {

@@ -17,6 +17,11 @@ export interface DaemonConfig {
   bip?: string;
   /** The part of docker0's subnet that containers get addresses from. */
   'fixed-cidr'?: string;
+  /** Have docker0 and its containers IPv6 addresses, and which subnet? */
+  ipv6?: boolean;
+  'fixed-cidr-v6'?: string;
+  /** Of containers on docker0, instead of docker0's own address. */
+  'default-gateway-v6'?: string;
   /** Of docker0 and its containers. */
   mtu?: number;
   /** Of containers on docker0, instead of docker0's own address. */

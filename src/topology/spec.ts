@@ -14,6 +14,10 @@ export interface NodeSpec {
   address?: string;
   mac?: string;
   mtu?: number;
+  /** IPv6 underlay address, CIDR. */
+  address6?: string;
+  /** Is IPv6 on for the node's own devices? Without a word it is off, unless it has an IPv6 address. */
+  ipv6?: boolean;
   labels?: Record<string, string>;
   /** The node's daemon.json. */
   daemon?: DaemonConfig;
@@ -61,6 +65,8 @@ export interface OutsideSpec {
   name: string;
   /** Underlay address, CIDR. */
   address?: string;
+  /** IPv6 underlay address, CIDR. */
+  address6?: string;
   mac?: string;
   mtu?: number;
   /** Further addresses of the same interface, CIDR: a router's in other subnets on the wire. */
@@ -107,6 +113,11 @@ export interface NetworkSpec extends Partial<PoolSpec> {
   scope?: 'swarm';
   /** By node, what is another one there. */
   configs?: Record<string, NodeNetworkSpec>;
+  /** Local networks: its endpoints have IPv6 addresses, too (enable_ipv6). */
+  ipv6?: boolean;
+  /** IPv6 subnet, CIDR. */
+  subnet6?: string;
+  gateway6?: string;
   /** VXLAN network identifier; without it the next free one from 4096 (4097 when ingress has 4096). */
   vni?: number;
   ingress?: boolean;
@@ -192,6 +203,8 @@ export interface AttachmentSpec {
   aliases: string[];
   /** Without it the next free one. */
   address?: string;
+  /** The same for IPv6. */
+  address6?: string;
   mac?: string;
   /** The network with the highest (0 without one) has the default route. */
   priority?: number;

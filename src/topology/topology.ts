@@ -62,6 +62,8 @@ export interface NetworkOnNode {
   /** Of a network with IPv6. */
   subnet6?: string;
   gateway6?: string;
+  /** Next hop of its containers' IPv6 default route, where it is not the gateway (default-gateway-v6). */
+  route6?: string;
   /** Further subnets of the same network. */
   further?: { subnet: string; gateway: string }[];
   /** docker0, docker_gwbridge, br-…; br0 in an overlay's namespace; of macvlan and ipvlan the parent: eth0.50, dm-… */

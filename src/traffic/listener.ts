@@ -3,7 +3,7 @@
  * word on what it got. Before it answers HTTP it may have calls to make: nginx asks node, node asks redis.
  */
 
-import type { Namespace, Sockets } from '../engine/index.js';
+import type { Datagram, Namespace, Sockets, TcpConnection, UdpSocket } from '../engine/index.js';
 import type { Exchange } from './exchange.js';
 import * as http from './http.js';
 import * as redis from './redis.js';
@@ -20,8 +20,10 @@ export function listenTcp(
   port: number,
   name: string,
   upstreams: readonly Upstream[],
+  /** `::` is every IPv6 address. */
+  address = '0.0.0.0',
 ): void {
-  sockets.listen(namespace, port, (connection) => {
+  const accept = (connection: TcpConnection): void => {
     let received: Uint8Array = new Uint8Array();
     connection.onData = (piece, time) => {
       const grown = new Uint8Array(received.length + piece.length);
@@ -47,7 +49,8 @@ export function listenTcp(
       received = new Uint8Array();
     };
     connection.onEnd = (time) => connection.close(sockets.after(time));
-  });
+  };
+  sockets.listen(namespace, port, accept, address);
 }
 
 /** One call after the other, then `done` with a line on each. */
@@ -69,8 +72,15 @@ function ask(
   });
 }
 
-export function listenUdp(sockets: Sockets, namespace: Namespace, port: number, name: string): void {
-  sockets.openUdp(namespace, port, ({ data, from, time }, socket) => {
+export function listenUdp(
+  sockets: Sockets,
+  namespace: Namespace,
+  port: number,
+  name: string,
+  address = '0.0.0.0',
+): void {
+  const answer = ({ data, from, time }: Datagram, socket: UdpSocket): void => {
     socket.send(from, new TextEncoder().encode(`${name} got ${data.length} bytes\n`), sockets.after(time));
-  });
+  };
+  sockets.openUdp(namespace, port, answer, undefined, address);
 }
