@@ -104,7 +104,6 @@ describe('the networks of a stack', () => {
     ['{ external: true }', 'external'],
     ['{ external: { name: other } }', 'external'],
     ['{ ipam: { driver: dhcp } }', 'ipam.driver'],
-    ['{ ipam: { config: [{ subnet: "fd00::/64" }] } }', 'ipam.config.subnet'],
     ['{ ipam: { config: [{ subnet: 10.1.0.0/24, ip_range: 10.1.0.0/28 }] } }', 'ipam.config.ip_range'],
   ])('with %s are accepted, and what is not built yet is named', (settings, key) => {
     const { unsupported } = read(back(settings));
