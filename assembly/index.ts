@@ -49,6 +49,7 @@ export { addRoute, removeRoute } from "./tables/routes";
 export { addRoute6, removeRoute6 } from "./tables/routes6";
 export { pinAddress } from "./tables/addresses6";
 export { addAddress6, removeAddress6 } from "./tables/interfaces6";
+export { comeUp as comeUp6 } from "./stack/start6";
 export { forgetNeighbour as removeNeighbour } from "./stack/neighbour";
 export { neighbourAt, neighbourSlots } from "./tables/neighbours";
 export { fdbAt, fdbSlots, removeEntry as removeFdb } from "./tables/fdb";

@@ -164,3 +164,29 @@ export function vlanInsert(at: usize, id: u32): void { vlan.insert(at, id); }
 export function vlanRemove(at: usize): void { vlan.remove(at); }
 export function vlanId(at: usize): u32 { return vlan.id(at); }
 export function vlanIsTag(type: u32): bool { return vlan.isTag(type); }
+
+// IPv6's headers
+import * as ipv6 from "./wire/ipv6";
+import * as icmpv6 from "./wire/icmpv6";
+import * as ndp from "./wire/ndp";
+import * as mld from "./wire/mld";
+import { keptAddresses } from "./tables/addresses6";
+
+export function ipv6Emit(at: usize, tclass: u32, label: u32, payload: u32, next: u32, hops: u32, source: usize, destination: usize): void {
+  ipv6.emit(at, tclass, label, payload, next, hops, source, destination);
+}
+export function ipv6Walk(at: usize, length: u32): bool { return ipv6.walk(at, length); }
+export function ipv6Upper(): u32 { return ipv6.upper; }
+export function ipv6UpperAt(): u32 { return ipv6.upperAt; }
+export function ipv6FragmentAt(): u32 { return ipv6.fragmentAt; }
+export function ipv6CheckOptions(at: usize): u32 { return ipv6.checkOptions(at); }
+export function ipv6SolicitedLow(at: usize): u64 { return ipv6.solicitedLow(at); }
+export function ipv6GroupMac(at: usize): u64 { return ipv6.groupMac(at); }
+export function icmpv6Seal(at: usize, length: u32, source: usize, destination: usize): void { icmpv6.seal(at, length, source, destination); }
+export function icmpv6ChecksumOk(at: usize, length: u32, ip: usize): bool { return icmpv6.checksumOk(at, length, ip); }
+export function udpChecksumOk6(at: usize, length: u32, ip: usize): bool { return udp.checksumOk6(at, length, ip); }
+export function ndpOptionsValid(at: usize, end: usize): bool { return ndp.optionsValid(at, end); }
+export function ndpOption(at: usize, end: usize, type: u32): usize { return ndp.option(at, end, type); }
+export function ndpEmitOption(at: usize, type: u32, six: u64): void { ndp.emitOption(at, type, six); }
+export function mldEmitAlert(at: usize): void { mld.emitAlert(at); }
+export function addressesKept(): u32 { return keptAddresses(); }

@@ -28,7 +28,7 @@ export enum Event {
   XFRM_OPENED,
   /** a = namespace, b = IPv6 packet, whose `out` is the device that it is to leave by, or null */
   OUTPUT6,
-  /** a = address of a device, or device: what IPv6 does when it comes up (stack/start6) */
+  /** a = device, b = what IPv6 does next as it comes up (stack/start6) */
   START6,
 }
 

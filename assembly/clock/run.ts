@@ -11,6 +11,7 @@ import { expectAdvertisement } from "../stack/nd";
 import { neighbourTimer } from "../stack/neighbour";
 import { output } from "../stack/output";
 import { output6 } from "../stack/output6";
+import { startStep } from "../stack/start6";
 import { reassemblyTimer } from "../stack/fragments";
 import { ensureReassembly, oldestQueue } from "../tables/reassembly";
 import { Socket, ensureSockets, runAction, socketAt, socketSlots } from "../stack/sockets";
@@ -87,6 +88,7 @@ export function runUntil(until: u64): Stopped {
       case Event.TRANSMIT: inject(changetype<Device>(a), started(b)); break;
       case Event.OUTPUT: send(changetype<Namespace>(a), started(b)); break;
       case Event.OUTPUT6: send6(changetype<Namespace>(a), started(b)); break;
+      case Event.START6: startStep(changetype<Device>(a), <u32>b); break;
       case Event.NEIGHBOUR: neighbourTimer(a, <u32>b); break;
       case Event.TCP: tcpTimer(a); break;
       case Event.REASSEMBLY: reassemblyTimer(a); break;

@@ -8,6 +8,7 @@ import type { Device } from '../../src/engine/index.js';
 import { addressNumber, ipAt, macBytes, put32, sealAll } from '../headers.js';
 import type { RealFrame } from './corpus.js';
 import { carried, esp } from './esp.js';
+import { ipv6Frames, type Vocabulary6, vocabulary6 } from './ipv6.js';
 import { arp, datagram, icmpError, noise, tcpSoup, toPublished } from './make.js';
 import { mutate, pieces, tunnel, type Vocabulary } from './mutate.js';
 import { Random } from './random.js';
@@ -118,6 +119,10 @@ function take(world: World, step: Step): void {
       if (!namespace) throw new RangeError('no such namespace');
       const { frame } = step;
       engine.fill(frame);
+      if ((frame[0] ?? 0) >> 4 === 6) {
+        engine.exports.injectSocket6(namespace.at, 0, frame.length, engine.now);
+        break;
+      }
       // As the engine holds them: in network byte order, loaded little-endian.
       const word = (at: number) => (frame[at] ?? 0) | ((frame[at + 1] ?? 0) << 8);
       const [source, destination] = [word(12) + word(14) * 65536, word(16) + word(18) * 65536];
@@ -205,6 +210,7 @@ function told({ engine }: World, error: unknown): string {
 /** Draws the steps of a life. */
 class Draw {
   readonly #words: Vocabulary;
+  readonly #words6: Vocabulary6;
   readonly #corpus: readonly { data: Uint8Array; device: Device | undefined }[];
   /** Frames that taps have seen lately, with the sequence numbers of now. */
   readonly #recent: { data: Uint8Array; device: Device | undefined }[] = [];
@@ -220,6 +226,7 @@ class Draw {
     this.#corpus = corpus.map(({ tap, data }) => ({ data, device: byPath.get(tap) }));
     this.#numbers = new Map(world.engine.devices.map((device, i) => [device, i]));
     this.#words = vocabulary(world, random);
+    this.#words6 = vocabulary6(world.engine.devices, this.#words.macs, this.#words.ports);
     world.engine.onCapture = (records) => this.#remember(records);
   }
 
@@ -253,6 +260,7 @@ class Draw {
       mesh: 8,
       datagram: 2,
       pieces: 2,
+      ipv6: 14,
       nested: 2,
       esp: world.engine.espKeys.length > 0 ? 5 : 0,
     });
@@ -282,6 +290,18 @@ class Draw {
       case 'esp': {
         const inner = carried(random.chance(0.7) ? tunnel(mutate(real, random, words, [real]), random, words) : real);
         return [this.#put(esp(inner, world.engine.espKeys, random, words))];
+      }
+      case 'ipv6': {
+        const frames = ipv6Frames(random, this.#words6);
+        const [first] = frames;
+        if (!first) return [];
+        const place = this.#put(first);
+        return frames.map((frame) => {
+          if (!('frame' in place)) return place;
+          if (place.do === 'socket') return { ...place, frame: frame.slice(14) };
+          frame.set(place.frame.subarray(0, Math.min(6, frame.length)));
+          return { ...place, frame };
+        });
       }
       case 'nested':
         return [this.#put(tunnel(mutate(real, random, words, [real]), random, words))];

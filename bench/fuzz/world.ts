@@ -4,7 +4,15 @@
  * captures then fit its addresses.
  */
 
-import { type Device, Engine, type Namespace, type Punted, Sockets } from '../../src/engine/index.js';
+import {
+  type Datagram,
+  type Device,
+  Engine,
+  type Namespace,
+  type Punted,
+  Sockets,
+  type UdpSocket,
+} from '../../src/engine/index.js';
 import { loadScenario } from '../../src/replay/scenario.js';
 import { topologyOf } from '../../src/replay/topology.js';
 import { plan } from '../../src/swarm/plan.js';
@@ -13,6 +21,7 @@ import type { StackSpec } from '../../src/topology/spec.js';
 import { hostPart, type Topology } from '../../src/topology/topology.js';
 import { listenTcp } from '../../src/traffic/listener.js';
 import { readIn } from './files.js';
+import { addresses6Of, enableIpv6 } from './ipv6.js';
 import type { Random } from './random.js';
 
 export type WorldName = 'planned' | 'recorded';
@@ -114,6 +123,7 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
   const { namespaces, underlay } = realize(engine, shape, { latency: random.pick([1, 50_000]) });
   if (random.chance(0.3)) underlay.loss = 0.05;
   for (const [i, node] of shape.nodes.entries()) standOn(engine, node, i, random);
+  if (random.chance(0.8)) enableIpv6(engine, random);
   const sockets = new Sockets(engine);
   const all = [...namespaces.values()];
   for (const namespace of all) {
@@ -122,8 +132,10 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
     const ports = shape.services.find((one) => one.name === task?.service)?.ports ?? [];
     const tcp = new Set([80, 6379, ...ports.filter((one) => one.protocol === 'tcp').map(({ target }) => target)]);
     const udp = new Set([53, ...ports.filter((one) => one.protocol === 'udp').map(({ target }) => target)]);
-    for (const number of tcp) listenTcp(sockets, namespace, number, namespace.name, []);
-    for (const number of udp) answerOnce(sockets, namespace, number);
+    for (const address of namespace.ipv6.routes.length > 0 ? ['0.0.0.0', '::'] : ['0.0.0.0']) {
+      for (const number of tcp) listenTcp(sockets, namespace, number, namespace.name, [], address);
+      for (const number of udp) answerOnce(sockets, namespace, number, address);
+    }
   }
   for (let i = 0; i < 6; i++) random.pick(engine.devices).tap();
   const devices = new Map<DeviceKind, Device[]>(DEVICE_KINDS.map((kind) => [kind, []]));
@@ -138,6 +150,7 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
     ...engine.devices.flatMap((device) => (device.lower ? device.addresses.map(({ address }) => address) : [])),
     '127.0.0.1',
     '198.51.100.1',
+    ...addresses6Of(engine.devices).filter((address) => !address.startsWith('fe80')),
   ].map((address) => hostPart(address ?? '0.0.0.0'));
   const ports = [80, 53, 6379, 7, ...shape.services.flatMap((one) => one.ports.map(({ published }) => published))];
   const say = (chance: Random, time: number): void => {
@@ -149,7 +162,7 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
       const identifier = sockets.openPing(() => {});
       sockets.ping(from, to.address, { identifier, sequence: 0, size, time });
     } else if (kind === 'udp') {
-      const socket = sockets.openUdp(from, 0, () => {});
+      const socket = sockets.openUdp(from, 0, () => {}, undefined, to.address.includes(':') ? '::' : '0.0.0.0');
       socket.send(to, new Uint8Array(size), time);
       if (chance.chance(0.5)) sockets.closeUdp(socket);
     } else {
@@ -210,9 +223,10 @@ const TOO_MUCH = 200_000;
 const LONG = 10e9;
 
 /** Answers are so short that they are not answered: two of these must not go on for ever. */
-function answerOnce(sockets: Sockets, namespace: Namespace, number: number): void {
+function answerOnce(sockets: Sockets, namespace: Namespace, number: number, address: string): void {
   const answer = Uint8Array.of(111, 107);
-  sockets.openUdp(namespace, number, ({ data, from, time }, socket) => {
+  const once = ({ data, from, time }: Datagram, socket: UdpSocket): void => {
     if (data.length > answer.length) socket.send(from, answer, sockets.after(time));
-  });
+  };
+  sockets.openUdp(namespace, number, once, undefined, address);
 }

@@ -53,6 +53,7 @@ export interface EngineExports extends Record<string, unknown> {
     metric: number,
   ): number;
   removeRoute6(route: number): void;
+  comeUp6(device: number): void;
   setNeighbour6(device: number, address: number, macLow: number, macHigh: number, state: number): number;
   sourceFor6(ns: number, destination: number, device: number): number;
   injectSocket6(ns: number, device: number, length: number, time: number): number;

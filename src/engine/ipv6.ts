@@ -59,6 +59,14 @@ export class Ipv6 {
     if (!device.addresses6.some((one) => one.address === address)) this.addAddress(device, `${address}/64`);
   }
 
+  /**
+   * The device comes up now, instead of having been up for long: it reports its groups (MLDv2), probes for duplicates of its
+   * addresses, which are tentative for that long, and solicits routers unless it is one.
+   */
+  comeUp(device: Device): void {
+    if (device.addresses6.length > 0) this.namespace.engine.exports.comeUp6(device.at);
+  }
+
   addAddress(device: Device, text: string, { nodad = false }: Address6Options = {}): Address6Entry {
     const { engine } = this.namespace;
     const { address, length } = cidr6(text);
