@@ -40,7 +40,7 @@ export const macvlan: Driver = {
     try {
       const device = namespace.addMacvlan(endpoint.interface, { lower, mac: endpoint.mac, mtu: lower.mtu, mode });
       const gateway = gatewayFor(here, endpoint.address);
-      return { device, ...(gateway ? { gateway } : {}) };
+      return { device, ...(gateway ? { gateway } : {}), ...(here.gateway6 ? { gateway6: here.gateway6 } : {}) };
     } catch (error) {
       throw new DriverError(`failed to create the macvlan port of ${spec.name}: ${messageOf(error)}`);
     }
