@@ -139,7 +139,7 @@ describe('ping', () => {
     ping(world, '::1');
     world.sockets.ping(world.client, LINK.left, { identifier: 7, sequence: 1, size: 56, time: 0, device: world.nic });
     world.run(1);
-    expect(world.seen(lo).filter((_, i) => i % 2 === 0)).toEqual([
+    expect([...new Set(world.seen(lo))]).toEqual([
       `${CLIENT} > ${CLIENT} echo request`,
       `${CLIENT} > ${CLIENT} echo reply`,
       '::1 > ::1 echo request',
