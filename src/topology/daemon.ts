@@ -4,6 +4,7 @@
  */
 
 import { IPv4, IPv4CidrRange } from 'ip-num';
+import { cidr6 } from './ipv6.js';
 
 export interface AddressPool {
   /** CIDR */
@@ -59,6 +60,9 @@ interface Key {
 const KEYS: Record<keyof DaemonConfig, Key> = {
   bip: { type: 'string', wrong: notCidr },
   'fixed-cidr': { type: 'string', wrong: notCidr },
+  ipv6: { type: 'bool' },
+  'fixed-cidr-v6': { type: 'string', wrong: notCidr6 },
+  'default-gateway-v6': { type: 'net.IP', wrong: notIp6 },
   mtu: { type: 'int' },
   'default-gateway': { type: 'net.IP', wrong: notIp },
   dns: { type: '[]string', wrong: each((text) => (isIp(text) ? undefined : `${text} is not an ip address`)) },
@@ -77,6 +81,21 @@ const KEYS: Record<keyof DaemonConfig, Key> = {
   iptables: { type: 'bool' },
   'ip-masq': { type: 'bool' },
 };
+
+/** As dockerd's parser of it says. */
+function notCidr6(text: string): { message: string } | undefined {
+  return text.includes('/') && isIpv6(text) ? undefined : { message: `invalid CIDR address: ${text}` };
+}
+function notIp6(text: string): { message: string } | undefined {
+  return !text.includes('/') && isIpv6(text) ? undefined : { message: `invalid IP address: ${text}` };
+}
+function isIpv6(text: string): boolean {
+  try {
+    return text.includes(':') && cidr6(text) !== undefined;
+  } catch {
+    return false;
+  }
+}
 
 /** What docker0 has where nothing else is said, and nothing else is in the way. */
 const DEFAULT_BIP = '172.17.0.1/16';
