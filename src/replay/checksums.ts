@@ -4,7 +4,7 @@
  * engine must not be the engine.
  */
 
-import { fragmentOf, type Layer, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP } from '../dissect/layers.js';
+import { fragmentOf, type Layer, layersOf, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP } from '../dissect/layers.js';
 
 /** Headers that may stand between an IP header and the segment that it carries. */
 const BETWEEN = new Set(['ipv6-option', 'ipv6-fragment', 'esp']);
@@ -75,4 +75,24 @@ export function carrierOf(
     if (!BETWEEN.has(layer.name)) return undefined;
   }
   return undefined;
+}
+
+/** The frame with the checksums that its kernel left to the hardware, as the hardware would have sent it. */
+export function completed(frame: Uint8Array): Uint8Array {
+  const layers = layersOf(frame);
+  let whole = frame;
+  for (const [index, layer] of layers.entries()) {
+    const at = transportChecksumAt(layer);
+    const carrier = carrierOf(frame, layers, index);
+    if (at === undefined || layer.quoted || !carrier || carrier.fragment) continue;
+    if (!transportChecksumIsPartial(frame, carrier.ip, layer)) continue;
+    if (transportChecksumIsRight(frame, carrier.ip, layer)) continue;
+    if (whole === frame) whole = new Uint8Array(frame);
+    // The partial sum is in its field: what is summed there now is all that was to be summed.
+    const sum = ~sum16(frame, layer.start, layer.end) & 0xffff;
+    const written = sum === 0 && layer.name === 'udp' ? 0xffff : sum;
+    whole[at] = written >>> 8;
+    whole[at + 1] = written & 0xff;
+  }
+  return whole;
 }

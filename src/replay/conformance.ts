@@ -48,7 +48,7 @@ export async function conform(
       scenario: name,
       mode,
       taps,
-      notes: scenario.warnings,
+      notes: [...scenario.warnings, ...played.changes],
       ...(overtaken.length > 0 ? { error: overtakingError(overtaken) } : {}),
       state: compareState({ inputs: scenario.inputs, read: once, played, real }),
       seen: played.taps,

@@ -6,12 +6,14 @@
 import { capturedFrames } from '../capture/captured.js';
 import { ETHERTYPE_IPV6, fragmentOf, layersOf, u16 } from '../dissect/layers.js';
 import { ipv4, ipv6 } from '../dissect/notation.js';
-import { Engine } from '../engine/index.js';
+import { Engine, type Namespace } from '../engine/index.js';
 import { type Realized, realize } from '../swarm/realize.js';
+import { Changing } from './changing.js';
 import type { TapFrame } from './compare.js';
 import type { Inputs, SocketAddress } from './inputs.js';
 import { injectedIn, type Mode, type Stimulus } from './scenario.js';
-import { namespaceName, topologyOf } from './topology.js';
+import { atTheirSenders } from './senders.js';
+import { changingTopologyOf, namespaceName } from './topology.js';
 
 /** Links and hops of a replay take this long, ns: nothing that a real machine's timing shows is imitated. */
 const LATENCY = 1;
@@ -21,6 +23,8 @@ export interface Played {
   taps: Map<string, TapFrame[]>;
   injected: Stimulus[];
   realized: Realized;
+  /** What was changed while it ran, a sentence each. */
+  changes: string[];
 }
 
 export interface PlayOptions {
@@ -31,12 +35,14 @@ export interface PlayOptions {
 
 export async function play(
   inputs: Inputs,
-  stimuli: readonly Stimulus[],
+  recorded: readonly Stimulus[],
   mode: Mode,
   options: PlayOptions = {},
 ): Promise<Played> {
+  const { topology, later } = changingTopologyOf(inputs);
+  const stimuli = atTheirSenders(recorded, inputs, [...topology.sandboxes, ...later]);
   const engine = await Engine.create({ seed: options.seed ?? 1, epoch: inputs.start, hopDelay: LATENCY });
-  const realized = realize(engine, topologyOf(inputs), { latency: LATENCY });
+  const realized = realize(engine, topology, { latency: LATENCY });
   learnBefore(realized, inputs);
   continueSequences(realized, inputs);
   const names: string[] = [];
@@ -51,22 +57,31 @@ export async function play(
     device.promiscuous = true;
     names.push(`${recorded.namespace}/${recorded.device}`);
   }
-  for (const namespace of realized.namespaces.values()) namespace.set(mode === 'path' ? 'silent' : 'askOnce', 1);
-  if (mode === 'stack') {
-    const refused = refusals(stimuli);
-    for (const stimulus of stimuli) openForeignSocket(realized, stimulus, refused);
-    openSilentServers(realized, stimuli);
-  }
+  const refused = refusals(stimuli);
+  const start = (namespace: Namespace) => {
+    namespace.set(mode === 'path' ? 'silent' : 'askOnce', 1);
+    if (mode === 'path') return;
+    for (const stimulus of stimuli) {
+      if (namespaceName(stimulus.namespace) === namespace.name) openForeignSocket(realized, stimulus, refused);
+    }
+  };
+  for (const namespace of realized.namespaces.values()) start(namespace);
+  if (mode === 'stack') openSilentServers(realized, stimuli);
 
   options.prepare?.(realized);
   const records: Uint8Array[] = [];
   engine.onCapture = (bytes) => records.push(bytes);
   const chosen = injectedIn(mode, stimuli);
   const injected = mode === 'stack' ? chosen.map(fromSocket) : chosen;
-  for (const stimulus of injected) inject(realized, stimulus);
+  const changing = new Changing(realized, inputs, stimuli, later, start);
+  for (const stimulus of injected) {
+    changing.until(stimulus.time);
+    inject(realized, stimulus);
+  }
+  changing.finish();
   const last = injected.at(-1)?.time ?? 0;
-  engine.run(last + 1_000_000_000);
-  return { taps: framesByTap(names, records), injected, realized };
+  engine.run(Math.max(last, engine.now) + 1_000_000_000);
+  return { taps: framesByTap(names, records), injected, realized, changes: changing.told };
 }
 
 function inject(

@@ -261,8 +261,9 @@ export function comparisonOptions(
     .flatMap(({ nodes }) => Object.values(nodes).map((node) => node.vxlanPort))
     .find(Boolean);
   const numbers = new Map<string, Set<number>>();
-  for (const { pcap, frame, socket } of injected) {
-    if (socket !== undefined) continue;
+  for (const { pcap, frame, socket, sender } of injected) {
+    // One whose sender had no capture was put in there, not where it was seen.
+    if (socket !== undefined || sender !== undefined) continue;
     const known = numbers.get(pcap) ?? new Set();
     numbers.set(pcap, known.add(frame));
   }

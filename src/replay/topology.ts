@@ -13,7 +13,9 @@ import {
   type Service,
   type Topology,
 } from '../topology/topology.js';
-import type { DeviceInput, EndpointInput, Inputs, NetworkInput } from './inputs.js';
+import { listed, startList } from './changes.js';
+import { Endpoints, type Member } from './endpoints.js';
+import type { DeviceInput, EndpointInput, Inputs, NetworkInput, TaskInput } from './inputs.js';
 
 /** The recording's name of a namespace (`node1.task-web.1`, `client`) as ours (`node1/task-web.1`, `client/host`). */
 export function namespaceName(recorded: string): string {
@@ -32,18 +34,27 @@ export function waitingFor(inputs: Inputs): string[] {
   for (const network of inputs.networks) {
     if (!BUILT.has(network.driver)) reasons.add(`driver ${network.driver}`);
   }
-  if (Object.keys(inputs.later).length > 0) reasons.add('changes while traffic runs');
-
+  const known = new Set(membersOf(inputs).flatMap(({ networks }) => Object.values(networks).map(addressOf)));
+  for (const address of listed(inputs).keys()) {
+    if (!known.has(address)) reasons.add(`${address}, a destination of which nothing else is known`);
+  }
   return [...reasons];
 }
 
+/** As it stands when the recording begins. */
 export function topologyOf(inputs: Inputs): Topology {
+  return changingTopologyOf(inputs).topology;
+}
+
+/** The same, and the sandboxes that come later. */
+export function changingTopologyOf(inputs: Inputs): { topology: Topology; later: Sandbox[] } {
   const networks = inputs.networks
     .filter(({ driver }) => !WITHOUT_DEVICES.has(driver))
     // As they were made: a later bridge's rules stand before an earlier one's.
     .sort((a, b) => bridgeIndex(inputs, a) - bridgeIndex(inputs, b))
     .map((network) => networkOf(inputs, network));
-  return {
+  const { start, later } = sandboxesOf(inputs, networks);
+  const topology: Topology = {
     engine: '20.10',
     nodes: inputs.nodes.map(({ name, role, interface: device, mac, mtu, address, gateway, resolvers }) => ({
       name,
@@ -73,11 +84,12 @@ export function topologyOf(inputs: Inputs): Topology {
       };
     }),
     networks,
-    services: inputs.services.map(serviceOf),
-    sandboxes: sandboxesOf(inputs, networks),
+    services: inputs.services.map((service) => serviceOf(inputs, service)),
+    sandboxes: start,
     // Without an encrypted network they are left over from another scenario.
     ...(inputs.encryption && networks.some(({ encrypted }) => encrypted) ? { keys: keysOf(inputs.encryption) } : {}),
   };
+  return { topology, later };
 }
 
 /** Not told to be without: `sysctls` lists what is not the kernel's default. */
@@ -172,7 +184,7 @@ function mtuOfBridge(inputs: Inputs, network: NetworkInput): number | undefined 
   return undefined;
 }
 
-function serviceOf(service: Inputs['services'][number]): Service {
+function serviceOf(inputs: Inputs, service: Inputs['services'][number]): Service {
   return {
     name: service.name,
     ports: service.ports.flatMap(({ published, target, protocol, mode }) =>
@@ -183,15 +195,17 @@ function serviceOf(service: Inputs['services'][number]): Service {
     vips: Object.fromEntries(
       Object.entries(service.vips).flatMap(([network, address]) => (address ? [[network, hostPart(address)]] : [])),
     ),
-    balancers: service.balancers.flatMap(({ node, network, mark, destinations, firstPick }) =>
-      mark == null
-        ? []
-        : [{ node, network, mark, destinations: destinations ?? [], ...(firstPick ? { firstPick } : {}) }],
-    ),
+    balancers: service.balancers.flatMap(({ node, network, mark, destinations: dumped, firstPick }) => {
+      if (mark == null) return [];
+      const destinations = startList(inputs, mark, dumped) ?? dumped;
+      const first = firstPick && destinations.includes(firstPick) ? { firstPick } : {};
+      return [{ node, network, mark, destinations, ...first }];
+    }),
   };
 }
 
-function sandboxesOf(inputs: Inputs, networks: Network[]): Sandbox[] {
+function sandboxesOf(inputs: Inputs, networks: Network[]): { start: Sandbox[]; later: Sandbox[] } {
+  const atStart = listed(inputs);
   const known = new Set(networks.map(({ name }) => name));
   const make = (
     recorded: string,
@@ -212,14 +226,22 @@ function sandboxesOf(inputs: Inputs, networks: Network[]): Sandbox[] {
       ...(resolver?.udp && resolver.tcp ? { resolver: { udp: resolver.udp, tcp: resolver.tcp } } : {}),
     };
   };
+  /** Tasks that stood in a list of destinations: some of them come, some go. */
+  const isListed = (endpoints: Record<string, EndpointInput>) =>
+    Object.values(endpoints).some((endpoint) => atStart.has(addressOf(endpoint)));
+  const changing = membersOf(inputs).filter((one) => isListed(one.networks));
+  const endpoints = new Endpoints(inputs, changing);
+  const passing = changing
+    .filter(({ namespace, inferred }) => namespace === null || inferred)
+    .map((member): Sandbox => ({ ...passingSandbox(inputs, member), endpoints: endpoints.of(member) }));
   const all = [
     ...inputs.loadBalancers.map(({ namespace, node, endpoints }) => make(namespace, node, 'balancer', endpoints)),
     ...unlistedBalancers(inputs, networks).map(({ namespace, node, endpoints }) =>
       make(namespace, node, 'balancer', endpoints),
     ),
     ...inOrderOfStart(inputs.tasks).flatMap(
-      ({ namespace, node, networks: endpoints, name, service, ports, id, container, hostname }) =>
-        namespace && node
+      ({ namespace, node, networks: endpoints, name, service, ports, id, container, hostname, inferred }) =>
+        namespace && node && !(inferred && isListed(endpoints))
           ? [
               {
                 ...make(namespace, node, 'task', endpoints, ports),
@@ -239,9 +261,68 @@ function sandboxesOf(inputs: Inputs, networks: Network[]): Sandbox[] {
     ),
   ];
   // A container of network mode `host` or `container:…` has no namespace of its own.
-  return all.filter(
-    ({ node, name }, i) => name !== 'host' && all.findIndex((one) => one.node === node && one.name === name) === i,
+  const own = [...all, ...passing].filter(
+    ({ node, name }, i, every) =>
+      name !== 'host' && every.findIndex((one) => one.node === node && one.name === name) === i,
   );
+  const comes = ({ endpoints: has }: Sandbox) => has.some(({ address }) => atStart.get(hostPart(address)) === false);
+  return { start: own.filter((one) => !comes(one)), later: own.filter(comes) };
+}
+
+type Passing = Member & { task: TaskInput | undefined };
+
+/** Tasks and containers, and those of which the recording has frames alone. */
+function membersOf({ tasks, containers, unlisted, networks }: Inputs): Passing[] {
+  const members = [...tasks, ...containers].map((one): Passing => {
+    const { node, namespace, networks: endpoints, started, inferred } = one;
+    const task = 'service' in one ? (one as TaskInput) : undefined;
+    return { node, namespace: namespace ?? null, networks: endpoints, started: started ?? 0, inferred, task };
+  });
+  const known = new Set(members.flatMap((one) => Object.values(one.networks).map(addressOf)));
+  for (const { mac, addresses, node, seenAt, first } of unlisted) {
+    const [address] = addresses;
+    const network = networks.find(({ nodes }) => nodes[node ?? '']?.namespace === seenAt?.split('/')[0]);
+    if (!address || !node || !network || known.has(address)) continue;
+    const endpoint = { interface: null, address, mac, aliases: [], addressGiven: false };
+    const started = (first ?? 0) / 1e9;
+    members.push({
+      node,
+      namespace: null,
+      networks: { [network.name]: endpoint },
+      started,
+      inferred: true,
+      task: undefined,
+    });
+  }
+  return members;
+}
+
+function addressOf({ address }: EndpointInput): string {
+  return hostPart(address ?? '');
+}
+
+/** A task without a capture, or without a dump. */
+function passingSandbox(inputs: Inputs, { node, namespace, networks, task }: Passing): Omit<Sandbox, 'endpoints'> {
+  const addresses = Object.values(networks).map(addressOf);
+  const service = task?.service ?? serviceWith(inputs, addresses);
+  const name = task ? `task-${task.name}.${task.id ?? addresses[0]}` : `task-${addresses[0]}`;
+  return {
+    name: namespace?.slice(namespace.indexOf('.') + 1) ?? name,
+    node,
+    kind: 'task',
+    ...(service ? { service } : {}),
+    ...(task ? { task: task.name, ...identity(task.container, task.hostname) } : {}),
+  };
+}
+
+/** The service in whose lists one of the addresses stood. */
+function serviceWith({ services, later }: Inputs, addresses: readonly string[]): string | undefined {
+  const marks = Object.values(later).flatMap((lists) =>
+    Object.entries(lists).flatMap(([mark, list]) =>
+      list.some((line) => addresses.includes(hostPart(line.split(' ')[0] ?? ''))) ? [Number(mark)] : [],
+    ),
+  );
+  return services.find(({ balancers }) => balancers.some(({ mark }) => mark != null && marks.includes(mark)))?.name;
 }
 
 /** Rules of published ports stand in the order in which their containers started. */
