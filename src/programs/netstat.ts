@@ -52,7 +52,8 @@ export function* route(process: Process): Steps<number> {
   const numeric = options.has('n');
   const rows = process.machine.namespace.routes
     .filter(({ table, type }) => table === 'main' && type === 'unicast')
-    .sort((a, b) => Number(b.destination === '0.0.0.0/0') - Number(a.destination === '0.0.0.0/0'))
+    // The kernel goes through them by address (fib_trie).
+    .sort((a, b) => numberOf(a.destination.split('/')[0] ?? '') - numberOf(b.destination.split('/')[0] ?? ''))
     .map(({ destination, gateway, device }) => {
       const [given = '', length = '0'] = destination.split('/');
       const address = dotted((numberOf(given) & mask(Number(length))) >>> 0);

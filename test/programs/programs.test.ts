@@ -69,8 +69,8 @@ describe('interfaces, routes and neighbours', () => {
       'Kernel IP routing table',
       'Destination     Gateway         Genmask         Flags Metric Ref    Use Iface',
       expect.stringMatching(/^0\.0\.0\.0 {9}172\.18\.0\.1 {6}0\.0\.0\.0 {9}UG {4}0 {6}0 {6}0 eth1$/),
-      expect.stringMatching(/^172\.18\.0\.0 {6}0\.0\.0\.0 {9}255\.255\.0\.0 {5}U /),
       expect.stringMatching(/^10\.0\.1\.0 {8}0\.0\.0\.0 {9}255\.255\.255\.0 {3}U /),
+      expect.stringMatching(/^172\.18\.0\.0 {6}0\.0\.0\.0 {9}255\.255\.0\.0 {5}U /),
       '',
     ]);
     const { out } = run('ifconfig eth0');
@@ -194,7 +194,7 @@ describe('the shell', () => {
     ['echo one two > /tmp/f; echo three >> /tmp/f; cat < /tmp/f | wc -w', '3\n'],
     ['ip addr show | grep inet | head -1', '    inet 127.0.0.1/8 scope host lo\n'],
     ['seq 3 | sort -r | tail -n 1', '1\n'],
-    ['A=5; echo $A ${A}x', '5 5x\n'],
+    [`A=5; echo $A $\{A}x`, '5 5x\n'],
     ['nothing 2>/dev/null; echo $?', '127\n'],
     ['nothing 2>&1 | cat', 'sh: nothing: not found\n'],
     ['exit 3; echo never', ''],

@@ -1,6 +1,5 @@
 /** A swarm to run programs in: what they print, by machine and command line. */
 
-import { Names } from '../../src/dns/index.js';
 import { Computer, Pipe, type Started } from '../../src/programs/index.js';
 import { parseStackFile } from '../../src/stack-file/index.js';
 import { Swarm } from '../../src/swarm/swarm.js';
@@ -15,12 +14,8 @@ export interface Ran {
 
 export class World {
   readonly #computers = new Map<string, Computer>();
-  readonly #names: Names;
 
-  private constructor(readonly swarm: Swarm) {
-    const { topology, sockets, realized } = swarm;
-    this.#names = new Names({ topology, namespaces: realized.namespaces }, sockets, 1);
-  }
+  private constructor(readonly swarm: Swarm) {}
 
   static async of(stack: string): Promise<World> {
     const { spec } = parseStackFile(stack, { file: 'stack.yml' });
@@ -34,7 +29,7 @@ export class World {
     const made = new Computer({
       namespace: this.swarm.namespace(name),
       sockets: this.swarm.sockets,
-      names: this.#names,
+      names: this.swarm.names,
       hostname: name.replace(/\/host$/, '').replace(/^.*\//, ''),
       flavour: name.endsWith('/host') ? 'debian' : 'busybox',
     });
