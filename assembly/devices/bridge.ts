@@ -67,7 +67,7 @@ function pass(bridge: Device, port: Device, frame: Frame): void {
 
 /**
  * A promiscuous bridge's stack takes what it would else have routed, although it was bridged: the packet goes on twice. That is
- * what a capture on a real bridge does to a container that asks for a published port of its own node.
+ * what a capture on a real bridge does to an endpoint behind it that asks for a published port of its own node.
  */
 function takeUp(bridge: Device, frame: Frame): void {
   frame.device = bridge;

@@ -3,7 +3,7 @@
 // headers with their checksum, and the outer packet's own conntrack entry; the way back; new connections. Kept per packet:
 // timeouts, TCP's state and windows in both namespaces, IPVS's state, counters, ages. Nothing else: no devices, rules or taps.
 //
-// Stages run over vectors of packets, each looking up what the stage before has prefetched (as ../shared/perf/native did).
+// Stages run over vectors of packets, each looking up what the stage before has prefetched.
 //
 // Driven by bench/native.ts: commands are lines on standard input, with bytes behind them where a line says so; every
 // command is answered by one line.
