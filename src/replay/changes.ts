@@ -86,7 +86,22 @@ export function startList(inputs: Inputs, mark: number, own: readonly string[]):
 /** `addresses`, but those that `own` has too as they stand there. */
 export function inOwnOrder(addresses: readonly string[], own: readonly string[]): string[] {
   const known = own.filter((address) => addresses.includes(address));
-  return addresses.map((address) => (known.includes(address) ? (known.shift() ?? address) : address));
+  const left = [...known];
+  return addresses.map((address) => (known.includes(address) ? (left.shift() ?? address) : address));
+}
+
+/** Every address that one of the lists has and the next one has not. */
+export function leaving(inputs: Inputs): Set<string> {
+  const lists = listsOf(inputs);
+  return new Set(
+    lists
+      .slice(1)
+      .flatMap((now, index) =>
+        [...now].flatMap(([mark, list]) =>
+          (lists[index]?.get(mark) ?? []).filter((address) => !list.includes(address)),
+        ),
+      ),
+  );
 }
 
 /** All changes, in the order in which they are to be made. */

@@ -54,9 +54,10 @@ export class Changing {
       this.told.push(describeChange(change, this.stimuli));
       if (change.kind === 'idle') this.#disable(change);
       if (change.kind === 'gone') this.#remove(change);
-      if (change.kind === 'came') this.#addSandbox(change.address);
     }
-    this.#addBackends(now.filter(({ kind }) => kind === 'came'));
+    const came = now.filter(({ kind }) => kind === 'came');
+    this.#addSandboxes(came.map(({ address }) => address));
+    this.#addBackends(came);
   }
 
   /** In the order of each node's own list, which may be another one than that of the node whose lists were noted. */
@@ -96,11 +97,21 @@ export class Changing {
     sandboxes.splice(sandboxes.indexOf(sandbox), 1);
   }
 
-  #addSandbox(address: string): void {
+  /** As their ports stand on the bridges. */
+  #addSandboxes(addresses: readonly string[]): void {
+    const place = ({ endpoints }: Sandbox) => Math.min(...endpoints.map(({ port }) => port));
+    const { sandboxes } = this.realized.topology;
+    this.later
+      .filter((one) => !sandboxes.includes(one) && addresses.some((address) => hasAddress(one, address)))
+      .sort((one, other) => place(one) - place(other))
+      .forEach((one) => {
+        this.#addSandbox(one);
+      });
+  }
+
+  #addSandbox(sandbox: Sandbox): void {
     const { realized } = this;
     const { sandboxes, services, networks } = realized.topology;
-    const sandbox = this.later.find((one) => hasAddress(one, address));
-    if (!sandbox || sandboxes.includes(sandbox)) return;
     sandboxes.push(sandbox);
     realized.addSandbox(sandbox);
     for (const endpoint of sandbox.endpoints)

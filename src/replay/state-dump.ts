@@ -1,8 +1,10 @@
 /**
- * What was dumped of a real namespace after a run (`state/NAMESPACE.txt`): sections that begin with `### COMMAND`, and the
+ * What was dumped of a real namespace after a run (`state/NAMESPACE.txt`; `state/NAMESPACE.LABEL.txt` where a scenario dumped
+ * several times): sections that begin with `### COMMAND`, and the
  * log of its conntrack events beside it.
  */
 
+import type { Inputs } from './inputs.js';
 import type { ReadFile } from './scenario.js';
 
 export class Dump {
@@ -24,8 +26,9 @@ export class Dump {
   }
 
   /** Undefined where there is no dump of this namespace. */
-  static read(read: ReadFile, namespace: string): Dump | undefined {
-    const text = textOf(read(`state/${namespace}.txt`));
+  static read(read: ReadFile, namespace: string, label?: string): Dump | undefined {
+    const labelled = () => (label === undefined ? undefined : read(`state/${namespace}.${label}.txt`));
+    const text = textOf(read(`state/${namespace}.txt`) ?? labelled());
     if (text === undefined) return undefined;
     const events = textOf(read(`state/${namespace}.conntrack-events.txt`));
     const ipv6 = textOf(read(`state/${namespace}.ipv6.txt`));
@@ -44,6 +47,15 @@ export class Dump {
     const time = Date.parse(`${date?.replace(/^.* on \w+ /, '') ?? ''} UTC`);
     return Number.isNaN(time) ? undefined : time;
   }
+}
+
+/** What the last dump of a scenario is called, as the recording notes it beside the lists that it took from there. */
+export function lastLabel({ services }: Inputs): string | undefined {
+  for (const { orderFrom } of services.flatMap(({ balancers }) => balancers)) {
+    const [, label] = /, dump (\S+)$/.exec(orderFrom ?? '') ?? [];
+    if (label) return label;
+  }
+  return undefined;
 }
 
 function textOf(bytes: Uint8Array | undefined): string | undefined {

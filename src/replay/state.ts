@@ -8,6 +8,7 @@ import { VXLAN_PORT } from '../dissect/layers.js';
 import { watchConnections } from '../engine/connection-events.js';
 import type { Namespace } from '../engine/index.js';
 import type { Realized } from '../swarm/realize.js';
+import { leaving } from './changes.js';
 import type { RealTap } from './compare.js';
 import type { Inputs } from './inputs.js';
 import type { Played } from './replay.js';
@@ -16,7 +17,7 @@ import { bypassedFlows, compareConnections } from './state-connections.js';
 import { compareCounters } from './state-counters.js';
 import { crossedPairs, portPair } from './state-crossed.js';
 import { type StateComparison, StateDifferences } from './state-difference.js';
-import { Dump } from './state-dump.js';
+import { Dump, lastLabel } from './state-dump.js';
 import { compareTables } from './state-tables.js';
 import { compareXfrm } from './state-xfrm.js';
 
@@ -44,6 +45,8 @@ export function compareState({ inputs, read, played, real }: StateInputs): State
   const { realized, injected, taps } = played;
   const macs = sourceMacs(played);
   const replayed = portsOf(injected);
+  const label = lastLabel(inputs);
+  const gone = leaving(inputs);
   const tables = {
     encrypted: inputs.networks.flatMap(({ encrypted, vni }) => (encrypted && vni != null ? [vni] : [])),
     gwbridgeRemade: inputs.networks.some(
@@ -55,7 +58,7 @@ export function compareState({ inputs, read, played, real }: StateInputs): State
   const vxlanPort = realized.topology.networks.find(({ dataPathPort }) => dataPathPort)?.dataPathPort ?? VXLAN_PORT;
   for (const namespace of realized.namespaces.values()) {
     const recorded = recordedName(inputs, namespace);
-    const dump = Dump.read(read, recorded);
+    const dump = Dump.read(read, recorded, label);
     if (!dump) {
       found.leaveOut('N namespaces without a dump');
       continue;
@@ -71,6 +74,7 @@ export function compareState({ inputs, read, played, real }: StateInputs): State
       replayed: (protocol, port) => replayed.has(`${protocol} ${port}`),
       crossed: (protocol, sport, dport) => crossed.has(portPair(protocol, sport, dport)),
       watched: watched.has(realized.engine),
+      leaving: gone,
     });
     compareCounters(namespace, dump, found, { inputs, bypassed: flows.size > 0 });
   }

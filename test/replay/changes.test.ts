@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { layersOf } from '../../src/dissect/layers.js';
-import { changesOf, describeChange, listed, startList } from '../../src/replay/changes.js';
+import { changesOf, describeChange, inOwnOrder, listed, startList } from '../../src/replay/changes.js';
 import { completed, transportChecksumIsPartial, transportChecksumIsRight } from '../../src/replay/checksums.js';
 import { conform } from '../../src/replay/conformance.js';
 import type { ReadFile } from '../../src/replay/scenario.js';
@@ -79,6 +79,25 @@ describe('changes of a recording', () => {
       ['10.0.0.26', '10.0.0.27'],
       ['10.0.0.26', '10.0.0.27'],
     ]);
+  });
+
+  test('keep each node’s own order among what came together', () => {
+    // .30 had gone before the dumps: it stays where the noted list has it.
+    expect(inOwnOrder(['10.0.0.30', '10.0.0.28', '10.0.0.29'], ['10.0.0.26', '10.0.0.29', '10.0.0.28'])).toEqual([
+      '10.0.0.30',
+      '10.0.0.29',
+      '10.0.0.28',
+    ]);
+  });
+
+  test('leave the state that the last dump has, and frames as the taps have them, in either mode', async () => {
+    const { compared } = await conform(NAME, filesOf(NAME));
+    expect(compared.map(({ mode }) => mode)).toEqual(['path', 'stack']);
+    for (const { taps, state } of compared) {
+      expect(totalsOf(taps).different).toBe(0);
+      expect(state?.different).toEqual([]);
+      expect(state?.compared).toBeGreaterThan(500);
+    }
   });
 
   test('wait where a list has a destination of which nothing else is known', () => {
