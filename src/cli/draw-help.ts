@@ -9,7 +9,7 @@ NAME.svg, for a browser, and NAME.mmd, a Mermaid flowchart for Markdown (between
   --seed N    as for "swarmwire run": the same seed draws the swarm that the run captures (default: 1)
 
 How to read it: a box with a coloured edge is a network's bridge, other boxes are namespaces and network cards. A solid wire is
-a veth pair, from the interface in the sandbox to the bridge's port; a dashed one is VXLAN, in UDP to the other nodes; a
+a veth pair, from the interface in the sandbox to the bridge's port, or a macvlan or ipvlan on its parent; a dashed one is VXLAN, in UDP to the other nodes; a
 dotted one is the node's own routing and NAT. The thick line is the underlay.
 
 Examples:

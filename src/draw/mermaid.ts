@@ -47,7 +47,7 @@ function label(box: Box): string {
 
 function wireLine({ from, to, kind }: Wire, boxes: ReadonlyMap<string, Box>, names: Names): string {
   const ends = `${names.of(from.box)} LINK ${names.of(to.box)}`;
-  if (kind === 'routed') return ends.replace('LINK', '---');
+  if (kind === 'routed' || kind === 'lower') return ends.replace('LINK', kind === 'lower' ? '===' : '---');
   const text = kind === 'vxlan' ? boxes.get(from.box)?.lines[from.line]?.text : boxes.get(to.box)?.lines[to.line]?.text;
   return ends.replace('LINK', `${kind === 'vxlan' ? '-.-' : '---'}|${quoted(text ?? '')}|`);
 }

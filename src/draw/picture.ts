@@ -26,8 +26,11 @@ export interface Box {
 export interface Wire {
   from: Place;
   to: Place;
-  /** veth: a pair of devices. routed: by the node's own routes and rules. vxlan: in UDP between nodes. */
-  kind: 'veth' | 'routed' | 'vxlan';
+  /**
+   * veth: a pair of devices. routed: by the node's own routes and rules. vxlan: in UDP between nodes. lower: a device on top of
+   * another one (macvlan, ipvlan, 802.1Q).
+   */
+  kind: 'veth' | 'routed' | 'vxlan' | 'lower';
   network?: string;
 }
 
@@ -67,7 +70,13 @@ export function pictureOf(topology: Topology, title: string): Picture {
     hosts: topology.hosts.map((host) => ({
       name: host.name,
       title: host.name,
-      boxes: [card(host.name, host.nic.name, [...host.nic.addresses, ...host.extraAddresses])],
+      boxes: [
+        card(host.name, host.nic.name, [
+          ...host.nic.addresses,
+          ...host.extraAddresses,
+          ...(host.vlans ?? []).flatMap(({ name, addresses }) => addresses.map((address) => `${name} ${address}`)),
+        ]),
+      ],
       wires: [],
       uplink: id(host.name, host.nic.name),
     })),
@@ -92,6 +101,17 @@ function machine(topology: Topology, node: Node): Machine {
       ),
     );
     if (!on || (ends.length === 0 && network.driver !== 'overlay')) continue;
+    if (network.driver !== 'overlay' && network.driver !== 'bridge') {
+      standOn(
+        node,
+        network,
+        on.bridge,
+        ends.map(({ from }) => from),
+        boxes,
+        wires,
+      );
+      continue;
+    }
     const box = id(node.name, network.name);
     const own = network.driver === 'overlay' ? `${on.bridge} ${on.gateway}` : `${on.gateway}/${length(on.subnet)}`;
     const lines: Line[] = [{ text: own }];
@@ -117,12 +137,38 @@ function machine(topology: Topology, node: Node): Machine {
     });
   }
   boxes.push(card(node.name, node.nic.name, node.nic.addresses));
+  for (const { name, addresses } of node.nics ?? []) boxes.push(card(node.name, name, addresses));
   return { name: node.name, title: `${node.name} · ${node.role}`, boxes, wires, uplink };
 }
 
+/** macvlan, ipvlan and the like: devices of sandboxes stand on the node's own device, or on a VLAN of it. */
+function standOn(
+  node: Node,
+  network: Network,
+  parent: string,
+  ends: readonly Place[],
+  boxes: Box[],
+  wires: Wire[],
+): void {
+  const uplink = id(node.name, node.nic.name);
+  let to: Place = { box: uplink, line: 0 };
+  if (parent !== node.nic.name) {
+    const box = id(node.name, parent);
+    const vlan = /\.(\d+)$/.exec(parent)?.[1];
+    if (!boxes.some((one) => one.id === box)) {
+      const lines = [{ text: vlan === undefined ? network.driver : `802.1Q ${vlan}` }];
+      boxes.push({ id: box, title: parent, column: 'networks', lines, network: network.name });
+      // Without a number it is a dummy: it leads nowhere.
+      if (vlan !== undefined) wires.push({ from: { box, line: 0 }, to, kind: 'lower', network: network.name });
+    }
+    to = { box, line: 0 };
+  }
+  for (const from of ends) wires.push({ from, to, kind: 'lower', network: network.name });
+}
+
 function sandboxBox(topology: Topology, sandbox: Sandbox): Box {
-  const lines: Line[] = sandbox.endpoints.map(({ interface: name, address, network }) => ({
-    text: `${name} ${address}`,
+  const lines: Line[] = sandbox.endpoints.map(({ interface: name, address, address6, network }) => ({
+    text: `${name} ${address}${address6 ? ` ${address6}` : ''}`,
     network,
   }));
   if (sandbox.kind === 'balancer') {

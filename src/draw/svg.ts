@@ -61,7 +61,7 @@ function drawMachine({ machine, boxes, wires, drop, ...area }: PlacedMachine, co
     `<path d="${path(drop)}" stroke="#333333" stroke-width="2" fill="none"/>`,
     ...wires.map(({ wire: { kind, network }, points }) => {
       const stroke = kind === 'routed' ? '#999999' : colours(network).stroke;
-      const dashes = { vxlan: ' stroke-dasharray="6 4"', routed: ' stroke-dasharray="1 3"', veth: '' }[kind];
+      const dashes = { vxlan: ' stroke-dasharray="6 4"', routed: ' stroke-dasharray="1 3"', veth: '', lower: '' }[kind];
       return `<path d="${path(points)}" stroke="${stroke}" stroke-width="1.5" fill="none"${dashes}><title>${kind}${network === undefined ? '' : ` ${escaped(network)}`}</title></path>`;
     }),
     ...boxes.flatMap((placed) => drawBox(placed, colours)),

@@ -1,5 +1,6 @@
 /** Pictures of swarms: everything is on them, nothing lies on anything else, every wire ends where it should. */
 
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { mermaid, type Picture, pictureOf, svg } from '../../src/draw/index.js';
 import { type Area, CHARACTER, type Layout, LINE, layOut, lineMiddle, PADDING } from '../../src/draw/layout.js';
@@ -99,7 +100,7 @@ describe('Mermaid', () => {
     const declared = lines.flatMap((line) => /^ *(?:subgraph )?(n\d+)[[{]/.exec(line)?.[1] ?? []);
     expect(new Set(declared).size).toBe(declared.length);
     const joined = lines.flatMap((line) => {
-      const [, a, b] = /^ *(n\d+) (?:---|-\.-)(?:\|"[^"]*"\|)? (n\d+)$/.exec(line) ?? [];
+      const [, a, b] = /^ *(n\d+) (?:---|-\.-|===)(?:\|"[^"]*"\|)? (n\d+)$/.exec(line) ?? [];
       return a && b ? [a, b] : [];
     });
     expect(joined.length).toBeGreaterThan(30);
@@ -118,4 +119,30 @@ test('names are text, whatever is in them', async () => {
 
 test('the same swarm is drawn the same', async () => {
   expect(await svg(picture(3))).toBe(await svg(picture(3)));
+});
+
+test('macvlans stand on their parent, without a bridge and without veths', () => {
+  const spec = parseStackFile(readFileSync(new URL('../../examples/l2-networks.yml', import.meta.url), 'utf8'), {
+    file: 'l2-networks.yml',
+  }).spec;
+  const drawn = pictureOf(plan(spec, 1).topology, 'l2');
+  const [node] = drawn.nodes;
+  expect(node?.boxes.map(({ title }) => title).sort()).toEqual([
+    'ct-mq1',
+    'ct-mq2',
+    'ct-mv1',
+    'ct-mv2',
+    'eth0',
+    'eth0.50',
+  ]);
+  expect(node?.wires.map(({ from, to, kind }) => `${from.box} ${kind} ${to.box}`).sort()).toEqual([
+    'node1/ct-mq1 lower node1/eth0.50',
+    'node1/ct-mq2 lower node1/eth0.50',
+    'node1/ct-mv1 lower node1/eth0',
+    'node1/ct-mv2 lower node1/eth0',
+    'node1/eth0.50 lower node1/eth0',
+  ]);
+  expect(drawn.hosts.find(({ name }) => name === 'lan')?.boxes[0]?.lines.map(({ text }) => text)).toContain(
+    'eth0.50 192.168.50.1/24',
+  );
 });
