@@ -24,6 +24,8 @@ export interface Change {
   address: string;
   /** Directly before this stimulus (its place in the list); none shows it where it is left out. */
   before?: number;
+  /** Not before this one: until then it sends. */
+  from?: number;
   /** Where no stimulus shows it: ns after the first frame; without it when all is over. */
   time?: number;
 }
@@ -147,9 +149,9 @@ function inOrder(steps: readonly Change[][], stimuli: readonly Stimulus[]): Chan
     for (const change of [...step].reverse()) {
       const { kind, mark } = change;
       const bound = kind === 'came' ? (follower.get(mark) ?? next) : next;
-      const at = Math.min(change.before ?? Number.POSITIVE_INFINITY, bound);
+      const at = Math.max(Math.min(change.before ?? Number.POSITIVE_INFINITY, bound), change.from ?? 0);
       if (kind === 'came') follower.set(mark, at);
-      if (Number.isFinite(at)) {
+      if (at < stimuli.length) {
         change.before = at;
         delete change.time;
       }
@@ -204,7 +206,13 @@ class Shown {
     const passed = this.#passedBy(address);
     const reset = this.#reset(address, last);
     const shown = [passed, reset].filter((one) => one !== undefined && one > last) as number[];
-    const gone: Change = { kind: 'gone', mark, address, ...(shown.length > 0 ? { before: Math.min(...shown) } : {}) };
+    const gone: Change = {
+      kind: 'gone',
+      mark,
+      address,
+      from: last + 1,
+      ...(shown.length > 0 ? { before: Math.min(...shown) } : {}),
+    };
     if (passed === undefined || passed > last) return [gone];
     return [{ kind: 'idle', mark, address, before: passed }, gone];
   }

@@ -58,10 +58,11 @@ describe('changes of a recording', () => {
       fin.one,
       ...stimuli.slice(passed + 4),
     ];
-    const kinds = changesOf(inputs, moved)
-      .filter(({ address }) => address === '10.0.0.27')
-      .map(({ kind }) => kind);
-    expect(kinds).toEqual(['idle', 'gone']);
+    const changes = changesOf(inputs, moved).filter(({ address }) => address === '10.0.0.27');
+    expect(changes.map(({ kind }) => kind)).toEqual(['idle', 'gone']);
+    const last = moved.indexOf(fin.one);
+    expect(changes[0]?.before).toBeLessThan(last);
+    expect(changes[1]?.before).toBeGreaterThan(last);
   });
 
   test('start from the first list, in each balancer’s own order', () => {
