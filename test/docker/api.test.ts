@@ -194,6 +194,45 @@ test('a swarm, fifty services, and nothing left of them', async () => {
   expect((await served.ask('GET', '/tasks')).json).toEqual([]);
 });
 
+test('networks and containers get every option that was asked for', async () => {
+  const ipam = (Config: object[]) => ({ IPAM: { Config } });
+  const made = await served.ask('POST', '/networks/create', {
+    Name: 'macnet',
+    Driver: 'macvlan',
+    Options: { parent: 'eth0.50' },
+    ...ipam([
+      {
+        Subnet: '192.168.32.0/24',
+        IPRange: '192.168.32.128/25',
+        Gateway: '192.168.32.254',
+        AuxiliaryAddresses: { router: '192.168.32.129' },
+      },
+      { Subnet: '192.168.33.0/24', Gateway: '192.168.33.1' },
+    ]),
+  });
+  expect(made.status).toBe(201);
+  await container('vm', { HostConfig: { NetworkMode: 'macnet' } });
+  const { json } = await served.ask('GET', '/containers/vm/json');
+  const { macnet } = (json as { NetworkSettings: { Networks: Record<string, object> } }).NetworkSettings.Networks;
+  // .128 is the range's first address and goes out like any other; .129 is the router's.
+  expect(macnet).toMatchObject({ IPAddress: '192.168.32.128', Gateway: '192.168.32.254' });
+  await container('named', {
+    Hostname: 'box',
+    HostConfig: { NetworkMode: 'bridge', Dns: ['10.9.8.7'], DnsSearch: ['example.com'], ExtraHosts: ['db:10.1.2.3'] },
+  });
+  const named = served.world.computerOf(served.world.cluster.container('named'));
+  expect(named?.files.read('/etc/resolv.conf')).toMatch(/nameserver 10\.9\.8\.7/);
+  expect(named?.files.read('/etc/hosts')).toMatch(/^10\.1\.2\.3\s+db$/m);
+  expect(named?.hostname).toBe('box');
+  const host = await served.ask('POST', '/containers/create?name=hosted', {
+    Image: 'alpine',
+    HostConfig: { NetworkMode: 'host' },
+  });
+  expect([host.status, host.json]).toEqual([501, { message: expect.stringContaining('network host') }]);
+  for (const name of ['vm', 'named']) await served.ask('DELETE', `/containers/${name}?force=1`);
+  expect((await served.ask('DELETE', '/networks/macnet')).status).toBe(204);
+});
+
 test('captures of a device are streamed as pcapng', async () => {
   const { json } = await served.ask('GET', '/swarmwire/captures');
   expect(json).toContainEqual({ tap: 'node1/host/eth0', kind: 'physical' });

@@ -98,6 +98,8 @@ export function specOf(create: Create, name: string, node: string): ContainerSpe
   const { HostConfig: host, NetworkingConfig: networking } = create;
   const mode = host.NetworkMode === '' ? 'default' : host.NetworkMode;
   const first = mode === 'default' ? 'bridge' : mode;
+  if (first === 'host' || first === 'none')
+    throw new ApiError(501, `swarmwire does not simulate containers on the network ${first} yet`);
   if (first.startsWith('container:'))
     throw new ApiError(
       501,
@@ -123,7 +125,18 @@ export function specOf(create: Create, name: string, node: string): ContainerSpe
     ports: portsOf(create),
     exposes: Object.keys(create.ExposedPorts).map(portOf),
     links,
+    ...(create.Hostname ? { hostname: create.Hostname } : {}),
+    ...(create.Domainname ? { domainname: create.Domainname } : {}),
+    dns: { servers: host.Dns, search: host.DnsSearch, options: host.DnsOptions },
+    ...(host.ExtraHosts.length > 0 ? { extraHosts: host.ExtraHosts.map(extraHost) } : {}),
   };
+}
+
+/** `NAME:ADDRESS` */
+function extraHost(text: string): { address: string; names: string[] } {
+  const at = text.indexOf(':');
+  if (at < 1 || at === text.length - 1) throw new ApiError(400, `bad format for add-host: "${text}"`);
+  return { address: text.slice(at + 1), names: [text.slice(0, at)] };
 }
 
 function portsOf({ HostConfig: { PortBindings, PublishAllPorts }, ExposedPorts }: Create): ContainerPortSpec[] {

@@ -1,7 +1,7 @@
 /** Networks: made, listed, inspected, joined, left, removed. */
 
 import * as v from 'valibot';
-import type { NetworkSpec } from '../../topology/spec.js';
+import type { NetworkSpec, PoolSpec } from '../../topology/spec.js';
 import { hostPart, type Network } from '../../topology/topology.js';
 import { hasLabels, labels, readFilters, readJson, refuseUnknown } from './body.js';
 import { endpointId } from './container-json.js';
@@ -221,24 +221,16 @@ export function networkRoutes(app: App, engine: Engine): void {
       throw new ApiError(403, `only one instance of "${driver}" network is allowed`);
     const swarm = cluster.options.drivers.get(driver).scope === 'swarm';
     if (swarm) manager(engine);
-    const four = create.IPAM.Config.filter(({ Subnet, Gateway }) => !Subnet.includes(':') && !Gateway.includes(':'));
+    const given = create.IPAM.Config.filter((one) => one.Subnet !== '' || one.Gateway !== '' || one.IPRange !== '');
+    const four = given.filter(({ Subnet, Gateway }) => !Subnet.includes(':') && !Gateway.includes(':'));
     const six = create.IPAM.Config.find(({ Subnet }) => Subnet.includes(':'));
     const [first] = four;
     const vni = create.Options['com.docker.network.driver.overlay.vxlanid_list'];
-    const spec = {
+    const spec: NetworkSpec = {
       name: create.Name,
       driver,
-      ...(first?.Subnet ? { subnet: first.Subnet } : {}),
-      ...(first?.Gateway ? { gateway: first.Gateway } : {}),
-      ...(first?.IPRange ? { ipRange: first.IPRange } : {}),
-      ...(first && Object.keys(first.AuxiliaryAddresses).length > 0 ? { auxAddresses: first.AuxiliaryAddresses } : {}),
-      ...(four.length > 1
-        ? {
-            more: four
-              .slice(1)
-              .map(({ Subnet: subnet, Gateway: gateway }) => ({ subnet, ...(gateway ? { gateway } : {}) })),
-          }
-        : {}),
+      ...(first ? poolOf(first) : {}),
+      ...(four.length > 1 ? { furtherPools: four.slice(1).map(poolOf) } : {}),
       ...(create.EnableIPv6 ? { ipv6: true } : {}),
       ...(six?.Subnet ? { subnet6: six.Subnet } : {}),
       ...(six?.Gateway ? { gateway6: six.Gateway } : {}),
@@ -247,7 +239,7 @@ export function networkRoutes(app: App, engine: Engine): void {
       ...(create.Internal ? { internal: true } : {}),
       ...(swarm ? { attachable: create.Attachable } : {}),
       ...(Object.keys(create.Options).length > 0 ? { options: create.Options } : {}),
-    } as NetworkSpec;
+    };
     const network = cluster.networkCreate(spec, swarm ? [] : node);
     notes.set(network, { labels: create.Labels, created: world.engine.now });
     return c.json({ Id: network.id, Warning: '' }, 201);
@@ -305,6 +297,18 @@ export function networkRoutes(app: App, engine: Engine): void {
     for (const network of unused) cluster.networkRemove(network.id, node);
     return c.json({ NetworksDeleted: unused.map(({ name }) => name) });
   });
+}
+
+type Ipam = v.InferOutput<typeof CREATE>['IPAM']['Config'][number];
+
+function poolOf({ Subnet, Gateway, IPRange, AuxiliaryAddresses }: Ipam): Partial<PoolSpec> & { subnet: string } {
+  if (Subnet === '') throw new ApiError(400, 'invalid network config: a gateway or range needs its subnet');
+  return {
+    subnet: Subnet,
+    ...(Gateway ? { gateway: Gateway } : {}),
+    ...(IPRange ? { ipRange: IPRange } : {}),
+    ...(Object.keys(AuxiliaryAddresses).length > 0 ? { auxAddresses: AuxiliaryAddresses } : {}),
+  };
 }
 
 /** Bridges tell their defaults; of others what was asked for, and an overlay its VNI. */
