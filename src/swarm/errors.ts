@@ -10,3 +10,6 @@ export class DockerError extends Error {
     super(message);
   }
 }
+
+export const NO_MANAGER =
+  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';

@@ -5,11 +5,9 @@
 
 import type { ServiceSpec } from '../topology/spec.js';
 import type { Service } from '../topology/topology.js';
-import type { Allocator } from './allocator.js';
-import type { Attachments } from './attachments.js';
-import type { Clock } from './clock.js';
 import { HEARTBEAT_FAILURE, OLD_TASK_TIMEOUT, RESTART_DELAY, TASK_HISTORY } from './pace.js';
 import { allowed, best } from './placement.js';
+import type { Records } from './records.js';
 import { isRunning, type NodeState, type ServiceState, type TaskState, type TaskStatus } from './state.js';
 
 /** What the nodes do with tasks. */
@@ -24,24 +22,24 @@ export interface Agents {
 }
 
 export class Orchestrator {
-  readonly services = new Map<string, ServiceState>();
   /** What is to happen once a task has come to a state. */
   readonly #waiting = new Map<TaskState, { when: (task: TaskState) => boolean; then: () => void }[]>();
 
   constructor(
-    readonly nodes: ReadonlyMap<string, NodeState>,
-    readonly attachments: Attachments,
-    readonly allocator: Allocator,
+    readonly records: Records,
     readonly agents: Agents,
-    readonly clock: Clock,
   ) {}
+
+  get services(): Map<string, ServiceState> {
+    return this.records.services;
+  }
 
   get tasks(): TaskState[] {
     return [...this.services.values()].flatMap(({ tasks }) => [...tasks]);
   }
 
   create(id: string, spec: ServiceSpec, path: Service): ServiceState {
-    const { now } = this.clock;
+    const { now } = this.records.clock;
     const service: ServiceState = { id, spec, version: 1, path, tasks: new Set(), created: now, updated: now };
     this.services.set(spec.name, service);
     this.#reconcile(service);
@@ -53,12 +51,12 @@ export class Orchestrator {
     service.previous = service.spec;
     service.spec = spec;
     service.version++;
-    service.updated = this.clock.now;
+    service.updated = this.records.clock.now;
     this.#reconcile(service);
     if (!rolling) return;
     service.update = {
       state: rollback ? 'rollback_started' : 'updating',
-      started: this.clock.now,
+      started: this.records.clock.now,
       message: rollback ? 'rollback in progress' : 'update in progress',
     };
     this.#roll(service, service.version);
@@ -83,7 +81,7 @@ export class Orchestrator {
   report(task: TaskState, state: TaskStatus, message: string, error?: string): void {
     this.#set(task, state, message, error);
     if (!isRunning(task) && task.desired === 'running' && task.node) {
-      const node = this.nodes.get(task.node);
+      const node = this.records.nodes.get(task.node);
       if (node) this.#replace(task, node);
     }
     if (!isRunning(task) && task.desired === 'remove') this.#forget(task);
@@ -93,7 +91,7 @@ export class Orchestrator {
     task.state = state;
     task.message = message;
     if (error !== undefined) task.error = error;
-    task.updated = this.clock.now;
+    task.updated = this.records.clock.now;
     const waiting = this.#waiting.get(task);
     if (!waiting) return;
     const due = waiting.filter(({ when }) => when(task));
@@ -121,12 +119,15 @@ export class Orchestrator {
     const made: TaskState[] = [];
     if (spec.mode === 'global') {
       const nodes = allowed(
-        [...this.nodes.values()].filter((node) => isEligible(node) && node.availability !== 'drain').map(candidate),
+        [...this.records.nodes.values()]
+          .filter((node) => isEligible(node) && node.availability !== 'drain')
+          .map(candidate),
         spec.constraints,
       );
       for (const { name } of nodes) {
         // A paused node keeps what it has.
-        if (this.nodes.get(name)?.availability !== 'active' || wanted.some(({ node }) => node === name)) continue;
+        if (this.records.nodes.get(name)?.availability !== 'active' || wanted.some(({ node }) => node === name))
+          continue;
         const task = this.#make(service, 0, name);
         task.node = name;
         made.push(task);
@@ -145,9 +146,9 @@ export class Orchestrator {
   /** A new task, with its addresses: it has them before it has a node (manager/allocator). */
   #make(service: ServiceState, slot: number, node?: string): TaskState {
     const { spec } = service;
-    const { now } = this.clock;
+    const { now } = this.records.clock;
     const task: TaskState = {
-      id: this.allocator.id(),
+      id: this.records.allocator.id(),
       service,
       name: spec.mode === 'global' ? `${spec.name}.${node}` : `${spec.name}.${slot}`,
       slot,
@@ -160,8 +161,8 @@ export class Orchestrator {
       updated: now,
     };
     for (const network of this.networksOf(spec)) {
-      if (this.allocator.isLocal(network)) continue;
-      task.addresses.set(network.name, this.allocator.address('', network));
+      if (this.records.allocator.isLocal(network)) continue;
+      task.addresses.set(network.name, this.records.allocator.address('', network));
     }
     service.tasks.add(task);
     return task;
@@ -169,8 +170,8 @@ export class Orchestrator {
 
   /** ingress first, then as the service names them. */
   networksOf(spec: ServiceSpec) {
-    const { ingress } = this.attachments;
-    const names = spec.networks.map(({ name }) => this.attachments.network(name));
+    const { ingress } = this.records.attachments;
+    const names = spec.networks.map(({ name }) => this.records.attachments.network(name));
     return [...(ingress && spec.ports.some(({ mode }) => mode === 'ingress') ? [ingress] : []), ...names];
   }
 
@@ -182,7 +183,7 @@ export class Orchestrator {
         if (task.state !== 'pending') continue;
         const node = task.spec.mode === 'global' ? task.node : this.#choose(task);
         if (!node) {
-          task.error = `no suitable node (scheduling constraints not satisfied on ${this.nodes.size} node${this.nodes.size === 1 ? '' : 's'})`;
+          task.error = `no suitable node (scheduling constraints not satisfied on ${this.records.nodes.size} node${this.records.nodes.size === 1 ? '' : 's'})`;
           continue;
         }
         delete task.error;
@@ -200,7 +201,7 @@ export class Orchestrator {
     const { spec, service } = task;
     const count = (node: string, tasks: Iterable<TaskState>) =>
       [...tasks].filter((one) => one !== task && one.node === node && isLive(one)).length;
-    const nodes = [...this.nodes.values()].filter((node) => isEligible(node) && node.availability === 'active');
+    const nodes = [...this.records.nodes.values()].filter((node) => isEligible(node) && node.availability === 'active');
     const free = allowed(nodes.map(candidate), spec.constraints).filter(
       ({ name }) =>
         !this.#portTaken(task, name) &&
@@ -257,8 +258,8 @@ export class Orchestrator {
   /** Given back as soon as it runs no more: another task may have them. */
   giveAddresses(task: TaskState): void {
     for (const [name, address] of task.addresses) {
-      const network = this.attachments.find(name);
-      if (network) this.allocator.giveAddress('', network, address);
+      const network = this.records.attachments.find(name);
+      if (network) this.records.allocator.giveAddress('', network, address);
     }
     task.addresses.clear();
   }
@@ -288,7 +289,7 @@ export class Orchestrator {
       else this.#schedule();
     };
     this.#schedule();
-    this.clock.after(delay, go);
+    this.records.clock.after(delay, go);
     if (ended || node.state === 'down') go();
     else {
       let over = false;
@@ -297,7 +298,7 @@ export class Orchestrator {
         over = true;
       };
       this.#once(task, (one) => !isRunning(one), once);
-      this.clock.after(OLD_TASK_TIMEOUT, once);
+      this.records.clock.after(OLD_TASK_TIMEOUT, once);
     }
   }
 
@@ -326,7 +327,7 @@ export class Orchestrator {
       const task = old.shift();
       if (task) {
         if (task.desired !== 'running' && task.desired !== 'ready') next();
-        else this.#renew(task, update.order ?? 'stop-first', () => this.clock.after(update.delay ?? 0, next));
+        else this.#renew(task, update.order ?? 'stop-first', () => this.records.clock.after(update.delay ?? 0, next));
       } else if (--busy === 0) this.#completed(service);
     };
     let busy = Math.min(parallelism, Math.max(old.length, 1));
@@ -338,7 +339,7 @@ export class Orchestrator {
     const back = update.state === 'rollback_started';
     update.state = back ? 'rollback_completed' : 'completed';
     update.message = back ? 'rollback completed' : 'update completed';
-    update.completed = this.clock.now;
+    update.completed = this.records.clock.now;
   }
 
   #renew(task: TaskState, order: 'stop-first' | 'start-first', done: () => void): void {
@@ -372,7 +373,7 @@ export class Orchestrator {
 
   /** A node went silent: the managers notice after some heartbeats. */
   miss(node: NodeState): void {
-    this.clock.after(HEARTBEAT_FAILURE, () => {
+    this.records.clock.after(HEARTBEAT_FAILURE, () => {
       if (!node.lost) return;
       node.state = 'down';
       for (const task of this.#tasksOn(node.name)) if (task.state === 'running') task.message = 'node is down';

@@ -11,8 +11,8 @@ import { Cluster } from './cluster.js';
 import { deploy, emptyTopology, pendingOf } from './deploy.js';
 import type { Programmer } from './realize.js';
 
-export { INGRESS } from './cluster.js';
 export { PlanError } from './deploy.js';
+export { INGRESS } from './members.js';
 
 export interface Plan {
   topology: Topology;

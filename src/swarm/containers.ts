@@ -1,0 +1,299 @@
+/** `docker run`, `start`, `stop`, `kill`, `rm`, `network connect`: containers and their sandboxes (moby daemon/container_operations.go). */
+
+import type { AttachmentSpec, ContainerSpec, NamingSpec } from '../topology/spec.js';
+import { hostPart, type Network, type Sandbox } from '../topology/topology.js';
+import { DockerError } from './errors.js';
+import type { Networks } from './networks.js';
+import { STOP_GRACE, TEARDOWN } from './pace.js';
+import type { Records } from './records.js';
+import type { ContainerState, TaskState } from './state.js';
+
+/** Whose containers are tasks. */
+interface TaskWatcher {
+  /** Its endpoints are about to go. */
+  leaving(task: TaskState): void;
+  ended(task: TaskState, exitCode: number): void;
+}
+
+export class Containers {
+  constructor(
+    readonly records: Records,
+    readonly networks: Networks,
+    readonly tasks: TaskWatcher,
+  ) {}
+
+  /** By name or id (or its first digits), on a node. */
+  find(name: string, node?: string): ContainerState {
+    const here = [...this.records.containers.values()].filter((one) => node === undefined || one.node === node);
+    const found =
+      here.find((one) => one.name === name || one.id === name) ?? here.find(({ id }) => id.startsWith(name));
+    if (found && name !== '') return found;
+    throw new DockerError(404, `No such container: ${name}`);
+  }
+
+  create(spec: ContainerSpec, task?: TaskState): ContainerState {
+    this.records.node(spec.node);
+    const conflict = this.records.containersOn(spec.node).find(({ name }) => name === spec.name);
+    if (conflict)
+      throw new DockerError(
+        409,
+        `Conflict. The container name "/${spec.name}" is already in use by container "${conflict.id}". You have to remove (or rename) that container to be able to reuse that name.`,
+      );
+    const container: ContainerState = {
+      id: this.records.allocator.containerId(),
+      name: spec.name,
+      node: spec.node,
+      spec: { ...spec, networks: [...spec.networks] },
+      status: 'created',
+      exitCode: 0,
+      created: this.records.clock.now,
+      ...(task ? { task } : {}),
+    };
+    this.records.containers.set(container.id, container);
+    this.records.tell('container', 'create', spec.name, { image: spec.image ?? '' }, spec.node);
+    return container;
+  }
+
+  /** Its networks in the order in which it joins them. */
+  start(container: ContainerState): Sandbox {
+    if (container.sandbox) return container.sandbox;
+    const { spec, node } = container;
+    const wanted: AttachmentSpec[] = spec.networks.length > 0 ? spec.networks : [{ name: 'bridge', aliases: [] }];
+    const networks = wanted.map((attachment) => ({
+      attachment,
+      network: this.#attachable(container, attachment.name),
+    }));
+    const sandbox: Sandbox = {
+      name: this.#sandboxName(node, container.task ? `task-${container.task.name}` : `ct-${container.name}`, container),
+      node,
+      kind: container.task ? 'task' : 'container',
+      endpoints: [],
+      container: container.name,
+      id: container.id,
+      ...(spec.image ? { image: spec.image } : {}),
+      ...namingOf(spec),
+      ...(container.task ? { service: container.task.service.spec.name, task: container.task.name } : {}),
+    };
+    const publishes = spec.ports.map((port) => this.records.allocator.publish(node, port));
+    if (publishes.length > 0) sandbox.publishes = publishes;
+    if (networks.some(({ network }) => network.name !== 'bridge')) sandbox.resolver = this.records.allocator.resolver();
+    // A manager gives a container its address first; the load balancer that comes to the node with the network has the next one.
+    const taken = new Map<Network, string>();
+    for (const { network, attachment } of networks)
+      if (!container.task && !this.records.allocator.isLocal(network) && !network.onNode[node])
+        taken.set(network, this.records.allocator.address(node, network, attachment.address));
+    for (const { network } of networks) this.networks.reach(network, node);
+    this.records.attachments.addSandbox(sandbox);
+    container.sandbox = sandbox;
+    for (const { network, attachment } of networks)
+      this.#join(container, sandbox, network, attachment, taken.get(network));
+    container.status = 'running';
+    container.started = this.records.clock.now;
+    delete container.finished;
+    container.exitCode = 0;
+    this.records.options.runtime?.started?.(container, sandbox);
+    this.records.tell('container', 'start', container.name, { image: spec.image ?? '' }, node);
+    this.records.changed();
+    return sandbox;
+  }
+
+  /** A name of our own: the one before may not have gone yet. */
+  #sandboxName(node: string, name: string, { id }: ContainerState): string {
+    const taken = this.records.topology.sandboxes.some((one) => one.node === node && one.name === name);
+    return taken ? `${name}.${id.slice(0, 5)}` : name;
+  }
+
+  #attachable(container: ContainerState, name: string): Network {
+    const network = this.records.attachments.network(name, container.node);
+    if (this.records.allocator.isLocal(network) || container.task) return network;
+    if (this.records.networkSpecs.get(network)?.attachable === false)
+      throw new DockerError(
+        403,
+        `Could not attach to network ${name}: rpc error: code = PermissionDenied desc = network ${name} not manually attachable`,
+      );
+    return network;
+  }
+
+  #join(
+    container: ContainerState,
+    sandbox: Sandbox,
+    network: Network,
+    attachment: AttachmentSpec,
+    given?: string,
+  ): void {
+    const taken = given ?? container.task?.addresses.get(network.name);
+    if (taken) container.task?.addresses.delete(network.name);
+    this.networks.reach(network, container.node);
+    const links = network.name === 'bridge' ? this.#links(container, sandbox) : undefined;
+    const aliases = network.name !== 'bridge' && !links ? this.#linkAliases(container) : undefined;
+    const { name: _, ...wish } = attachment;
+    this.records.attachments.connect(sandbox, network, {
+      ...wish,
+      ...(taken ? { taken } : {}),
+      ...(links ? { links } : {}),
+      ...(aliases ? { linkAliases: aliases } : {}),
+    });
+    this.records.tell('network', 'connect', network.name, { container: container.id }, container.node);
+  }
+
+  /** What links on the default bridge lead to: the other container's address, and the ports that it exposes. */
+  #links({ spec, node }: ContainerState, sandbox: Sandbox) {
+    if (spec.links.length === 0) return undefined;
+    sandbox.extraHosts ??= [];
+    return spec.links.map(({ container, alias }) => {
+      const other = this.records.containersOn(node).find(({ name }) => name === container);
+      const child = other?.sandbox?.endpoints.find(({ network }) => network === 'bridge');
+      if (!other)
+        throw new DockerError(400, `could not get container for ${container}: No such container: ${container}`);
+      if (!child)
+        throw new DockerError(400, `Cannot link to ${container}, as it does not belong to the default network`);
+      const exposes = [
+        ...other.spec.exposes,
+        ...other.spec.ports.map(({ target: port, protocol }) => ({ port, protocol })),
+      ];
+      const once = exposes.filter(
+        (one, i) => exposes.findIndex(({ port, protocol }) => port === one.port && protocol === one.protocol) === i,
+      );
+      const names = [alias, other.sandbox?.hostname ?? other.id.slice(0, 12), container];
+      sandbox.extraHosts?.push({ address: hostPart(child.address), names: [...new Set(names)] });
+      return { address: child.address, exposes: once };
+    });
+  }
+
+  #linkAliases({ spec }: ContainerState): Record<string, string> | undefined {
+    if (spec.links.length === 0) return undefined;
+    return Object.fromEntries(spec.links.map(({ container, alias }) => [alias, container]));
+  }
+
+  /** SIGTERM, and SIGKILL after `grace` (ns) for whoever has not ended by then. */
+  stop(container: ContainerState, grace = STOP_GRACE, done: () => void = () => {}): void {
+    const { sandbox } = container;
+    if (!sandbox) {
+      done();
+      return;
+    }
+    const { after, exitCode } = this.records.options.runtime?.terminated?.(container, sandbox) ?? {
+      after: 0,
+      exitCode: 0,
+    };
+    const late = after > grace;
+    this.records.clock.after(late ? grace : after, () => this.#end(container, sandbox, late ? 137 : exitCode, done));
+  }
+
+  /** `docker kill`: a signal that its process does not survive. */
+  kill(container: ContainerState, exitCode = 137): void {
+    const { sandbox } = container;
+    if (!sandbox)
+      throw new DockerError(409, `Cannot kill container: ${container.name}: Container ${container.id} is not running`);
+    this.records.tell('container', 'kill', container.name, { signal: String(exitCode - 128) }, container.node);
+    this.#end(container, sandbox, exitCode);
+  }
+
+  /** Its process has ended by itself. */
+  exited(container: ContainerState, exitCode: number): void {
+    if (container.sandbox) this.#end(container, container.sandbox, exitCode);
+  }
+
+  readonly #ending = new Set<Sandbox>();
+
+  #end(container: ContainerState, sandbox: Sandbox, exitCode: number, done: () => void = () => {}): void {
+    if (container.sandbox !== sandbox || this.#ending.has(sandbox)) return;
+    this.#ending.add(sandbox);
+    this.records.options.runtime?.ended?.(container, sandbox);
+    this.records.clock.after(TEARDOWN, () => {
+      this.#ending.delete(sandbox);
+      if (container.sandbox === sandbox) this.finish(container, exitCode);
+      done();
+    });
+  }
+
+  /** dockerd takes the endpoints away (releaseNetwork). */
+  finish(container: ContainerState, exitCode: number): void {
+    const { sandbox, task, node } = container;
+    if (!sandbox) return;
+    if (task) this.tasks.leaving(task);
+    const names = sandbox.endpoints.map(({ network }) => network);
+    this.records.attachments.removeSandbox(sandbox);
+    delete container.sandbox;
+    container.status = 'exited';
+    container.exitCode = exitCode;
+    container.finished = this.records.clock.now;
+    this.records.tell('container', 'die', container.name, { exitCode: String(exitCode) }, node);
+    if (task) this.tasks.ended(task, exitCode);
+    this.networks.tidy(node, names);
+    this.records.changed();
+  }
+
+  remove(container: ContainerState, force = false): void {
+    if (container.sandbox && !force)
+      throw new DockerError(
+        409,
+        `You cannot remove a running container ${container.id}. Stop the container before attempting removal or force remove`,
+      );
+    if (container.sandbox) {
+      if (!this.#ending.has(container.sandbox)) this.records.options.runtime?.ended?.(container, container.sandbox);
+      this.finish(container, 137);
+    }
+    this.records.containers.delete(container.id);
+    this.records.tell('container', 'destroy', container.name, {}, container.node);
+  }
+
+  rename(container: ContainerState, name: string): void {
+    if (this.records.containersOn(container.node).some((one) => one !== container && one.name === name))
+      throw new DockerError(
+        409,
+        `Error when allocating new name: Conflict. The container name "/${name}" is already in use`,
+      );
+    container.name = name;
+    if (container.sandbox) container.sandbox.container = name;
+    this.records.tell('container', 'rename', name, {}, container.node);
+  }
+
+  /** `docker network connect`: aliases, an address, links. A stopped container joins when it starts. */
+  connect(name: string, container: ContainerState, attachment: Omit<AttachmentSpec, 'name'> = { aliases: [] }): void {
+    const network = this.#attachable(container, name);
+    const { networks } = container.spec;
+    if (networks.length === 0) networks.push({ name: 'bridge', aliases: [] });
+    if (networks.some((one) => one.name === network.name))
+      throw new DockerError(403, `endpoint with name ${container.name} already exists in network ${network.name}`);
+    const { sandbox } = container;
+    const joined: AttachmentSpec = { ...attachment, name: network.name };
+    if (sandbox) {
+      sandbox.resolver ??= this.#resolverFor(sandbox);
+      this.#join(container, sandbox, network, joined);
+    }
+    networks.push(joined);
+    this.records.changed();
+  }
+
+  /** A container that was on docker0 alone gets its DNS server with its first network that has names. */
+  #resolverFor(sandbox: Sandbox): { udp: number; tcp: number } {
+    const resolver = this.records.allocator.resolver();
+    this.records.options.programmer.addResolver(sandbox, resolver);
+    return resolver;
+  }
+
+  disconnect(name: string, container: ContainerState): void {
+    const network = this.records.attachments.network(name, container.node);
+    const { networks } = container.spec;
+    if (networks.length === 0) networks.push({ name: 'bridge', aliases: [] });
+    const at = networks.findIndex((one) => one.name === network.name);
+    if (at < 0) throw new DockerError(403, `container ${container.id} is not connected to network ${network.name}`);
+    networks.splice(at, 1);
+    if (container.sandbox) {
+      this.records.attachments.disconnect(container.sandbox, network);
+      this.networks.tidy(container.node, [network.name]);
+    }
+    this.records.tell('network', 'disconnect', network.name, { container: container.id }, container.node);
+    this.records.changed();
+  }
+}
+
+export function namingOf({ hostname, domainname, dns, extraHosts }: NamingSpec): NamingSpec {
+  return {
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(domainname === undefined ? {} : { domainname }),
+    ...(dns === undefined ? {} : { dns }),
+    ...(extraHosts === undefined ? {} : { extraHosts: [...extraHosts] }),
+  };
+}

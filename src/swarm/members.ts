@@ -1,0 +1,182 @@
+/** Machines, and which of the nodes are in the swarm: `docker swarm`, `docker node` (moby daemon/cluster/swarm.go; swarmkit manager/dispatcher). */
+
+import type { NetworkSpec, NodeSpec, OutsideSpec } from '../topology/spec.js';
+import { GWBRIDGE_SPEC } from './allocator.js';
+import type { Containers } from './containers.js';
+import { DockerError, NO_MANAGER } from './errors.js';
+import { hostOf, nameMachines, nodeOf } from './machines.js';
+import type { Networks } from './networks.js';
+import type { Orchestrator } from './orchestrator.js';
+import { GOSSIP_FAILURE } from './pace.js';
+import type { Records } from './records.js';
+import { GWBRIDGE } from './sandbox.js';
+import type { Services } from './services.js';
+import type { NodeState } from './state.js';
+import type { Tasks } from './tasks.js';
+
+export interface NodeChange {
+  availability?: NodeState['availability'];
+  role?: NodeState['role'];
+  labels?: Record<string, string>;
+}
+
+export const INGRESS = 'ingress';
+const ALREADY_MEMBER =
+  'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.';
+
+export class Members {
+  #outside: OutsideSpec | undefined;
+
+  constructor(
+    readonly records: Records,
+    readonly networks: Networks,
+    readonly containers: Containers,
+    readonly services: Services,
+    readonly tasks: Tasks,
+    readonly orchestrator: Orchestrator,
+  ) {}
+
+  addHost(spec: OutsideSpec): void {
+    this.#outside ??= spec;
+    const host = hostOf(spec);
+    this.records.topology.hosts.push(host);
+    this.records.options.programmer.addHost(host);
+  }
+
+  /** A Docker host that is in no swarm yet, with docker0. */
+  addNode(spec: NodeSpec): NodeState {
+    const node = nodeOf(spec, this.records.topology.nodes.length, this.#outside);
+    this.records.topology.nodes.push(node);
+    this.records.options.programmer.addNode(node);
+    const state: NodeState = {
+      id: this.records.allocator.id(),
+      spec,
+      name: spec.name,
+      role: spec.role,
+      member: false,
+      availability: 'active',
+      state: 'ready',
+      lost: false,
+    };
+    this.records.nodes.set(spec.name, state);
+    this.networks.local({ name: 'bridge', driver: 'bridge' }, 'docker0', spec.name);
+    if (this.#named) this.nameMachines();
+    return state;
+  }
+
+  /** They know each other by name from now on, those to come included. */
+  nameMachines(): void {
+    nameMachines(this.records.topology.nodes, this.records.topology.hosts);
+    this.#named = true;
+  }
+  #named = false;
+
+  /** `docker swarm init` on one node: ingress and docker_gwbridge come. `ingress`: another than the usual one. */
+  init(node: string, ingress: NetworkSpec | undefined, wanted: readonly string[]): void {
+    const state = this.records.node(node);
+    if (state.member) throw new DockerError(503, ALREADY_MEMBER);
+    state.role = 'manager';
+    const spec: NetworkSpec = ingress ?? { name: INGRESS, driver: 'overlay', ingress: true };
+    this.networks.local(GWBRIDGE_SPEC, GWBRIDGE, node);
+    const network = this.records.allocator.overlay(spec, wanted);
+    this.records.networkSpecs.set(network, spec);
+    this.records.topology.networks.push(network);
+    this.#enter(state);
+  }
+
+  join(node: string, role: 'manager' | 'worker'): void {
+    const state = this.records.node(node);
+    if (state.member) throw new DockerError(503, ALREADY_MEMBER);
+    if (!this.records.inSwarm) throw new DockerError(503, NO_MANAGER);
+    state.role = role;
+    this.#enter(state);
+  }
+
+  #enter(state: NodeState): void {
+    state.member = true;
+    state.state = 'ready';
+    state.availability = 'active';
+    this.#setRole(state, state.role);
+    this.networks.local(GWBRIDGE_SPEC, GWBRIDGE, state.name);
+    const { ingress } = this.records.attachments;
+    if (ingress) this.networks.reach(ingress, state.name);
+    this.orchestrator.nodeChanged(state);
+    this.records.tell('node', 'create', state.name);
+    this.records.changed();
+  }
+
+  #setRole(state: NodeState, role: NodeState['role']): void {
+    state.role = role;
+    const node = this.records.topology.nodes.find(({ name }) => name === state.name);
+    if (node) node.role = role;
+  }
+
+  leave(node: string, force: boolean): void {
+    const state = this.records.node(node);
+    if (!state.member) throw new DockerError(503, 'This node is not part of a swarm');
+    const managers = [...this.records.nodes.values()].filter(({ member, role }) => member && role === 'manager');
+    if (state.role === 'manager' && !force)
+      throw new DockerError(
+        503,
+        managers.length > 1
+          ? 'You are attempting to leave the swarm on a node that is participating as a manager. Removing this node leaves 0 managers out of 1. Without a Raft quorum your swarm will be inaccessible. Use `--force` to suppress this message.'
+          : 'You are attempting to leave the swarm on a node that is participating as a manager. Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. ',
+      );
+    state.member = false;
+    for (const container of this.records.containersOn(node))
+      if (container.task && container.sandbox) this.containers.finish(container, 0);
+    if (!this.records.inSwarm) {
+      for (const service of [...this.records.services.values()]) this.services.remove(service.spec.name);
+    } else this.orchestrator.nodeChanged(state);
+    for (const network of [...this.records.topology.networks])
+      if (!this.records.allocator.isLocal(network) && network.onNode[node]) this.networks.leaveNode(network, node);
+    const gateway = this.records.attachments.find(GWBRIDGE, node);
+    if (gateway?.onNode[node] && this.records.attachments.on(gateway).size === 0)
+      this.records.attachments.leaveNode(gateway, node);
+    if (!this.records.inSwarm)
+      for (const network of [...this.records.topology.networks])
+        if (!this.records.allocator.isLocal(network)) this.networks.drop(network);
+    this.records.tell('node', 'remove', node);
+    this.records.changed();
+  }
+
+  /** `docker node update --availability`, `docker node promote` and `demote`, `--label-add`. */
+  update(name: string, change: NodeChange): void {
+    const node = this.records.node(name);
+    if (change.labels) node.spec.labels = change.labels;
+    if (change.role) this.#setRole(node, change.role);
+    if (change.availability) node.availability = change.availability;
+    this.orchestrator.nodeChanged(node);
+    this.records.tell('node', 'update', name, change.availability ? { 'availability.new': change.availability } : {});
+    this.records.changed();
+  }
+
+  /** The machine is switched off, or its cable cut: nobody is told. */
+  lose(name: string): void {
+    const node = this.records.node(name);
+    if (node.lost) return;
+    node.lost = true;
+    this.records.options.programmer.setNodeUp(name, false);
+    this.records.bindings.cut(name);
+    this.records.clock.after(GOSSIP_FAILURE, () => {
+      if (!node.lost) return;
+      this.records.bindings.giveUp(name);
+      this.records.changed();
+    });
+    this.orchestrator.miss(node);
+  }
+
+  /** Its cable is in again. What the swarm has given to others meanwhile stops. */
+  restore(name: string): void {
+    const node = this.records.node(name);
+    if (!node.lost) return;
+    node.lost = false;
+    this.records.options.programmer.setNodeUp(name, true);
+    node.state = 'ready';
+    this.records.bindings.heal(name);
+    this.tasks.stopUnwanted(name);
+    this.orchestrator.nodeChanged(node);
+    this.records.tell('node', 'update', name, { 'state.new': 'ready', 'state.old': 'down' });
+    this.records.changed();
+  }
+}

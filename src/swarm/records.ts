@@ -1,0 +1,100 @@
+/** What the chapters of the cluster share: who is there, what is given out, and who is told of a change. */
+
+import type { Drivers } from '../drivers/index.js';
+import type { NetworkSpec } from '../topology/spec.js';
+import type { Network, Sandbox, Topology } from '../topology/topology.js';
+import { Allocator } from './allocator.js';
+import { Attachments } from './attachments.js';
+import { Bindings } from './bindings.js';
+import type { Clock } from './clock.js';
+import { DockerError } from './errors.js';
+import type { Programmer } from './realize.js';
+import type { ContainerState, NodeState, ServiceState } from './state.js';
+
+/** What runs in containers is somebody else's business. */
+export interface Runtime {
+  /** The sandbox has its endpoints: its process starts. */
+  started?(container: ContainerState, sandbox: Sandbox): void;
+  /** Its process gets SIGTERM: how long it takes to end, ns, and with which code. */
+  terminated?(container: ContainerState, sandbox: Sandbox): { after: number; exitCode: number };
+  /** Its process has ended: the kernel closes what it had open. */
+  ended?(container: ContainerState, sandbox: Sandbox): void;
+  /** Something of the topology has changed. */
+  changed?(): void;
+}
+
+export interface ClusterEvent {
+  /** Virtual time, ns. */
+  time: number;
+  type: 'network' | 'container' | 'service' | 'node';
+  /** `create`, `connect`, `die`, … as `docker events` calls it. */
+  action: string;
+  /** Where it happened; a service's and a node's are the whole swarm's. */
+  node?: string;
+  name: string;
+  attributes: Record<string, string>;
+}
+
+export interface ClusterOptions {
+  seed: number;
+  drivers: Drivers;
+  programmer: Programmer;
+  clock: Clock;
+  runtime?: Runtime;
+  onEvent?: (event: ClusterEvent) => void;
+}
+
+export class Records {
+  readonly nodes = new Map<string, NodeState>();
+  /** By id. */
+  readonly containers = new Map<string, ContainerState>();
+  readonly services = new Map<string, ServiceState>();
+  readonly networkSpecs = new Map<Network, NetworkSpec>();
+  readonly allocator: Allocator;
+  readonly attachments: Attachments;
+  readonly bindings: Bindings;
+
+  constructor(
+    readonly topology: Topology,
+    readonly options: ClusterOptions,
+  ) {
+    const { seed, drivers, programmer, clock } = options;
+    this.allocator = new Allocator(topology, seed, drivers);
+    this.attachments = new Attachments(topology, this.allocator, programmer);
+    this.bindings = new Bindings(this.allocator, programmer, clock);
+  }
+
+  get clock(): Clock {
+    return this.options.clock;
+  }
+
+  get inSwarm(): boolean {
+    return [...this.nodes.values()].some(({ member }) => member);
+  }
+
+  node(name: string): NodeState {
+    const found = this.nodes.get(name) ?? [...this.nodes.values()].find(({ id }) => id === name);
+    if (found) return found;
+    throw new DockerError(404, `node ${name} not found`);
+  }
+
+  containersOn(node: string): ContainerState[] {
+    return [...this.containers.values()].filter((one) => one.node === node);
+  }
+
+  /** As `docker events` tells it. */
+  tell(
+    type: ClusterEvent['type'],
+    action: string,
+    name: string,
+    attributes: Record<string, string> = {},
+    node?: string,
+  ): void {
+    this.options.onEvent?.({ time: this.clock.now, type, action, name, attributes, ...(node ? { node } : {}) });
+  }
+
+  /** Something of the topology is another than before. */
+  changed(): void {
+    this.options.runtime?.changed?.();
+  }
+}
