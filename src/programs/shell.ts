@@ -1,50 +1,18 @@
 /**
- * sh, as far as one-liners go: words and quotes, `$NAME` and `$?`, pipes, `&&`, `||`, `;`, `>`, `>>`, `<`, `2>&1`. What it
- * does not know (loops, functions, `&`) is a syntax error with its name. With a terminal it prompts, as ash does.
+ * sh, as far as one-liners go: words and quotes, `$NAME`, `$?` and `$(…)`, pipes, `&&`, `||`, `;`, `>`, `>>`, `<`, `2>&1`,
+ * here-documents. What it does not know (loops, functions, `&`) is a syntax error with its name. With a terminal it prompts, as ash does.
  */
 
 import { Exit, type Process, type Program } from './process.js';
+import { type Command, continues, logicalLines, type Pipeline, parseLine, type Redirection } from './shell-grammar.js';
+import { type Expansion, expand, quoted } from './shell-words.js';
 import { type Started, start } from './start.js';
 import { join, type Steps, type Task } from './steps.js';
 import { NOWHERE, type Output, Pipe } from './stream.js';
 
-/** A piece of a line: an operator, or a word with its quotes still in it. */
-type Token = { kind: 'operator' | 'word'; text: string };
-
-interface Redirection {
-  file: 'stdin' | 'stdout' | 'stderr';
-  to: string | 'stdout' | 'stderr';
-  /** `2>&1` */
-  duplicate: boolean;
-  append: boolean;
-}
-
-interface Command {
-  words: string[];
-  redirections: Redirection[];
-}
-/** Commands joined by pipes, and when it is to run. */
-interface Pipeline {
-  when: 'always' | 'success' | 'failure';
-  commands: Command[];
-}
-
 const SYNTAX = 2;
 const NOT_FOUND = 127;
-const UNSUPPORTED = new Set([
-  'for',
-  'while',
-  'until',
-  'if',
-  'case',
-  'function',
-  '{',
-  'do',
-  'done',
-  'then',
-  'fi',
-  'esac',
-]);
+const ASSIGNMENT = /^[A-Za-z_]\w*=/;
 
 export function* sh(process: Process): Steps<number> {
   const args = process.argv.slice(1);
@@ -62,14 +30,25 @@ export function* sh(process: Process): Steps<number> {
   return yield* shell.interact();
 }
 
-class Shell {
+/** A shell that stands: its variables, its status. */
+export class Shell {
   #status = 0;
+  /** Of the last `$(…)` in the command that is being read: an assignment passes it on. */
+  #substituted: number | undefined;
   #left = false;
   #directory = '/';
   /** Programs of the pipeline that runs: Ctrl-C goes to all of them. */
   #foreground: Started[] = [];
 
   constructor(readonly process: Process) {}
+
+  get status(): number {
+    return this.#status;
+  }
+  /** `exit` was typed. */
+  get left(): boolean {
+    return this.#left;
+  }
 
   *script(text: string): Steps<number> {
     this.process.onInterrupt = () => {
@@ -92,8 +71,14 @@ class Shell {
     };
     while (!this.#left) {
       if (process.terminal) process.stdout.write(this.#prompt);
-      const line = yield* process.stdin.line();
+      let line = yield* process.stdin.line();
       if (line === undefined) break;
+      while (continues(line)) {
+        if (process.terminal) process.stdout.write('> ');
+        const more: string | undefined = yield* process.stdin.line();
+        if (more === undefined) break;
+        line += `\n${more}`;
+      }
       yield* this.line(line);
     }
     return this.#status;
@@ -112,7 +97,7 @@ class Shell {
   *line(text: string): Steps {
     let pipelines: Pipeline[];
     try {
-      pipelines = parse(tokens(text));
+      pipelines = parseLine(text);
     } catch (error) {
       if (!(error instanceof Exit)) throw error;
       this.process.stderr.write(`${error.words}\n`);
@@ -135,9 +120,15 @@ class Shell {
       for (const [i, command] of commands.entries()) {
         const last = i === commands.length - 1;
         const pipe = last ? undefined : new Pipe();
-        const argv = command.words.flatMap((word) => this.#expand(word));
+        this.#substituted = undefined;
+        const argv = yield* this.#words(command.words);
+        const own = this.#assignmentsBefore(argv);
         const output = pipe ?? process.stdout;
-        const streams = this.#redirect(command.redirections, { stdin: input, stdout: output, stderr: process.stderr });
+        const streams = yield* this.#redirect(command.redirections, {
+          stdin: input,
+          stdout: output,
+          stderr: process.stderr,
+        });
         if ('error' in streams) {
           process.stderr.write(`${streams.error}\n`);
           pipe?.end();
@@ -156,7 +147,7 @@ class Shell {
           const child = start({
             machine: process.machine,
             argv,
-            environment: process.environment,
+            environment: own.size > 0 ? new Map([...process.environment, ...own]) : process.environment,
             ...streams,
             terminal: process.terminal && streams.stdout === process.stdout,
             program,
@@ -179,19 +170,25 @@ class Shell {
     }
   }
 
-  #redirect(
+  *#redirect(
     redirections: readonly Redirection[],
     streams: { stdin: Pipe; stdout: Output; stderr: Output },
-  ): { stdin: Pipe; stdout: Output; stderr: Output; close(): void } | { error: string } {
+  ): Steps<{ stdin: Pipe; stdout: Output; stderr: Output; close(): void } | { error: string }> {
     const { files } = this.process.machine;
     const closers: (() => void)[] = [];
     const now = { ...streams };
-    for (const { file, to, duplicate, append } of redirections) {
+    for (const { file, to, duplicate, append, document } of redirections) {
       if (duplicate) {
         if (file !== 'stdin') now[file] = to === 'stdout' ? now.stdout : now.stderr;
         continue;
       }
-      const [path = ''] = this.#expand(to);
+      if (document !== undefined) {
+        now.stdin = new Pipe();
+        now.stdin.write(/['"]/.test(to) ? document : yield* quoted(document, this.#expansion));
+        now.stdin.end();
+        continue;
+      }
+      const [path = ''] = yield* this.#expand(to);
       if (file === 'stdin') {
         const text = files.read(path);
         if (text === undefined) return { error: `sh: can't open ${path}: no such file` };
@@ -238,8 +235,33 @@ class Shell {
         for (const word of argv.slice(1)) this.#assign(word);
         return 0;
       default:
-        return /^[A-Za-z_]\w*=/.test(name) && argv.length === 1 ? this.#assign(name) : undefined;
+        if (!ASSIGNMENT.test(name)) return undefined;
+        for (const word of argv) this.#assign(word);
+        return this.#substituted ?? 0;
     }
+  }
+
+  /** A command's words. A word that assigns is not split. */
+  *#words(words: readonly string[]): Steps<string[]> {
+    const found: string[] = [];
+    for (const word of words) {
+      const [assigned] = /^[A-Za-z_]\w*=/.exec(word) ?? [];
+      if (assigned && found.every((one) => ASSIGNMENT.test(one))) {
+        found.push(assigned + (yield* this.#expand(word.slice(assigned.length), true)).join(''));
+      } else found.push(...(yield* this.#expand(word)));
+    }
+    return found;
+  }
+
+  /** `A=b command`: taken off `argv`, and into that command's environment alone. */
+  #assignmentsBefore(argv: string[]): Map<string, string> {
+    const own = new Map<string, string>();
+    const command = argv.findIndex((word) => !ASSIGNMENT.test(word));
+    for (const word of command > 0 ? argv.splice(0, command) : []) {
+      const [name = '', ...value] = word.split('=');
+      own.set(name, value.join('='));
+    }
+    return own;
   }
 
   #assign(word: string): number {
@@ -248,145 +270,36 @@ class Shell {
     return 0;
   }
 
-  /** Quotes off, variables in. An unquoted variable that is empty is no word at all. */
-  #expand(word: string): string[] {
-    let text = '';
-    let quoted = false;
-    for (let i = 0; i < word.length; i++) {
-      const c = word[i] ?? '';
-      if (c === "'") {
-        const end = word.indexOf("'", i + 1);
-        text += word.slice(i + 1, end);
-        i = end;
-        quoted = true;
-      } else if (c === '"') {
-        quoted = true;
-        for (i++; i < word.length && word[i] !== '"'; i++) {
-          if (word[i] === '\\' && /["\\$`]/.test(word[i + 1] ?? '')) text += word[++i];
-          else if (word[i] === '$') {
-            const [value, next] = this.#variable(word, i);
-            text += value;
-            i = next;
-          } else text += word[i];
-        }
-      } else if (c === '\\') text += word[++i] ?? '';
-      else if (c === '$') {
-        const [value, next] = this.#variable(word, i);
-        text += value;
-        i = next;
-      } else text += c;
-    }
-    return text === '' && !quoted ? [] : [text];
+  /** What a word stands for: variables and the output of commands are in, quotes off. */
+  #expand(word: string, whole = false): Steps<string[]> {
+    return expand(word, this.#expansion, whole);
   }
 
-  /** Its value, and where its name ends. */
-  #variable(word: string, at: number): [string, number] {
-    const match = /^\$(?:(\w+)|\{(\w+)\}|(\?))/.exec(word.slice(at));
-    if (!match) return ['$', at];
-    const [whole, plain, braced, status] = match;
-    const value = status ? String(this.#status) : (this.process.environment.get(plain ?? braced ?? '') ?? '');
-    return [value, at + whole.length - 1];
+  readonly #expansion: Expansion = {
+    variable: (name) => (name === '?' ? String(this.#status) : this.process.environment.get(name)),
+    output: (script) => this.#outputOf(script),
+  };
+
+  /** `$(…)`: what it prints, without the line feeds at the end. */
+  *#outputOf(script: string): Steps<string> {
+    const pieces: Uint8Array[] = [];
+    const stdout: Output = {
+      write: (data) => pieces.push(typeof data === 'string' ? new TextEncoder().encode(data) : data),
+    };
+    const inner = new Shell({ ...this.process, stdout, environment: new Map(this.process.environment) });
+    for (const line of logicalLines(script)) {
+      yield* inner.line(line);
+      if (inner.left) break;
+    }
+    this.#substituted = inner.status;
+    return pieces
+      .map((piece) => new TextDecoder().decode(piece))
+      .join('')
+      .replace(/\n+$/, '');
   }
 }
 
 // biome-ignore lint/correctness/useYield: every program is a generator, and this one has nothing to wait for
 function* notFound(process: Process): Steps<number> {
   throw new Exit(NOT_FOUND, `sh: ${process.argv[0]}: not found`);
-}
-
-/** Lines ended by a backslash go on; a `#` at a word's beginning starts a comment. */
-function logicalLines(text: string): string[] {
-  return text.replaceAll('\\\n', '').split('\n');
-}
-
-/** @throws Exit for what does not end, and for what this shell does not know. */
-function tokens(line: string): Token[] {
-  const found: Token[] = [];
-  let word: string | undefined;
-  const end = () => {
-    if (word !== undefined) found.push({ kind: 'word', text: word });
-    word = undefined;
-  };
-  for (let i = 0; i < line.length; i++) {
-    const c = line[i] ?? '';
-    if (c === "'" || c === '"') {
-      let close = i + 1;
-      while (close < line.length && line[close] !== c) close += c === '"' && line[close] === '\\' ? 2 : 1;
-      if (close >= line.length) throw new Exit(SYNTAX, `sh: syntax error: unterminated quoted string`);
-      word = (word ?? '') + line.slice(i, close + 1);
-      i = close;
-    } else if (c === '\\') {
-      word = (word ?? '') + line.slice(i, i + 2);
-      i++;
-    } else if (/\s/.test(c)) end();
-    else if (c === '#' && word === undefined) break;
-    else {
-      const operator = /^(?:&&|\|\||[12]?>&[12]|[012]?>>|[12]?>|&>|<|\||;|&|\(|\)|`)/.exec(line.slice(i))?.[0];
-      // A digit is part of an operator only at a word's beginning.
-      if (operator && (!/^\d/.test(operator) || word === undefined)) {
-        end();
-        found.push({ kind: 'operator', text: operator });
-        i += operator.length - 1;
-      } else word = (word ?? '') + c;
-    }
-  }
-  end();
-  return found;
-}
-
-function parse(all: readonly Token[]): Pipeline[] {
-  const pipelines: Pipeline[] = [];
-  let when: Pipeline['when'] = 'always';
-  let command: Command = { words: [], redirections: [] };
-  let commands: Command[] = [];
-  const unexpected = (text: string) => new Exit(SYNTAX, `sh: syntax error: unexpected "${text}"`);
-  const endCommand = (text: string) => {
-    if (command.words.length === 0 && command.redirections.length === 0) throw unexpected(text);
-    commands.push(command);
-    command = { words: [], redirections: [] };
-  };
-  const endPipeline = (text: string) => {
-    endCommand(text);
-    pipelines.push({ when, commands });
-    commands = [];
-  };
-  for (let i = 0; i < all.length; i++) {
-    const token = all[i];
-    if (!token) break;
-    const { kind, text } = token;
-    if (kind === 'word') {
-      if (command.words.length === 0 && UNSUPPORTED.has(text))
-        throw new Exit(SYNTAX, `sh: "${text}" is not supported by this shell: it runs one-liners`);
-      command.words.push(text);
-      continue;
-    }
-    if (text === '|') endCommand(text);
-    else if (text === ';' || text === '&&' || text === '||') {
-      endPipeline(text);
-      when = text === ';' ? 'always' : text === '&&' ? 'success' : 'failure';
-    } else if (text.includes('>&')) {
-      command.redirections.push({
-        file: text.startsWith('2') ? 'stderr' : 'stdout',
-        to: text.endsWith('1') ? 'stdout' : 'stderr',
-        duplicate: true,
-        append: false,
-      });
-    } else if (text.endsWith('>') || text === '<') {
-      const target = all[++i];
-      if (target?.kind !== 'word') throw unexpected(target?.text ?? 'newline');
-      const append = text.endsWith('>>');
-      if (text === '&>') {
-        command.redirections.push(
-          { file: 'stdout', to: target.text, duplicate: false, append },
-          { file: 'stderr', to: 'stdout', duplicate: true, append },
-        );
-      } else {
-        const file = text === '<' ? 'stdin' : text.startsWith('2') ? 'stderr' : 'stdout';
-        command.redirections.push({ file, to: target.text, duplicate: false, append });
-      }
-    } else throw new Exit(SYNTAX, `sh: "${text}" is not supported by this shell: it runs one-liners`);
-  }
-  if (command.words.length > 0 || command.redirections.length > 0) endPipeline('newline');
-  else if (commands.length > 0 || (when !== 'always' && all.length > 0)) throw unexpected('newline');
-  return pipelines;
 }

@@ -199,6 +199,13 @@ describe('the shell', () => {
     ['nothing 2>&1 | cat', 'sh: nothing: not found\n'],
     ['exit 3; echo never', ''],
     ['echo a#b # a comment', 'a#b\n'],
+    ['A=$(seq 2); echo $A; echo "$A"', '1 2\n1\n2\n'],
+    ['echo "<$(echo \'a  b\' | cat)>" `echo c`', '<a  b> c\n'],
+    ['A=$(echo "x y") B=2; echo "$A $B"; A=3 env | grep ^A; echo $A', 'x y 2\nA=3\nx y\n'],
+    ['A=$(false); echo $?; A=1; echo $?', '1\n0\n'],
+    ['cat <<END | sort -r\na $HOSTNAME\nb $(echo "c")\nEND\necho after', 'b c\na task-cli.1\nafter\n'],
+    ["cat > /tmp/g <<'END'\n$HOSTNAME\nEND\ncat /tmp/g", '$HOSTNAME\n'],
+    ['echo one \\\n  two', 'one two\n'],
   ])('%s', (command, out) => {
     expect(run(command).out).toBe(out);
   });
