@@ -62,6 +62,7 @@ export enum Drop {
   LOOP,
   NOMEM,
   SEGMENT_LOSS,
+  SEGMENT_FIREWALL,
   /** The kernel's counters of /proc/net/xfrm_stat. */
   XFRM_IN_HDR_ERROR,
   XFRM_IN_NO_STATES,

@@ -36,6 +36,7 @@ export function setHopDelay(ns: f64): void { hop(<u64>ns); }
 // Namespaces, devices, segments
 export { newNamespace } from "./stack/namespace";
 export { newSegment, plugIn } from "./devices/physical";
+export { allow, deny } from "./devices/denials";
 export { openVxlan } from "./devices/vxlan";
 export { removeDevice, removeNamespace, removePort } from "./clock/removal";
 export { sweep as collect } from "./clock/run";

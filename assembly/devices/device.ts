@@ -13,6 +13,7 @@ import { tap } from "../capture/tap";
 import { bridgeReceive, bridgeTransmit } from "./bridge";
 import { vxlanTransmit } from "./vxlan";
 import { physicalTransmit } from "./physical";
+import { Denial, allowAll } from "./denials";
 import { vlanReceive, vlanTransmit } from "./vlan";
 import { macvlanReceive, macvlanTransmit } from "./macvlan";
 import { ipvlanReceive, ipvlanTransmit } from "./ipvlan";
@@ -81,6 +82,8 @@ export class Device {
   /** physical: the segment that it is plugged into. */
   segment: usize;
   segmentNext: Device | null;
+  /** physical: what its segment does not bring to it. */
+  denials: Denial | null;
   routeLocalnet: u8;
   /** macvlan: MacvlanMode. As the lower device of ipvlans: their IpvlanMode and IpvlanFlag. */
   mode: u8;
@@ -162,6 +165,7 @@ export function lateDrops(): usize { return late; }
 
 /** Only when nothing points to it any more. */
 export function giveDevice(device: Device): void {
+  allowAll(device);
   while (device.addresses6) removeAddress6(device, device.addresses6!);
   for (let i: usize = 0; i < <usize>Drop.REASONS << 2; i += 4) store<u32>(late + i, load<u32>(late + i) + load<u32>(device.drops + i));
   devices.give(changetype<usize>(device));

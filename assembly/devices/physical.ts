@@ -1,6 +1,6 @@
 // Physical devices on a segment: the layer-2 wire of the underlay. The segment is a learning switch (as the lab's is):
 // a frame for a MAC that it knows leaves by that port alone, any other by all. Frames travel for the segment's latency,
-// by way of the event queue; a seeded loss can be set, for tests of retransmission.
+// by way of the event queue; a seeded loss can be set, for tests of retransmission, and an access list towards each device.
 
 import { arena } from "../memory";
 import { Frame, cloneFrame } from "../frame";
@@ -8,6 +8,7 @@ import { drop, Drop } from "../drops";
 import * as ethernet from "../wire/ethernet";
 import { findEntry, learn } from "../tables/fdb";
 import { Device, HAIRPIN, arriveAt } from "./device";
+import { denies } from "./denials";
 import { below } from "../random";
 import { changed } from "../tables/generation";
 import { endsOnSegment, forget } from "../flowtable/recorder";
@@ -56,6 +57,7 @@ export function physicalTransmit(device: Device, frame: Frame): void {
     const entry = findEntry(segment.id, destination, frame.time);
     if (entry && entry.port) {
       if (entry.port == device && !(device.flags & HAIRPIN)) return drop(frame, Drop.BRIDGE_SAME_PORT, device);
+      if (isDenied(entry.port!, device, frame)) return;
       endsOnSegment(frame, changetype<usize>(segment), entry.port!);
       return travel(segment, entry.port!, frame);
     }
@@ -67,14 +69,22 @@ export function physicalTransmit(device: Device, frame: Frame): void {
     if (at != device || device.flags & HAIRPIN) {
       if (target) {
         const copy = cloneFrame(frame);
-        if (copy) travel(segment, target, copy);
+        if (copy && !isDenied(target, device, copy)) travel(segment, target, copy);
       }
       target = at;
     }
     at = at.segmentNext;
   }
-  if (target) travel(segment, target, frame);
-  else drop(frame, Drop.BRIDGE_NO_EGRESS, device);
+  if (!target) return drop(frame, Drop.BRIDGE_NO_EGRESS, device);
+  if (!isDenied(target, device, frame)) travel(segment, target, frame);
+}
+
+/** An access list stands in the way: the frame ends here, counted at its sender. */
+function isDenied(to: Device, from: Device, frame: Frame): bool {
+  if (!to.denials || !denies(to, from, frame)) return false;
+  forget(frame);
+  drop(frame, Drop.SEGMENT_FIREWALL, from);
+  return true;
 }
 
 export function travel(segment: Segment, to: Device, frame: Frame): void {

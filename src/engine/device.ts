@@ -1,5 +1,6 @@
 /** A network device: a handle on its record. */
 
+import { Denial, type DenialSpec } from './denial.js';
 import type { Engine } from './engine.js';
 import { Drop, IpvlanFlag, IpvlanMode, Device as Layout, MacvlanMode } from './generated/layout.js';
 import type { Namespace } from './namespace.js';
@@ -149,6 +150,11 @@ export class Device {
   get address(): string | undefined {
     const first = this.addresses[0];
     return first?.address;
+  }
+
+  /** From now on its segment does not bring it these frames: they end on the wire. Of a physical device. */
+  deny(spec: DenialSpec): Denial {
+    return new Denial(this, spec);
   }
 
   /** Capture frames here from now on. */

@@ -20,6 +20,8 @@ export interface EngineExports extends Record<string, unknown> {
   collect(): void;
   newSegment(latency: bigint): number;
   plugIn(segment: number, device: number): void;
+  deny(to: number, from: number, protocol: number, port: number): number;
+  allow(to: number, denial: number): void;
   openVxlan(device: number, underlay: number, vni: number, port: number): void;
   openVlan(device: number, lower: number, id: number): void;
   openMacvlan(device: number, lower: number, mode: number): void;

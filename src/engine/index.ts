@@ -1,5 +1,6 @@
 export { Destination, Ipvs, VirtualService } from './balancer.js';
 export { type ConnectionEntry, connectionsOf, type Tuple } from './connections.js';
+export type { Denial, DenialSpec } from './denial.js';
 export { Device, type DeviceKind } from './device.js';
 export { type Account, Engine, type EngineOptions, Segment } from './engine.js';
 export {

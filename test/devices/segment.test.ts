@@ -126,3 +126,61 @@ describe('loss', () => {
     expect(await lost(0.25, 8)).not.toEqual(first);
   });
 });
+
+describe('an access list', () => {
+  it('stops one port towards one device, from one sender or from all, and counts', async () => {
+    const { engine, nics, send } = await wire();
+    const [first, second, third] = nics as [Device, Device, Device];
+    const all = third.deny({ protocol: 'udp', port: 9 });
+    const one = second.deny({ protocol: 'udp', port: 9, from: first });
+    // Flooded, with a copy for each: every copy meets its own list.
+    expect(send(1, mac(2))).toEqual([]);
+    expect(send(3, mac(2))).toEqual(['host1', 'host2']);
+    expect(send(2, mac(3))).toEqual([]);
+    expect([all.packets, one.packets]).toEqual([2, 1]);
+    const stopped = dropsOf(engine).filter((drop) => drop.includes('SEGMENT_FIREWALL'));
+    expect(stopped, 'each is counted where it was sent').toEqual([
+      'host1/host/eth0 SEGMENT_FIREWALL x2',
+      'host2/host/eth0 SEGMENT_FIREWALL',
+    ]);
+    expectConserved(engine);
+  });
+
+  it('lets other ports, other protocols and what is no IP pass', async () => {
+    const { engine, nics, send } = await wire(2);
+    nics[1]?.deny({ protocol: 'udp', port: 4789 });
+    nics[1]?.deny({ protocol: 'tcp', port: 9 });
+    nics[1]?.deny({ protocol: 'esp' });
+    expect(send(1, mac(2))).toEqual(['host2']);
+    engine.transmit(nics[0] as Device, ethernet(mac(2), mac(1), 0x88b5, new Uint8Array(46)));
+    engine.run(engine.now + 1_000_000);
+    expect(engine.drops.filter(({ reason }) => reason === 'SEGMENT_FIREWALL')).toEqual([]);
+    expectConserved(engine);
+  });
+
+  it('without a port stops all of a protocol, over IPv6 too', async () => {
+    const { engine, nics } = await wire(2);
+    const denial = nics[1]?.deny({ protocol: 'esp' });
+    const packet = new Uint8Array(60);
+    packet[0] = 0x60;
+    packet[6] = 50;
+    engine.transmit(nics[0] as Device, ethernet(mac(2), mac(1), 0x86dd, packet));
+    const truncated = packet.subarray(0, 12);
+    engine.transmit(nics[0] as Device, ethernet(mac(2), mac(1), 0x86dd, truncated));
+    engine.run(engine.now + 1_000_000);
+    expect(denial?.packets).toBe(1);
+    expectConserved(engine);
+  });
+
+  it('that is taken back stops nothing any more', async () => {
+    const { engine, nics, send } = await wire(2);
+    const one = nics[1]?.deny({ protocol: 'udp', port: 9 });
+    const other = nics[1]?.deny({ protocol: 'udp', port: 10 });
+    expect(send(1, mac(2))).toEqual([]);
+    one?.remove();
+    expect(send(1, mac(2))).toEqual(['host2']);
+    other?.remove();
+    expect(send(1, mac(2))).toEqual(['host2']);
+    expectConserved(engine);
+  });
+});
