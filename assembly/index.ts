@@ -117,6 +117,7 @@ export { changed as tablesChanged } from "./tables/generation";
 
 // Captures
 export { captureAt, captureLength, clearCapture, openCapture } from "./capture/tap";
+export { lateRecords, orderCapture, orderedAt, orderedRecords, recordsAt } from "./capture/order";
 export function setEpoch(low: u32, high: u32): void { epoch(<u64>low | (<u64>high << 32)); }
 export function setTracing(on: bool): void { tracing(on); }
 

@@ -5,10 +5,10 @@
 // With tracing on, a block of our own type stands before it when hops have changed the frame since its last tap: the
 // engine makes no strings, so src/capture finds the words for the comment and takes the block out again.
 
-import { arena } from "../memory";
+import { arena, copyFrame } from "../memory";
 import { changed } from "../tables/generation";
 import { Frame, NOTES } from "../frame";
-import { forget } from "../flowtable/recorder";
+import { sight } from "../flowtable/recorder";
 import { Device, Kind } from "../devices/device";
 
 /** Block type of a trace: in the range that pcapng leaves for local use. */
@@ -49,8 +49,11 @@ export class NoteRecord {
 const NOTE_SIZE: usize = 24;
 const AT_NOTES: usize = 128;
 
-let buffer: usize = 0;
-let size: u32 = 0;
+/** Room behind the buffer: copies of frames may run over (`copyFrame`). */
+export const SLACK: u32 = 64;
+export let buffer: usize = 0;
+/** Bytes that the buffer holds. */
+export let room: u32 = 0;
 let used: u32 = 0;
 export let captured: u64 = 0;
 /** Added to virtual time: ns since 1970 of the run's start. */
@@ -58,11 +61,18 @@ export let epoch: u64 = 0;
 export let tracing: bool = false;
 
 export function openCapture(bytes: u32): void {
-  if (bytes > size) {
-    buffer = arena(bytes);
-    size = bytes;
+  if (bytes > room) {
+    buffer = arena(bytes + SLACK);
+    room = bytes;
   }
   used = 0;
+}
+/** Twice the room: what is there waits, and fills it. Between vectors only. */
+export function widenCapture(): void {
+  const before = buffer;
+  buffer = arena((room << 1) + SLACK);
+  memory.copy(buffer, before, used);
+  room <<= 1;
 }
 export function setEpoch(ns: u64): void { epoch = ns; }
 export function setTracing(on: bool): void {
@@ -71,51 +81,73 @@ export function setTracing(on: bool): void {
 }
 export function captureAt(): usize { return buffer; }
 export function captureLength(): u32 { return used; }
+export function setCaptureLength(bytes: u32): void { used = bytes; }
 export function clearCapture(): void { used = 0; }
 /** A run stops to be drained while a burst still fits; what comes beyond the brim is counted, never written. */
-export function captureFull(): bool { return size != 0 && size - used < size >>> 1; }
+export function captureFull(): bool { return room != 0 && room - used < room >>> 1; }
 export let missed: u32 = 0;
 
 export function tap(device: Device, frame: Frame, received: bool): void {
-  forget(frame);
   // On lo a capture sees each frame once, as it comes in (libpcap leaves the outgoing copy out).
   if (!received && device.kind == <u8>Kind.LOOPBACK) return;
+  sight(frame, device, received);
   const length = frame.length;
-  const padded = (length + 3) & ~3;
-  const total = 44 + padded;
   const notes = tracing ? <u32>frame.noteCount : 0;
-  const traceTotal = notes ? 16 + notes * <u32>NOTE_SIZE : 0;
-  if (used + total + traceTotal > size) {
-    missed++;
-    return;
-  }
-  let at = buffer + used;
   if (notes) {
+    const traceTotal = 16 + notes * <u32>NOTE_SIZE;
+    if (used + traceTotal + recordSize(length) > room) {
+      missed++;
+      return;
+    }
+    const at = buffer + used;
     store<u32>(at, TRACE_BLOCK);
     store<u32>(at, traceTotal, 4);
     store<u32>(at, notes, 8);
     memory.copy(at + 12, changetype<usize>(frame) + AT_NOTES, <usize>notes * NOTE_SIZE);
     store<u32>(at + traceTotal - 4, traceTotal);
-    at += traceTotal;
+    used += traceTotal;
     frame.noteCount = 0;
   }
-  const time = epoch + frame.time;
-  store<u32>(at, 6);
-  store<u32>(at, total, 4);
-  store<u32>(at, device.tap - 1, 8);
-  store<u32>(at, <u32>(time >>> 32), 12);
-  store<u32>(at, <u32>time, 16);
-  store<u32>(at, length, 20);
-  store<u32>(at, length, 24);
-  memory.copy(at + 28, frame.data, length);
-  let end = at + 28 + length;
-  while (end < at + 28 + padded) store<u8>(end++, 0);
-  store<u32>(end, 0x00040002); // epb_flags, 4 bytes
-  store<u32>(end, received ? 1 : 2, 4);
-  store<u32>(end, 0, 8); // opt_endofopt
-  store<u32>(end, total, 12);
-  used += total + traceTotal;
+  const at = openRecord(device.tap - 1, frame.time, length);
+  if (!at) return;
+  copyFrame(at, frame.data, length);
+  closeRecord(at, length, received);
+}
+
+/** Fields before the data, and behind it. */
+const BEFORE: u32 = 28;
+const BEHIND: u32 = 16;
+// @ts-ignore: decorator
+@inline
+function recordSize(length: u32): u32 { return BEFORE + ((length + 3) & ~3) + BEHIND; }
+
+/** A record for a frame of `length` bytes: where these belong, or 0 when there is no room. `closeRecord` completes it. */
+// @ts-ignore: decorator
+@inline
+export function openRecord(tap: u32, time: u64, length: u32): usize {
+  const total = recordSize(length);
+  if (used + total > room) {
+    missed++;
+    return 0;
+  }
+  const at = buffer + used;
+  store<u64>(at, 6 | (<u64>total << 32));
+  store<u32>(at, tap, 8);
+  store<u64>(at, rotl<u64>(epoch + time, 32), 12);
+  store<u64>(at, <u64>length | (<u64>length << 32), 20);
+  used += total;
   captured++;
+  return at + BEFORE;
+}
+
+// @ts-ignore: decorator
+@inline
+export function closeRecord(at: usize, length: u32, received: bool): void {
+  store<u32>(at + length, 0); // padding
+  const end = at + ((length + 3) & ~3);
+  // epb_flags, 4 bytes; opt_endofopt
+  store<u64>(end, 0x00040002 | (received ? <u64>1 << 32 : <u64>2 << 32));
+  store<u64>(end, <u64>recordSize(length) << 32, 8);
 }
 
 /** Remember that this hop changed the frame, for the comment at its next tap. The oldest are kept when there are many. */

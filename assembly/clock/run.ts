@@ -156,7 +156,7 @@ function vector(device: usize, first: usize): void {
     receive(to, frame);
     frame = following;
     if (!frame) break;
-    if (slow == slowPackets) continue;
+    if (slow == slowPackets && !captureFull()) continue;
     if (puntsFull() || captureFull() || ciphersFull()) return putBack(changetype<usize>(frame));
     topUp();
   }

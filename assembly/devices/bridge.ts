@@ -60,6 +60,7 @@ function pass(bridge: Device, port: Device, frame: Frame): void {
   if (entry && entry.flags & OWN) return passUp(bridge, frame);
   see(bridge, frame);
   const copy = bridge.flags & PROMISCUOUS && frame.flags & BRIDGED_DNAT ? cloneFrame(frame) : null;
+  if (copy) forget(frame);
   if (entry && entry.port) forwardTo(bridge, port, entry.port!, frame);
   else flood(bridge, port, frame);
   if (copy) takeUp(bridge, copy);

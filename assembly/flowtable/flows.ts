@@ -10,6 +10,7 @@ import { Of, generation } from "../tables/generation";
 import { Connection } from "../tables/connections";
 import { BalancedConnection } from "../tables/services";
 import { Track, ensureTracks, release } from "./track";
+import { ensureStages, giveStages } from "./sights";
 
 @unmanaged
 export class Flow {
@@ -39,6 +40,8 @@ export class Flow {
   /** The sending socket's hash, if it has one. */
   hash: u32;
   flags: u32;
+  /** What taps on the way see of it (flowtable/sights), or 0. */
+  stages: usize;
 }
 const FLOW: usize = 128;
 
@@ -74,6 +77,7 @@ export function obtainFlow(a: u64, b: u64): Flow | null {
   if (found) {
     const flow = changetype<Flow>(found);
     release(flow.track);
+    giveStages(flow);
     memory.fill(found + 16, 0, FLOW - 16);
     return flow;
   }
@@ -93,6 +97,7 @@ export function ensureFlows(): void {
   pool.ensure(512);
   index.ensure(512);
   ensureTracks();
+  ensureStages();
 }
 
 /** Flows whose tables have changed or whose connections are over go. */
@@ -101,6 +106,7 @@ export function sweepFlows(): void {
     let at = index.keyAt(i);
     while (at && !lives(changetype<Flow>(at))) {
       release(changetype<Flow>(at).track);
+      giveStages(changetype<Flow>(at));
       changetype<Flow>(at).generation = 0;
       index.remove(at);
       pool.give(at);

@@ -21,6 +21,7 @@ import { hopDelay } from "../devices/device";
 import { Flow, obtainFlow, setConnection } from "./flows";
 import { CONNECTIONS, COUNTERS, TOUCHES, TRACK, Track, Way, counterOf, intern, learnedOf, stepOf, usedOf } from "./track";
 import { rewrite } from "./rewrite";
+import { keepStages, settleSights, sighted } from "./sights";
 
 /** The frame whose way is being recorded, or 0. */
 export let recording: usize = 0;
@@ -157,6 +158,13 @@ export function fitted(frame: Frame, size: u32, room: u32): void {
   if (isRecording(frame) && size <= room) limit = min(limit, length + room - size);
 }
 
+/** A tap has seen it. */
+// @ts-ignore: decorator
+@inline
+export function sight(frame: Frame, device: Device, received: bool): void {
+  if (isRecording(frame) && !sighted(made, frame, device, received, start, length)) forgo();
+}
+
 /** The outer headers came off, or went on with an id out of `ids`. */
 export function decapsulated(frame: Frame): void {
   if (isRecording(frame)) outer = 0;
@@ -241,6 +249,7 @@ function install(frame: Frame, ip: usize): void {
       words(made.outLow) + words(made.outHigh) + ethernet.TYPE_IPV4 + (~(protocol << 8) & 0xffff),
     );
   }
+  if (made.sights && !settleSights(made, header, first, frame.data, length)) return;
   const track = intern(made);
   if (!track) return;
   track.links = startLinks;
@@ -249,6 +258,7 @@ function install(frame: Frame, ip: usize): void {
   const flow = obtainFlow(keyA, keyB);
   if (!flow) return;
   flow.track = track;
+  if (made.sights && !keepStages(flow)) return;
   flow.limit = <u16>limit;
   flow.inPort = <u16>outerPort;
   flow.flags = startFlags;

@@ -36,6 +36,7 @@ export class Track {
   learned: u8;
   neighbours: u8;
   counters: u8;
+  sights: u8;
   /** LOCAL: was it for everybody, and how the packet stands to its connection. */
   broadcast: u8;
   info: u8;
@@ -71,7 +72,7 @@ export class Track {
   /** Balanced: is it the answer, and when. */
   balanced: u32;
   balancedAt: u32;
-  /** `Step`s of connections, then `Touch`es: entries learned anew, neighbours used; then `Counter`s. */
+  /** `Step`s of connections, then `Touch`es: entries learned anew, neighbours used; then `Counter`s, then `Sight`s. */
 }
 
 /** How a recorded way ends. */
@@ -101,11 +102,26 @@ export class Counter {
   at: usize;
   more: i32;
 }
+/** What a tap on the way sees (flowtable/sights): the Ethernet addresses there, hops to live less, addresses and ports. */
+@unmanaged
+export class Sight {
+  low: u64;
+  high: u32;
+  tap: u32;
+  /** Time from arrival. */
+  after: u32;
+  look: u8;
+  stage: u8;
+  ttl: u8;
+  received: u8;
+}
+export const SIGHTS: u32 = 16;
 const STEPS: usize = (offsetof<Track>() + 7) & ~7;
 const LEARNED: usize = STEPS + CONNECTIONS * 8;
 const USED: usize = LEARNED + TOUCHES * 8;
 const COUNTED: usize = USED + TOUCHES * 8;
-export const TRACK: usize = COUNTED + COUNTERS * 8;
+const SEEN: usize = COUNTED + COUNTERS * 8;
+export const TRACK: usize = SEEN + SIGHTS * 24;
 
 // @ts-ignore: decorator
 @inline
@@ -119,6 +135,10 @@ export function usedOf(track: Track, i: u32): Touch { return changetype<Touch>(c
 // @ts-ignore: decorator
 @inline
 export function counterOf(track: Track, i: u32): Counter { return changetype<Counter>(changetype<usize>(track) + COUNTED + (<usize>i << 3)); }
+
+// @ts-ignore: decorator
+@inline
+export function sightOf(track: Track, i: u32): Sight { return changetype<Sight>(changetype<usize>(track) + SEEN + <usize>i * 24); }
 
 const pool = new Pool(TRACK, 32, Of.TRAFFIC);
 const BUCKETS: u32 = 4096;

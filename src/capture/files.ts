@@ -18,6 +18,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import type { OrderedSink } from './ordered.js';
 import type { PacketBlock } from './packet-block.js';
 import { pcapHeader, pcapRecord } from './pcap.js';
 import { pcapngHeader, type TapDescription } from './pcapng.js';
@@ -83,7 +84,7 @@ export function writePcap(path: string, frames: readonly { time: bigint; data: U
   });
 }
 
-class PcapngFile implements CaptureFile {
+export class PcapngFile implements CaptureFile, OrderedSink {
   readonly #path: string;
   readonly #part: string;
   readonly #file: number;
@@ -109,11 +110,20 @@ class PcapngFile implements CaptureFile {
     this.#frames++;
   }
 
+  writeOrdered(records: Uint8Array, frames: number): void {
+    this.#describe();
+    this.#flush();
+    attempt(this.#path, () => writeAll(this.#file, records));
+    this.#bytes += records.length;
+    this.#frames += frames;
+  }
+
   /** An interface must be described before its first frame, not before everything else: taps may be added in a run. */
   #describe(): void {
     const taps = this.#taps();
+    if (taps.length === this.#described) return;
     const added = taps.slice(this.#described);
-    if (added.length > 0) this.#put(pcapngHeader(added).subarray(pcapngHeader([]).length));
+    this.#put(pcapngHeader(added).subarray(pcapngHeader([]).length));
     this.#described = taps.length;
   }
 
@@ -124,6 +134,7 @@ class PcapngFile implements CaptureFile {
   }
 
   #flush(): void {
+    if (this.#gathered === 0) return;
     attempt(this.#path, () => writeAll(this.#file, Buffer.concat(this.#chunks)));
     this.#bytes += this.#gathered;
     this.#chunks = [];

@@ -14,7 +14,17 @@ export interface CaptureSink {
   write(block: PacketBlock): void;
 }
 
-export class Recording {
+/** What was recorded so far. */
+export interface Recorded {
+  readonly frames: number;
+  framesAt(tap: number): number;
+  /** Frames that stand after later ones in the file; see time-order. */
+  readonly late: number;
+  /** Hands on what still waits, and listens no longer. */
+  finish(): void;
+}
+
+export class Recording implements Recorded {
   readonly #engine: Engine;
   readonly #sink: CaptureSink;
   readonly #comments: Comments;
@@ -43,12 +53,10 @@ export class Recording {
     return this.#frames[tap] ?? 0;
   }
 
-  /** Frames that stand after later ones in the file; see time-order. */
   get late(): number {
     return this.#order.late;
   }
 
-  /** Hands on what still waits, and listens no longer. */
   finish(): void {
     this.#engine.drain();
     this.#engine.onCapture = this.#before;

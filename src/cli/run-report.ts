@@ -1,7 +1,7 @@
 /** What came of a run, as data: `--json` prints it as it is, `run-text.ts` says it in words. */
 
 import type { CaptureFormat, WrittenFile } from '../capture/files.js';
-import type { Recording } from '../capture/recording.js';
+import type { Recorded } from '../capture/recording.js';
 import type { Account } from '../engine/index.js';
 import type { Notice, StackFile } from '../stack-file/index.js';
 import type { ChangeReport, FlowReport, Swarm } from '../swarm/swarm.js';
@@ -66,7 +66,7 @@ export interface Ran {
   flows: FlowReport[];
   files: WrittenFile[];
   keys: RunReport['captures']['keys'];
-  recording: Recording;
+  recording: Recorded;
 }
 
 export function reportOf(ran: Ran): RunReport {

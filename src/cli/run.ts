@@ -2,8 +2,9 @@
 
 import { basename, join } from 'node:path';
 import { ESP_PREFERENCES, espSa } from '../capture/esp-keys.js';
-import { type CaptureFile, type CaptureFormat, openCapture, type WrittenFile } from '../capture/files.js';
-import { Recording } from '../capture/recording.js';
+import { type CaptureFile, type CaptureFormat, openCapture, PcapngFile, type WrittenFile } from '../capture/files.js';
+import { OrderedRecording } from '../capture/ordered.js';
+import { type Recorded, Recording } from '../capture/recording.js';
 import type { Driver } from '../drivers/index.js';
 import type { StackFile } from '../stack-file/index.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
@@ -87,7 +88,8 @@ async function simulate(options: RunOptions, terminal: Terminal): Promise<RunRep
   const capture = openCapture(options.format, options.out, captureName(options.file), taps);
   // The file keeps the frames: the swarm need not gather them in memory as well.
   engine.onCapture = undefined;
-  const recording = new Recording(engine, capture);
+  const ordered = capture instanceof PcapngFile && !options.comments;
+  const recording = ordered ? new OrderedRecording(engine, capture) : new Recording(engine, capture);
   const { flows, files } = play(swarm, recording, capture, terminal);
   const keys = writeKeys(swarm, join(options.out, `${captureName(options.file)}.wireshark`));
   return reportOf({ version: version(), ...options, stack, swarm, flows, files, keys, recording });
@@ -95,7 +97,7 @@ async function simulate(options: RunOptions, terminal: Terminal): Promise<RunRep
 
 function play(
   swarm: Swarm,
-  recording: Recording,
+  recording: Recorded,
   capture: CaptureFile,
   terminal: Terminal,
 ): { flows: FlowReport[]; files: WrittenFile[] } {

@@ -99,6 +99,11 @@ export class Engine {
   readonly destinations = new Map<number, Destination>();
   /** Given the finished capture records of a run, in the order they were written. */
   onCapture: ((records: Uint8Array) => void) | undefined;
+  /**
+   * Given finished records in the order of their times, those that no later one can come before: a piece of the engine's own
+   * memory, good until this returns. Goes before `onCapture`; not for captures with comments, whose words must be found first.
+   */
+  onOrdered: ((records: Uint8Array, frames: number) => void) | undefined;
   readonly serviceDelay = 50_000;
   readonly #timers = new Timers();
 
@@ -276,10 +281,16 @@ export class Engine {
     return punts;
   }
 
-  /** Hands over what was captured since. */
-  drain(): void {
+  /** Hands over what was captured since; to `onOrdered` what is complete, or with `all` the rest as well. */
+  drain(all = false): void {
     const length = this.exports.captureLength();
     if (!length) return;
+    if (this.onOrdered) {
+      const bytes = this.exports.orderCapture(all ? 1 : 0);
+      const from = this.exports.orderedAt() >>> 0;
+      if (bytes) this.onOrdered(this.memory.bytes.subarray(from, from + bytes), this.exports.orderedRecords());
+      return;
+    }
     const at = this.exports.captureAt() >>> 0;
     this.onCapture?.(this.memory.bytes.slice(at, at + length));
     this.exports.clearCapture();

@@ -174,6 +174,11 @@ export interface EngineExports extends Record<string, unknown> {
   captureAt(): number;
   captureLength(): number;
   clearCapture(): void;
+  orderCapture(all: number): number;
+  orderedAt(): number;
+  orderedRecords(): number;
+  lateRecords(): number;
+  recordsAt(tap: number): number;
   setEpoch(low: number, high: number): void;
   setTracing(on: number): void;
   made(): number;

@@ -1,0 +1,56 @@
+/** Records that the engine puts in order itself are the ones that `Recording` makes, byte for byte. */
+
+import { expect, test } from 'vitest';
+import { OrderedRecording } from '../../src/capture/ordered.js';
+import { Recording } from '../../src/capture/recording.js';
+import { parseStackFile } from '../../src/stack-file/index.js';
+import { Swarm } from '../../src/swarm/swarm.js';
+
+const STACK =
+  'services: { web: { image: nginx, ports: ["1080:80"], deploy: { replicas: 3 } }, echo: { image: e, ports: ["99:99/udp"] } }';
+
+async function recorded(inEngine: boolean, captureBuffer: number, hop: number) {
+  const { spec } = parseStackFile(STACK, { file: 'stack.yml', nodes: 2 });
+  const swarm = await Swarm.create(spec, { seed: 3, captureBuffer });
+  swarm.engine.exports.setHopDelay(hop);
+  swarm.tapEverything();
+  const { engine } = swarm;
+  engine.onCapture = undefined;
+  const pieces: Buffer[] = [];
+  const write = (bytes: Uint8Array) => void pieces.push(Buffer.from(bytes));
+  const recording = inEngine
+    ? new OrderedRecording(engine, { writeOrdered: write })
+    : new Recording(engine, { write: ({ bytes }) => write(bytes) });
+  swarm.play();
+  recording.finish();
+  const { frames, late } = recording;
+  return {
+    bytes: Buffer.concat(pieces),
+    frames,
+    late,
+    taps: engine.taps.map((_, tap) => recording.framesAt(tap)),
+    missed: engine.exports.missed(),
+    captured: engine.exports.captured(),
+  };
+}
+
+test.each([
+  [4 << 20, 1000],
+  [4 << 20, 0],
+  [256 << 10, 1000],
+])('with a buffer of %i bytes and %i ns a hop', async (buffer, hop) => {
+  const here = await recorded(true, buffer, hop);
+  const there = await recorded(false, buffer, hop);
+  expect(here.frames).toBeGreaterThan(300);
+  expect(here.bytes.equals(there.bytes)).toBe(true);
+  expect({ ...here, bytes: 0 }).toEqual({ ...there, bytes: 0 });
+  expect(here.late).toBe(0);
+  expect(here.missed).toBe(0);
+});
+
+test('the buffer grows where more waits than it holds', async () => {
+  const large = await recorded(true, 4 << 20, 1000);
+  const small = await recorded(true, 32 << 10, 1000);
+  expect(small.missed).toBe(0);
+  expect(small.bytes.equals(large.bytes)).toBe(true);
+});
