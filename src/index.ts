@@ -23,6 +23,7 @@ export {
 export { Cluster, type ClusterEvent, type Runtime } from './swarm/cluster.js';
 export { DockerError } from './swarm/errors.js';
 export type { Step } from './swarm/journey.js';
+export type { MissingPort } from './swarm/missing-ports.js';
 export { PlanError } from './swarm/plan.js';
 export type { ContainerState, NodeState, ServiceState, TaskState } from './swarm/state.js';
 export { type ChangeReport, type FlowReport, Swarm, type SwarmOptions } from './swarm/swarm.js';

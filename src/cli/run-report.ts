@@ -4,6 +4,7 @@ import type { CaptureFormat, WrittenFile } from '../capture/files.js';
 import type { Recorded } from '../capture/recording.js';
 import type { Account } from '../engine/index.js';
 import type { Notice, StackFile } from '../stack-file/index.js';
+import type { MissingPort } from '../swarm/missing-ports.js';
 import type { ChangeReport, FlowReport, Swarm } from '../swarm/swarm.js';
 import type { Protocol } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
@@ -19,6 +20,8 @@ export interface RunReport {
   flows: FlowReport[];
   /** What was changed while it ran, and what Docker refused. */
   changes: ChangeReport[];
+  /** Which ports a firewall between the nodes lacks, and what came of it. */
+  missingPorts: MissingPort[];
   notices: { ignored: Notice[]; unsupported: Notice[]; warnings: Notice[] };
   captures: {
     format: CaptureFormat;
@@ -83,6 +86,7 @@ export function reportOf(ran: Ran): RunReport {
     stack: { ...stackOf(swarm.topology), pending: swarm.pending },
     flows,
     changes: swarm.changes,
+    missingPorts: swarm.missingPorts,
     notices: { ignored: stack.ignored, unsupported: stack.unsupported, warnings: stack.warnings },
     captures: {
       format: ran.format,

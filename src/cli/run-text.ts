@@ -19,6 +19,7 @@ export function renderRun(report: RunReport, colours: Colours): string[] {
     noticeLines(report, colours),
     flowLines(report.flows, colours),
     changeLines(report, colours),
+    report.missingPorts.map(({ words }) => `${colours.yellow('firewall')}: ${words}`),
     captureLines(report, colours),
     accountLines(report, colours),
   ];

@@ -100,13 +100,15 @@ function networkOf(topology: Topology, { network }: Endpoint): Network | undefin
   return topology.networks.find(({ name }) => name === network);
 }
 
-/** Every endpoint whose names are known on this node: an overlay's on all nodes, another network's on this one. */
+/** Every endpoint whose names are known on this node: an overlay's on all nodes that it hears, another network's on this one. */
 function* onTheNetwork(
   topology: Topology,
   node: string,
   network: Network,
 ): Generator<{ sandbox: Sandbox; endpoint: Endpoint }> {
+  const unheard = new Set(network.unheard?.[node]);
   for (const sandbox of topology.sandboxes) {
+    if (unheard.has(sandbox.node)) continue;
     if (sandbox.kind === 'balancer' || (network.driver !== 'overlay' && sandbox.node !== node)) continue;
     for (const endpoint of sandbox.endpoints) if (endpoint.network === network.name) yield { sandbox, endpoint };
   }

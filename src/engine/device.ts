@@ -152,6 +152,13 @@ export class Device {
     return first?.address;
   }
 
+  /** Are both physical devices on one segment? */
+  sharesWire(other: Device): boolean {
+    const { memory } = this.engine;
+    const segment = memory.get(this.at, Layout.segment);
+    return segment !== 0 && segment === memory.get(other.at, Layout.segment);
+  }
+
   /** From now on its segment does not bring it these frames: they end on the wire. Of a physical device. */
   deny(spec: DenialSpec): Denial {
     return new Denial(this, spec);

@@ -2,7 +2,8 @@
 
 import type { ChangeSpec, ContainerSpec, NodeSpec, ServiceSpec } from '../topology/spec.js';
 import type { Findings } from './findings.js';
-import { type ChangeEntry, SECTION } from './swarmwire-schema.js';
+import { readFirewallRule } from './firewall.js';
+import { type ChangeEntry, type FirewallEntry, SECTION } from './swarmwire-schema.js';
 import { knownNames } from './wording.js';
 
 interface Known {
@@ -25,16 +26,17 @@ class Reader {
   constructor(
     readonly entry: ChangeEntry,
     readonly pointer: string,
-    { services, nodes, containers }: Known,
+    readonly known: Known,
     readonly findings: Findings,
   ) {
+    const { services, nodes, containers } = known;
     this.#services = services.map(({ name }) => name);
     this.#nodes = nodes.map(({ name }) => name);
     this.#containers = containers.map(({ name }) => name);
   }
 
   read(): ChangeSpec[] {
-    const { at, scale, update, connect, disconnect } = this.entry;
+    const { at, scale, update, connect, disconnect, firewall } = this.entry;
     if (scale) {
       return Object.entries(scale).map(([service, replicas]) => {
         this.#check(service, this.#services, 'service', 'scale');
@@ -51,7 +53,21 @@ class Reader {
       this.#check(disconnect.container, this.#containers, 'container', 'disconnect');
       return [{ at, what: 'disconnect', ...disconnect }];
     }
+    if (firewall) return [this.#firewall(firewall)];
     return this.#named();
+  }
+
+  #firewall(entry: FirewallEntry): ChangeSpec {
+    const { at } = this.entry;
+    const pointer = `${this.pointer}/firewall`;
+    if ((entry.block === undefined) === (entry.unblock === undefined))
+      this.findings.refuse(
+        this.findings.places.value(pointer),
+        'a change of the firewall blocks, or unblocks',
+        'write firewall: { block: [4789/udp] }, or unblock with the same words',
+      );
+    const what = entry.block === undefined ? 'unblock' : 'block';
+    return { at, what, rule: readFirewallRule(entry, what, pointer, this.known.nodes, this.findings) };
   }
 
   #update(service: string, change: NonNullable<ChangeEntry['update']>[string]): ChangeSpec {

@@ -70,7 +70,7 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
     new Drivers(options.drivers),
     findings,
   );
-  const { nodes, outside, containers, traffic, calls, changes, roles } = readSurroundings(
+  const { nodes, outside, containers, traffic, calls, changes, roles, firewall } = readSurroundings(
     around,
     services,
     (nodes) => readContainers(around, nodes, networks, names, findings),
@@ -93,6 +93,7 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
       ...(roles.length > 0 ? { roles } : {}),
       traffic,
       ...(changes.length > 0 ? { changes } : {}),
+      ...(firewall.length > 0 ? { firewall } : {}),
     },
     ignored: findings.ignored,
     unsupported: findings.unsupported,

@@ -121,6 +121,14 @@ const container = map({
   domainname: text,
 });
 
+/** Frames that do not get from node to node. */
+const firewallPorts: SchemaObject = {
+  type: ['integer', 'string', 'array'],
+  items: { type: ['integer', 'string'] },
+  hint: 'write a list: block: [2377/tcp, 7946, 4789/udp, esp]',
+};
+const firewallNodes = { between: { ...texts, minItems: 2 }, from: textOrTexts, to: textOrTexts };
+
 const flow = { from: text, to: text, at };
 const destination = { required: ['to'] };
 
@@ -162,6 +170,11 @@ export const swarmwireSchema: SchemaObject = map({
     },
     additionalProperties: false,
     hint: 'false: the nodes are no swarm; or the options of docker swarm init: swarm: { data_path_port: 5789 }',
+  },
+  firewall: {
+    type: 'array',
+    items: map({ block: firewallPorts, ...firewallNodes }, { required: ['block'] }),
+    hint: 'write a list: - { block: [7946, 4789/udp], between: [node1, node2] }',
   },
   containers: {
     type: 'object',
@@ -229,6 +242,10 @@ export const swarmwireSchema: SchemaObject = map({
         activate: text,
         lose: text,
         restore: text,
+        firewall: map(
+          { block: firewallPorts, unblock: firewallPorts, ...firewallNodes },
+          { hint: 'write firewall: { block: [4789/udp] }, or unblock with the same words' },
+        ),
         connect: map(
           { network: text, container: text, aliases: texts, ipv4_address: text },
           { required: ['network', 'container'] },
@@ -278,12 +295,24 @@ export interface Section {
   swarm?:
     | boolean
     | { data_path_port?: number; default_addr_pool?: string | string[]; default_addr_pool_mask_length?: number };
+  firewall?: FirewallEntry[];
   containers?: Record<string, ContainerEntry>;
   outside?: (HostEntry & { name: string })[];
   traffic?: FlowEntry[];
   calls?: Record<string, string | string[]>;
   changes?: ChangeEntry[];
   roles?: Record<string, RoleEntry>;
+}
+
+type Ports = number | string | (number | string)[];
+
+/** `block`, or in a change `unblock`. */
+export interface FirewallEntry {
+  block?: Ports;
+  unblock?: Ports;
+  between?: string[];
+  from?: string | string[];
+  to?: string | string[];
 }
 
 /** One of the two. */
@@ -309,6 +338,7 @@ export interface ChangeEntry {
   activate?: string;
   lose?: string;
   restore?: string;
+  firewall?: FirewallEntry;
   connect?: { network: string; container: string; aliases?: string[]; ipv4_address?: string };
   disconnect?: { network: string; container: string };
 }

@@ -10,6 +10,7 @@ import type {
   CallSpec,
   ChangeSpec,
   ContainerSpec,
+  FirewallRule,
   NodeNetworkSpec,
   NodeSpec,
   OutsideSpec,
@@ -22,6 +23,7 @@ import { readChanges } from './changes.js';
 import { readDaemon } from './daemon.js';
 import type { Place } from './error.js';
 import type { Findings } from './findings.js';
+import { readFirewallRule } from './firewall.js';
 import { readCalls, readTraffic } from './flows.js';
 import { Parties } from './parties.js';
 import { below } from './places.js';
@@ -44,6 +46,7 @@ export interface Surroundings {
   calls: CallSpec[];
   changes: ChangeSpec[];
   roles: RoleSpec[];
+  firewall: FirewallRule[];
 }
 
 const FIRST_NODE = 110;
@@ -66,7 +69,7 @@ export function readSurroundings(
       `a swarm of ${count} nodes was asked for`,
       `it can have 1 to ${MOST_NODES}`,
     );
-    return { nodes: [], outside: [], containers: [], traffic: [], calls: [], changes: [], roles: [] };
+    return { nodes: [], outside: [], containers: [], traffic: [], calls: [], changes: [], roles: [], firewall: [] };
   }
   const hosts = new Hosts(findings);
   const outside = outsideOf(section, hosts, findings);
@@ -81,6 +84,9 @@ export function readSurroundings(
     calls: readCalls(section.calls ?? {}, parties, findings),
     changes: readChanges(section.changes ?? [], { services, nodes, containers }, findings),
     roles: readRoles(section.roles ?? {}, parties, findings),
+    firewall: (section.firewall ?? []).map((entry, index) =>
+      readFirewallRule(entry, 'block', `${SECTION}/firewall/${index}`, nodes, findings),
+    ),
   };
 }
 

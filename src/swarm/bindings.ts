@@ -6,7 +6,7 @@
 import type { Balancer, Network, Service } from '../topology/topology.js';
 import type { Allocator } from './allocator.js';
 import type { Clock } from './clock.js';
-import { GOSSIP } from './pace.js';
+import type { Gossip } from './gossip.js';
 import type { Programmer } from './realize.js';
 
 type Ports = Service['ports'];
@@ -26,13 +26,11 @@ export class Bindings {
   readonly #backends = new Map<Network, Set<Backend>>();
   /** What a node has programmed: `node network`. */
   readonly #bound = new Map<string, Set<Backend>>();
-  /** Nodes that hear nothing, and that nobody hears. */
-  readonly #cut = new Set<string>();
-
   constructor(
     readonly allocator: Allocator,
     readonly programmer: Programmer,
     readonly clock: Clock,
+    readonly gossip: () => Pick<Gossip, 'hears' | 'delay'>,
   ) {}
 
   add(backend: Backend): void {
@@ -58,39 +56,33 @@ export class Bindings {
     this.#tell(backend, (node) => this.#unbind(node, backend));
   }
 
-  /** From now on the node hears nothing, and nobody hears it. */
-  cut(node: string): void {
-    this.#cut.add(node);
+  /** They have given each other up: whatever was on the other side goes, on both (networkdb, deleteNodeTableEntries). */
+  part(network: Network, one: string, other: string): void {
+    for (const [at, of] of [
+      [one, other],
+      [other, one],
+    ] as const)
+      for (const backend of [...(this.#bound.get(key(at, network)) ?? [])])
+        if (backend.node === of) this.#unbind(at, backend);
   }
 
-  /** The nodes give each other up: whatever was on the other side goes, on both (networkdb, deleteNodeTableEntries). */
-  giveUp(node: string): void {
-    for (const bound of [...this.#bound.values()])
-      for (const backend of [...bound]) {
-        for (const at of Object.keys(backend.network.onNode))
-          if ((at === node) !== (backend.node === node)) this.#unbind(at, backend);
-      }
-  }
-
-  /** They hear each other again: each side has what the other has (networkdb's bulk sync). */
-  heal(node: string): void {
-    this.#cut.delete(node);
-    for (const [network, all] of this.#backends)
-      for (const at of Object.keys(network.onNode)) {
-        if (this.#cut.has(at)) continue;
-        for (const backend of [...(this.#bound.get(key(at, network)) ?? [])])
-          if (!all.has(backend)) this.#unbind(at, backend);
-        for (const backend of all) if (!this.#cut.has(backend.node)) this.#bind(at, backend);
-      }
-    for (const bound of [...this.#bound.values()])
-      for (const backend of [...bound])
-        if (!this.#backends.has(backend.network))
-          for (const at of Object.keys(backend.network.onNode)) this.#unbind(at, backend);
+  /** They hear each other again: each has what the other has (networkdb's bulk sync). */
+  meet(network: Network, one: string, other: string): void {
+    const all = this.#backends.get(network) ?? new Set();
+    for (const [at, of] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      for (const backend of [...(this.#bound.get(key(at, network)) ?? [])])
+        if (backend.node === of && !all.has(backend)) this.#unbind(at, backend);
+      for (const backend of all) if (backend.node === of) this.#bind(at, backend);
+    }
   }
 
   /** The network has come to this node: all that is known of it. */
   catchUp(node: string, network: Network): void {
-    for (const backend of this.#backends.get(network) ?? []) this.#bind(node, backend);
+    for (const backend of this.#backends.get(network) ?? [])
+      if (this.gossip().hears(network, node, backend.node)) this.#bind(node, backend);
   }
 
   /** The network is about to go from this node. */
@@ -99,11 +91,13 @@ export class Bindings {
   }
 
   #tell(backend: Backend, then: (node: string) => void): void {
-    for (const node of Object.keys(backend.network.onNode))
+    const { network } = backend;
+    const gossip = this.gossip();
+    for (const node of Object.keys(network.onNode))
       if (node === backend.node) then(node);
-      else
-        this.clock.after(GOSSIP, () => {
-          if (backend.network.onNode[node] && !this.#cut.has(node) && !this.#cut.has(backend.node)) then(node);
+      else if (gossip.hears(network, node, backend.node))
+        this.clock.after(gossip.delay(network, node, backend.node), () => {
+          if (network.onNode[node] && gossip.hears(network, node, backend.node)) then(node);
         });
   }
 

@@ -2,6 +2,7 @@
 
 import type { ChangeSpec } from '../topology/spec.js';
 import type { Cluster } from './cluster.js';
+import { ruleText } from './firewall.js';
 import type { ContainerState } from './state.js';
 
 /** @throws DockerError what Docker would refuse */
@@ -30,6 +31,12 @@ export function apply(cluster: Cluster, change: ChangeSpec): void {
       break;
     case 'availability':
       cluster.nodeUpdate(change.node, { availability: change.availability });
+      break;
+    case 'block':
+      cluster.block(change.rule);
+      break;
+    case 'unblock':
+      cluster.unblock(change.rule);
       break;
     case 'lose':
       cluster.nodeLost(change.node);
@@ -75,6 +82,10 @@ export function words(change: ChangeSpec): string {
       return `docker start ${change.container}`;
     case 'availability':
       return `docker node update --availability ${change.availability} ${change.node}`;
+    case 'block':
+      return `the firewall blocks ${ruleText(change.rule)}`;
+    case 'unblock':
+      return `the firewall lets ${ruleText(change.rule)} through again`;
     case 'lose':
       return `${change.node} is lost`;
     case 'restore':

@@ -7,6 +7,7 @@
 import type {
   AttachmentSpec,
   ContainerSpec,
+  FirewallRule,
   NetworkSpec,
   NodeSpec,
   OutsideSpec,
@@ -24,6 +25,14 @@ import type { ContainerState, NodeState, ServiceState, TaskState } from './state
 import { Tasks } from './tasks.js';
 
 export type { ClusterEvent, ClusterOptions, Runtime } from './records.js';
+
+/** Whom a firewall has cut off from whom, at some time: nodes from every manager, pairs of nodes from each other's gossip. */
+export interface CutOff {
+  managers: string[];
+  gossip: (readonly [string, string])[];
+  /** Pairs that hear of each other half a minute late. */
+  lateGossip: (readonly [string, string])[];
+}
 
 export class Cluster {
   readonly orchestrator: Orchestrator;
@@ -124,6 +133,20 @@ export class Cluster {
   /** Its cable is in again. */
   nodeBack(name: string): void {
     this.#members.restore(name);
+  }
+
+  /** A firewall between the nodes stops these frames on the wire, from now on. */
+  block(rule: FirewallRule): void {
+    this.#members.block(rule);
+  }
+  /** And no longer. */
+  unblock(rule: FirewallRule): void {
+    this.#members.unblock(rule);
+  }
+  /** What is closed between nodes has had these consequences so far. */
+  get cutOff(): CutOff {
+    const { parted, late } = this.#records.gossip;
+    return { managers: [...this.#members.cutOff], gossip: parted, lateGossip: [...late.values()] };
   }
 
   // --- Networks ---

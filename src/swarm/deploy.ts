@@ -29,6 +29,7 @@ export function deploy(cluster: Cluster, spec: StackSpec): void {
     for (const host of spec.outside) cluster.addHost(host);
     for (const node of spec.nodes) cluster.addNode(node);
     cluster.nameMachines();
+    for (const rule of spec.firewall ?? []) cluster.block(rule);
     const scope = (network: NetworkSpec) => cluster.options.drivers.get(network.driver).scope;
     for (const network of spec.networks) {
       if (scope(network) !== 'local') continue;
@@ -56,11 +57,20 @@ function deploySwarm(cluster: Cluster, spec: StackSpec): void {
     wanted,
   );
   cluster.nodeUpdate(first.name, { role: first.role });
-  for (const { name, role } of others) cluster.swarmJoin(name, role);
+  for (const { name, role } of others) join(cluster, name, role);
   for (const network of swarms) if (!network.ingress) cluster.networkCreate(network, [], wanted);
   cluster.avoidPorts(spec.services);
   for (const service of spec.services) cluster.serviceCreate(service);
   cluster.avoidPorts([]);
+}
+
+/** One that reaches no manager goes on trying, and the swarm is made without it. */
+function join(cluster: Cluster, name: string, role: 'manager' | 'worker'): void {
+  try {
+    cluster.swarmJoin(name, role);
+  } catch (error) {
+    if (!(error instanceof DockerError && cluster.node(name).joining)) throw error;
+  }
 }
 
 /** Without a word there is one, unless all that is asked for is containers on networks of their nodes. */

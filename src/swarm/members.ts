@@ -1,16 +1,17 @@
 /** Machines, and which of the nodes are in the swarm: `docker swarm`, `docker node` (moby daemon/cluster/swarm.go; swarmkit manager/dispatcher). */
 
-import type { NetworkSpec, NodeSpec, OutsideSpec } from '../topology/spec.js';
+import type { FirewallRule, NetworkSpec, NodeSpec, OutsideSpec } from '../topology/spec.js';
 import { GWBRIDGE_SPEC } from './allocator.js';
 import type { Containers } from './containers.js';
 import { DockerError, NO_MANAGER } from './errors.js';
+import { ruleText } from './firewall.js';
 import { hostOf, nameMachines, nodeOf } from './machines.js';
 import type { Networks } from './networks.js';
 import type { Orchestrator } from './orchestrator.js';
-import { GOSSIP_FAILURE } from './pace.js';
 import type { Records } from './records.js';
 import { GWBRIDGE } from './sandbox.js';
 import type { Services } from './services.js';
+import { hasSession, reachesManager } from './sessions.js';
 import type { NodeState } from './state.js';
 import type { Tasks } from './tasks.js';
 
@@ -23,6 +24,10 @@ export interface NodeChange {
 export const INGRESS = 'ingress';
 const ALREADY_MEMBER =
   'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.';
+
+/** moby daemon/cluster/errors.go, errSwarmJoinTimeoutReached. */
+const JOIN_TIMEOUT =
+  'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.';
 
 export class Members {
   #outside: OutsideSpec | undefined;
@@ -57,8 +62,10 @@ export class Members {
       availability: 'active',
       state: 'ready',
       lost: false,
+      silent: false,
     };
     this.records.nodes.set(spec.name, state);
+    this.records.firewall.program();
     this.networks.local({ name: 'bridge', driver: 'bridge' }, 'docker0', spec.name);
     if (this.#named) this.nameMachines();
     return state;
@@ -89,11 +96,18 @@ export class Members {
     if (state.member) throw new DockerError(503, ALREADY_MEMBER);
     if (!this.records.inSwarm) throw new DockerError(503, NO_MANAGER);
     state.role = role;
+    if (!reachesManager(this.records, state)) {
+      state.joining = true;
+      this.cutOff.add(state.name);
+      throw new DockerError(503, JOIN_TIMEOUT);
+    }
     this.#enter(state);
   }
 
   #enter(state: NodeState): void {
+    delete state.joining;
     state.member = true;
+    this.records.gossip.enter(state.name);
     state.state = 'ready';
     state.availability = 'active';
     this.#setRole(state, state.role);
@@ -123,6 +137,7 @@ export class Members {
           : 'You are attempting to leave the swarm on a node that is participating as a manager. Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. ',
       );
     state.member = false;
+    state.silent = state.lost;
     for (const container of this.records.containersOn(node))
       if (container.task && container.sandbox) this.containers.finish(container, 0);
     if (!this.records.inSwarm) {
@@ -157,26 +172,63 @@ export class Members {
     if (node.lost) return;
     node.lost = true;
     this.records.options.programmer.setNodeUp(name, false);
-    this.records.bindings.cut(name);
-    this.records.clock.after(GOSSIP_FAILURE, () => {
-      if (!node.lost) return;
-      this.records.bindings.giveUp(name);
-      this.records.changed();
-    });
-    this.orchestrator.miss(node);
+    this.#reachable();
   }
 
-  /** Its cable is in again. What the swarm has given to others meanwhile stops. */
+  /** Its cable is in again. */
   restore(name: string): void {
     const node = this.records.node(name);
     if (!node.lost) return;
     node.lost = false;
     this.records.options.programmer.setNodeUp(name, true);
+    this.#reachable();
+  }
+
+  /** A rule of the firewall between the nodes comes. */
+  block(rule: FirewallRule): void {
+    for (const name of [...(rule.from ?? []), ...(rule.to ?? [])]) this.records.node(name);
+    this.records.firewall.add(rule);
+    this.#reachable();
+  }
+
+  unblock(rule: FirewallRule): void {
+    if (!this.records.firewall.remove(rule))
+      throw new DockerError(404, `the firewall does not block ${ruleText(rule)}`);
+    this.#reachable();
+  }
+
+  /** Who reaches whom is another matter now: sessions with the managers, joins that wait for one, gossip. */
+  #reachable(): void {
+    for (const node of this.records.nodes.values()) {
+      if (node.joining && reachesManager(this.records, node)) this.#enter(node);
+      const silent = node.lost || (node.member && !hasSession(this.records, node));
+      if (silent === node.silent) continue;
+      node.silent = silent;
+      if (silent) this.#fallSilent(node);
+      else this.#comeBack(node);
+    }
+    this.records.gossip.update();
+  }
+
+  #fallSilent(node: NodeState): void {
+    if (!node.lost) this.cutOff.add(node.name);
+    this.#missed.set(node, this.orchestrator.miss(node));
+  }
+  /** What calls off that the managers take a silent node for down. */
+  readonly #missed = new Map<NodeState, () => void>();
+
+  /** What the swarm has given to others meanwhile stops. */
+  #comeBack(node: NodeState): void {
+    this.#missed.get(node)?.();
+    this.#missed.delete(node);
+    const before = node.state;
     node.state = 'ready';
-    this.records.bindings.heal(name);
-    this.tasks.stopUnwanted(name);
+    this.tasks.resume(node.name);
     this.orchestrator.nodeChanged(node);
-    this.records.tell('node', 'update', name, { 'state.new': 'ready', 'state.old': 'down' });
+    this.records.tell('node', 'update', node.name, { 'state.new': 'ready', 'state.old': before });
     this.records.changed();
   }
+
+  /** Nodes that a firewall kept, at some time, from every manager. */
+  readonly cutOff = new Set<string>();
 }

@@ -110,14 +110,18 @@ export class Networks {
     if (this.records.allocator.isLocal(network) || network.onNode[node]) return;
     this.reserve(network, node);
     const key = `${node} ${network.id}`;
+    this.records.gossip.arrive(network, node);
     this.records.attachments.reach(network, node, this.#reserved.get(key) ?? '');
     this.#reserved.delete(key);
     this.records.bindings.catchUp(node, network);
+    this.records.gossip.update();
   }
 
   leaveNode(network: Network, node: string): void {
     this.records.bindings.dropNode(node, network);
     this.records.attachments.leaveNode(network, node);
+    this.records.gossip.leave(network, node);
+    this.records.gossip.update();
   }
 
   /** Networks of the swarm that nobody on the node needs any more go from it, ingress aside. */

@@ -371,10 +371,9 @@ export class Orchestrator {
     this.#prune(task.service, task.slot, task.node ?? '');
   }
 
-  /** A node went silent: the managers notice after some heartbeats. */
-  miss(node: NodeState): void {
-    this.records.clock.after(HEARTBEAT_FAILURE, () => {
-      if (!node.lost) return;
+  /** A node went silent: the managers notice after some heartbeats, unless it is called off. */
+  miss(node: NodeState): () => void {
+    return this.records.clock.after(HEARTBEAT_FAILURE, () => {
       node.state = 'down';
       for (const task of this.#tasksOn(node.name)) if (task.state === 'running') task.message = 'node is down';
       this.nodeChanged(node);

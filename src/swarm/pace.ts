@@ -7,6 +7,8 @@ const SECOND = 1_000_000_000;
 
 /** What one node has programmed reaches the others (networkdb gossips every 200 ms). */
 export const GOSSIP = 0.2 * SECOND;
+/** And where they can do it by TCP alone (networkdb's bulk sync). */
+export const BULK_SYNC = 30 * SECOND;
 /** From a task's assignment to its running container: its image is there already. */
 export const START = 0.7 * SECOND;
 /** From the last breath of a container's process until dockerd has taken its endpoints away. */

@@ -4,14 +4,7 @@
  */
 
 import { programNode } from '../drivers/bridge.js';
-import {
-  type Driver,
-  Drivers,
-  type NetworkAt,
-  type NodeContext,
-  type Peer,
-  type UserlandProxy,
-} from '../drivers/index.js';
+import { type Driver, Drivers, type NetworkAt, type NodeContext, type UserlandProxy } from '../drivers/index.js';
 import type { Device, Engine, Namespace, Segment } from '../engine/index.js';
 import {
   type Balancer,
@@ -24,9 +17,12 @@ import {
   type Service,
   type Topology,
 } from '../topology/topology.js';
+import type { Stop, Wire } from './firewall.js';
 import { joiningOrder } from './joining.js';
 import * as mesh from './mesh.js';
+import { Peers } from './peers.js';
 import { GWBRIDGE, LiveSandbox } from './sandbox.js';
+import { type Stopped, WireStops } from './wire-stops.js';
 
 export interface Realized {
   engine: Engine;
@@ -37,7 +33,7 @@ export interface Realized {
 }
 
 /** What a change of the topology has to be told to. */
-export interface Programmer {
+export interface Programmer extends Wire {
   addHost(host: Host): void;
   addNode(node: Node): void;
   /** Power off, or a cut cable: nothing reaches its NIC; and on again. */
@@ -45,6 +41,10 @@ export interface Programmer {
   /** The network comes to a node, with what is known of its endpoints elsewhere; and goes from it. */
   createNetwork(node: string, network: Network): void;
   deleteNetwork(node: string, network: Network): void;
+  /** Two nodes do not hear of each other's endpoints any more, or never did; have given each other up; hear each other. */
+  part(network: Network, one: string, other: string, strangers: boolean): void;
+  forget(network: Network, one: string, other: string): void;
+  meet(network: Network, one: string, other: string): void;
   /** A namespace of its own, without an endpoint yet; it is removed with those that it has. */
   addSandbox(sandbox: Sandbox): void;
   removeSandbox(sandbox: Sandbox): void;
@@ -86,8 +86,12 @@ export class Realizer implements Realized, Programmer {
   readonly #proxy: RealizeOptions['userlandProxy'];
   readonly #nodes = new Map<string, NodeContext>();
   readonly #sandboxes = new Map<string, LiveSandbox>();
-  /** Endpoints of networks of scope `swarm`, by network and address: what the nodes tell each other. */
-  readonly #peers = new Map<Network, Map<string, Peer>>();
+  /** Endpoints of networks of scope `swarm`: what the nodes tell each other. */
+  readonly #peers = new Peers({
+    add: (node, network, peer) => this.#drivers.get(network.driver).peerAdded?.(this.#at(node, network), peer),
+    remove: (node, network, peer) => this.#drivers.get(network.driver).peerRemoved?.(this.#at(node, network), peer),
+  });
+  readonly #stops = new WireStops((node) => this.#node(node).host);
 
   /** An engine with nothing in it yet; `topology` is what the changes to come are made to. */
   constructor(
@@ -213,13 +217,12 @@ export class Realizer implements Realized, Programmer {
   }
 
   createNetwork(name: string, network: Network): void {
-    const at = this.#at(name, network);
-    const driver = this.#drivers.get(network.driver);
-    driver.createNetwork(at);
-    for (const peer of this.#peers.get(network)?.values() ?? []) if (peer.node !== name) driver.peerAdded?.(at, peer);
+    this.#drivers.get(network.driver).createNetwork(this.#at(name, network));
+    this.#peers.come(network, name);
   }
 
   deleteNetwork(name: string, network: Network): void {
+    this.#peers.leave(network, name);
     this.#drivers.get(network.driver).deleteNetwork(this.#at(name, network));
   }
 
@@ -248,21 +251,33 @@ export class Realizer implements Realized, Programmer {
     const driver = this.#drivers.get(network.driver);
     live.attach(driver, { ...this.#at(sandbox.node, network), sandbox: live.place, endpoint });
     if (driver.scope !== 'swarm') return;
-    const peer: Peer = { node: sandbox.node, address: endpoint.address, mac: endpoint.mac };
-    const peers = this.#peers.get(network) ?? new Map<string, Peer>();
-    this.#peers.set(network, peers.set(endpoint.address, peer));
-    for (const node of this.#others(sandbox.node, network)) driver.peerAdded?.(this.#at(node, network), peer);
+    this.#peers.add(network, { node: sandbox.node, address: endpoint.address, mac: endpoint.mac });
   }
 
   detach(sandbox: Sandbox, network: Network, endpoint: Endpoint): void {
-    const driver = this.#drivers.get(network.driver);
     this.#sandbox(sandbox).detach(network.name);
-    const peers = this.#peers.get(network);
-    const peer = peers?.get(endpoint.address);
-    if (!peers || !peer) return;
-    peers.delete(endpoint.address);
-    if (peers.size === 0) this.#peers.delete(network);
-    for (const node of this.#others(sandbox.node, network)) driver.peerRemoved?.(this.#at(node, network), peer);
+    this.#peers.remove(network, endpoint.address);
+  }
+
+  part(network: Network, one: string, other: string, strangers: boolean): void {
+    this.#peers.part(network, one, other, strangers);
+  }
+  forget(network: Network, one: string, other: string): void {
+    this.#peers.forget(network, one, other);
+  }
+  meet(network: Network, one: string, other: string): void {
+    this.#peers.meet(network, one, other);
+  }
+
+  deny(stop: Stop): void {
+    this.#stops.deny(stop);
+  }
+  allow(stop: Stop): void {
+    this.#stops.allow(stop);
+  }
+  /** What the firewall between the nodes has stopped. */
+  get stopped(): Stopped[] {
+    return this.#stops.stopped;
   }
 
   programMesh(name: string): void {
@@ -345,10 +360,6 @@ export class Realizer implements Realized, Programmer {
 
   #gwbridge(node: string): string {
     return this.topology.networks.find(({ name }) => name === GWBRIDGE)?.onNode[node]?.bridge ?? GWBRIDGE;
-  }
-
-  #others(node: string, network: Network): string[] {
-    return Object.keys(network.onNode).filter((name) => name !== node && this.#nodes.has(name));
   }
 
   #node(name: string): NodeContext {

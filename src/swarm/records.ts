@@ -8,6 +8,8 @@ import { Attachments } from './attachments.js';
 import { Bindings } from './bindings.js';
 import type { Clock } from './clock.js';
 import { DockerError } from './errors.js';
+import { Firewall } from './firewall.js';
+import { Gossip } from './gossip.js';
 import type { Programmer } from './realize.js';
 import type { ContainerState, NodeState, ServiceState } from './state.js';
 
@@ -53,6 +55,8 @@ export class Records {
   readonly allocator: Allocator;
   readonly attachments: Attachments;
   readonly bindings: Bindings;
+  readonly firewall: Firewall;
+  readonly gossip: Gossip;
 
   constructor(
     readonly topology: Topology,
@@ -61,7 +65,20 @@ export class Records {
     const { seed, drivers, programmer, clock } = options;
     this.allocator = new Allocator(topology, seed, drivers);
     this.attachments = new Attachments(topology, this.allocator, programmer);
-    this.bindings = new Bindings(this.allocator, programmer, clock);
+    this.bindings = new Bindings(this.allocator, programmer, clock, () => this.gossip);
+    this.firewall = new Firewall(topology, programmer);
+    this.gossip = new Gossip(this.nodes, topology, this.allocator, this.firewall, clock, {
+      part: (network, one, other, strangers) => programmer.part(network, one, other, strangers),
+      forget: (network, one, other) => {
+        programmer.forget(network, one, other);
+        this.bindings.part(network, one, other);
+      },
+      meet: (network, one, other) => {
+        programmer.meet(network, one, other);
+        this.bindings.meet(network, one, other);
+      },
+      changed: () => this.changed(),
+    });
   }
 
   get clock(): Clock {

@@ -16,8 +16,12 @@ export interface NodeState {
   availability: 'active' | 'pause' | 'drain';
   /** `down` once the managers have missed its heartbeats. */
   state: 'ready' | 'down' | 'disconnected';
-  /** Switched off, or cut off; the managers find out later. */
+  /** Switched off, or its cable cut; the managers find out later. */
   lost: boolean;
+  /** No manager hears it: it is lost, or cannot reach port 2377 of any. Its tasks run on, and it is given no others. */
+  silent: boolean;
+  /** `docker swarm join` goes on in the background until it reaches a manager. */
+  joining?: boolean;
 }
 
 export type ContainerStatus = 'created' | 'running' | 'exited';

@@ -16,6 +16,7 @@ import { deploy, emptyTopology, pendingOf } from './deploy.js';
 import { DockerError } from './errors.js';
 import { type FlowReport, newReport, send } from './flow.js';
 import { KeyRotation } from './key-rotation.js';
+import { type MissingPort, missingPorts } from './missing-ports.js';
 import { Parties } from './parties.js';
 import { Processes } from './processes.js';
 import { Realizer } from './realize.js';
@@ -136,6 +137,11 @@ export class Swarm {
   /** As it stands at this moment. */
   get topology(): Topology {
     return this.realized.topology;
+  }
+
+  /** What a firewall between the nodes lacks, and what has come of it so far. */
+  get missingPorts(): MissingPort[] {
+    return missingPorts(this.cluster, this.realized.stopped);
   }
 
   /** Tasks that have no node, in words. */

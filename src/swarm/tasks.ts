@@ -47,7 +47,7 @@ export class Tasks implements Agents {
 
   #start(task: TaskState): void {
     const node = this.records.nodes.get(task.node ?? '');
-    if (!node || node.lost || task.state !== 'preparing' || task.desired !== 'running') return;
+    if (!node || node.silent || task.state !== 'preparing' || task.desired !== 'running') return;
     const networks = this.orchestrator.networksOf(task.spec);
     const container = this.containers.create(
       {
@@ -96,7 +96,7 @@ export class Tasks implements Agents {
   stop(task: TaskState): void {
     const { container } = task;
     const node = this.records.nodes.get(task.node ?? '');
-    if (node?.lost) return;
+    if (node?.silent) return;
     if (!container?.sandbox) {
       if (isRunning(task)) this.orchestrator.report(task, 'shutdown', 'shutdown');
       return;
@@ -114,10 +114,12 @@ export class Tasks implements Agents {
       );
   }
 
-  /** Its node is heard again: what the swarm has given to others meanwhile stops. */
-  stopUnwanted(node: string): void {
+  /** Its node is heard again: what the swarm has given to others meanwhile stops, and what it never heard of starts. */
+  resume(node: string): void {
     for (const task of [...this.#backends.keys()])
       if (task.node === node && task.desired !== 'running') this.stop(task);
+    for (const task of this.orchestrator.tasks)
+      if (task.node === node && task.desired === 'running' && task.state === 'preparing') this.start(task);
   }
 
   /** Its endpoints are about to go: nobody is sent there any more. */

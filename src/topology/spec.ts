@@ -247,6 +247,17 @@ export type RoleSpec =
   /** A TCP relay: `socat TCP-L:LISTEN,fork TCP:TO:PORT`. */
   | { party: string; role: 'relay'; listen: number; to: string; port: number };
 
+/** What a firewall between nodes can stop: a port, a protocol's whatever the port, or the swarm's own data path. */
+export type FirewallPort = { protocol: Protocol; port: number } | { protocol: 'esp' } | { protocol: 'data-path' };
+
+/** Frames to these ports do not get from one node to another: a cloud's security group that lacks them. */
+export interface FirewallRule {
+  block: FirewallPort[];
+  /** Nodes; without them from whoever, to every node. */
+  from?: string[];
+  to?: string[];
+}
+
 /** Everything that a run starts from. */
 export interface StackSpec {
   /** Engine version whose rules are programmed. */
@@ -266,6 +277,8 @@ export interface StackSpec {
   traffic: TrafficSpec[];
   /** What is changed while it runs, in any order. */
   changes?: ChangeSpec[];
+  /** Between the nodes, from the start: before a swarm is made. */
+  firewall?: FirewallRule[];
 }
 
 /** A change at `at` ms of virtual time, in the words of the docker command line. */
@@ -277,6 +290,8 @@ export type ChangeSpec = { at: number } & (
   | { what: 'kill' | 'stop'; name: string }
   | { what: 'start'; container: string }
   | { what: 'availability'; node: string; availability: 'active' | 'pause' | 'drain' }
+  /** A rule of the firewall comes, or one with the same words goes. */
+  | { what: 'block' | 'unblock'; rule: FirewallRule }
   /** Switched off or cut off, and back again. */
   | { what: 'lose' | 'restore'; node: string }
   | { what: 'connect'; network: string; container: string; aliases: string[]; address?: string }

@@ -107,6 +107,8 @@ export interface Network {
   encrypted?: boolean;
   /** By node; a node without the network is not in it. */
   onNode: Record<string, NetworkOnNode>;
+  /** By node, others whose endpoints it does not know, because gossip between them is cut. */
+  unheard?: Record<string, string[]>;
 }
 
 export interface Endpoint {

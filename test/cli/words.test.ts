@@ -30,6 +30,7 @@ function report(changes: Partial<RunReport> = {}): RunReport {
       pending: [],
     },
     changes: [],
+    missingPorts: [],
     flows: [
       {
         kind: 'http',
