@@ -20,7 +20,7 @@ import { puntHorizon, puntsFull } from "../stack/punts";
 import { cipherHorizon, ciphersFull } from "../stack/ciphers";
 import { opened, seal, sealed } from "../hooks/xfrm";
 import { captureFull } from "../capture/tap";
-import { Connection, connectionAt, connectionSlots, ensureConnections, removeConnection } from "../tables/connections";
+import { Connection, connectionAt, connectionSlots, ensureConnections, overIpv6, removeConnection } from "../tables/connections";
 import { BalancedConnection, balancedAt, balancedSlots, ensureServices, removeBalanced } from "../tables/services";
 import { Neighbour, ensureNeighbours, family, neighbourAt, neighbourSlots } from "../tables/neighbours";
 import * as ethernet from "../wire/ethernet";
@@ -193,7 +193,7 @@ function collectAddresses(): void {
     const at = connectionAt(i);
     if (!at) continue;
     const connection = changetype<Connection>(at);
-    if (<i64>connection.originalB >= 0) continue;
+    if (!overIpv6(connection.originalB)) continue;
     markPair(connection.originalA);
     markPair(connection.replyA);
   }

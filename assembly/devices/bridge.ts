@@ -6,7 +6,7 @@ import { drop, Drop } from "../drops";
 import * as ethernet from "../wire/ethernet";
 import { OWN, findEntry, learn } from "../tables/fdb";
 import { Device, HAIRPIN, PROMISCUOUS, hopDelay, transmit } from "./device";
-import { bridgeForward, bridgePrerouting } from "../hooks/bridge";
+import { bridgeForward, bridgePrerouting, filtersBridged } from "../hooks/bridge";
 import { stackReceive } from "../stack/input";
 import { tap } from "../capture/tap";
 import { counted, fitted, forget, recording } from "../flowtable/recorder";
@@ -38,7 +38,7 @@ export function bridgeReceive(port: Device, frame: Frame): void {
   // 01:80:c2:00:00:0x is for the bridge itself and is never forwarded (IEEE 802.1D 7.12.6).
   if ((ethernet.destination(frame.data) & 0xf0ffffffffff) == 0x0000c28001) return drop(frame, Drop.BRIDGE_NO_EGRESS, port);
   frame.port = port;
-  if (bridge.namespace.bridgeNetfilter && ethernet.type(frame.data) == ethernet.TYPE_IPV4) {
+  if (filtersBridged(bridge.namespace, ethernet.type(frame.data))) {
     const after = bridgePrerouting(bridge, port, frame);
     if (!after) return;
     return pass(bridge, port, after);
@@ -98,7 +98,7 @@ function forwardTo(bridge: Device, from: Device, to: Device, frame: Frame): void
   if (from == to && !(to.flags & HAIRPIN)) return drop(frame, Drop.BRIDGE_SAME_PORT, from);
   if (frame.length > to.mtu + ethernet.LENGTH + VLAN_TAG && !frame.fragmentMax) return drop(frame, Drop.PKT_TOO_BIG, to);
   if (recording) fitted(frame, frame.length, to.mtu + ethernet.LENGTH + VLAN_TAG);
-  if (bridge.namespace.bridgeNetfilter && ethernet.type(frame.data) == ethernet.TYPE_IPV4) return bridgeForward(bridge, to, frame);
+  if (filtersBridged(bridge.namespace, ethernet.type(frame.data))) return bridgeForward(bridge, to, frame);
   transmit(to, frame);
 }
 

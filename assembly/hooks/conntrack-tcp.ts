@@ -114,7 +114,7 @@ const VALID_FLAGS: u64 =
   (<u64>1 << tcp.ACK) | (<u64>1 << (tcp.ACK | tcp.URG));
 
 /** Is it malformed: cut short, or with flags that no TCP sends together? The checksum is `tcp.checksumOk`, at PREROUTING only. */
-export function tcpError(ip: usize, segment: usize, length: u32): bool {
+export function tcpError(segment: usize, length: u32): bool {
   if (length < tcp.LENGTH) return true;
   const header = tcp.headerLength(segment);
   if (header < tcp.LENGTH || header > length) return true;

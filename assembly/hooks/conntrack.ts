@@ -1,5 +1,6 @@
 // Connection tracking at PREROUTING and OUTPUT (nf_conntrack_in): find or make the connection of a packet, say how the
 // packet stands to it, and let its protocol move the state and the timeout on.
+// What both families share is here, and what IPv4's packets say; conntrack6 reads IPv6's.
 // Timeouts: net.netfilter.nf_conntrack_*; TCP's are in conntrack-tcp.
 
 import { CT_ESTABLISHED, CT_INVALID, CT_NEW, CT_RELATED, CT_REPLY, CT_UNTRACKED, Frame, IPVS_PROPERTY } from "../frame";
@@ -7,12 +8,13 @@ import { drop, Drop } from "../drops";
 import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 import * as icmp from "../wire/icmp";
 import * as udp from "../wire/udp";
 import * as tcp from "../wire/tcp";
 import { sum } from "../wire/checksum";
 import {
-  ASSURED, CONFIRMED, Connection, SEEN_REPLY, destinationOf, findConnection, foundReply, invertA, invertB, keyA, keyB, newConnection,
+  ASSURED, CONFIRMED, Connection, SEEN_REPLY, destinationOf, findConnection, foundReply, invertA, invertB, isIcmp, keyA, keyB, newConnection,
   releaseUnconfirmed, removeConnection, setStreamAt, streamAt,
 } from "../tables/connections";
 import { noteProgress, standing, watching } from "../tables/events";
@@ -26,9 +28,15 @@ export const UDP_STREAM_TIMEOUT: u64 = 120 * SECOND;
 export const ICMP_TIMEOUT: u64 = 30 * SECOND;
 export const GENERIC_TIMEOUT: u64 = 600 * SECOND;
 
-/** The tuple that `tupleOf` read. */
+/** The tuple that was read last, by this file's `tupleOf` or conntrack6's. */
 let tupleA: u64 = 0;
 let tupleB: u64 = 0;
+// @ts-ignore: decorator
+@inline
+export function setTuple(a: u64, b: u64): void {
+  tupleA = a;
+  tupleB = b;
+}
 
 /** Reads the tuple of the packet at `ip`, of which `length` bytes are there. False: it has none. */
 function tupleOf(namespace: Namespace, ip: usize, length: u32): bool {
@@ -46,8 +54,7 @@ function tupleOf(namespace: Namespace, ip: usize, length: u32): bool {
     sport = icmp.identifier(l4);
     dport = icmp.type(l4) | (icmp.code(l4) << 8);
   }
-  tupleA = keyA(ipv4.source(ip), ipv4.destination(ip));
-  tupleB = keyB(namespace.id, protocol, sport, dport);
+  setTuple(keyA(ipv4.source(ip), ipv4.destination(ip)), keyB(namespace.id, protocol, sport, dport));
   return true;
 }
 
@@ -71,21 +78,28 @@ export function conntrackIn(namespace: Namespace, frame: Frame, hook: Hook, plac
     }
     if (icmp.type(l4) > 18) return true;
   } else if (protocol == ipv4.TCP) {
-    if (length < tcp.LENGTH || tcpError(ip, l4, length)) return true;
+    if (length < tcp.LENGTH || tcpError(l4, length)) return true;
     if (hook == Hook.PREROUTING && !tcp.checksumOk(l4, length, ipv4.source(ip), ipv4.destination(ip))) return true;
   } else if (protocol == ipv4.UDP) {
     if (length < udp.LENGTH || udp.length(l4) < udp.LENGTH || udp.length(l4) > length) return true;
     if (hook == Hook.PREROUTING && !udp.checksumOk(l4, udp.length(l4), ipv4.source(ip), ipv4.destination(ip))) return true;
-  }
+  } else if (protocol == ipv6.ICMP) return true;
+  if (!tupleOf(namespace, ip, header + length)) return true;
+  return follow(namespace, frame, place, protocol, l4, length);
+}
 
+/**
+ * Finds or makes the connection of the tuple that was read, and moves it on by the packet whose upper layer begins at `l4` and is
+ * `length` bytes long (resolve_normal_ct, nf_conntrack_handle_packet). False: the frame was dropped.
+ */
+export function follow(namespace: Namespace, frame: Frame, place: Device, protocol: u32, l4: usize, length: u32): bool {
+  const a = tupleA;
+  const b = tupleB;
   while (true) {
-    if (!tupleOf(namespace, ip, header + length)) return true;
-    const a = tupleA;
-    const b = tupleB;
     let connection = findConnection(a, b, frame.time);
     const reply = connection ? foundReply : 0;
     if (!connection) {
-      if (protocol == ipv4.ICMP && !opensConnection(icmp.type(l4))) return true;
+      if (isIcmp(protocol) && !opensConnection(protocol, icmp.type(l4))) return true;
       if (namespace.connections >= namespace.connectionsMax) {
         drop(frame, Drop.CONNTRACK_TABLE_FULL, place);
         return false;
@@ -136,8 +150,9 @@ function forget(frame: Frame): void {
   frame.connectionInfo = CT_INVALID;
 }
 
-/** Requests that ICMP tracks (icmp_packet's valid_new): echo, timestamp, information, address mask. */
-function opensConnection(type: u32): bool {
+/** Requests that are tracked (icmp_packet's and icmpv6_packet's valid_new): echo, timestamp, information, address mask; echo, node information. */
+function opensConnection(protocol: u32, type: u32): bool {
+  if (protocol == ipv6.ICMP) return type == 128 || type == 139;
   return type == 8 || type == 13 || type == 15 || type == 17;
 }
 
@@ -146,7 +161,7 @@ function protocolPacket(connection: Connection, protocol: u32, reply: u32, l4: u
   if (protocol == ipv4.UDP) {
     if (!(connection.status & CONFIRMED)) setStreamAt(connection, time + 2 * SECOND);
     udpFollow(connection, time);
-  } else connection.deadline = time + (protocol == ipv4.ICMP ? ICMP_TIMEOUT : GENERIC_TIMEOUT);
+  } else connection.deadline = time + (isIcmp(protocol) ? ICMP_TIMEOUT : GENERIC_TIMEOUT);
   return 1;
 }
 
@@ -178,13 +193,17 @@ function relate(namespace: Namespace, frame: Frame, l4: usize, length: u32): voi
   const header = ipv4.headerLength(inner);
   if (header < ipv4.LENGTH || left < header + 8) return;
   if (ipv4.flagsAndOffset(inner) & ipv4.OFFSET) return;
-  if (!tupleOf(namespace, inner, left)) return;
+  if (tupleOf(namespace, inner, left)) relateTo(frame, ipv4.destination(frame.data));
+}
+
+/** The packet whose tuple was read is quoted by this one, which is for `destination`. */
+export function relateTo(frame: Frame, destination: u32): void {
   // The error goes the other way than the packet that it quotes.
   const connection = findConnection(invertA(tupleA), invertB(tupleB), frame.time);
   if (!connection) return;
   const reply = foundReply;
   const expected = reply ? connection.replyA : connection.originalA;
-  if (destinationOf(expected) != ipv4.destination(frame.data)) return;
+  if (destinationOf(expected) != destination) return;
   frame.connection = connection;
   frame.connectionInfo = reply ? CT_RELATED + CT_REPLY : CT_RELATED;
 }

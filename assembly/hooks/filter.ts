@@ -1,4 +1,4 @@
-// Walking rule chains (ipt_do_table): matches, jumps, returns, policies, counters; and the targets that need no NAT.
+// Walking rule chains of either family (ipt_do_table, ip6t_do_table): matches, jumps, returns, policies, counters; and the targets that need no NAT.
 
 import { CT_ESTABLISHED, CT_INVALID, CT_NEW, CT_RELATED, CT_REPLY, Frame, IPVS_PROPERTY, SECPATH } from "../frame";
 import { Device } from "../devices/device";
@@ -9,6 +9,9 @@ import {
   Chain, DESTINATION, DESTINATION_TYPE, DPORT, Hook, IN, IPVS, MARKED, OUT, POLICY, POLICY_IPSEC, POLICY_OUT, PROTOCOL, Rule, SOURCE, SOURCE_TYPE, SPORT, STATE,
   STATE_ESTABLISHED, STATE_INVALID, STATE_NEW, STATE_RELATED, STATE_UNTRACKED, Target, U32,
 } from "../tables/rules";
+import { sendError } from "../stack/icmp";
+import { sendError6 } from "../stack/icmp6";
+import { headersMatch6 } from "./filter6";
 import { natTarget } from "./nat";
 import { u32Matches } from "./u32";
 import { outboundPolicy } from "./xfrm";
@@ -19,13 +22,16 @@ import { note, Note } from "../capture/tap";
 const DEPTH: i32 = 32;
 const stack: usize = memory.data(32 * sizeof<usize>());
 
+/** Conditions on what the packet's own headers say. */
+const HEADERS: u32 = SOURCE | DESTINATION | PROTOCOL | SPORT | DPORT | SOURCE_TYPE | DESTINATION_TYPE;
 /** Matches that a flow need not be asked again: by tuple, device, mark and state, and by tables that say when they change. */
 const REPEATS: u32 = IN | OUT | SOURCE | DESTINATION | PROTOCOL | SPORT | DPORT | STATE | SOURCE_TYPE | DESTINATION_TYPE | IPVS | MARKED;
 
 /** True: the packet goes on. */
 export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hook, device: Device | null, out: Device | null): bool {
   const ip = frame.data;
-  const length = <u64>ipv4.totalLength(ip);
+  const v6 = ipv4.version(ip) == 6;
+  const length = <u64>(v6 ? frame.length : ipv4.totalLength(ip));
   let depth: i32 = 0;
   let rule = chain.first;
   while (true) {
@@ -40,7 +46,7 @@ export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hoo
       rule = changetype<Rule>(load<usize>(stack + <usize>(--depth) * sizeof<usize>())).next;
       continue;
     }
-    if (!matches(rule, namespace, frame, ip, device, out)) {
+    if (!matches(rule, namespace, frame, ip, v6, device, out)) {
       rule = rule.next;
       continue;
     }
@@ -79,6 +85,11 @@ export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hoo
       case Target.SNAT:
       case Target.MASQUERADE:
         return natTarget(rule, namespace, frame, hook, device, out);
+      case Target.REJECT: {
+        if (v6) sendError6(namespace, frame, frame.device ? frame.device : out, rule.rejectType, rule.rejectCode, 0);
+        else sendError(namespace, frame, rule.rejectType, rule.rejectCode, 0);
+        return false;
+      }
       case Target.NONE: break;
       default: forget(frame); break;
     }
@@ -86,12 +97,28 @@ export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hoo
   }
 }
 
-function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, device: Device | null, out: Device | null): bool {
+function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, v6: bool, device: Device | null, out: Device | null): bool {
   const match = rule.match;
   if (!match) return true;
   const invert = rule.invert;
   if (match & IN && (rule.in == device) == ((invert & IN) != 0)) return false;
   if (match & OUT && (rule.out == out) == ((invert & OUT) != 0)) return false;
+  if (v6) {
+    if (match & HEADERS && !headersMatch6(rule, namespace, frame, match, invert)) return false;
+  } else if (!headersMatch(rule, namespace, frame, ip, match, invert)) return false;
+  if (match & STATE && ((stateOf(frame) & rule.states) != 0) == ((invert & STATE) != 0)) return false;
+  if (match & IPVS && ((frame.flags & IPVS_PROPERTY) != 0) == ((invert & IPVS) != 0)) return false;
+  if (recording && match & ~REPEATS) forget(frame);
+  if (match & POLICY && !policyMatches(rule, namespace, frame, v6)) return false;
+  if (match & U32 && u32Matches(rule.u32, ip, frame.length) == ((invert & U32) != 0)) return false;
+  if (match & MARKED && ((frame.mark & rule.markMask) == rule.markValue) == ((invert & MARKED) != 0)) return false;
+  return true;
+}
+
+/** What an IPv4 packet's own headers say. */
+// @ts-ignore: decorator
+@inline
+function headersMatch(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, match: u32, invert: u32): bool {
   if (match & SOURCE && ((ipv4.source(ip) & rule.sourceMask) == rule.source) == ((invert & SOURCE) != 0)) return false;
   if (match & DESTINATION && ((ipv4.destination(ip) & rule.destinationMask) == rule.destination) == ((invert & DESTINATION) != 0)) return false;
   if (match & PROTOCOL && (ipv4.protocol(ip) == <u32>rule.protocol) == ((invert & PROTOCOL) != 0)) return false;
@@ -108,20 +135,14 @@ function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, devi
       if ((port >= rule.dportMin && port <= rule.dportMax) == ((invert & DPORT) != 0)) return false;
     }
   }
-  if (match & STATE && ((stateOf(frame) & rule.states) != 0) == ((invert & STATE) != 0)) return false;
   if (match & SOURCE_TYPE && (addressType(namespace, ipv4.source(ip)) == <i32>rule.sourceType) == ((invert & SOURCE_TYPE) != 0)) return false;
   if (match & DESTINATION_TYPE && (addressType(namespace, ipv4.destination(ip)) == <i32>rule.destinationType) == ((invert & DESTINATION_TYPE) != 0)) return false;
-  if (match & IPVS && ((frame.flags & IPVS_PROPERTY) != 0) == ((invert & IPVS) != 0)) return false;
-  if (recording && match & ~REPEATS) forget(frame);
-  if (match & POLICY && !policyMatches(rule, namespace, frame)) return false;
-  if (match & U32 && u32Matches(rule.u32, ip, frame.length) == ((invert & U32) != 0)) return false;
-  if (match & MARKED && ((frame.mark & rule.markMask) == rule.markValue) == ((invert & MARKED) != 0)) return false;
   return true;
 }
 
-/** `-m policy`: has it come out of ESP, or will it go through it (xt_policy)? */
-function policyMatches(rule: Rule, namespace: Namespace, frame: Frame): bool {
-  const ipsec = rule.policy & POLICY_OUT ? outboundPolicy(namespace, frame) != null : (frame.flags & SECPATH) != 0;
+/** `-m policy`: has it come out of ESP, or will it go through it (xt_policy)? Policies are IPv4's alone. */
+function policyMatches(rule: Rule, namespace: Namespace, frame: Frame, v6: bool): bool {
+  const ipsec = rule.policy & POLICY_OUT ? !v6 && outboundPolicy(namespace, frame) != null : (frame.flags & SECPATH) != 0;
   return ipsec == ((rule.policy & POLICY_IPSEC) != 0);
 }
 

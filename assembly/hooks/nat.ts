@@ -1,5 +1,6 @@
 // Network address translation: set up once by the first packet of a connection, applied to every later one, inverted
-// for replies, and carried into ICMP errors (net/netfilter/nf_nat_core.c, nf_nat_proto.c).
+// for replies, and carried into ICMP errors (net/netfilter/nf_nat_core.c, nf_nat_proto.c). The decisions are both families';
+// how an IPv6 packet is rewritten stands in nat6.
 //
 // Each connection gets one decision a direction of manipulation: destination at PREROUTING or OUTPUT, source at INPUT or
 // POSTROUTING. Where no rule matches, the decision is "as it is", which still picks another port when the tuple is taken.
@@ -15,10 +16,12 @@ import * as tcp from "../wire/tcp";
 import * as udp from "../wire/udp";
 import { update16, update32 } from "../wire/checksum";
 import {
-  CONFIRMED, Connection, DST_NAT, DST_NAT_DONE, SRC_NAT, SRC_NAT_DONE, destinationOf, dportOf, invertA, invertB, keyA, keyB, protocolOf, sourceOf, sportOf, tupleTaken,
+  CONFIRMED, Connection, DST_NAT, DST_NAT_DONE, SRC_NAT, SRC_NAT_DONE, destinationOf, dportOf, invertA, invertB, isIcmp, keyA, keyB, overIpv6, protocolOf,
+  sourceOf, sportOf, tupleTaken,
 } from "../tables/connections";
 import { Chain, Hook, Rule, Target } from "../tables/rules";
 import { walk } from "./filter";
+import { masqueradeAs6, natError6, redirectTo6, translate6 } from "./nat6";
 import { forget as forgetFlow } from "../flowtable/recorder";
 import { note, Note } from "../capture/tap";
 
@@ -38,10 +41,9 @@ export function natHook(namespace: Namespace, frame: Frame, hook: Hook, chain: C
   const info = frame.connectionInfo;
   const source = changesSource(hook);
   if (info == CT_RELATED || info == CT_RELATED + CT_REPLY) {
+    if (overIpv6(connection.originalB)) return natError6(connection, frame, source, device ? device : out);
     if (ipv4.protocol(frame.data) != ipv4.ICMP) return true;
-    // A redirect would make its receiver bypass the translation; before NAT is settled, there may be one.
-    const settled = (connection.status & (SRC_NAT_DONE | DST_NAT_DONE)) == (SRC_NAT_DONE | DST_NAT_DONE);
-    if ((!settled || connection.status & (SRC_NAT | DST_NAT)) && icmp.type(frame.data + ipv4.headerLength(frame.data)) == icmp.REDIRECT) {
+    if (mayNotRedirect(connection) && icmp.type(frame.data + ipv4.headerLength(frame.data)) == icmp.REDIRECT) {
       drop(frame, Drop.NETFILTER_DROP, device ? device : out);
       return false;
     }
@@ -70,19 +72,28 @@ export function natHook(namespace: Namespace, frame: Frame, hook: Hook, chain: C
   return true;
 }
 
+/** A redirect would make its receiver bypass the translation; before NAT is settled, there may be one. */
+export function mayNotRedirect(connection: Connection): bool {
+  const settled = (connection.status & (SRC_NAT_DONE | DST_NAT_DONE)) == (SRC_NAT_DONE | DST_NAT_DONE);
+  return !settled || (connection.status & (SRC_NAT | DST_NAT)) != 0;
+}
+
 /** A target of the nat table decides; what cannot be had leaves the packet to the null binding's drop. True: go on. */
 export function natTarget(rule: Rule, namespace: Namespace, frame: Frame, hook: Hook, device: Device | null, out: Device | null): bool {
   const connection = frame.connection;
   if (!connection) return true;
   const source = changesSource(hook);
+  const v6 = overIpv6(connection.originalB);
   let address = rule.toAddress;
   switch (<i32>rule.target) {
     case Target.REDIRECT:
       // To the arrival device's own address; for what the namespace itself sends, to 127.0.0.1 (nf_nat_redirect_ipv4).
-      address = hook == Hook.OUTPUT ? 0x0100007f : device ? device.address : 0;
+      if (v6) address = redirectTo6(hook, device);
+      else address = hook == Hook.OUTPUT ? 0x0100007f : device ? device.address : 0;
       break;
     case Target.MASQUERADE:
-      address = out ? out.address : 0;
+      if (v6) address = masqueradeAs6(namespace, frame, out);
+      else address = out ? out.address : 0;
       break;
     default: break;
   }
@@ -122,7 +133,7 @@ function uniqueTuple(connection: Connection, a: u64, b: u64, source: bool, addre
   newA = source ? keyA(address, destinationOf(a)) : keyA(sourceOf(a), address);
   newB = b;
   const protocol = protocolOf(b);
-  const port = source || protocol == ipv4.ICMP ? sportOf(b) : dportOf(b);
+  const port = source || isIcmp(protocol) ? sportOf(b) : dportOf(b);
   const host = <u32>bswap<u16>(<u16>port);
   if (portMin) {
     if (portMin == portMax) {
@@ -131,12 +142,12 @@ function uniqueTuple(connection: Connection, a: u64, b: u64, source: bool, addre
     }
     if (host >= portMin && host <= portMax && !taken(connection, newA, newB, time)) return true;
   } else if (!taken(connection, newA, newB, time)) return true;
-  if (protocol != ipv4.TCP && protocol != ipv4.UDP && protocol != ipv4.ICMP) return false;
+  if (protocol != ipv4.TCP && protocol != ipv4.UDP && !isIcmp(protocol)) return false;
 
   let lowest = portMin;
   let range: u32;
   if (portMin) range = portMax - portMin + 1;
-  else if (protocol == ipv4.ICMP) {
+  else if (isIcmp(protocol)) {
     lowest = 0;
     range = 65536;
   } else {
@@ -163,7 +174,7 @@ function uniqueTuple(connection: Connection, a: u64, b: u64, source: bool, addre
 /** `port` in host order. */
 function setPort(source: bool, protocol: u32, port: u32): void {
   const wire = <u64>bswap<u16>(<u16>port);
-  if (source || protocol == ipv4.ICMP) newB = (newB & ~(<u64>0xffff)) | wire;
+  if (source || isIcmp(protocol)) newB = (newB & ~(<u64>0xffff)) | wire;
   else newB = (newB & ~(<u64>0xffff0000)) | (wire << 16);
 }
 
@@ -177,20 +188,21 @@ function translate(connection: Connection, frame: Frame, source: bool): void {
   const b = invertB(reply ? connection.originalB : connection.replyB);
   const ip = frame.data;
   const address = source ? sourceOf(a) : destinationOf(a);
-  const before = source ? ipv4.source(ip) : ipv4.destination(ip);
-  const l4 = ip + ipv4.headerLength(ip);
-  const beforePort: u32 = portsOf(protocolOf(b)) ? (source ? load<u16>(l4) : load<u16>(l4, 2)) : 0;
   const protocol = protocolOf(b);
-  const port = protocol == ipv4.ICMP || source ? sportOf(b) : dportOf(b);
-  mangle(ip, frame.length, source, address, protocol, port);
+  const port = isIcmp(protocol) || source ? sportOf(b) : dportOf(b);
   const kind = source ? (reply ? Note.UN_DNAT : Note.SNAT) : reply ? Note.UN_SNAT : Note.DNAT;
   const rule = source != reply ? connection.ruleSnat : connection.ruleDnat;
+  if (overIpv6(b)) return translate6(frame, source, address, protocol, port, kind, rule);
+  const before = source ? ipv4.source(ip) : ipv4.destination(ip);
+  const l4 = ip + ipv4.headerLength(ip);
+  const beforePort: u32 = portsOf(protocol) ? (source ? load<u16>(l4) : load<u16>(l4, 2)) : 0;
+  mangle(ip, frame.length, source, address, protocol, port);
   note(frame, kind, rule, before, beforePort, address, portsOf(protocol) ? port : 0, null);
 }
 
 // @ts-ignore: decorator
 @inline
-function portsOf(protocol: u32): bool { return protocol == ipv4.TCP || protocol == ipv4.UDP; }
+export function portsOf(protocol: u32): bool { return protocol == ipv4.TCP || protocol == ipv4.UDP; }
 
 /**
  * Source or destination of the packet at `ip` becomes `address` and `port` (as loaded), checksums updated by what

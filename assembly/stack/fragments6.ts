@@ -25,6 +25,7 @@ const TIMEOUT: u64 = 60_000_000_000;
 /**
  * The whole packet that this fragment completes, or null when it was absorbed or dropped. The fragment header lies at
  * `at`, the next-header field that leads to it at `pointer`, both from the IPv6 header on. The whole has no fragment header.
+ * Senders hear of bad fragments from who receives them, not from conntrack.
  */
 export function defragment6(namespace: Namespace, frame: Frame, at: u32, pointer: u32, user: User): Frame | null {
   const ip = frame.data;
@@ -39,11 +40,11 @@ export function defragment6(namespace: Namespace, frame: Frame, at: u32, pointer
   if (!(word & (ipv6.OFFSET | ipv6.MF))) return atomic(frame, at, pointer);
   const end = offset + size;
   if (at - ipv6.LENGTH + end > 65535) {
-    sendParameterProblem(namespace, frame, device, icmpv6.BAD_FIELD, at + 2);
+    if (user == User.LOCAL_DELIVER) sendParameterProblem(namespace, frame, device, icmpv6.BAD_FIELD, at + 2);
     return refuse(frame, Drop.FRAG_INVALID);
   }
   if (word & ipv6.MF && size & 7) {
-    sendParameterProblem(namespace, frame, device, icmpv6.BAD_FIELD, 4);
+    if (user == User.LOCAL_DELIVER) sendParameterProblem(namespace, frame, device, icmpv6.BAD_FIELD, 4);
     return refuse(frame, Drop.FRAG_INVALID);
   }
   const source = keepAt(ip + ipv6.AT_SOURCE);
@@ -131,7 +132,8 @@ function merge(queue: Queue): Frame | null {
   whole.fragmentMax = queue.largest;
   const ip = whole.data;
   const next = load<u8>(first.data + before);
-  const pointer = pointerTo(first.data, before);
+  findFragment(first.data, first.length);
+  const pointer = fragmentPointer;
   memory.copy(ip, first.data, before);
   let to = ip + before;
   let at: Frame | null = first;
@@ -153,15 +155,28 @@ function merge(queue: Queue): Frame | null {
   return whole;
 }
 
-/** Where the next-header field lies that leads to the header at `to`. */
-function pointerTo(ip: usize, to: u32): usize {
-  let pointer: u32 = 6;
+/** Where the next-header field lies that leads to what `findFragment` found. */
+let fragmentPointer: u32 = 6;
+
+/** Where the first fragment header of the packet at `ip` lies, or 0 (find_prev_fhdr). */
+function findFragment(ip: usize, length: u32): u32 {
+  let next = ipv6.nextHeader(ip);
   let at: u32 = ipv6.LENGTH;
-  while (at < to) {
-    pointer = at;
+  fragmentPointer = 6;
+  while (at + 8 <= length) {
+    if (next == ipv6.FRAGMENT) return at;
+    if (next != ipv6.HOP_BY_HOP && next != ipv6.ROUTING && next != ipv6.DESTINATION_OPTIONS) return 0;
+    next = load<u8>(ip + at);
+    fragmentPointer = at;
     at += (<u32>load<u8>(ip + at, 1) + 1) << 3;
   }
-  return pointer;
+  return 0;
+}
+
+/** For conntrack: what is no fragment goes on, a fragment when it completes its packet; null: it waits, or was dropped (ipv6_defrag). */
+export function gather6(namespace: Namespace, frame: Frame, user: User): Frame | null {
+  const at = findFragment(frame.data, frame.length);
+  return at ? defragment6(namespace, frame, at, fragmentPointer, user) : frame;
 }
 
 /** Its time is over: the sender hears of it if the first fragment came (ip6frag_expire_frag_queue). */

@@ -96,7 +96,7 @@ export function sendReassemblyTimeExceeded(namespace: Namespace, frame: Frame): 
 }
 
 /** Tell the sender of the packet at `frame.data` (icmp_send). The packet itself stays the caller's. */
-function sendError(namespace: Namespace, frame: Frame, type: u32, code: u32, rest: u32): void {
+export function sendError(namespace: Namespace, frame: Frame, type: u32, code: u32, rest: u32): void {
   if (namespace.silent || frame.flags & GROUP) return;
   const ip = frame.data;
   const to = ipv4.source(ip);

@@ -106,7 +106,7 @@ export function sendParameterProblem(namespace: Namespace, frame: Frame, device:
 }
 
 /** Tell the sender of the packet at `frame.data` (icmp6_send). The packet itself stays the caller's. */
-function sendError6(namespace: Namespace, frame: Frame, device: Device | null, type: u32, code: u32, rest: u32): void {
+export function sendError6(namespace: Namespace, frame: Frame, device: Device | null, type: u32, code: u32, rest: u32): void {
   if (namespace.silent) return;
   const ip = frame.data;
   if (frame.length < ipv6.LENGTH) return;

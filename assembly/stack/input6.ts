@@ -48,7 +48,7 @@ export function ipv6Receive(device: Device, frame: Frame): void {
   if (ipv6.nextHeader(ip) == ipv6.HOP_BY_HOP && !optionsPass(namespace, frame, device, ipv6.LENGTH)) return;
   let packet = frame;
   if (!(frame.flags & PREROUTED)) {
-    const whole = prerouting6(namespace, frame, device);
+    const whole = prerouting6(namespace, frame, device, User.CONNTRACK_IN);
     if (!whole) return;
     packet = whole;
   }

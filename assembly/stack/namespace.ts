@@ -3,7 +3,7 @@
 
 import { Pool } from "../memory";
 import { changed } from "../tables/generation";
-import { Chain } from "../tables/rules";
+import { BASE_CHAINS, Chain } from "../tables/rules";
 import { giveLengths6 } from "../tables/routes6";
 import { Device, Kind, newDevice } from "../devices/device";
 import { Association, Policy } from "../tables/xfrm";
@@ -39,7 +39,7 @@ export class Namespace {
   /** Packets of its sockets in the event queue. */
   pending: u32;
   loopback: Device;
-  /** Base chains: mangle, nat, filter × PREROUTING … POSTROUTING. */
+  /** Base chains: mangle, nat, filter, raw, then IPv6's four, × PREROUTING … POSTROUTING. */
   chains: usize;
   /** Prefix lengths in use, a bit each, of the local and the main table. */
   localPrefixes: u64;
@@ -69,7 +69,7 @@ export class Namespace {
 }
 
 /** A record and its base chains, a multiple of a cache line. */
-const SIZE: usize = (offsetof<Namespace>() + 15 * sizeof<usize>() + 63) & ~63;
+const SIZE: usize = (offsetof<Namespace>() + BASE_CHAINS * sizeof<usize>() + 63) & ~63;
 const namespaces = new Pool(SIZE, 32);
 let lastId: u32 = 0;
 

@@ -31,22 +31,23 @@ export function output6(namespace: Namespace, frame: Frame, device: Device | nul
   frame.flags |= LOCAL;
   const route = lookUp6(namespace, ip + ipv6.AT_DESTINATION, device);
   if (!route || route.type == <u8>Route6Type.UNREACHABLE) return drop(frame, Drop.IP_OUT_NO_ROUTE, namespace.loopback);
+  const destination = ip + ipv6.AT_DESTINATION;
+  const high = load<u64>(destination);
+  const low = load<u64>(destination, 8);
+  const mark = frame.mark;
   const whole = localOutput6(namespace, frame, deviceOf(namespace, route));
   if (!whole) return;
   let chosen = route;
-  if (reroute) {
+  const after = whole.data + ipv6.AT_DESTINATION;
+  if (load<u64>(after) != high || load<u64>(after, 8) != low || whole.mark != mark) {
     // A hook changed what routing had looked at (ip6_route_me_harder).
-    const again = lookUp6(namespace, whole.data + ipv6.AT_DESTINATION, device);
+    const again = lookUp6(namespace, after, device);
     if (!again) return drop(whole, Drop.IP_OUT_NO_ROUTE, namespace.loopback);
     chosen = again;
   }
   if (!setNextHop(whole, chosen)) return drop(whole, Drop.NOMEM, namespace.loopback);
   finishOutput6(namespace, whole, null, deviceOf(namespace, chosen));
 }
-
-/** Set by OUTPUT's hooks: the destination or the mark is another one now. */
-let reroute: bool = false;
-export function setReroute(on: bool): void { reroute = on; }
 
 /** What is for an own address goes over lo. */
 // @ts-ignore: decorator

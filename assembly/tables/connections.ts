@@ -1,7 +1,8 @@
 // Connections: conntrack's entries, found by either tuple (struct nf_conn).
 //
 // A tuple is a 16-byte key: a = source | destination << 32, b = source port | destination port << 16 |
-// protocol << 32 | namespace << 40, addresses and ports in network byte order. ICMP echo: both "ports" hold the
+// protocol << 32 | namespace << 40, addresses and ports in network byte order; over IPv6 bit 63 of b is set, and a has the numbers
+// of addresses (tables/addresses6). ICMP echo: both "ports" hold the
 // identifier and type/code as the kernel's tuple does (source = id, destination = type | code << 8).
 // A new connection belongs to its frame alone until it is confirmed at the last hook; then both tuples are in the index.
 
@@ -117,6 +118,10 @@ export function dportOf(b: u64): u32 { return <u32>b >>> 16; }
 // @ts-ignore: decorator
 @inline
 export function protocolOf(b: u64): u32 { return <u32>(b >>> 32) & 0xff; }
+/** Is it the second half of a tuple over IPv6? */
+// @ts-ignore: decorator
+@inline
+export function overIpv6(b: u64): bool { return <i64>b < 0; }
 const UPPER: u64 = 0xffffffff00000000;
 
 // @ts-ignore: decorator
@@ -124,17 +129,24 @@ const UPPER: u64 = 0xffffffff00000000;
 export function invertA(a: u64): u64 { return rotl<u64>(a, 32); }
 /** The reply's ports: swapped; for ICMP (nf_conntrack_invert_icmp_tuple) the identifier stays and the type is answered. */
 export function invertB(b: u64): u64 {
-  if (protocolOf(b) == 1) {
+  if (isIcmp(protocolOf(b))) {
     const type = (<u32>b >>> 16) & 0xff;
     const code = <u32>b >>> 24;
     return (b & UPPER) | <u64>(sportOf(b) | (answerType(type) << 16) | (code << 24));
   }
   return (b & UPPER) | <u64>rotl<u32>(<u32>b, 16);
 }
+/** ICMP or ICMPv6: one identifier takes the place of two ports. */
+// @ts-ignore: decorator
+@inline
+export function isIcmp(protocol: u32): bool { return protocol == 1 || protocol == 58; }
+/** Echo of either family; the other questions of IPv4, and of IPv6 that for a node's name (RFC 4620). */
 function answerType(type: u32): u32 {
   if (type == 8) return 0;
   if (type == 0) return 8;
   if (type >= 13 && type <= 18) return type & 1 ? type + 1 : type - 1;
+  if (type == 128 || type == 129) return type ^ 1;
+  if (type == 139 || type == 140) return 279 - type;
   return type;
 }
 
@@ -200,16 +212,17 @@ export function removeConnection(connection: Connection): void {
 }
 
 /**
- * `conntrack -D`: a namespace's connections that NAT leads to `address` or from it (`--any-nat`), or those of UDP whose
- * first packet was for `port`; 0 stands for none. How many went.
+ * `conntrack -D`: a namespace's connections of one family that NAT leads to `address` or from it (`--any-nat`), or those of UDP
+ * whose first packet was for `port`; 0 stands for none. How many went.
  */
-export function forgetConnections(namespace: Namespace, address: u32, port: u32): u32 {
+export function forgetConnections(namespace: Namespace, address: u32, port: u32, v6: bool): u32 {
   let gone: u32 = 0;
   let left = namespace.connections;
   for (let i: u32 = 0; left && i < index.capacity; i++) {
     let at = connectionAt(i);
     while (at && changetype<Connection>(at).namespace == namespace) {
       const connection = changetype<Connection>(at);
+      if (overIpv6(connection.originalB) != v6) break;
       const translated = address != 0 && (sourceOf(connection.replyA) == address || destinationOf(connection.replyA) == address);
       const published = port != 0 && protocolOf(connection.originalB) == UDP && dportOf(connection.originalB) == port;
       if (!translated && !published) break;

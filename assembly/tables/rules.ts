@@ -1,5 +1,8 @@
-// Rule chains as iptables has them: tables mangle, nat, filter; base chains with a policy at the five hooks, user
+// Rule chains as iptables and ip6tables have them: tables raw, mangle, nat, filter; base chains with a policy at the five hooks, user
 // chains to jump to; packet and byte counters on every rule and policy. Walking them is hooks/filter's business.
+//
+// Both families share the records: a chain belongs to one of them, and where a rule of IPv4 holds an address one of IPv6 holds
+// the number of an address (tables/addresses6), where the one has a mask the other has a prefix length.
 //
 // JavaScript makes a rule with `newRule`, fills in the fields that `match` announces, and links it into a chain.
 
@@ -10,6 +13,10 @@ import { Device } from "../devices/device";
 export const MANGLE: u32 = 0;
 export const NAT: u32 = 1;
 export const FILTER: u32 = 2;
+export const RAW: u32 = 3;
+/** Added to a table's number: ip6tables'. */
+export const TABLES6: u32 = 4;
+export const BASE_CHAINS: u32 = 2 * 4 * 5;
 
 export enum Hook { PREROUTING, INPUT, FORWARD, OUTPUT, POSTROUTING }
 
@@ -75,7 +82,7 @@ export class Rule {
   dportMax: u16;
   protocol: u8;
   states: u8;
-  /** RouteType of `-m addrtype --src-type` and `--dst-type`. */
+  /** RouteType of `-m addrtype --src-type` and `--dst-type`; Route6Type for IPv6. */
   sourceType: u8;
   destinationType: u8;
   markValue: u32;
@@ -85,13 +92,16 @@ export class Rule {
   policy: u8;
   target: u32;
   jump: Chain | null;
-  /** DNAT and SNAT: address (network byte order, 0: unchanged) and port range (host order, 0: unchanged). */
+  /** DNAT and SNAT: address (network byte order, or a number; 0: unchanged) and port range (host order, 0: unchanged). */
   toAddress: u32;
   toPortMin: u16;
   toPortMax: u16;
   /** MARK: mark = (mark & ~mask) ^ value. */
   setMark: u32;
   setMask: u32;
+  /** REJECT: type and code of the ICMP error that tells of it. */
+  rejectType: u8;
+  rejectCode: u8;
   packets: u64;
   bytes: u64;
 }

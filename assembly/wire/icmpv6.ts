@@ -45,6 +45,12 @@ export function code(p: usize): u32 { return load<u8>(p, 1); }
 // @ts-ignore: decorator
 @inline
 export function check(p: usize): u32 { return load<u16>(p, 2); }
+// @ts-ignore: decorator
+@inline
+export function setCheck(p: usize, value: u32): void { store<u16>(p, <u16>value, 2); }
+// @ts-ignore: decorator
+@inline
+export function setIdentifier(p: usize, value: u32): void { store<u16>(p, <u16>value, 4); }
 /** Echo identifier in network byte order, as loaded. */
 // @ts-ignore: decorator
 @inline

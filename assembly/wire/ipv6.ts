@@ -147,7 +147,7 @@ export function walk(p: usize, length: u32): bool {
   let pointer: u32 = 6;
   fragmentAt = 0;
   for (let i: u32 = 0; i < MOST_HEADERS; i++) {
-    if (next != HOP_BY_HOP && next != ROUTING && next != FRAGMENT && next != DESTINATION_OPTIONS) {
+    if (next != HOP_BY_HOP && next != ROUTING && next != FRAGMENT && next != DESTINATION_OPTIONS && next != AUTHENTICATION) {
       upper = next;
       upperAt = at;
       pointerAt = pointer;
@@ -166,7 +166,8 @@ export function walk(p: usize, length: u32): bool {
         return true;
       }
     } else {
-      const size = (<u32>load<u8>(p + at, 1) + 1) << 3;
+      // An authentication header counts in words of 4 bytes (RFC 4302, 2.2).
+      const size = next == AUTHENTICATION ? (<u32>load<u8>(p + at, 1) + 2) << 2 : (<u32>load<u8>(p + at, 1) + 1) << 3;
       if (at + size > length) return false;
       at += size;
     }
