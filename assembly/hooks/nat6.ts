@@ -18,7 +18,7 @@ import {
 } from "../tables/connections";
 import { chooseSource } from "../tables/interfaces6";
 import { Hook } from "../tables/rules";
-import { note, Note, tracing } from "../capture/tap";
+import { note, Note, NoteFamily, tracing } from "../capture/tap";
 import { mayNotRedirect, portsOf } from "./nat";
 
 /** The number of the source that routing would choose towards the packet's goal by that device; 0: none. */
@@ -43,7 +43,7 @@ export function translate6(frame: Frame, source: bool, address: u32, protocol: u
     if (portsOf(protocol) && ipv6.walk(ip, frame.length)) beforePort = load<u16>(ip + ipv6.upperAt + (source ? 0 : 2));
   }
   mangle6(ip, frame.length, source, <usize>address, protocol, port);
-  note(frame, kind, rule, before, beforePort, address, portsOf(protocol) ? port : 0, null);
+  note(frame, kind | NoteFamily.V6, rule, before, beforePort, address, portsOf(protocol) ? port : 0, null);
 }
 
 /**
@@ -104,6 +104,6 @@ export function natError6(connection: Connection, frame: Frame, source: bool, pl
   const before = tracing ? keepAt(to) : 0;
   ipv6.copyAddress(to, <usize>address);
   icmpv6.seal(l4, length, ip + ipv6.AT_SOURCE, ip + ipv6.AT_DESTINATION);
-  note(frame, source ? Note.UN_DNAT : Note.UN_SNAT, source ? connection.ruleDnat : connection.ruleSnat, before, 0, address, 0, null);
+  note(frame, (source ? Note.UN_DNAT : Note.UN_SNAT) | NoteFamily.V6, source ? connection.ruleDnat : connection.ruleSnat, before, 0, address, 0, null);
   return true;
 }

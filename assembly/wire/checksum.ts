@@ -89,7 +89,7 @@ export function update32(check: u32, before: u32, after: u32): u16 {
 /** The same for an IPv6 address: the 16 bytes at `beforeAt` became those at `afterAt`. */
 export function update128(check: u32, beforeAt: usize, afterAt: usize): u16 {
   const total =
-    <u64>~load<u32>(beforeAt) + <u64>~load<u32>(beforeAt, 4) + <u64>~load<u32>(beforeAt, 8) + <u64>~load<u32>(beforeAt, 12) +
+    (<u64>0xffffffff << 2) - <u64>load<u32>(beforeAt) - <u64>load<u32>(beforeAt, 4) - <u64>load<u32>(beforeAt, 8) - <u64>load<u32>(beforeAt, 12) +
     <u64>load<u32>(afterAt) + <u64>load<u32>(afterAt, 4) + <u64>load<u32>(afterAt, 8) + <u64>load<u32>(afterAt, 12);
   return <u16>(~fold((~check & 0xffff) + fold64(total)));
 }

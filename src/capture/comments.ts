@@ -8,9 +8,10 @@
  * They are to be found as records are drained, before a later call takes the rule away.
  */
 
-import { Note } from '../engine/generated/layout.js';
+import { Note, NoteFamily } from '../engine/generated/layout.js';
 import type { Chain, Destination, Device, Engine, Namespace, Rule } from '../engine/index.js';
 import { ipv4Text, port } from '../engine/wire.js';
+import { addressOf } from '../engine/wire6.js';
 import type { TraceNote } from './trace.js';
 
 export type ChangeKind =
@@ -70,7 +71,7 @@ export class Comments {
   }
 
   change(note: TraceNote): Change {
-    switch (note.kind) {
+    switch (note.kind & ~NoteFamily.V6) {
       case Note.DNAT:
       case Note.SNAT:
       case Note.UN_DNAT:
@@ -102,14 +103,20 @@ export class Comments {
   }
 
   #nat(note: TraceNote): Change {
-    const reply = note.kind === Note.UN_DNAT || note.kind === Note.UN_SNAT;
+    const kind = note.kind & ~NoteFamily.V6;
+    const reply = kind === Note.UN_DNAT || kind === Note.UN_SNAT;
     const rule = this.#engine.rules.get(note.reference);
-    const what = natKind(note, rule);
-    const before = endpoint(note.before, note.beforePort);
-    const after = endpoint(note.after, note.afterPort);
+    const what = natKind(kind, rule);
+    const { memory } = this.#engine;
+    const place = (address: number, portNumber: number) =>
+      note.kind & NoteFamily.V6 ? endpoint6(addressOf(memory, address), portNumber) : endpoint(address, portNumber);
+    const before = place(note.before, note.beforePort);
+    const after = place(note.after, note.afterPort);
     // Without a rule, a connection still gets another port when its tuple is taken (nf_nat_alloc_null_binding).
     const by = rule ? ruleName(rule) : 'nat, no rule: its tuple was taken';
-    const shown = what === 'REDIRECT' ? shortest(note) : { before, after };
+    const same = what === 'REDIRECT' && note.before === note.after && note.afterPort !== 0;
+    // A redirect that keeps the address shows the ports alone: `10.0.0.5:1080 → :80`.
+    const shown = { before, after: same ? `:${port(note.afterPort)}` : after };
     const words = reply
       ? `conntrack: un-${what} ${before} → ${after} (${by})`
       : `${by}: ${what} ${shown.before} → ${shown.after}`;
@@ -221,7 +228,9 @@ export class Comments {
   #namespaceOfRule({ chain }: Rule): string | undefined {
     let namespace = this.#namespaceOfChain.get(chain);
     if (!namespace) {
-      namespace = this.#find(({ iptables }) => iptables.chains[chain.table].get(chain.name) === chain);
+      namespace = this.#find(({ iptables, ip6tables }) =>
+        [iptables, ip6tables].some(({ chains }) => chains[chain.table].get(chain.name) === chain),
+      );
       if (namespace) this.#namespaceOfChain.set(chain, namespace);
     }
     return namespace?.name;
@@ -243,22 +252,19 @@ export class Comments {
 }
 
 /** REDIRECT and MASQUERADE are kinds of DNAT and SNAT that a rule may ask for. */
-function natKind({ kind }: TraceNote, rule: Rule | undefined): 'DNAT' | 'SNAT' | 'REDIRECT' | 'MASQUERADE' {
+function natKind(kind: number, rule: Rule | undefined): 'DNAT' | 'SNAT' | 'REDIRECT' | 'MASQUERADE' {
   const target = rule?.spec.target;
   if (target === 'REDIRECT' || target === 'MASQUERADE') return target;
   return kind === Note.DNAT || kind === Note.UN_DNAT ? 'DNAT' : 'SNAT';
 }
 
-/** A redirect that keeps the address shows the ports alone: `10.0.0.5:1080 → :80`. */
-function shortest(note: TraceNote): { before: string; after: string } {
-  const before = endpoint(note.before, note.beforePort);
-  const same = note.before === note.after && note.afterPort !== 0;
-  return { before, after: same ? `:${port(note.afterPort)}` : endpoint(note.after, note.afterPort) };
-}
-
 /** Port 0: the protocol has none. */
 function endpoint(address: number, portNumber: number): string {
   return portNumber === 0 ? ipv4Text(address) : `${ipv4Text(address)}:${port(portNumber)}`;
+}
+
+function endpoint6(address: string, portNumber: number): string {
+  return portNumber === 0 ? address : `[${address}]:${port(portNumber)}`;
 }
 
 function hexadecimal(mark: number): string {

@@ -1,13 +1,13 @@
 /** Rule chains read back from the engine: every rule as its record says, in the order in which a packet meets them. */
 
-import { Chain as ChainLayout, RouteType, Rule as RuleLayout, Target } from './generated/layout.js';
+import { Chain as ChainLayout, Route6Type, RouteType, Rule as RuleLayout, Target } from './generated/layout.js';
 import { deviceAt } from './links.js';
 import type { Field } from './memory.js';
-import type { Namespace } from './namespace.js';
-import { HOOKS, MATCH, POLICY, PROTOCOLS, STATES } from './rule-bits.js';
-import type { Chain, RuleMatch, RuleProtocol, RuleTarget, Table } from './rules.js';
+import { HOOKS, MATCH, POLICY, PROTOCOLS, REJECTIONS, type Rejection, STATES } from './rule-bits.js';
+import type { Chain, Iptables, RuleMatch, RuleProtocol, RuleTarget, Table } from './rules.js';
 import { u32Text } from './u32.js';
 import { ipv4Text, swap32 } from './wire.js';
+import { addressOf } from './wire6.js';
 
 /** How often a rule or a policy was met: packets, and their bytes from the IP header on. */
 export interface Counted {
@@ -18,7 +18,7 @@ export interface Counted {
 /** What the record of a rule says; a condition of a kind that no driver of ours uses is named in `other`. */
 export type ReadRule = Counted & {
   match: RuleMatch;
-  target: RuleTarget | { target: 'NONE' | 'REJECT' };
+  target: RuleTarget | { target: 'NONE' };
   other: string[];
 };
 
@@ -40,8 +40,8 @@ const PROTOCOL_NAMES = new Map(
 );
 
 /** As iptables lists them: base chains in the order of their hooks, then user chains by name. */
-export function chainsOf(namespace: Namespace, table: Table): ReadChain[] {
-  const chains = [...namespace.iptables.chains[table].values()];
+export function chainsOf(tables: Iptables, table: Table): ReadChain[] {
+  const chains = [...tables.chains[table].values()];
   const names = new Map(chains.map(({ at, name }) => [at, name]));
   const rank = ({ name }: Chain) => (HOOK_NAMES.includes(name) ? HOOK_NAMES.indexOf(name) : HOOK_NAMES.length);
   chains.sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
@@ -49,30 +49,31 @@ export function chainsOf(namespace: Namespace, table: Table): ReadChain[] {
     table,
     name: chain.name,
     policy: chain.policy,
-    rules: rulesOf(namespace, chain, names),
+    rules: rulesOf(tables, chain, names),
   }));
 }
 
-function rulesOf(namespace: Namespace, chain: Chain, names: Map<number, string>): ReadRule[] {
-  const { memory, rules } = namespace.engine;
+function rulesOf(tables: Iptables, chain: Chain, names: Map<number, string>): ReadRule[] {
+  const { memory, rules } = tables.engine;
   const found: ReadRule[] = [];
   for (let at = memory.get(chain.at, ChainLayout.first); at; at = memory.get(at, RuleLayout.next)) {
-    const match = matchOf(namespace, at);
+    const match = matchOf(tables, at);
     // Which of the two matches was written, the engine does not keep: they mean the same.
     const written = rules.get(memory.get(at, RuleLayout.id))?.spec.stateMatch;
     found.push({
       match: written && match.states ? { ...match, stateMatch: written } : match,
-      target: targetOf(namespace, at, names),
+      target: targetOf(tables, at, names),
       packets: memory.get(at, RuleLayout.packets),
       bytes: memory.get(at, RuleLayout.bytes),
-      other: otherMatches(namespace, at),
+      other: otherMatches(tables, at),
     });
   }
   return found;
 }
 
-function matchOf(namespace: Namespace, at: number): RuleMatch {
-  const { memory } = namespace.engine;
+function matchOf(tables: Iptables, at: number): RuleMatch {
+  const { namespace } = tables;
+  const { memory } = tables.engine;
   const L = RuleLayout;
   const match = memory.get(at, L.match);
   const invert = memory.get(at, L.invert);
@@ -84,11 +85,11 @@ function matchOf(namespace: Namespace, at: number): RuleMatch {
   device(MATCH.in, L.in, 'in', 'notIn');
   device(MATCH.out, L.out, 'out', 'notOut');
   if (match & MATCH.source) {
-    found[invert & MATCH.source ? 'notSource' : 'source'] = prefix(namespace, at, L.source, L.sourceMask);
+    found[invert & MATCH.source ? 'notSource' : 'source'] = prefix(tables, at, L.source, L.sourceMask);
   }
   if (match & MATCH.destination) {
     const name = invert & MATCH.destination ? 'notDestination' : 'destination';
-    found[name] = prefix(namespace, at, L.destination, L.destinationMask);
+    found[name] = prefix(tables, at, L.destination, L.destinationMask);
   }
   const protocol = match & MATCH.protocol ? PROTOCOL_NAMES.get(memory.get(at, L.protocol)) : undefined;
   if (protocol) found.protocol = protocol;
@@ -98,9 +99,9 @@ function matchOf(namespace: Namespace, at: number): RuleMatch {
     const bits = memory.get(at, L.states);
     found.states = STATE_BITS.flatMap(([name, bit]) => (bits & bit ? [name] : []));
   }
-  if (match & MATCH.sourceType && memory.get(at, L.sourceType) === RouteType.LOCAL) found.sourceType = 'LOCAL';
-  if (match & MATCH.destinationType && memory.get(at, L.destinationType) === RouteType.LOCAL)
-    found.destinationType = 'LOCAL';
+  const { LOCAL } = tables.family === 'ip6' ? Route6Type : RouteType;
+  if (match & MATCH.sourceType && memory.get(at, L.sourceType) === LOCAL) found.sourceType = 'LOCAL';
+  if (match & MATCH.destinationType && memory.get(at, L.destinationType) === LOCAL) found.destinationType = 'LOCAL';
   if (match & MATCH.ipvs) found.ipvs = true;
   if (match & MATCH.u32) {
     const program = memory.get(at, L.u32);
@@ -114,7 +115,7 @@ function matchOf(namespace: Namespace, at: number): RuleMatch {
 }
 
 /** Conditions that a RuleMatch cannot say. */
-function otherMatches({ engine: { memory } }: Namespace, at: number): string[] {
+function otherMatches({ engine: { memory } }: Iptables, at: number): string[] {
   const L = RuleLayout;
   const match = memory.get(at, L.match);
   const found: string[] = [];
@@ -138,12 +139,17 @@ function hex(value: number): string {
   return `0x${value.toString(16)}`;
 }
 
-function prefix({ engine: { memory } }: Namespace, at: number, value: Field, bits: Field): string {
+function prefix({ engine: { memory }, family }: Iptables, at: number, value: Field, bits: Field): string {
+  if (family === 'ip6') return `${addressOf(memory, memory.get(at, value))}/${memory.get(at, bits)}`;
   const ones = swap32(memory.get(at, bits));
   return `${ipv4Text(memory.get(at, value))}/${ones === 0 ? 0 : 32 - Math.log2(0x100000000 - ones)}`;
 }
 
-function targetOf({ engine: { memory } }: Namespace, at: number, names: Map<number, string>): ReadRule['target'] {
+function targetOf(
+  { engine: { memory }, family }: Iptables,
+  at: number,
+  names: Map<number, string>,
+): ReadRule['target'] {
   const L = RuleLayout;
   const number = memory.get(at, L.target);
   const target = (Object.entries(Target).find(([, value]) => value === number)?.[0] ?? 'NONE') as keyof typeof Target;
@@ -156,11 +162,25 @@ function targetOf({ engine: { memory } }: Namespace, at: number, names: Map<numb
     case 'SNAT': {
       const address = memory.get(at, L.toAddress);
       const port = memory.get(at, L.toPortMin);
-      return { target, ...(address ? { address: ipv4Text(address) } : {}), ...(port ? { port } : {}) };
+      return {
+        target,
+        ...(address ? { address: family === 'ip6' ? addressOf(memory, address) : ipv4Text(address) } : {}),
+        ...(port ? { port } : {}),
+      };
     }
     case 'REDIRECT':
       return { target, port: memory.get(at, L.toPortMin) };
+    case 'REJECT':
+      return { target, with: rejection(family, memory.get(at, L.rejectType), memory.get(at, L.rejectCode)) };
     default:
       return { target };
   }
+}
+
+function rejection(family: Iptables['family'], type: number, code: number): Rejection {
+  const prefix = family === 'ip6' ? 'icmp6-' : 'icmp-';
+  const found = Object.entries(REJECTIONS).find(
+    ([name, [t, c]]) => name.startsWith(prefix) && t === type && c === code,
+  );
+  return (found?.[0] ?? `${prefix}port-unreachable`) as Rejection;
 }

@@ -4,6 +4,7 @@ import type { Engine } from './engine.js';
 import { Connection as Layout, TcpState } from './generated/layout.js';
 import type { Field } from './memory.js';
 import { ipv4Text, port } from './wire.js';
+import { addressOf } from './wire6.js';
 
 export interface Tuple {
   source: string;
@@ -18,7 +19,8 @@ export interface Tuple {
 export interface Tracked {
   /** Name of its namespace. */
   namespace: string;
-  protocol: 'tcp' | 'udp' | 'icmp' | number;
+  family: 'ipv4' | 'ipv6';
+  protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6' | number;
   original: Tuple;
   reply: Tuple;
   /** TCP's state by conntrack's name, else ''. */
@@ -36,10 +38,11 @@ export interface ConnectionEntry extends Tracked {
   snatRule: number;
 }
 
-const NAMES = new Map<number, 'tcp' | 'udp' | 'icmp'>([
+const NAMES = new Map<number, 'tcp' | 'udp' | 'icmp' | 'icmpv6'>([
   [6, 'tcp'],
   [17, 'udp'],
   [1, 'icmp'],
+  [58, 'icmpv6'],
 ]);
 const STATES = new Map(Object.entries(TcpState).map(([name, value]) => [value as number, name]));
 const SEEN_REPLY = 2;
@@ -79,12 +82,16 @@ type TrackedLayout = Record<
 export function trackedAt({ memory }: Engine, names: Map<number, string>, at: number, layout: TrackedLayout): Tracked {
   const original = memory.halves(at, layout.originalB);
   const protocol = original.high & 255;
+  // Bit 63: over IPv6, and addresses are numbers.
+  const v6 = original.high >>> 31 === 1;
+  const address = (number: number) => (v6 ? addressOf(memory, number) : ipv4Text(number));
   const status = memory.get(at, layout.status);
   return {
     namespace: names.get(memory.get(at, layout.namespace)) ?? '',
+    family: v6 ? 'ipv6' : 'ipv4',
     protocol: NAMES.get(protocol) ?? protocol,
-    original: tuple(memory.halves(at, layout.originalA), original.low),
-    reply: tuple(memory.halves(at, layout.replyA), memory.halves(at, layout.replyB).low),
+    original: tuple(address, memory.halves(at, layout.originalA), original.low),
+    reply: tuple(address, memory.halves(at, layout.replyA), memory.halves(at, layout.replyB).low),
     state: protocol === 6 ? (STATES.get(memory.get(at, layout.state)) ?? '') : '',
     assured: (status & ASSURED) !== 0,
     seenReply: (status & SEEN_REPLY) !== 0,
@@ -92,10 +99,10 @@ export function trackedAt({ memory }: Engine, names: Map<number, string>, at: nu
   };
 }
 
-function tuple(addresses: { low: number; high: number }, ports: number): Tuple {
+function tuple(address: (number: number) => string, pair: { low: number; high: number }, ports: number): Tuple {
   return {
-    source: ipv4Text(addresses.low),
-    destination: ipv4Text(addresses.high),
+    source: address(pair.low),
+    destination: address(pair.high),
     sport: port(ports & 0xffff),
     dport: port(ports >>> 16),
   };

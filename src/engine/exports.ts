@@ -87,7 +87,7 @@ export interface EngineExports extends Record<string, unknown> {
   setBaseChain(ns: number, table: number, hook: number, chain: number): void;
   connectionAt(slot: number): number;
   connectionSlots(): number;
-  forgetConnections(ns: number, address: number, port: number): number;
+  forgetConnections(ns: number, address: number, port: number, v6: number): number;
   addService(namespaceId: number, protocol: number, addressOrMark: number, port: number): number;
   withdrawService(ns: number, service: number): void;
   addDestination(service: number, address: number, port: number, weight: number): number;

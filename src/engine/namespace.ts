@@ -35,6 +35,7 @@ export type Sysctl =
   | 'ipvsExpireNodest'
   | 'ipvsReuseMode'
   | 'bridgeNetfilter'
+  | 'bridgeNetfilter6'
   | 'silent'
   | 'askOnce'
   | 'connectionsMax';
@@ -74,6 +75,7 @@ export class Namespace {
   /** Permanent ones, by device and address. */
   readonly #neighbours = new Map<string, NeighbourEntry>();
   readonly iptables: Iptables;
+  readonly ip6tables: Iptables;
   readonly ipvs: Ipvs;
   readonly xfrm: Xfrm;
   readonly ipv6: Ipv6;
@@ -88,6 +90,7 @@ export class Namespace {
     this.devices.set('lo', loopback);
     engine.noteDevice(loopback);
     this.iptables = new Iptables(engine, this);
+    this.ip6tables = new Iptables(engine, this, 'ip6');
     this.ipvs = new Ipvs(engine, this);
     this.xfrm = new Xfrm(engine, this);
     this.ipv6 = new Ipv6(this);
@@ -120,24 +123,26 @@ export class Namespace {
   set(name: Sysctl, value: number): void {
     this.engine.memory.set(this.at, Layout[name], value);
   }
-  get(name: Sysctl | 'conntrack' | 'connections'): number {
+  get(name: Sysctl | 'conntrack' | 'conntrack6' | 'connections'): number {
     return this.engine.memory.get(this.at, Layout[name]);
   }
 
   /** `conntrack -D --any-nat ADDRESS`: how many connections went. */
   forgetConnectionsOf(address: string): number {
     this.engine.drain();
-    return this.engine.exports.forgetConnections(this.at, ipv4(address), 0);
+    const { exports } = this.engine;
+    if (isIpv6(address)) return exports.forgetConnections(this.at, numberOf(exports, address), 0, 1);
+    return exports.forgetConnections(this.at, ipv4(address), 0, 0);
   }
-  /** `conntrack -D -p udp --dport PORT` */
-  forgetDatagramsTo(udpPort: number): number {
+  /** `conntrack -D -p udp --dport PORT`, with `-f ipv6` for that family. */
+  forgetDatagramsTo(udpPort: number, family: 'ip' | 'ip6' = 'ip'): number {
     this.engine.drain();
-    return this.engine.exports.forgetConnections(this.at, 0, port(udpPort));
+    return this.engine.exports.forgetConnections(this.at, 0, port(udpPort), family === 'ip6' ? 1 : 0);
   }
 
   /** Conntrack's hooks are registered: a nat chain or a state match was added. */
-  trackConnections(): void {
-    this.engine.memory.set(this.at, Layout.conntrack, 1);
+  trackConnections(family: 'ip' | 'ip6' = 'ip'): void {
+    this.engine.memory.set(this.at, family === 'ip6' ? Layout.conntrack6 : Layout.conntrack, 1);
   }
 
   device(name: string): Device {
@@ -243,6 +248,7 @@ export class Namespace {
   /** Everything in it but its loopback: called when the namespace goes. */
   clear(): void {
     this.iptables.clear();
+    this.ip6tables.clear();
     for (const service of [...this.ipvs.services]) this.ipvs.remove(service);
     for (const device of [...this.devices.values()]) {
       if (device.kind !== 'loopback' && this.devices.has(device.name)) this.removeDevice(device);

@@ -1,8 +1,8 @@
-/** Rule chains as iptables knows them: a rule as data, written into the engine, read back with its counters. */
+/** Rule chains as iptables and ip6tables know them: a rule as data, written into the engine, read back with its counters. */
 
 import type { Device } from './device.js';
 import type { Engine } from './engine.js';
-import { Chain as ChainLayout, RouteType, Rule as RuleLayout, Target } from './generated/layout.js';
+import { Chain as ChainLayout, Route6Type, RouteType, Rule as RuleLayout, Target } from './generated/layout.js';
 import type { Field } from './memory.js';
 import type { Namespace } from './namespace.js';
 import {
@@ -11,14 +11,18 @@ import {
   MATCH,
   POLICY,
   PROTOCOLS,
+  REJECTIONS,
+  type Rejection,
   type RuleProtocol,
   STATES,
   type State,
   TABLES,
+  TABLES6,
   type Table,
 } from './rule-bits.js';
 import { u32Program } from './u32.js';
 import { cidr, ipv4, mask } from './wire.js';
+import { cidr6, numberOf, prefixOf } from './wire6.js';
 
 export type { HookName, RuleProtocol, State, Table };
 export { PROTOCOLS };
@@ -56,7 +60,9 @@ export type RuleTarget =
   | { target: 'MARK'; value: number; mask?: number }
   /** Without an address, or without a port, that part stays. */
   | { target: 'DNAT' | 'SNAT'; address?: string; port?: number }
-  | { target: 'REDIRECT'; port: number };
+  | { target: 'REDIRECT'; port: number }
+  /** `--reject-with`; by itself the family's "port unreachable". */
+  | { target: 'REJECT'; with?: Rejection };
 
 export type RuleSpec = RuleMatch & RuleTarget;
 
@@ -111,14 +117,24 @@ export class Chain {
   }
 }
 
-/** The tables of one namespace. */
+/** The tables of one namespace: iptables', or with `family` ip6 those of ip6tables. */
 export class Iptables {
-  readonly chains: Record<Table, Map<string, Chain>> = { mangle: new Map(), nat: new Map(), filter: new Map() };
+  readonly chains: Record<Table, Map<string, Chain>> = {
+    mangle: new Map(),
+    nat: new Map(),
+    filter: new Map(),
+    raw: new Map(),
+  };
 
   constructor(
     readonly engine: Engine,
     readonly namespace: Namespace,
+    readonly family: 'ip' | 'ip6' = 'ip',
   ) {}
+
+  #number(table: Table): number {
+    return TABLES[table] + (this.family === 'ip6' ? TABLES6 : 0);
+  }
 
   /** The chain of that name; a base chain is registered at its hook when it is first asked for. */
   chain(table: Table, name: string): Chain {
@@ -127,9 +143,9 @@ export class Iptables {
     const hook = name in HOOKS ? (name as HookName) : undefined;
     const at = this.engine.exports.newChain(hook ? Target.ACCEPT : Target.NONE);
     const chain = new Chain(this.engine, table, name, at, hook);
-    if (hook) this.engine.exports.setBaseChain(this.namespace.at, TABLES[table], HOOKS[hook], at);
+    if (hook) this.engine.exports.setBaseChain(this.namespace.at, this.#number(table), HOOKS[hook], at);
     this.chains[table].set(name, chain);
-    if (table === 'nat') this.namespace.trackConnections();
+    if (table === 'nat') this.namespace.trackConnections(this.family);
     return chain;
   }
 
@@ -148,7 +164,7 @@ export class Iptables {
   /** All rules and chains go. */
   clear(): void {
     for (const chains of Object.values(this.chains)) for (const chain of chains.values()) flush(chain);
-    for (const table of ['mangle', 'nat', 'filter'] as const)
+    for (const table of Object.keys(TABLES) as Table[])
       for (const name of [...this.chains[table].keys()]) this.deleteChain(table, name);
   }
 
@@ -157,7 +173,7 @@ export class Iptables {
     const chain = this.chains[table].get(name);
     if (!chain) return;
     flush(chain);
-    if (chain.hook) this.engine.exports.setBaseChain(this.namespace.at, TABLES[table], HOOKS[chain.hook], 0);
+    if (chain.hook) this.engine.exports.setBaseChain(this.namespace.at, this.#number(table), HOOKS[chain.hook], 0);
     this.engine.exports.removeChain(chain.at);
     this.chains[table].delete(name);
   }
@@ -209,6 +225,11 @@ export class Iptables {
       if (!chosen) return;
       match |= bit;
       if (not) invert |= bit;
+      if (this.family === 'ip6') {
+        memory.set(at, bits, cidr6(chosen).length);
+        memory.set(at, value, numberOf(this.engine.exports, prefixOf(chosen)));
+        return;
+      }
       const { address, length } = cidr(chosen);
       memory.set(at, bits, mask(length));
       memory.set(at, value, (address & mask(length)) >>> 0);
@@ -236,15 +257,16 @@ export class Iptables {
         L.states,
         spec.states.reduce((bits, state) => bits | STATES[state], 0),
       );
-      this.namespace.trackConnections();
+      this.namespace.trackConnections(this.family);
     }
+    const types = this.family === 'ip6' ? Route6Type : RouteType;
     if (spec.sourceType) {
       match |= MATCH.sourceType;
-      memory.set(at, L.sourceType, RouteType[spec.sourceType]);
+      memory.set(at, L.sourceType, types[spec.sourceType]);
     }
     if (spec.destinationType) {
       match |= MATCH.destinationType;
-      memory.set(at, L.destinationType, RouteType[spec.destinationType]);
+      memory.set(at, L.destinationType, types[spec.destinationType]);
     }
     if (spec.ipvs) match |= MATCH.ipvs;
     if (spec.u32) {
@@ -269,7 +291,7 @@ export class Iptables {
         break;
       case 'DNAT':
       case 'SNAT':
-        memory.set(at, L.toAddress, spec.address ? ipv4(spec.address) : 0);
+        memory.set(at, L.toAddress, spec.address ? this.#address(spec.address) : 0);
         memory.set(at, L.toPortMin, spec.port ?? 0);
         memory.set(at, L.toPortMax, spec.port ?? 0);
         break;
@@ -277,8 +299,19 @@ export class Iptables {
         memory.set(at, L.toPortMin, spec.port);
         memory.set(at, L.toPortMax, spec.port);
         break;
+      case 'REJECT': {
+        const [type, code] =
+          REJECTIONS[spec.with ?? (this.family === 'ip6' ? 'icmp6-port-unreachable' : 'icmp-port-unreachable')];
+        memory.set(at, L.rejectType, type);
+        memory.set(at, L.rejectCode, code);
+        break;
+      }
       default:
     }
+  }
+
+  #address(text: string): number {
+    return this.family === 'ip6' ? numberOf(this.engine.exports, text) : ipv4(text);
   }
 }
 

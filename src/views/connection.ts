@@ -2,7 +2,7 @@
 
 import type { Tracked, Tuple } from '../engine/connections.js';
 
-const NUMBERS: Record<string, number> = { icmp: 1, tcp: 6, udp: 17 };
+const NUMBERS: Record<string, number> = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58 };
 
 /** `tcp      6`, `icmp     1`, `unknown  50` */
 export function protocolColumns({ protocol }: Tracked): string {
@@ -21,7 +21,8 @@ export function tuples(entry: Tracked): string {
 
 function tupleText({ protocol }: Tracked, { source, destination, sport, dport }: Tuple): string {
   const addresses = `src=${source} dst=${destination}`;
-  if (protocol === 'icmp') return `${addresses} type=${dport >>> 8} code=${dport & 255} id=${sport}`;
+  if (protocol === 'icmp' || protocol === 'icmpv6')
+    return `${addresses} type=${dport >>> 8} code=${dport & 255} id=${sport}`;
   return typeof protocol === 'number' ? addresses : `${addresses} sport=${sport} dport=${dport}`;
 }
 

@@ -9,6 +9,6 @@ export { ipNeigh } from './ip-neigh.js';
 export { ipRoute } from './ip-route.js';
 export { ipRoute6 } from './ip-route6.js';
 export { ipXfrmPolicy, ipXfrmState, xfrmStat } from './ip-xfrm.js';
-export { iptablesSave } from './iptables-save.js';
+export { ip6tablesSave, iptablesSave } from './iptables-save.js';
 export { ipvsadm, ipvsadmStats } from './ipvsadm.js';
 export { ipvsadmConnections } from './ipvsadm-connections.js';

@@ -52,12 +52,15 @@ function targetWords(target: ReadRule['target']): string[] {
       return ['-j', 'SNAT', '--to-source', place(target)];
     case 'REDIRECT':
       return ['-j', 'REDIRECT', '--to-ports', `${target.port}`];
+    case 'REJECT':
+      return ['-j', 'REJECT', '--reject-with', target.with ?? ''];
     default:
       return ['-j', target.target];
   }
 }
 
-/** `10.0.0.3`, `172.19.0.2:8080`, `:53` */
+/** `10.0.0.3`, `172.19.0.2:8080`, `:53`, `[fd00::2]:80` */
 function place({ address = '', port }: { address?: string; port?: number }): string {
-  return port === undefined ? address : `${address}:${port}`;
+  if (port === undefined) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -241,7 +241,7 @@ function books(engine: Engine): string[] {
     for (const table of ['mangle', 'nat', 'filter'] as const) {
       for (const chain of namespace.iptables.chains[table].values())
         lines.push(`${namespace.name} ${table} ${chain.name} ${chain.packets} ${chain.bytes}`);
-      for (const { name, rules } of chainsOf(namespace, table))
+      for (const { name, rules } of chainsOf(namespace.iptables, table))
         lines.push(
           `${namespace.name} ${table} ${name} ${rules.map(({ packets, bytes }) => `${packets}/${bytes}`).join(' ')}`,
         );

@@ -59,7 +59,7 @@ describe('a rule with -m u32', () => {
     expect(passes(vxlan(4100, Uint8Array.of(1, 1, 1, 0)))).toBe(false);
     expect(passes(vxlan(4101))).toBe(true);
     expect(passes(vxlan(4100 + 65536))).toBe(true);
-    const [rule] = chainsOf(world.router, 'filter').find(({ name }) => name === 'FORWARD')?.rules ?? [];
+    const [rule] = chainsOf(world.router.iptables, 'filter').find(({ name }) => name === 'FORWARD')?.rules ?? [];
     expect(rule && ruleText('FORWARD', rule)).toBe(`-A FORWARD -m u32 --u32 "${PRINTED}" -j DROP`);
     expect(rule?.packets).toBe(2);
   });

@@ -157,7 +157,7 @@ describe('a packet that leaves by an outbound policy', () => {
       return () =>
         hooks.map((hook) => {
           const rules =
-            chainsOf(namespace, 'mangle')
+            chainsOf(namespace.iptables, 'mangle')
               .find(({ name }) => name === hook)
               ?.rules.slice(-2) ?? [];
           return `${hook} ${rules.map(({ packets, bytes }) => `${packets}:${bytes}`).join(' ')}`;
