@@ -7,6 +7,7 @@
 import { Device } from "./devices/device";
 import { Frame, freeFrame } from "./frame";
 import { releaseUnconfirmed } from "./tables/connections";
+import { lose } from "./load/load";
 
 export enum Drop {
   NONE,
@@ -107,6 +108,7 @@ export function drop(frame: Frame, reason: Drop, place: Device | null): void {
     const at = place.drops + (<usize>reason << 2);
     store<u32>(at, load<u32>(at) + 1);
   }
+  if (frame.loadKind) lose(frame, reason);
   if (frame.connection) releaseUnconfirmed(frame);
   freeFrame(frame);
 }

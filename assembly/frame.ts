@@ -108,7 +108,17 @@ export class Frame {
   /** IPv6: the protocol behind the extension headers, and where it begins, from the IPv6 header on. */
   upper: u8;
   upperAt: u16;
+  /** A load's frame: LoadKind. */
+  loadKind: u8;
+  /** The load's flow that it was made for, or because of; 0: none (assembly/load). */
+  load: u32;
 }
+
+/** The load's flow whose frame is being handled: what is made meanwhile is made because of it. */
+export let current: u32 = 0;
+// @ts-ignore: decorator
+@inline
+export function setCurrent(flow: u32): void { current = flow; }
 
 // Frame.slot
 enum Slot { SHORT, SMALL, LARGE }
@@ -146,6 +156,7 @@ export function takeFrame(length: u32): Frame | null {
   frame.end = at + size;
   frame.slot = <u8>kind;
   frame.id = ++account.made;
+  frame.load = current;
   return frame;
 }
 
@@ -179,6 +190,8 @@ export function cloneFrame(frame: Frame): Frame | null {
   copy.slot = slot;
   copy.data = data;
   copy.next = null;
+  // One of them is the load's packet; the other is not lost where it ends.
+  copy.loadKind = 0;
   memory.copy(data, frame.data, frame.length);
   // Two frames carry the connection now; whoever ends first must not take it from the other.
   const connection = copy.connection;

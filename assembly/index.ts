@@ -115,6 +115,12 @@ export { fastPackets, settle } from "./flowtable/track";
 export { flows } from "./flowtable/flows";
 export { changed as tablesChanged } from "./tables/generation";
 
+// Loads
+export { addLoadSource } from "./load/flows";
+export { addLoadSize, endLoad, newLoad, startLoad } from "./load/generator";
+export { firstReceiver, loadAt, lossesAt } from "./load/load";
+export { setShard } from "./load/shards";
+
 // Captures
 export { captureAt, captureLength, clearCapture, openCapture } from "./capture/tap";
 export { lateRecords, orderCapture, orderedAt, orderedRecords, recordsAt } from "./capture/order";

@@ -9,6 +9,7 @@ import { arena, copyFrame } from "../memory";
 import { changed } from "../tables/generation";
 import { Frame, NOTES } from "../frame";
 import { sight } from "../flowtable/recorder";
+import { ownsFrame } from "../load/shards";
 import { Device, Kind } from "../devices/device";
 
 /** Block type of a trace: in the range that pcapng leaves for local use. */
@@ -94,6 +95,7 @@ export function tap(device: Device, frame: Frame, received: bool): void {
   // On lo a capture sees each frame once, as it comes in (libpcap leaves the outgoing copy out).
   if (!received && device.kind == <u8>Kind.LOOPBACK) return;
   sight(frame, device, received);
+  if (!ownsFrame(frame)) return;
   const length = frame.length;
   const notes = tracing ? <u32>frame.noteCount : 0;
   if (notes) {

@@ -30,6 +30,8 @@ export enum Event {
   OUTPUT6,
   /** a = device, b = what IPv6 does next as it comes up (stack/start6) */
   START6,
+  /** A load's next packet; b = its serial number (load/generator). */
+  LOAD,
 }
 
 @unmanaged

@@ -1,7 +1,8 @@
 // The run loop: events in time order, a vector of frames to completion, tables topped up between vectors.
 
-import { Frame, ensureFrames } from "../frame";
+import { Frame, ensureFrames, setCurrent } from "../frame";
 import { drop, Drop } from "../drops";
+import { generate } from "../load/generator";
 import { Device, calm, receive, slowPackets, transmit } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import { Event, a, b, kind, next, now, putBack, setNow } from "./queue";
@@ -83,6 +84,7 @@ export function runUntil(until: u64): Stopped {
       return horizon == ciphers ? Stopped.CIPHERS : Stopped.PUNTS;
     }
     if (now >= nextSweep) sweep();
+    setCurrent(0);
     switch (<i32>kind) {
       case Event.FRAMES: vector(a, b); break;
       case Event.TRANSMIT: inject(changetype<Device>(a), started(b)); break;
@@ -93,6 +95,7 @@ export function runUntil(until: u64): Stopped {
       case Event.TCP: tcpTimer(a); break;
       case Event.REASSEMBLY: reassemblyTimer(a); break;
       case Event.ACTION: runAction(a); break;
+      case Event.LOAD: generate(<u32>b); break;
       case Event.XFRM_SEAL: seal(started(b)); break;
       case Event.XFRM_SEALED: sealed(started(b)); break;
       case Event.XFRM_OPENED: opened(started(b)); break;
@@ -130,6 +133,7 @@ function send6(namespace: Namespace, frame: Frame): void {
 function started(at: usize): Frame {
   const frame = changetype<Frame>(at);
   frame.time = now;
+  setCurrent(frame.load);
   return frame;
 }
 
@@ -153,6 +157,7 @@ function vector(device: usize, first: usize): void {
     const following = frame.next;
     frame.next = null;
     const slow = slowPackets;
+    setCurrent(frame.load);
     receive(to, frame);
     frame = following;
     if (!frame) break;

@@ -32,6 +32,7 @@ import { Flow, connectionOf, findFlow, stampOf } from "./flows";
 import { Track, Way, count, learnedOf, stepOf, usedOf } from "./track";
 import { begin } from "./recorder";
 import { rewrite } from "./rewrite";
+import { ownsFrame } from "../load/shards";
 import { showAfter, showBefore } from "./sights";
 
 /** What became of a frame. */
@@ -163,12 +164,13 @@ function passes(flow: Flow, frame: Frame, at: usize, outside: usize, ip: usize, 
   for (let i: u32 = 0; i < <u32>track.neighbours; i++) changetype<Neighbour>(usedOf(track, i).at).used = time + usedOf(track, i).after;
   count(track, length);
 
-  if (track.sights) showBefore(flow, track, at, frame.length, ip, length, time);
+  const shown = track.sights && ownsFrame(frame);
+  if (shown) showBefore(flow, track, at, frame.length, ip, length, time);
   const way = track.way;
   const data = rewrite(at, length, flow, track, way == <u8>Way.TUNNEL ? nextIdAt(track.ids) : 0);
   frame.length += <u32>(at - data);
   frame.data = data;
-  if (track.sights) showAfter(track, data, frame.length, time);
+  if (shown) showAfter(track, data, frame.length, time);
   frame.time = time + track.elapsed;
   frame.flags = track.flags;
   if (way != <u8>Way.LOCAL) {

@@ -7,6 +7,7 @@ import { BASE_CHAINS, Chain } from "../tables/rules";
 import { giveLengths6 } from "../tables/routes6";
 import { Device, Kind, newDevice } from "../devices/device";
 import { Association, Policy } from "../tables/xfrm";
+import { LoadReceiver } from "../load/load";
 
 @unmanaged
 export class Namespace {
@@ -66,6 +67,9 @@ export class Namespace {
   bridgeNetfilter6: u8;
   /** Prefix lengths of its IPv6 routes (tables/routes6), or 0. */
   lengths6: usize;
+  /** Its place in the books of load number `loadEpoch` (assembly/load). */
+  receiver: LoadReceiver | null;
+  loadEpoch: u32;
 }
 
 /** A record and its base chains, a multiple of a cache line. */

@@ -11,6 +11,7 @@ import { Namespace } from "./namespace";
 import { pathMtu } from "./output";
 import { pathMtu6 } from "./output6";
 import { keepAt } from "../tables/addresses6";
+import { loadSegment } from "../load/receiver";
 import { Failure, Punt, V6_PUNT, punt } from "./punts";
 import { buffered, LIMIT, release } from "./tcp-buffer";
 import * as congestion from "./tcp-congestion";
@@ -67,6 +68,7 @@ export function tcpReceive(namespace: Namespace, frame: Frame): void {
   flags = tcp.flags(header);
   length = total - headerLength;
   const socket = findSocket(namespace, protocol, local, tcp.destination(header), remote, tcp.source(header), time);
+  if (frame.load && loadSegment(namespace, frame, socket != null && socket.state == State.LISTEN, header, headerLength, length)) return;
   if (!socket) return toNobody(namespace, frame);
   options.parse(header, headerLength);
   switch (socket.state) {

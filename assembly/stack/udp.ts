@@ -12,6 +12,7 @@ import { nextId, pathMtu, sourceFor } from "./output";
 import { HOP_LIMIT, flowLabelFor, sourceFor6 } from "./output6";
 import { numberAt } from "../tables/addresses6";
 import { sendPortUnreachable6 } from "./icmp6";
+import { loadDatagram } from "../load/receiver";
 import { Punt, V6_PUNT, punt, puntRoom } from "./punts";
 import {
   findBound, findSocket, freePort, indexSocket, moveSocket, newPacket, newSocket, outputLater, outputLater6, prepare, removeSocket, Socket, socketById, State,
@@ -129,6 +130,7 @@ export function udpReceive(namespace: Namespace, frame: Frame): void {
   if (v6 ? !udp.checksumOk6(header, length, ip) : !udp.checksumOk(header, length, source, destination)) return drop(frame, Drop.UDP_CSUM, frame.device);
   const protocol = v6 ? ipv4.UDP | ipv6.V6 : ipv4.UDP;
   const socket = findSocket(namespace, protocol, destination, udp.destination(header), source, udp.source(header), frame.time);
+  if (frame.load && loadDatagram(namespace, frame, socket != null && socket.state == State.BOUND, header, length - udp.LENGTH)) return;
   if (!socket) {
     if (namespace.silent) return deliver(frame);
     if (v6) sendPortUnreachable6(namespace, frame);

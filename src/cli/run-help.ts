@@ -25,6 +25,7 @@ published port through every node:
       - http: { from: client, to: "node1:8080", requests: 3 }
       - udp: { from: client, to: "node2:5353", size: 64 }
       - ping: { from: client, to: node3 }
+      - load: { from: client, to: "node1:8080", flows: 100, packets: 100000, size: 64, rate: 50kpps }
 
 Examples:
 

@@ -3,6 +3,7 @@
 import type { FlowReport } from '../swarm/swarm.js';
 import { columns } from './columns.js';
 import { howToOpen } from './how-to-open.js';
+import { loadLines } from './load-text.js';
 import { allAnswered, type RunReport, type StackReport } from './run-report.js';
 import type { Colours } from './terminal.js';
 
@@ -106,6 +107,7 @@ function flowLines(flows: readonly FlowReport[], colours: Colours): string[] {
 
 /** A flow, its way, and what the answering task asked of others, further in. */
 function tellFlow(flow: FlowReport, indent: number, colours: Colours): string[] {
+  if (flow.load) return loadLines(flow, flow.load, colours);
   return [
     `${' '.repeat(indent)}${flowLine(flow, colours)}`,
     ...journeyLines(flow, indent + 4, colours),

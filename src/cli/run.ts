@@ -103,7 +103,7 @@ function play(
 ): { flows: FlowReport[]; files: WrittenFile[] } {
   const progress = new ProgressLine(terminal.watched);
   try {
-    const flows = swarm.play((done, total) => progress.update(done, total, 'flows'));
+    const flows = swarm.play(({ flows, of }) => progress.update(flows, of, 'flows'));
     recording.finish();
     return { flows, files: capture.finish() };
   } catch (error) {

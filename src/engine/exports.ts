@@ -6,6 +6,23 @@ export interface EngineExports extends Record<string, unknown> {
   time(): number;
   advanceTo(time: number): void;
   setHopDelay(ns: number): void;
+  newLoad(
+    protocol: number,
+    packets: number,
+    perSecond: number,
+    inBits: boolean,
+    poisson: boolean,
+    answered: boolean,
+  ): void;
+  addLoadSize(size: number, weight: number): number;
+  addLoadSource(ns: number, first: number, count: number, destination: number, port: number): number;
+  startLoad(flows: number, time: number): number;
+  endLoad(): void;
+  loadAt(): number;
+  lossesAt(): number;
+  firstReceiver(): number;
+  /** This engine is number `index` of `count` that share a load. */
+  setShard(index: number, count: number): void;
   /** Flows of established connections: 1 on, 0 off. */
   setFlowTable(on: number): void;
   flows(): number;

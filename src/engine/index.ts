@@ -3,6 +3,7 @@ export { type ConnectionEntry, connectionsOf, type Tuple } from './connections.j
 export type { Denial, DenialSpec } from './denial.js';
 export { Device, type DeviceKind } from './device.js';
 export { type Account, Engine, type EngineOptions, Segment } from './engine.js';
+export { Load, type LoadBooks, type LoadCount, type LoadOptions, type LoadSource } from './load.js';
 export {
   type IpvlanFlagName,
   type IpvlanModeName,

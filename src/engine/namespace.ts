@@ -386,6 +386,11 @@ export class Namespace {
     return this.#route('main', 'unicast', destination, device, gateway, undefined);
   }
 
+  /** `ip route add local DESTINATION dev lo`: every address of it is the namespace's own. */
+  addLocalRoute(destination: string): RouteEntry {
+    return this.#route('local', 'local', destination, this.device('lo'), undefined, undefined);
+  }
+
   #route(
     table: 'local' | 'main',
     type: RouteEntry['type'],

@@ -4,13 +4,15 @@
 import type { CallSpec, ServiceSpec, TrafficSpec } from '../topology/spec.js';
 import { isAddress, isAddress6 } from './addresses.js';
 import type { Findings } from './findings.js';
+import { readLoad } from './load.js';
 import type { Answerer, Parties } from './parties.js';
 import { below } from './places.js';
-import { type FlowEntry, SECTION } from './swarmwire-schema.js';
+import { SECTION } from './swarmwire-schema.js';
+import type { FlowEntry } from './traffic-schema.js';
 import { knownNames } from './wording.js';
 
 export function readTraffic(entries: readonly FlowEntry[], parties: Parties, findings: Findings): TrafficSpec[] {
-  return entries.flatMap(({ ping, http, udp }, index): TrafficSpec[] => {
+  return entries.flatMap(({ ping, http, udp, load }, index): TrafficSpec[] => {
     const pointer = `${SECTION}/traffic/${index}`;
     if (ping !== undefined) {
       const ends = endsOf(ping, undefined, `${pointer}/ping`, parties, findings);
@@ -47,7 +49,7 @@ export function readTraffic(entries: readonly FlowEntry[], parties: Parties, fin
         },
       ];
     }
-    return [];
+    return load === undefined ? [] : [readLoad(load, `${pointer}/load`, parties, findings)];
   });
 }
 
@@ -58,18 +60,22 @@ interface Ends {
   at: { at?: number };
 }
 
-/** @param port what stands in for a missing port; undefined where a flow has none */
-function endsOf(
+/**
+ * @param port what stands in for a missing port; undefined where a flow has none
+ * @param spoken where the file says who speaks
+ */
+export function endsOf(
   flow: { from?: string; to: string; at?: number },
   port: number | 'needed' | undefined,
   pointer: string,
   parties: Parties,
   findings: Findings,
+  spoken = `${pointer}/from`,
 ): Ends {
   const { places } = findings;
   const from = flow.from ?? 'client';
   const speaker = parties.speaker(from);
-  if (speaker.kind === 'refused') findings.refuse(places.value(`${pointer}/from`), speaker.message, speaker.hint);
+  if (speaker.kind === 'refused') findings.refuse(places.value(spoken), speaker.message, speaker.hint);
   const where = places.value(`${pointer}/to`);
   const target = splitTarget(flow.to);
   if (flow.to.includes('://')) {

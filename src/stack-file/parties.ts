@@ -23,6 +23,8 @@ export class Parties {
   /** What the DNS servers outside know. */
   readonly #outsideNames = new Set<string>();
   readonly #nodes: number;
+  /** The host outside that is the nodes' gateway. */
+  readonly gateway: string;
 
   constructor(
     nodes: readonly NodeSpec[],
@@ -32,6 +34,7 @@ export class Parties {
   ) {
     this.#containers = new Map(containers.map((container) => [container.name, container]));
     this.#nodes = nodes.length;
+    this.gateway = outside[0]?.name ?? '';
     this.#hosts = new Map([
       ...nodes.map(({ name }) => [name, 'a node'] as const),
       ...outside.map(({ name }) => [name, 'a host outside'] as const),

@@ -5,6 +5,8 @@ import type { SchemaObject } from 'ajv';
 import type { ComposeNetwork } from './compose-file.js';
 import { ingressSchema } from './compose-schema.js';
 import type { NamingEntry } from './naming.js';
+import { at, map, number, text, textOrTexts, texts } from './schema-parts.js';
+import { type FlowEntry, traffic } from './traffic-schema.js';
 
 /** Where the section stands in the file. */
 export const SECTION = '/x-swarmwire';
@@ -12,7 +14,6 @@ export const SECTION = '/x-swarmwire';
 /** As many as have a default address in 192.168.99.0/24. */
 export const MOST_NODES = 140;
 
-const text: SchemaObject = { type: 'string' };
 const mac: SchemaObject = {
   type: 'string',
   pattern: '^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$',
@@ -23,15 +24,6 @@ const address: SchemaObject = {
   type: 'string',
   hint: 'an address is written with its prefix length: 192.168.99.110/24',
 };
-const at: SchemaObject = { type: 'number', minimum: 0, maximum: 86_400_000, hint: 'milliseconds of virtual time' };
-
-function map(properties: Record<string, SchemaObject>, more: SchemaObject = {}): SchemaObject {
-  return { type: 'object', properties, additionalProperties: false, ...more };
-}
-
-function number(minimum: number, maximum: number): SchemaObject {
-  return { type: 'integer', minimum, maximum };
-}
 
 const labels: SchemaObject = { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } };
 const driver_opts: SchemaObject = {
@@ -82,8 +74,6 @@ const routes: SchemaObject = {
   hint: 'write a map from a subnet to a gateway: 192.168.214.0/24: 192.168.99.110',
 };
 
-const texts: SchemaObject = { type: 'array', items: text };
-const textOrTexts: SchemaObject = { type: ['string', 'array'], items: text };
 const extraHosts: SchemaObject = {
   type: ['object', 'array'],
   additionalProperties: { type: ['string', 'array'], items: text },
@@ -128,9 +118,6 @@ const firewallPorts: SchemaObject = {
   hint: 'write a list: block: [2377/tcp, 7946, 4789/udp, esp]',
 };
 const firewallNodes = { between: { ...texts, minItems: 2 }, from: textOrTexts, to: textOrTexts };
-
-const flow = { from: text, to: text, at };
-const destination = { required: ['to'] };
 
 export const swarmwireSchema: SchemaObject = map({
   nodes: {
@@ -187,31 +174,7 @@ export const swarmwireSchema: SchemaObject = map({
     type: 'array',
     items: map({ name: text, ...host, addresses, vlans, routes, extra_addresses, resolves }, { required: ['name'] }),
   },
-  traffic: {
-    type: 'array',
-    items: map(
-      {
-        ping: map({ ...flow, count: number(1, 100_000), size: number(0, 65_507) }, destination),
-        http: map(
-          {
-            ...flow,
-            path: { type: 'string', pattern: '^/[!-~]*$', hint: 'a path begins with /' },
-            requests: number(1, 1_000_000),
-            hold: {
-              type: 'number',
-              minimum: 0,
-              maximum: 86_400_000,
-              hint: 'milliseconds that the connection stays open, half the request sent',
-            },
-          },
-          destination,
-        ),
-        udp: map({ ...flow, size: number(0, 65_507), datagrams: number(1, 1_000_000) }, destination),
-      },
-      { minProperties: 1, maxProperties: 1, hint: 'write one flow an item: - http: {from: client, to: node1:8080}' },
-    ),
-    hint: 'write a list: - http: {from: client, to: node1:8080}',
-  },
+  traffic,
   changes: {
     type: 'array',
     items: map(
@@ -404,11 +367,4 @@ export interface HostEntry {
   routes?: Record<string, string>;
   extra_addresses?: string[];
   resolves?: Record<string, string | string[]>;
-}
-
-/** One of the three. */
-export interface FlowEntry {
-  ping?: { from?: string; to: string; at?: number; count?: number; size?: number };
-  http?: { from?: string; to: string; at?: number; path?: string; requests?: number; hold?: number };
-  udp?: { from?: string; to: string; at?: number; size?: number; datagrams?: number };
 }

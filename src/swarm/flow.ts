@@ -2,13 +2,17 @@
 
 import type { Lookup } from '../dns/index.js';
 import type { Namespace, Sockets } from '../engine/index.js';
-import type { TrafficSpec } from '../topology/spec.js';
+import type { LoadSpec, TrafficSpec } from '../topology/spec.js';
 import type { Exchange } from '../traffic/exchange.js';
 import * as http from '../traffic/http.js';
 import { journeyOf, type Step } from './journey.js';
+import type { LoadReport } from './load.js';
 import type { Realized } from './realize.js';
 
 const SECOND = 1_000_000_000;
+
+/** Traffic that is one exchange. */
+export type SingleSpec = Exclude<TrafficSpec, LoadSpec>;
 
 export interface FlowReport {
   kind: TrafficSpec['kind'] | 'redis';
@@ -29,6 +33,8 @@ export interface FlowReport {
   journey: Step[];
   /** What the answering task asked of others before it answered: nginx asks node, and node asks redis. */
   calls: FlowReport[];
+  /** Of a load: what was sent and what arrived. */
+  load?: LoadReport;
 }
 
 export function newReport(kind: FlowReport['kind'], from: string, to: string, started: number): FlowReport {
@@ -59,7 +65,7 @@ export function conclude(
 export function send(
   realized: Realized,
   sockets: Sockets,
-  flow: TrafficSpec,
+  flow: SingleSpec,
   from: Namespace,
   target: string,
   at: number,

@@ -5,7 +5,7 @@
 
 import { domainNames, type Names, namesOfSandbox } from '../dns/index.js';
 import type { Namespace, Sockets } from '../engine/index.js';
-import type { CallSpec, StackSpec } from '../topology/spec.js';
+import type { CallSpec, Protocol, StackSpec, TrafficSpec } from '../topology/spec.js';
 import { hostPart, type Sandbox } from '../topology/topology.js';
 import type { Exchange } from '../traffic/exchange.js';
 import * as http from '../traffic/http.js';
@@ -116,9 +116,7 @@ export class Processes {
     );
     const calls = this.spec.calls.map(({ to, port }) => ({ to, port, protocol: 'tcp' as const }));
     const flows = this.spec.traffic.flatMap((flow) =>
-      flow.kind === 'ping'
-        ? []
-        : [{ to: flow.to, port: flow.port, protocol: flow.kind === 'udp' ? ('udp' as const) : ('tcp' as const) }],
+      flow.kind === 'ping' ? [] : [{ to: flow.to, port: flow.port, protocol: protocolOf(flow) }],
     );
     return [...calls, ...relays, ...flows];
   }
@@ -167,4 +165,9 @@ export class Processes {
       },
     };
   }
+}
+
+function protocolOf(flow: Exclude<TrafficSpec, { kind: 'ping' }>): Protocol {
+  if (flow.kind === 'load') return flow.protocol;
+  return flow.kind === 'udp' ? 'udp' : 'tcp';
 }

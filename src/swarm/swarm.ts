@@ -14,8 +14,9 @@ import { EngineClock } from './clock.js';
 import { Cluster, type ClusterEvent } from './cluster.js';
 import { deploy, emptyTopology, pendingOf } from './deploy.js';
 import { DockerError } from './errors.js';
-import { type FlowReport, newReport, send } from './flow.js';
+import { type FlowReport, newReport, type SingleSpec, send } from './flow.js';
 import { KeyRotation } from './key-rotation.js';
+import { LoadRun } from './load.js';
 import { type MissingPort, missingPorts } from './missing-ports.js';
 import { Parties } from './parties.js';
 import { Processes } from './processes.js';
@@ -31,6 +32,8 @@ const LOOKUP_PATIENCE = 120_000 * MILLISECOND;
 /** Between one flow's end and the next one's start, and after the last. */
 const PAUSE = 5 * MILLISECOND;
 const SETTLE = 20 * MILLISECOND;
+/** Packets of a load that are sent at a stretch, before others may look on. */
+const PIECE = 10_000;
 
 export type { FlowReport };
 
@@ -228,17 +231,26 @@ export class Swarm {
   }
 
   /** Sends the traffic, flow after flow, and runs until all is quiet. */
-  play(onProgress?: (done: number, total: number) => void): FlowReport[] {
+  play(onProgress?: (progress: Progress) => void): FlowReport[] {
+    return finish(this.playing(), onProgress);
+  }
+
+  /** The same in small pieces, so that its caller may look at other things between them, or leave off. */
+  *playing(): Generator<Progress, FlowReport[]> {
     const flows = this.traffic.flatMap(single);
-    const reports = flows.map((flow, i) => {
-      const report = this.send(flow);
-      onProgress?.(i + 1, flows.length);
-      return report;
-    });
+    const reports: FlowReport[] = [];
+    this.reports = reports;
+    for (const flow of flows) {
+      for (const packets of this.#sending(flow, reports))
+        yield { flows: reports.length - 1, of: flows.length, ...packets };
+      yield { flows: reports.length, of: flows.length };
+    }
     const last = Math.max(0, ...(this.spec.changes ?? []).map(({ at }) => at * MILLISECOND));
     if (last >= this.engine.now) this.run((last - this.engine.now) / MILLISECOND + 1000);
     return reports;
   }
+  /** Of the flows that `playing` has begun; a load's is what came of it so far. */
+  reports: FlowReport[] = [];
 
   /** Lets `milliseconds` of virtual time go by. */
   run(milliseconds: number): void {
@@ -247,8 +259,35 @@ export class Swarm {
 
   /** Sends one flow and runs until it is over. */
   send(flow: TrafficSpec): FlowReport {
+    const reports: FlowReport[] = [];
+    finish(this.#sending(flow, reports));
+    return reports[0] as FlowReport;
+  }
+
+  *#sending(flow: TrafficSpec, reports: FlowReport[]): Generator<PacketProgress> {
+    const at = Math.max(this.engine.now, (flow.at ?? 0) * MILLISECOND) + PAUSE;
+    if (flow.kind !== 'load') {
+      reports.push(this.#exchange(flow, at));
+      return;
+    }
+    const load = new LoadRun(this.engine, this.#parties, this.names, flow, at);
+    reports.push(load.report);
+    const perSecond = 'packets' in flow.rate ? flow.rate.packets : flow.rate.bits / 512;
+    const step = Math.min(SETTLE, Math.ceil((PIECE / perSecond) * 1e9));
+    const deadline = at + LOOKUP_PATIENCE;
+    try {
+      while (!load.done && (load.began || this.engine.now < deadline)) {
+        this.#run(this.engine.now + step);
+        yield { packets: load.sent, ofPackets: flow.packets };
+      }
+    } finally {
+      load.conclude();
+    }
+    this.#run(this.engine.now + SETTLE);
+  }
+
+  #exchange(flow: SingleSpec, at: number): FlowReport {
     const { engine } = this;
-    const at = Math.max(engine.now, (flow.at ?? 0) * MILLISECOND) + PAUSE;
     const from = this.#parties.namespaceOf(flow.from);
     const report = newReport(flow.kind, flow.from, flow.kind === 'ping' ? flow.to : `${flow.to}:${flow.port}`, at);
     this.#processes?.answering(report);
@@ -276,6 +315,24 @@ export class Swarm {
 
   #run(until: number): void {
     this.engine.run(until, this.sockets.handle);
+  }
+}
+
+/** How far a run has come: flows that are over, and packets of a load that is under way. */
+export interface Progress extends Partial<PacketProgress> {
+  flows: number;
+  of: number;
+}
+interface PacketProgress {
+  packets: number;
+  ofPackets: number;
+}
+
+function finish<Step, Result>(steps: Generator<Step, Result>, onStep?: (step: Step) => void): Result {
+  while (true) {
+    const next = steps.next();
+    if (next.done) return next.value;
+    onStep?.(next.value);
   }
 }
 

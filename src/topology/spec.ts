@@ -228,7 +228,31 @@ export type Party = string;
 export type TrafficSpec =
   | { kind: 'ping'; from: Party; to: string; count: number; size: number; at?: number }
   | { kind: 'http'; from: Party; to: string; port: number; path: string; requests: number; at?: number; hold?: number }
-  | { kind: 'udp'; from: Party; to: string; port: number; size: number; datagrams: number; at?: number };
+  | { kind: 'udp'; from: Party; to: string; port: number; size: number; datagrams: number; at?: number }
+  | LoadSpec;
+
+/** Many packets over many flows, at a rate. */
+export interface LoadSpec {
+  kind: 'load';
+  /** Flows are dealt to them in turn; of a service all tasks are meant. */
+  from: Party[];
+  to: string;
+  port: number;
+  protocol: Protocol;
+  flows: number;
+  /** Packets of data, over all flows. */
+  packets: number;
+  /** Sizes of frames in bytes, Ethernet header included, frame check sequence not, and how many of all have each. */
+  sizes: { size: number; weight: number }[];
+  /** A second: packets, or bits of frames. */
+  rate: { packets: number } | { bits: number };
+  arrivals: 'constant' | 'poisson';
+  /** Every packet of data is answered by one of the same size. */
+  answered: boolean;
+  /** Addresses that the sender speaks from, in place of its own: `198.18.0.0/15`. */
+  sources?: string;
+  at?: number;
+}
 
 /** A task of `service` makes this call before it answers a request (nginx asks node, node asks redis). */
 export interface CallSpec {

@@ -1,0 +1,308 @@
+// Packets of a load, each at its time. TCP: all connections open, at the load's own rate; when all have been answered, data;
+// then all close. UDP: data alone. Nothing is sent again: what is lost is lost, and counted.
+//
+// constant: packets at even distances, flows in turn. Poisson: distances drawn from an exponential distribution, each packet
+// of a flow drawn evenly, so that every flow is a Poisson process of its own.
+
+import { arena } from "../memory";
+import { setCurrent } from "../frame";
+import { keyedHash } from "../random";
+import { Event, now, schedule } from "../clock/queue";
+import * as ipv4 from "../wire/ipv4";
+import * as tcp from "../wire/tcp";
+import { FlowState, LoadFlow, flowCount, flowOf, mssOf, placeFlows, releaseSources } from "./flows";
+import { LoadKind, LoadPhase, books, clearBooks } from "./load";
+import { asSender, dataOf, sendDatagram, sendSegment, sendSyn, sizeOf } from "./packets";
+import { owns, sendsHere } from "./shards";
+
+/** A SYN that is not answered within this time, ns, is sent again, so often. */
+const PATIENCE: u64 = 1_000_000_000;
+const RETRIES: u32 = 3;
+/** What is still on its way after the last packet arrives within this time, ns. */
+const GRACE: u64 = 1_000_000_000;
+const SYN_SIZE: u32 = 66;
+const SECOND: f64 = 1e9;
+
+let rate: f64 = 1;
+let bits: bool = false;
+let poisson: bool = false;
+/** Every packet of data is answered by one of the same size. */
+export let answering: bool = false;
+
+/** Sizes of frames, u32 each, and how many of all have that size or one before it. */
+const MOST_SIZES: u32 = 64;
+const sizes: usize = arena(MOST_SIZES << 3);
+let sizeCount: u32 = 0;
+let weights: u32 = 0;
+
+/** Of the random numbers that a load draws: no other's depend on how many that are. */
+let state: u64 = 0;
+/** Events of a phase that is over do nothing. */
+let serial: u32 = 0;
+/** The flow that comes next, opening, closing or in turn. */
+let turn: u32 = 0;
+/** When the next packet is due, ns. */
+let due: f64 = 0;
+let dataStart: u64 = 0;
+let number: u32 = 0;
+let retries: u32 = 0;
+let drawnFlow: u32 = 0;
+let drawnSize: u32 = 0;
+
+/** A new load: `perSecond` packets, or bits of frames; sizes and sources follow, then `startLoad`. */
+export function newLoad(protocol: u32, packets: f64, perSecond: f64, inBits: bool, random: bool, answered: bool): void {
+  clearBooks();
+  releaseSources();
+  sizeCount = 0;
+  weights = 0;
+  books.protocol = protocol;
+  books.left = <u64>packets;
+  rate = perSecond;
+  bits = inBits;
+  poisson = random;
+  answering = answered;
+}
+
+/** `weight` of all frames have `size` bytes. False: there are too many sizes. */
+export function addLoadSize(size: u32, weight: u32): bool {
+  if (sizeCount == MOST_SIZES) return false;
+  weights += weight;
+  const at = sizes + (<usize>sizeCount << 3);
+  sizeCount++;
+  store<u32>(at, size);
+  store<u32>(at, weights, 4);
+  return true;
+}
+
+/** Begins at `time` with `flows` flows. How many of them found an address and port; the load is under way if all have. */
+export function startLoad(flows: u32, time: f64): u32 {
+  const placed = placeFlows(books.protocol, flows);
+  if (placed < flows || !flows) return placed;
+  state = (<u64>keyedHash(flows, books.left) << 32) | keyedHash(books.left, flows);
+  due = time;
+  turn = 0;
+  number = 0;
+  retries = 0;
+  if (books.protocol == ipv4.TCP) {
+    for (let i: u32 = 1; i <= flows; i++) begin(flowOf(i), i);
+    enter(LoadPhase.OPENING);
+    schedule(<u64>due, Event.LOAD, 0, serial);
+  } else {
+    for (let i: u32 = 1; i <= flows; i++) {
+      begin(flowOf(i), i);
+      flowOf(i).state = <u8>FlowState.OPEN;
+    }
+    data(<u64>due);
+  }
+  return placed;
+}
+
+function begin(flow: LoadFlow, i: u32): void {
+  flow.sendNext = keyedHash(i, 1);
+  flow.answerNext = keyedHash(i, 2);
+  flow.hash = keyedHash(i, 3) | 1;
+  flow.ipId = <u16>keyedHash(i, 4);
+  flow.answerId = <u16>keyedHash(i, 5);
+  flow.mss = <u16>mssOf(flow.source.mtu);
+}
+
+/** It is over, whatever is still on its way: nobody counts it. */
+export function endLoad(): void {
+  enter(LoadPhase.NONE);
+  releaseSources();
+}
+
+function enter(phase: LoadPhase): void {
+  books.phase = phase;
+  serial++;
+}
+
+/** For the run loop: `Event.LOAD`. */
+export function generate(event: u32): void {
+  if (event != serial) return;
+  switch (<i32>books.phase) {
+    case LoadPhase.OPENING: return open();
+    case LoadPhase.WAITING: return giveUp();
+    case LoadPhase.DATA: return sendDrawn();
+    case LoadPhase.CLOSING: return close();
+    case LoadPhase.SETTLING: return enter(LoadPhase.DONE);
+    default: return;
+  }
+}
+
+// --- Connections ---
+
+function open(): void {
+  let flow = flowOf(++turn);
+  while (turn < flowCount && flow.state > <u8>FlowState.OPENING) flow = flowOf(++turn);
+  if (flow.state <= <u8>FlowState.OPENING) {
+    setCurrent(turn);
+    if (flow.state == <u8>FlowState.IDLE) flow.sendNext++;
+    flow.state = <u8>FlowState.OPENING;
+    asSender(flow, false);
+    if (flow.source.namespace.dead || !sendSyn(flow.sendNext - 1, 0, now)) answered(flow, FlowState.REFUSED, now);
+  }
+  if (turn < flowCount) return next(SYN_SIZE);
+  if (books.phase != LoadPhase.OPENING) return;
+  enter(LoadPhase.WAITING);
+  schedule(now + PATIENCE, Event.LOAD, 0, serial);
+  whenAnswered(now);
+}
+
+/** The receiver has said yes or no. */
+export function answered(flow: LoadFlow, state: FlowState, time: u64): void {
+  if (flow.state != <u8>FlowState.OPENING) return;
+  flow.state = <u8>state;
+  if (state == FlowState.OPEN) books.opened++;
+  else books.refused++;
+  whenAnswered(time);
+}
+
+function whenAnswered(time: u64): void {
+  if (books.phase == LoadPhase.WAITING && books.opened + books.refused == flowCount) data(max(time, now) + 1000);
+}
+
+/** Again those that nobody has answered; in the end without them. */
+function giveUp(): void {
+  if (retries < RETRIES) {
+    retries++;
+    turn = 0;
+    due = <f64>now;
+    enter(LoadPhase.OPENING);
+    return open();
+  }
+  books.unanswered = flowCount - books.opened - books.refused;
+  data(now);
+}
+
+function close(): void {
+  let flow = flowOf(++turn);
+  while (turn < flowCount && flow.state != <u8>FlowState.OPEN) flow = flowOf(++turn);
+  if (flow.state == <u8>FlowState.OPEN && !flow.source.namespace.dead) {
+    setCurrent(turn);
+    flow.state = <u8>FlowState.CLOSING;
+    asSender(flow, false);
+    const sequence = flow.sendNext++;
+    sendSegment(sequence, flow.receiveNext, tcp.FIN | tcp.ACK, 0, 0, LoadKind.OTHER, false, now);
+  }
+  if (turn < flowCount) return next(SYN_SIZE);
+  settle(now);
+}
+
+// --- Data ---
+
+function data(time: u64): void {
+  enter(LoadPhase.DATA);
+  turn = 0;
+  due = <f64>time;
+  dataStart = time;
+  draw();
+}
+
+/** Goes on to the next packet that is sent here, and has it sent in time. */
+function draw(): void {
+  while (books.left) {
+    const flow = drawFlow();
+    if (!flow) break;
+    const size = drawSize();
+    books.left--;
+    number++;
+    const time = <u64>due;
+    due += distance(size) * (poisson ? exponential() : 1);
+    if (!sendsHere(flow, time, flowOf(flow).lastSent, dataStart)) continue;
+    drawnFlow = flow;
+    drawnSize = size;
+    return schedule(time, Event.LOAD, 0, serial);
+  }
+  // The last one is known everywhere, whoever sends it.
+  const end = max(now, <u64>due);
+  if (books.protocol == ipv4.TCP && books.opened) {
+    enter(LoadPhase.CLOSING);
+    turn = 0;
+    due = <f64>end;
+    return schedule(end, Event.LOAD, 0, serial);
+  }
+  settle(end);
+}
+
+function sendDrawn(): void {
+  const i = drawnFlow;
+  const flow = flowOf(i);
+  setCurrent(i);
+  flow.lastSent = now;
+  if (!flow.source.namespace.dead) transmit(flow, owns(i));
+  draw();
+}
+
+function transmit(flow: LoadFlow, own: bool): void {
+  const protocol = books.protocol;
+  let length = dataOf(protocol, drawnSize);
+  if (protocol == ipv4.TCP && length > <u32>flow.mss) {
+    length = flow.mss;
+    if (own) books.cut++;
+  }
+  if (own) {
+    if (!books.sent) books.firstSent = now;
+    books.sent++;
+    books.sentBytes += sizeOf(protocol, length);
+    books.lastSent = now;
+  }
+  asSender(flow, false);
+  if (protocol == ipv4.UDP) {
+    sendDatagram(length, number, LoadKind.DATA, now);
+    return;
+  }
+  const sequence = flow.sendNext;
+  const confirm = flow.confirm != 0;
+  flow.confirm = 0;
+  flow.sendNext += length;
+  sendSegment(sequence, flow.receiveNext, tcp.PSH | tcp.ACK, length, number, LoadKind.DATA, confirm, now);
+}
+
+/** A flow that may send, in turn or drawn; 0: there is none. */
+function drawFlow(): u32 {
+  let i = poisson ? <u32>(uniform() * <f64>flowCount) + 1 : turn + 1;
+  for (let tries: u32 = 0; tries < flowCount; tries++, i++) {
+    if (i > flowCount) i = 1;
+    if (flowOf(i).state != <u8>FlowState.OPEN) continue;
+    turn = i;
+    return i;
+  }
+  return 0;
+}
+
+function drawSize(): u32 {
+  if (sizeCount == 1) return load<u32>(sizes);
+  const drawn = <u32>(uniform() * <f64>weights);
+  let at = sizes;
+  while (load<u32>(at, 4) <= drawn) at += 8;
+  return load<u32>(at);
+}
+
+function settle(end: u64): void {
+  enter(LoadPhase.SETTLING);
+  schedule(end + GRACE, Event.LOAD, 0, serial);
+}
+
+// --- Time and chance ---
+
+/** From a packet of `size` bytes to the one after it, ns. */
+function distance(size: u32): f64 { return bits ? (<f64>(size << 3) * SECOND) / rate : SECOND / rate; }
+
+function next(size: u32): void {
+  due += distance(size);
+  schedule(max(now, <u64>due), Event.LOAD, 0, serial);
+}
+
+/** 0 ≤ … < 1, 53 bits (splitmix64). */
+function uniform(): f64 {
+  state += 0x9e3779b97f4a7c15;
+  let z = state;
+  z = (z ^ (z >>> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >>> 27)) * 0x94d049bb133111eb;
+  z ^= z >>> 31;
+  return <f64>(z >>> 11) * (1.0 / 9007199254740992.0);
+}
+
+/** With mean 1. */
+function exponential(): f64 { return -Math.log(1 - uniform()); }

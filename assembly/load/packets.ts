@@ -1,0 +1,149 @@
+// The packets of a load, as a TCP socket without timestamps, or a connected UDP socket, would send them. Sizes are those of
+// whole frames, Ethernet header included, frame check sequence not.
+
+import { CONFIRM, Frame, SOCKET_HASH, current } from "../frame";
+import { Namespace } from "../stack/namespace";
+import { newPacket, outputLater } from "../stack/sockets";
+import { output } from "../stack/output";
+import * as ethernet from "../wire/ethernet";
+import * as ipv4 from "../wire/ipv4";
+import * as tcp from "../wire/tcp";
+import * as udp from "../wire/udp";
+import { LoadFlow, mssOf } from "./flows";
+import { LoadKind } from "./load";
+
+const TTL: u32 = 64;
+const SCALE: u32 = 7;
+/** What a fresh socket tells, and, scaled, one whose buffer has grown as far as net.ipv4.tcp_rmem lets it: 6 MiB. */
+const SYN_WINDOW: u32 = 65535;
+const WINDOW: u32 = 49152;
+const HEADERS: u32 = ethernet.LENGTH + ipv4.LENGTH;
+/** MSS, SACK permitted, window scale. */
+const SYN_OPTIONS: u32 = 12;
+const FILL: u8 = 0x78;
+
+/** What answers a packet takes so long, ns; a socket never answers from within what provokes it. */
+const PROCESSING_DELAY: u64 = 1000;
+
+/** Who sends: an address and port of `namespace`, to whom, and the counter of its IP ids. */
+class Sender {
+  namespace: Namespace = changetype<Namespace>(0);
+  address: u32 = 0;
+  port: u32 = 0;
+  to: u32 = 0;
+  toPort: u32 = 0;
+  idAt: usize = 0;
+  hash: u32 = 0;
+  mtu: u32 = 0;
+  /** It answers. */
+  later: bool = false;
+}
+const sender = new Sender();
+
+/** The flow's own end sends next; `later`: in answer to what has just come. */
+export function asSender(flow: LoadFlow, later: bool): void {
+  const source = flow.source;
+  sender.later = later;
+  sender.namespace = source.namespace;
+  sender.address = flow.address;
+  sender.port = flow.port;
+  sender.to = source.destination;
+  sender.toPort = source.destinationPort;
+  sender.idAt = changetype<usize>(flow) + offsetof<LoadFlow>("ipId");
+  sender.hash = flow.hash;
+  sender.mtu = source.mtu;
+}
+
+/** Whoever got the packet at `ip`, of that protocol's header at `l4`, sends next. */
+export function asReceiver(flow: LoadFlow, namespace: Namespace, ip: usize, l4: usize, mtu: u32): void {
+  sender.later = true;
+  sender.namespace = namespace;
+  sender.address = ipv4.destination(ip);
+  sender.port = load<u16>(l4, 2);
+  sender.to = ipv4.source(ip);
+  sender.toPort = load<u16>(l4);
+  sender.idAt = changetype<usize>(flow) + offsetof<LoadFlow>("answerId");
+  sender.hash = rotl<u32>(flow.hash, 16) | 1;
+  sender.mtu = mtu;
+}
+
+/** SYN or SYN-ACK. */
+export function sendSyn(sequence: u32, acknowledgment: u32, time: u64): bool {
+  const header = tcp.LENGTH + SYN_OPTIONS;
+  const at = begin(header, time);
+  if (!at) return false;
+  const flags = acknowledgment ? tcp.SYN | tcp.ACK : tcp.SYN;
+  const l4 = at + ipv4.LENGTH;
+  tcp.emit(l4, sender.port, sender.toPort, sequence, acknowledgment, header, flags, SYN_WINDOW);
+  store<u32>(l4, tcp.OPTION_MSS | (4 << 8) | (<u32>bswap<u16>(<u16>mssOf(sender.mtu)) << 16), 20);
+  store<u32>(l4, tcp.OPTION_NOP | (tcp.OPTION_NOP << 8) | (tcp.OPTION_SACK_PERMITTED << 16) | (2 << 24), 24);
+  store<u32>(l4, tcp.OPTION_NOP | (tcp.OPTION_WINDOW_SCALE << 8) | (3 << 16) | (SCALE << 24), 28);
+  // A SYN-ACK comes from no full socket in Linux: id 0.
+  finish(ipv4.TCP, header, ipv4.DF, acknowledgment ? 0 : nextId(), LoadKind.OTHER);
+  return true;
+}
+
+/** A segment with `length` bytes of data, of which the first four are the packet's `number`. */
+export function sendSegment(sequence: u32, acknowledgment: u32, flags: u32, length: u32, number: u32, kind: LoadKind, confirm: bool, time: u64): bool {
+  const size = tcp.LENGTH + length;
+  const at = begin(size, time);
+  if (!at) return false;
+  const l4 = at + ipv4.LENGTH;
+  tcp.emit(l4, sender.port, sender.toPort, sequence, acknowledgment, tcp.LENGTH, flags, WINDOW);
+  fill(l4 + tcp.LENGTH, length, number);
+  if (confirm) made.flags |= CONFIRM;
+  finish(ipv4.TCP, size, ipv4.DF, nextId(), kind);
+  return true;
+}
+
+/** A datagram; of one that is longer than the MTU `output` makes fragments. */
+export function sendDatagram(length: u32, number: u32, kind: LoadKind, time: u64): bool {
+  const size = udp.LENGTH + length;
+  const at = begin(size, time);
+  if (!at) return false;
+  const l4 = at + ipv4.LENGTH;
+  udp.emit(l4, sender.port, sender.toPort, size);
+  fill(l4 + udp.LENGTH, length, number);
+  finish(ipv4.UDP, size, ipv4.LENGTH + size <= sender.mtu ? ipv4.DF : 0, nextId(), kind);
+  return true;
+}
+
+/** Bytes of data in a frame of `size` bytes. */
+export function dataOf(protocol: u32, size: u32): u32 { return size - HEADERS - (protocol == ipv4.TCP ? tcp.LENGTH : udp.LENGTH); }
+/** And the other way about. */
+export function sizeOf(protocol: u32, data: u32): u32 { return data + HEADERS + (protocol == ipv4.TCP ? tcp.LENGTH : udp.LENGTH); }
+
+let made: Frame = changetype<Frame>(0);
+
+function begin(size: u32, time: u64): usize {
+  const frame = newPacket(ipv4.LENGTH + size, sender.later ? time + PROCESSING_DELAY : time);
+  if (!frame) return 0;
+  made = frame;
+  return frame.data;
+}
+
+function fill(at: usize, length: u32, number: u32): void {
+  memory.fill(at, FILL, length);
+  if (length >= 4) store<u32>(at, bswap<u32>(number));
+}
+
+function nextId(): u32 {
+  const id = load<u16>(sender.idAt) + 1;
+  store<u16>(sender.idAt, id);
+  return id;
+}
+
+/** Seals it and puts it out. Errors may come back at once. */
+function finish(protocol: u32, size: u32, flags: u32, id: u32, kind: LoadKind): void {
+  const frame = made;
+  const ip = frame.data;
+  if (protocol == ipv4.TCP) tcp.seal(ip + ipv4.LENGTH, size, sender.address, sender.to);
+  else udp.seal(ip + ipv4.LENGTH, size, sender.address, sender.to);
+  ipv4.emit(ip, 0, ipv4.LENGTH + size, id & 0xffff, flags, TTL, protocol, sender.address, sender.to);
+  frame.hash = sender.hash;
+  frame.flags |= SOCKET_HASH;
+  frame.loadKind = <u8>kind;
+  frame.load = current;
+  if (sender.later) outputLater(sender.namespace, frame);
+  else output(sender.namespace, frame);
+}

@@ -1,0 +1,149 @@
+// What arrives of a load. At its goal a listening socket stands for the process that would take it: connections are accepted,
+// every other segment is acknowledged, data is counted and, if the load wants it, answered by as much. At the sender answers
+// are counted. Nothing is punted.
+
+import { Frame } from "../frame";
+import { deliver } from "../drops";
+import { Namespace } from "../stack/namespace";
+import { pathMtu } from "../stack/output";
+import * as options from "../stack/tcp-options";
+import * as ipv4 from "../wire/ipv4";
+import * as tcp from "../wire/tcp";
+import * as udp from "../wire/udp";
+import { FlowState, LoadFlow, flowCount, flowOf } from "./flows";
+import { answered, answering } from "./generator";
+import { LoadKind, LoadPhase, books, receiverOf } from "./load";
+import { asReceiver, asSender, sendDatagram, sendSegment, sendSyn, sizeOf } from "./packets";
+import { owns } from "./shards";
+
+const DEFAULT_MSS: u32 = 536;
+/** An acknowledgment tells of so many segments. */
+const DELAYED: u8 = 2;
+
+/** A segment of a load, checked, whose header is at `l4`; `listens`: somebody listens at its port. False: it is none of the load's business. */
+export function loadSegment(namespace: Namespace, frame: Frame, listens: bool, l4: usize, header: u32, length: u32): bool {
+  if (!underWay(frame)) return false;
+  const flow = flowOf(frame.load);
+  const ip = frame.data;
+  if (isSender(flow, namespace, ip, l4)) atSender(flow, frame, l4, header, length);
+  else if (listens) atReceiver(flow, namespace, frame, ip, l4, length);
+  else return false;
+  deliver(frame);
+  return true;
+}
+
+/** The same for a datagram of `length` bytes of data. */
+export function loadDatagram(namespace: Namespace, frame: Frame, listens: bool, l4: usize, length: u32): bool {
+  if (!underWay(frame)) return false;
+  const flow = flowOf(frame.load);
+  const ip = frame.data;
+  if (isSender(flow, namespace, ip, l4)) {
+    if (owns(frame.load)) countAnswer(ipv4.UDP, length);
+  } else if (listens) {
+    count(namespace, frame, ipv4.UDP, length, firstOf(flow));
+    if (answering) {
+      asReceiver(flow, namespace, ip, l4, pathMtu(namespace, ipv4.source(ip)));
+      sendDatagram(length, numberAt(l4 + udp.LENGTH, length), LoadKind.ANSWER, frame.time);
+    }
+  } else return false;
+  deliver(frame);
+  return true;
+}
+
+function underWay(frame: Frame): bool {
+  return books.phase != LoadPhase.NONE && frame.load <= flowCount && ipv4.version(frame.data) == 4;
+}
+
+function isSender(flow: LoadFlow, namespace: Namespace, ip: usize, l4: usize): bool {
+  return namespace == flow.source.namespace && ipv4.destination(ip) == flow.address && load<u16>(l4, 2) == <u16>flow.port;
+}
+
+function atSender(flow: LoadFlow, frame: Frame, l4: usize, header: u32, length: u32): void {
+  const flags = tcp.flags(l4);
+  const end = tcp.sequence(l4) + length;
+  if (flags & tcp.RST) return answered(flow, FlowState.REFUSED, frame.time);
+  if (flags & tcp.SYN) {
+    if (flow.state != <u8>FlowState.OPENING) return;
+    options.parse(l4, header);
+    flow.mss = <u16>min<u32>(flow.mss, options.mss ? options.mss : DEFAULT_MSS);
+    flow.receiveNext = end + 1;
+    acknowledge(flow, frame);
+    return answered(flow, FlowState.OPEN, frame.time);
+  }
+  flow.confirm = 1;
+  if (length) {
+    if (tcp.after(end, flow.receiveNext)) flow.receiveNext = end;
+    if (owns(frame.load)) countAnswer(ipv4.TCP, length);
+  }
+  if (!(flags & tcp.FIN) || flow.state == <u8>FlowState.CLOSED) return;
+  flow.receiveNext = end + 1;
+  flow.state = <u8>FlowState.CLOSED;
+  acknowledge(flow, frame);
+}
+
+function acknowledge(flow: LoadFlow, frame: Frame): void {
+  asSender(flow, true);
+  sendSegment(flow.sendNext, flow.receiveNext, tcp.ACK, 0, 0, LoadKind.OTHER, false, frame.time);
+}
+
+function atReceiver(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usize, l4: usize, length: u32): void {
+  const flags = tcp.flags(l4);
+  const sequence = tcp.sequence(l4);
+  if (flags & tcp.RST) return;
+  asReceiver(flow, namespace, ip, l4, pathMtu(namespace, ipv4.source(ip)));
+  if (flags & tcp.SYN) {
+    flow.answered = sequence + 1;
+    sendSyn(flow.answerNext, flow.answered, frame.time);
+    flow.answerNext++;
+    if (owns(frame.load)) {
+      const receiver = receiverOf(namespace);
+      if (receiver) receiver.flows++;
+    }
+    return;
+  }
+  const end = sequence + length + (flags & tcp.FIN ? 1 : 0);
+  if (tcp.after(end, flow.answered)) flow.answered = end;
+  if (length) {
+    count(namespace, frame, ipv4.TCP, length, false);
+    if (answering) return answerSegment(flow, frame, l4 + tcp.headerLength(l4), length);
+    if (!(flags & tcp.FIN) && ++flow.pending < DELAYED) return;
+  } else if (!(flags & tcp.FIN)) return;
+  flow.pending = 0;
+  const fin = flags & tcp.FIN;
+  sendSegment(flow.answerNext, flow.answered, fin | tcp.ACK, 0, 0, LoadKind.OTHER, false, frame.time);
+  if (fin) flow.answerNext++;
+}
+
+function answerSegment(flow: LoadFlow, frame: Frame, data: usize, length: u32): void {
+  const sequence = flow.answerNext;
+  flow.answerNext += length;
+  sendSegment(sequence, flow.answered, tcp.PSH | tcp.ACK, length, numberAt(data, length), LoadKind.ANSWER, false, frame.time);
+}
+
+/** A UDP flow shows itself by its first packet that arrives. */
+function firstOf(flow: LoadFlow): bool {
+  const first = !flow.answered;
+  flow.answered = 1;
+  return first;
+}
+
+function count(namespace: Namespace, frame: Frame, protocol: u32, length: u32, first: bool): void {
+  if (first) books.opened++;
+  if (!owns(frame.load)) return;
+  const size = sizeOf(protocol, length);
+  books.received++;
+  books.receivedBytes += size;
+  books.lastReceived = max(books.lastReceived, frame.time);
+  const receiver = receiverOf(namespace);
+  if (!receiver) return;
+  receiver.packets++;
+  receiver.bytes += size;
+  if (first) receiver.flows++;
+}
+
+function countAnswer(protocol: u32, length: u32): void {
+  books.answered++;
+  books.answeredBytes += sizeOf(protocol, length);
+}
+
+function numberAt(at: usize, length: u32): u32 { return length >= 4 ? bswap<u32>(load<u32>(at)) : 0; }

@@ -1,0 +1,213 @@
+/** A load in a swarm: who sends from which addresses to whom, and what came of it, task by task. */
+
+import { IPv4CidrRange } from 'ip-num';
+import type { Names } from '../dns/index.js';
+import { type Engine, Load, type LoadBooks, type LoadCount, type LoadSource, type Namespace } from '../engine/index.js';
+import type { LoadSpec, Protocol } from '../topology/spec.js';
+import type { FlowReport } from './flow.js';
+import type { Parties } from './parties.js';
+
+export interface LoadReport {
+  protocol: Protocol;
+  flows: {
+    asked: number;
+    /** TCP: connections; UDP: flows of which something has arrived. */
+    opened: number;
+    refused: number;
+    unanswered: number;
+  };
+  /** Packets of data, and the bytes of their frames, Ethernet header included. */
+  sent: LoadCount;
+  received: LoadCount;
+  /** Answers that came back, if the load is answered. */
+  answered?: LoadCount;
+  /** Packets that did not arrive, and why, as far as one place says so. */
+  lost: { packets: number; reasons: Record<string, number> };
+  /** Packets that no connection was there for, or that were not sent yet when the run was interrupted. */
+  notSent: number;
+  /** Segments that were made shorter: the receiver's MSS allows no longer ones. */
+  cut: number;
+  /** From the first packet that was sent to the last that arrived, ns of virtual time. */
+  duration: number;
+  /** Of what arrived, a second. */
+  rate: { packets: number; bits: number };
+  /** Where it arrived. */
+  tasks: (LoadCount & { name: string; flows: number; share: number })[];
+}
+
+/** Frames that are flooded and not taken are no loss. */
+const NO_LOSS = new Set(['OTHERHOST']);
+
+export class LoadRun {
+  readonly report: FlowReport;
+  #load: Load | undefined;
+  #failed = false;
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly parties: Parties,
+    private readonly names: Names,
+    readonly spec: LoadSpec,
+    at: number,
+  ) {
+    const { from, to, port } = spec;
+    this.report = {
+      kind: 'load',
+      from: from.join(', '),
+      to: `${to}:${port}`,
+      started: at,
+      ok: false,
+      journey: [],
+      calls: [],
+    };
+    this.#lookUp(at);
+  }
+
+  /** It is over, or will never begin. */
+  get done(): boolean {
+    return this.#failed || (this.#load?.done ?? false);
+  }
+
+  get began(): boolean {
+    return this.#load !== undefined;
+  }
+
+  /** Packets that are sent already. */
+  get sent(): number {
+    return this.#load ? this.spec.packets - this.#load.left : 0;
+  }
+
+  #fail(detail: string): void {
+    this.#failed = true;
+    this.report.detail = detail;
+  }
+
+  /** Every sender looks the name up for itself; the load begins when all have found an address. */
+  #lookUp(at: number): void {
+    const speakers = [...new Set(this.spec.from.flatMap((name) => this.#namespaces(name)))];
+    if (speakers.length === 0) this.#fail(`nobody here is called ${this.spec.from.join(', ')}`);
+    const found: LoadSource[] = [];
+    let latest = at;
+    for (const namespace of speakers) {
+      this.names.find(namespace, this.spec.to, at, ({ address, failure, lookup, time }) => {
+        if (lookup.from !== 'number') this.report.lookup ??= lookup;
+        latest = Math.max(latest, time);
+        const source = this.#found(namespace, address, failure);
+        if (!source) return;
+        found.push(source);
+        if (found.length === speakers.length && !this.#failed) this.#begin(found, latest);
+      });
+    }
+  }
+
+  /** Where one of them sends from, once its look-up has come to an end. */
+  #found(namespace: Namespace, address: string | undefined, failure = 'no such name'): LoadSource | undefined {
+    if (address === undefined) this.#fail(failure);
+    else if (address.includes(':')) this.#fail('a load goes over IPv4, and this is an IPv6 address');
+    else {
+      const source = this.#source(namespace, address);
+      if (!source) this.#fail(`no route to ${address}`);
+      return source;
+    }
+    return undefined;
+  }
+
+  /** A host, a container, a task, or all tasks of a service. */
+  #namespaces(name: string): Namespace[] {
+    const { namespaces } = this.parties.realized;
+    const host = namespaces.get(`${name}/host`);
+    if (host) return [host];
+    return this.parties.tasksOf(name).flatMap((task) => namespaces.get(`${task.node}/${task.name}`) ?? []);
+  }
+
+  #source(namespace: Namespace, address: string): LoadSource | undefined {
+    const to = { address, port: this.spec.port };
+    const { sources } = this.spec;
+    const own = namespace.sourceFor(address);
+    if (own === undefined || sources === undefined)
+      return own === undefined ? own : { namespace, address: own, count: 1, to };
+    const range = IPv4CidrRange.fromCidr(sources);
+    const size = Number(range.getSize());
+    const [first] = range.take(size > 2 ? 2n : 1n).slice(-1);
+    const local = (route: { table: string; destination: string }) =>
+      route.table === 'local' && route.destination === sources;
+    if (!namespace.routes.some(local)) namespace.addLocalRoute(sources);
+    return { namespace, address: String(first), count: size > 2 ? size - 2 : size, to };
+  }
+
+  #begin(sources: LoadSource[], time: number): void {
+    const { protocol, flows, packets, sizes, rate, arrivals, answered } = this.spec;
+    const options = { protocol, flows, packets, sizes, rate, poisson: arrivals === 'poisson', answered };
+    const load = new Load(this.engine, options, sources, time);
+    if (load.placed === flows) this.#load = load;
+    else
+      this.#fail(
+        `only ${load.placed} of ${flows} flows find a source port; name addresses to send from (sources: 198.18.0.0/15)`,
+      );
+  }
+
+  /** What came of it so far. */
+  conclude(): FlowReport {
+    const { report } = this;
+    if (!this.#load) return report;
+    const { books } = this.#load;
+    const load = this.#reportOf(books);
+    const { lost, notSent, flows, received } = load;
+    report.load = load;
+    report.finished = books.lastReceived;
+    report.ok = this.done && received.packets > 0 && lost.packets + notSent + flows.refused + flows.unanswered === 0;
+    report.detail = `${received.packets} of ${this.spec.packets} packets arrived`;
+    this.#load.end();
+    return report;
+  }
+
+  #reportOf(books: LoadBooks): LoadReport {
+    const { spec } = this;
+    const { sent, received, answered, left, cut, opened, refused, unanswered } = books;
+    const lost = sent.packets - received.packets;
+    const seconds = Math.max(books.lastReceived - books.firstSent, 0) / 1e9;
+    const rateOf = (count: number) => (seconds > 0 ? count / seconds : 0);
+    return {
+      protocol: spec.protocol,
+      flows: { asked: spec.flows, opened, refused, unanswered },
+      sent,
+      received,
+      ...(spec.answered ? { answered } : {}),
+      lost: { packets: lost, reasons: lost > 0 ? reasonsOf(books.losses, lost) : {} },
+      notSent: left,
+      cut,
+      duration: Math.round(seconds * 1e9),
+      rate: { packets: rateOf(received.packets), bits: rateOf(received.bytes * 8) },
+      tasks: this.#tasks(books),
+    };
+  }
+
+  #tasks({ receivers, received }: LoadBooks): LoadReport['tasks'] {
+    const namespaces = this.#load?.namespaces();
+    return receivers
+      .map(({ namespace, flows, packets, bytes }) => {
+        const there = namespaces?.get(namespace);
+        const sandbox = there && this.parties.sandboxOf(there);
+        const name = there ? this.parties.nameOf(there) : 'one that is gone';
+        return {
+          name: sandbox ? `${name} on ${sandbox.node}` : name,
+          flows,
+          packets,
+          bytes,
+          share: received.packets > 0 ? packets / received.packets : 0,
+        };
+      })
+      .sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+  }
+}
+
+function reasonsOf(losses: ReadonlyMap<string, number>, lost: number): Record<string, number> {
+  const reasons: Record<string, number> = {};
+  let left = lost;
+  for (const [reason, count] of [...losses].sort(([, a], [, b]) => b - a)) {
+    if (NO_LOSS.has(reason) || left === 0) continue;
+    reasons[reason] = Math.min(count, left);
+    left -= reasons[reason];
+  }
+  return reasons;
+}
