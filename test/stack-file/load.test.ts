@@ -58,13 +58,13 @@ describe('a load', () => {
   });
 
   it.each([
-    ['{ to: "node1:8080", rate: fast }', '5:40: "fast" is no rate'],
-    ['{ to: "node1:8080", rate: 0 }', '5:40: "0" is no rate'],
-    ['{ to: "node1:8080", size: 64, imix: true }', '5:44: a load has a "size" or an "imix", not both'],
-    ['{ to: "node1:8080", imix: { 20: 1 } }', '5:42: a frame of 20 bytes'],
-    ['{ to: "node1:8080", sources: 198.18.0.0 }', '5:43: "198.18.0.0" is no subnet'],
+    ['{ to: "node1:8080", rate: fast }', '5:39: "fast" is no rate'],
+    ['{ to: "node1:8080", rate: 0 }', '5:39: "0" is no rate'],
+    ['{ to: "node1:8080", size: 64, imix: true }', '5:43: a load has a "size" or an "imix", not both'],
+    ['{ to: "node1:8080", imix: { 20: 1 } }', '5:41: a frame of 20 bytes'],
+    ['{ to: "node1:8080", sources: 198.18.0.0 }', '5:42: "198.18.0.0" is no subnet'],
     ['{ to: "node1:8080", from: node2, sources: 198.18.0.0/15 }', 'only "client" speaks from other addresses'],
-    ['{ to: "node1:8080", from: [client, nobody] }', '5:49: there is no "nobody" here'],
+    ['{ to: "node1:8080", from: [client, nobody] }', '5:48: there is no "nobody" here'],
     ['{ to: node1 }', '"node1" lacks a port'],
     ['{ to: "web:80" }', 'cannot ask for it by name'],
     ['{ to: "node1:8080", flow: 3 }', 'flow'],
