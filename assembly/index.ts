@@ -38,7 +38,7 @@ export { newNamespace } from "./stack/namespace";
 export { newSegment, plugIn } from "./devices/physical";
 export { allow, deny } from "./devices/denials";
 export { openVxlan } from "./devices/vxlan";
-export { removeDevice, removeNamespace, removePort } from "./clock/removal";
+export { moveDevice, removeDevice, removeNamespace, removePort } from "./clock/removal";
 export { sweep as collect } from "./clock/run";
 export { openVlan } from "./devices/vlan";
 export { openMacvlan } from "./devices/macvlan";
@@ -55,7 +55,7 @@ export { forgetNeighbour as removeNeighbour } from "./stack/neighbour";
 export { neighbourAt, neighbourSlots } from "./tables/neighbours";
 export { fdbAt, fdbSlots, removeEntry as removeFdb } from "./tables/fdb";
 export { linkRule, newChain, newRule, removeChain, unlinkRule } from "./tables/rules";
-export { connectionAt, connectionSlots, forgetConnections } from "./tables/connections";
+export { connectionAt, connectionSlots, forgetConnections, removeConnection as forgetConnection } from "./tables/connections";
 export { clearConnectionEvents, connectionEventAt, connectionEvents, connectionEventsMissed, watchConnections } from "./tables/events";
 export { addDestination, addService, balancedAt, balancedSlots } from "./tables/services";
 export function setNeighbour(device: Device, address: u32, macLow: u32, macHigh: u32, state: u32): usize {

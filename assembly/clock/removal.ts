@@ -7,7 +7,7 @@
 
 import { Frame } from "../frame";
 import { drop, Drop } from "../drops";
-import { Device, Kind, UP, giveDevice } from "../devices/device";
+import { Device, Kind, UP, giveDevice, linkDevice, unlinkDevice } from "../devices/device";
 import { closeVxlan } from "../devices/vxlan";
 import { closeVlan } from "../devices/vlan";
 import { closeMacvlan } from "../devices/macvlan";
@@ -48,16 +48,19 @@ export function removeDevice(device: Device): void {
   const peer = device.peer;
   if (peer) peer.peer = null;
   device.peer = null;
-  const namespace = device.namespace;
-  const next = device.next;
-  const previous = device.previous;
-  if (next) next.previous = previous;
-  else namespace.lastDevice = previous;
-  if (previous) previous.next = next;
-  else namespace.devices = next;
-  device.previous = null;
+  unlinkDevice(device);
   device.next = deadDevices;
   deadDevices = device;
+}
+
+/** Into another namespace (dev_change_net_namespace): down, no bridge's port, its neighbours gone; routes are the caller's business. */
+export function moveDevice(device: Device, namespace: Namespace): void {
+  changed();
+  device.flags &= ~UP;
+  while (device.neighbours) forgetNeighbour(device.neighbours!);
+  if (device.master) removePort(device);
+  unlinkDevice(device);
+  linkDevice(device, namespace);
 }
 
 /** No longer a bridge's port (br_del_if): what the bridge knew behind it is forgotten. */

@@ -149,14 +149,31 @@ export function newDevice(namespace: Namespace, kind: Kind): Device {
   device.id = ++lastId;
   device.kind = <u8>kind;
   device.flags = UP | LEARNING;
-  device.namespace = namespace;
   device.drops = at + offsetof<Device>();
+  linkDevice(device, namespace);
+  return device;
+}
+
+/** The last one of the namespace. */
+export function linkDevice(device: Device, namespace: Namespace): void {
+  device.namespace = namespace;
   const last = namespace.lastDevice;
   device.previous = last;
   if (last) last.next = device;
   else namespace.devices = device;
   namespace.lastDevice = device;
-  return device;
+}
+
+export function unlinkDevice(device: Device): void {
+  const namespace = device.namespace;
+  const next = device.next;
+  const previous = device.previous;
+  if (next) next.previous = previous;
+  else namespace.lastDevice = previous;
+  if (previous) previous.next = next;
+  else namespace.devices = next;
+  device.previous = null;
+  device.next = null;
 }
 
 /** Frames that ended at devices which were taken away already, u32 a drop reason. */

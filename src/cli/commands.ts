@@ -6,6 +6,8 @@ export interface Command {
   help: string;
   /** The exit code. Throws `BadInput`, `StackFileError` or `CaptureFileError` for what its caller can mend. */
   run(args: readonly string[], terminal: Terminal): Promise<number>;
+  /** Is a `--help` among these arguments not for us, but part of what the command passes on? */
+  own?(args: readonly string[]): boolean;
 }
 
 export const COMMANDS = {
@@ -16,6 +18,10 @@ export const COMMANDS = {
   serve: {
     summary: 'Docker Engines that are a simulation, for the real docker command',
     load: async (): Promise<Command> => (await import('./serve.js')).serve,
+  },
+  node: {
+    summary: 'a command on a node of a served swarm: iptables, ipvsadm, ip, tcpdump, ...',
+    load: async (): Promise<Command> => (await import('./node.js')).node,
   },
   draw: {
     summary: 'draw the swarm of a stack file, as SVG and Mermaid',

@@ -39,7 +39,7 @@ async function main(args: readonly string[], terminal: Terminal): Promise<number
     );
   }
   const command = await COMMANDS[name].load();
-  if (rest.includes('--help') || rest.includes('-h')) {
+  if ((rest.includes('--help') || rest.includes('-h')) && !command.own?.(rest)) {
     terminal.out(command.help);
     return 0;
   }

@@ -10,6 +10,7 @@ import { readJson } from './api/body.js';
 import { flag } from './api/context.js';
 import { ApiError, answerTo } from './api/errors.js';
 import { type ContainerIo, framed, type LogEntry } from './io.js';
+import { execOnNode, NODE_EXEC } from './node-exec.js';
 import type { Exec, World } from './world.js';
 
 /** ms */
@@ -22,8 +23,10 @@ const START = v.object({ Detach: v.optional(v.boolean(), false), Tty: v.optional
 export function hijackOf(
   method: string | undefined,
   path: string,
-): { kind: 'attach' | 'exec'; id: string } | undefined {
+): { kind: 'attach' | 'exec' | 'node'; id: string } | undefined {
   if (method !== 'POST') return undefined;
+  const [, node] = NODE_EXEC.exec(path) ?? [];
+  if (node !== undefined) return { kind: 'node', id: decodeURIComponent(node) };
   const [, kind, id] = /^(?:\/v[\d.]+)?\/(?:containers\/([^/]+)\/attach|exec\/[^/]+\/start)$/.test(path)
     ? (/\/(containers|exec)\/([^/]+)\//.exec(path) ?? [])
     : [];
@@ -49,6 +52,7 @@ export function hijack(
     const target = hijackOf(request.method, url.pathname);
     if (!target) throw new ApiError(404, 'page not found');
     if (target.kind === 'attach') attach(world, node, target.id, url.searchParams, socket, head, early);
+    else if (target.kind === 'node') execOnNode(world, target.id, body, socket, head, early);
     else startExec(world, target.id, body, socket, head, early);
   } catch (error) {
     const { status, message } = answerTo(error);

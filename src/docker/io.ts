@@ -106,9 +106,12 @@ export class ContainerIo {
 
 /** As the client wants it on the wire. */
 export function framed({ stream, data }: LogEntry, tty: boolean): Uint8Array {
-  if (tty) return data;
+  return tty ? data : frameOf(STREAMS[stream], data);
+}
+
+export function frameOf(stream: number, data: Uint8Array): Uint8Array {
   const frame = new Uint8Array(8 + data.length);
-  frame[0] = STREAMS[stream];
+  frame[0] = stream;
   new DataView(frame.buffer).setUint32(4, data.length);
   frame.set(data, 8);
   return frame;

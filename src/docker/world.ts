@@ -19,6 +19,7 @@ import { listenTcp, listenUdp } from '../traffic/listener.js';
 import { type ContainerConfig, configOfTask } from './container-config.js';
 import { type Image, imageOf, SERVE, withTag } from './images.js';
 import { ContainerIo } from './io.js';
+import { NodeHost } from './node-host.js';
 
 const MILLISECOND = 1_000_000;
 /** Wall clock between two looks at it, while somebody looks on, and while nobody does. */
@@ -281,6 +282,7 @@ export class World {
       names: this.names,
       hostname: name,
       flavour: 'debian',
+      host: new NodeHost(this, name),
     });
     this.#machines.set(name, made);
     return made;

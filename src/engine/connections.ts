@@ -3,6 +3,7 @@
 import type { Engine } from './engine.js';
 import { Connection as Layout, TcpState } from './generated/layout.js';
 import type { Field } from './memory.js';
+import type { Namespace } from './namespace.js';
 import { ipv4Text, port } from './wire.js';
 import { addressOf } from './wire6.js';
 
@@ -50,20 +51,34 @@ const ASSURED = 4;
 
 /** By namespace, then as they lie in the table. */
 export function connectionsOf(engine: Engine): ConnectionEntry[] {
+  return heldConnections(engine).map(({ entry }) => entry);
+}
+
+/** `conntrack -D`: those of a namespace that `pick` names are forgotten; how many. */
+export function forgetConnections(namespace: Namespace, pick: (entry: ConnectionEntry) => boolean): number {
+  const { engine } = namespace;
+  engine.drain();
+  const picked = heldConnections(engine).filter(({ entry }) => entry.namespace === namespace.name && pick(entry));
+  for (const { at } of picked) engine.exports.forgetConnection(at);
+  return picked.length;
+}
+
+function heldConnections(engine: Engine): { at: number; entry: ConnectionEntry }[] {
   const { memory, exports } = engine;
   const names = namesOf(engine);
-  const found: ConnectionEntry[] = [];
+  const found: { at: number; entry: ConnectionEntry }[] = [];
   for (let slot = 0; slot < exports.connectionSlots(); slot++) {
     const at = exports.connectionAt(slot) >>> 0;
     if (!at) continue;
     const left = memory.get(at, Layout.deadline) - engine.now;
     if (left <= 0) continue;
-    found.push({
+    const entry: ConnectionEntry = {
       ...trackedAt(engine, names, at, Layout),
       expires: left / 1e9,
       dnatRule: memory.get(at, Layout.ruleDnat),
       snatRule: memory.get(at, Layout.ruleSnat),
-    });
+    };
+    found.push({ at, entry });
   }
   return found;
 }

@@ -26,6 +26,8 @@ export interface AddressEntry {
   /** Dotted. */
   address: string;
   length: number;
+  /** Has it a broadcast address? Undefined: it was added as is the custom for devices of its kind. */
+  broadcast?: boolean;
 }
 
 /** An IPv6 address of a device. */
@@ -53,8 +55,10 @@ export class Device {
 
   constructor(
     readonly engine: Engine,
-    readonly namespace: Namespace,
-    readonly name: string,
+    /** Changed by Namespace.moveDevice alone. */
+    public namespace: Namespace,
+    /** Changed by Namespace.renameDevice alone. */
+    public name: string,
     readonly kind: DeviceKind,
     /** Address of its record. */
     readonly at: number,
@@ -113,6 +117,9 @@ export class Device {
   }
 
   /** net.ipv4.conf.DEVICE.route_localnet */
+  get routeLocalnet(): boolean {
+    return this.engine.memory.get(this.at, Layout.routeLocalnet) !== 0;
+  }
   set routeLocalnet(on: boolean) {
     this.engine.memory.set(this.at, Layout.routeLocalnet, on ? 1 : 0);
   }
@@ -213,9 +220,9 @@ export class Device {
   }
 
   /** Called by Namespace.addAddress. */
-  noteAddress(text: string): AddressEntry {
+  noteAddress(text: string, broadcast: boolean | undefined): AddressEntry {
     const { address, length } = cidr(text);
-    const entry = { address: ipv4Text(address), length };
+    const entry = { address: ipv4Text(address), length, ...(broadcast === undefined ? {} : { broadcast }) };
     if (this.addresses.length === 0) this.engine.memory.set(this.at, Layout.address, address);
     this.addresses.push(entry);
     return entry;

@@ -32,6 +32,7 @@ export interface EngineExports extends Record<string, unknown> {
   newNamespace(): number;
   addDevice(namespace: number, kind: number): number;
   removeDevice(device: number): void;
+  moveDevice(device: number, namespace: number): void;
   removePort(device: number): void;
   removeNamespace(namespace: number): void;
   collect(): void;
@@ -104,6 +105,7 @@ export interface EngineExports extends Record<string, unknown> {
   setBaseChain(ns: number, table: number, hook: number, chain: number): void;
   connectionAt(slot: number): number;
   connectionSlots(): number;
+  forgetConnection(connection: number): void;
   forgetConnections(ns: number, address: number, port: number, v6: number): number;
   addService(namespaceId: number, protocol: number, addressOrMark: number, port: number): number;
   withdrawService(ns: number, service: number): void;

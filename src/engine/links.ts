@@ -2,6 +2,7 @@
 
 import type { Device } from './device.js';
 import { Device as Layout } from './generated/layout.js';
+import { isNeverUp } from './interface.js';
 import type { Namespace } from './namespace.js';
 import { port } from './wire.js';
 
@@ -17,6 +18,8 @@ export interface Link {
   carrier: boolean;
   /** No neighbours are asked for on it: an ipvlan in l3 mode. */
   noarp: boolean;
+  /** Made by hand, and never taken up: it has no queue yet. */
+  fresh: boolean;
   /** Of a bridge's port, from 1. */
   portNumber: number;
   /** UDP port of a vxlan device. */
@@ -45,6 +48,7 @@ export function linkOf(device: Device): Link {
     up: isUp(device),
     carrier: hasCarrier(device),
     noarp: (memory.get(device.at, Layout.flags) & NOARP) !== 0,
+    fresh: isNeverUp(device),
     portNumber: memory.get(device.at, Layout.portNumber),
     vxlanPort: port(memory.get(device.at, Layout.vxlanPort)),
   };

@@ -235,14 +235,44 @@ export class Namespace {
     if (lower) lower.uppers.splice(lower.uppers.indexOf(device), 1);
     for (const port of [...device.ports]) port.namespace.removePort(port);
     this.removePort(device);
-    for (const route of this.routes.filter((one) => one.device === device)) this.removeRoute(route);
-    this.ipv6.forgetDevice(device);
-    for (const [key, entry] of this.#neighbours) if (entry.device === device) this.#neighbours.delete(key);
+    this.#forget(device);
     device.peer = undefined;
     device.lower = undefined;
     this.engine.forgetDevice(device);
     this.engine.exports.removeDevice(device.at);
     this.devices.delete(device.name);
+  }
+
+  /** `ip link set DEVICE name NAME` */
+  renameDevice(device: Device, name: string): void {
+    if (this.devices.has(name)) throw new Error(`${this.name} has a device ${name} already`);
+    // In its old place: devices are listed as they were made.
+    const all = [...this.devices.values()];
+    device.name = name;
+    this.devices.clear();
+    for (const one of all) this.devices.set(one.name, one);
+  }
+
+  /** `ip link set DEVICE netns NAMESPACE`: it comes there down and without addresses. */
+  moveDevice(device: Device, target: Namespace): void {
+    if (target === this) return;
+    if (target.devices.has(device.name)) throw new Error(`${target.name} has a device ${device.name} already`);
+    this.engine.drain();
+    this.removePort(device);
+    for (const { address, length } of [...device.addresses, ...device.addresses6])
+      this.removeAddress(device, `${address}/${length}`);
+    this.#forget(device);
+    this.devices.delete(device.name);
+    device.namespace = target;
+    this.engine.exports.moveDevice(device.at, target.at);
+    target.devices.set(device.name, device);
+  }
+
+  /** Routes by it and permanent neighbours on it go. */
+  #forget(device: Device): void {
+    for (const route of this.routes.filter((one) => one.device === device)) this.removeRoute(route);
+    this.ipv6.forgetDevice(device);
+    for (const [key, entry] of this.#neighbours) if (entry.device === device) this.#neighbours.delete(key);
   }
 
   /** Everything in it but its loopback: called when the namespace goes. */
@@ -329,14 +359,14 @@ export class Namespace {
   }
 
   /** `ip addr add`: with it come the local, broadcast and connected routes that the kernel makes (fib_add_ifaddr). */
-  addAddress(device: Device, text: string, options: Address6Options = {}): void {
+  addAddress(device: Device, text: string, options: Address6Options & { broadcast?: boolean } = {}): void {
     if (isIpv6(text)) {
       this.ipv6.addAddress(device, text, options);
       return;
     }
     if (device.kind === 'ipvlan' && !this.engine.exports.addIpvlanAddress(device.at, cidr(text).address))
       throw new Error(`${text} is on another ipvlan of ${device.lower?.path} already`);
-    const { address, length } = device.noteAddress(text);
+    const { address, length } = device.noteAddress(text, options.broadcast);
     const own = ipv4(address);
     const bits = mask(length);
     // A further address in the subnet of an earlier one is secondary to it, and brings nothing but itself.
@@ -477,6 +507,12 @@ export class Namespace {
   addVxlanFdb(vxlan: Device, hardware: string, remote: string): void {
     const { low, high } = mac(hardware);
     this.engine.exports.setFdb(vxlan.id, low, high, vxlan.at, ipv4(remote), FDB_STATIC);
+  }
+
+  /** `bridge fdb add MAC dev PORT master [static]` */
+  addBridgeFdb(bridge: Device, hardware: string, portDevice: Device, fixed: boolean): void {
+    const { low, high } = mac(hardware);
+    this.engine.exports.setFdb(bridge.id, low, high, portDevice.at, 0, fixed ? FDB_STATIC : 0);
   }
 
   /** What a bridge has learned before: MAC behind a port. */

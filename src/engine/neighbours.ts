@@ -22,9 +22,33 @@ const STATES = new Map(Object.entries(Nud).map(([name, value]) => [value as numb
 
 /** IPv4 first; by device, then by address. */
 export function neighboursOf(namespace: Namespace): Neighbour[] {
+  return heldNeighbours(namespace).map(({ neighbour }) => neighbour);
+}
+
+/** `ip neigh del`, `ip neigh flush`: those that `pick` names go; how many. */
+export function forgetNeighbours(namespace: Namespace, pick: (neighbour: Neighbour) => boolean): number {
+  const { engine } = namespace;
+  engine.drain();
+  const picked = heldNeighbours(namespace).filter(({ neighbour }) => neighbour.state !== 'NONE' && pick(neighbour));
+  for (const { at, neighbour } of picked) {
+    const permanent = namespace.neighbour(neighbour.device, neighbour.address);
+    if (permanent) namespace.removeNeighbour(permanent);
+    else engine.exports.removeNeighbour(at);
+  }
+  return picked.length;
+}
+
+interface Held {
+  at: number;
+  order: number;
+  key: number;
+  neighbour: Neighbour;
+}
+
+function heldNeighbours(namespace: Namespace): Held[] {
   const { exports, memory } = namespace.engine;
   const devices = [...namespace.devices.values()];
-  const found: { order: number; key: number; neighbour: Neighbour }[] = [];
+  const found: Held[] = [];
   for (let slot = 0; slot < exports.neighbourSlots(); slot++) {
     const at = exports.neighbourAt(slot) >>> 0;
     if (!at) continue;
@@ -39,9 +63,8 @@ export function neighboursOf(namespace: Namespace): Neighbour[] {
     const known = state !== 'NONE' && state !== 'INCOMPLETE' && state !== 'FAILED';
     const mac = known ? macText(memory.halves(at, Layout.mac)) : undefined;
     const router = memory.get(at, Layout.router) !== 0;
-    found.push({ order, key: v6 ? 0 : swap32(number), neighbour: { device, address, mac, state, router } });
+    found.push({ at, order, key: v6 ? 0 : swap32(number), neighbour: { device, address, mac, state, router } });
   }
   const family = ({ neighbour }: (typeof found)[number]) => Number(isIpv6(neighbour.address));
-  found.sort((a, b) => family(a) - family(b) || a.order - b.order || a.key - b.key);
-  return found.map(({ neighbour }) => neighbour);
+  return found.sort((a, b) => family(a) - family(b) || a.order - b.order || a.key - b.key);
 }

@@ -115,6 +115,16 @@ export class Chain {
   get bytes(): number {
     return this.engine.memory.get(this.at, ChainLayout.bytes);
   }
+  /** `iptables -Z CHAIN`: its counters and its rules'. */
+  zero(): void {
+    const { memory } = this.engine;
+    memory.set(this.at, ChainLayout.packets, 0);
+    memory.set(this.at, ChainLayout.bytes, 0);
+    for (const { at } of this.rules) {
+      memory.set(at, RuleLayout.packets, 0);
+      memory.set(at, RuleLayout.bytes, 0);
+    }
+  }
 }
 
 /** The tables of one namespace: iptables', or with `family` ip6 those of ip6tables. */

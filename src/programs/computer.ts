@@ -2,13 +2,14 @@
 
 import type { Names } from '../dns/index.js';
 import type { Namespace, SocketEntry, Sockets } from '../engine/index.js';
-import type { Files, Machine, Process, Program, RunningProcess } from './process.js';
+import { HostFiles, HostStore } from './host/files.js';
+import { hostProgramOf } from './host/index.js';
+import { MemoryFiles } from './memory-files.js';
+import type { Files, Host, Machine, Process, Program, RunningProcess } from './process.js';
 import { programOf } from './registry.js';
 import { type Started, start } from './start.js';
 import { NOWHERE, type Output, Pipe } from './stream.js';
 
-const DIRECTORIES = 'bin dev etc home lib proc root run sbin sys tmp usr var'.split(' ');
-const ETC = ['hostname', 'hosts', 'resolv.conf'];
 const KILLED = 137;
 
 export interface ComputerOptions {
@@ -19,6 +20,8 @@ export interface ComputerOptions {
   flavour: Machine['flavour'];
   /** Programs of this machine's own, before those that all have. */
   programs?: (name: string) => Program | undefined;
+  /** It is no container: it has what a node has. */
+  host?: Host;
 }
 
 export interface RunOptions {
@@ -27,6 +30,8 @@ export interface RunOptions {
   stderr?: Output;
   environment?: Readonly<Record<string, string>>;
   terminal?: boolean;
+  /** Working directory. */
+  directory?: string;
 }
 
 export class Computer implements Machine {
@@ -36,23 +41,26 @@ export class Computer implements Machine {
   readonly hostname: string;
   readonly flavour: Machine['flavour'];
   readonly files: Files;
+  readonly host: Host | undefined;
   readonly #programs: ComputerOptions['programs'];
   readonly #running = new Map<number, RunningProcess & { handle: Started }>();
   readonly #owners = new Map<number, number>();
   #lastPid = 0;
 
-  constructor({ namespace, sockets, names, hostname, flavour, programs }: ComputerOptions) {
+  constructor({ namespace, sockets, names, hostname, flavour, programs, host }: ComputerOptions) {
     this.namespace = namespace;
     this.sockets = sockets;
     this.names = names;
     this.hostname = hostname;
     this.flavour = flavour;
     this.#programs = programs;
-    this.files = new MemoryFiles((path) => names.file(namespace, path));
+    this.host = host;
+    const below = (path: string) => names.file(namespace, path);
+    this.files = host ? new HostFiles(new HostStore(host, below), namespace) : new MemoryFiles(below);
   }
 
   program(name: string): Program | undefined {
-    return this.#programs?.(name) ?? programOf(name);
+    return this.#programs?.(name) ?? (this.host && hostProgramOf(name)) ?? programOf(name);
   }
 
   get processes(): readonly RunningProcess[] {
@@ -63,8 +71,8 @@ export class Computer implements Machine {
     this.#owners.set(socket, pid);
   }
 
-  owner({ socket }: SocketEntry): RunningProcess | undefined {
-    return this.#running.get(this.#owners.get(socket) ?? 0);
+  owner(entry: SocketEntry): RunningProcess | undefined {
+    return this.#running.get(this.#owners.get(entry.socket) ?? 0) ?? this.host?.owner(entry, this.namespace);
   }
 
   /** Starts `argv[0]`. Undefined: there is no such program here. */
@@ -79,6 +87,7 @@ export class Computer implements Machine {
         ['PATH', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
         ['HOSTNAME', this.hostname],
         ['HOME', '/root'],
+        ...(options.directory ? ([['PWD', options.directory]] as const) : []),
         ...Object.entries(options.environment ?? {}),
       ]),
       stdin: options.stdin ?? ended(),
@@ -107,46 +116,4 @@ function ended(): Pipe {
   const pipe = new Pipe();
   pipe.end();
   return pipe;
-}
-
-/** Files in memory over those that Docker writes. A new one goes into a directory that there is. */
-export class MemoryFiles implements Files {
-  readonly #own = new Map<string, Uint8Array>();
-
-  constructor(private readonly below: (path: string) => string | undefined) {}
-
-  read(path: string): string | undefined {
-    const name = absolute(path);
-    const own = this.#own.get(name);
-    return own ? new TextDecoder().decode(own) : this.below(name);
-  }
-
-  /** As it was written. */
-  bytes(path: string): Uint8Array | undefined {
-    const text = this.below(absolute(path));
-    return this.#own.get(absolute(path)) ?? (text === undefined ? undefined : new TextEncoder().encode(text));
-  }
-
-  write(path: string, data: string | Uint8Array): boolean {
-    const name = absolute(path);
-    const folder = name.slice(0, name.lastIndexOf('/'));
-    if (this.list(folder || '/') === undefined || this.list(name) !== undefined) return false;
-    this.#own.set(name, typeof data === 'string' ? new TextEncoder().encode(data) : data.slice());
-    return true;
-  }
-
-  list(path: string): string[] | undefined {
-    const name = absolute(path).replace(/(.)\/$/, '$1');
-    const inside = [...this.#own.keys()].filter(
-      (one) => one.slice(0, one.lastIndexOf('/')) === (name === '/' ? '' : name),
-    );
-    const own = inside.map((one) => one.slice(one.lastIndexOf('/') + 1));
-    if (name === '/') return [...new Set([...DIRECTORIES, ...own])].sort();
-    if (name === '/etc') return [...new Set([...ETC, ...own])].sort();
-    return DIRECTORIES.includes(name.slice(1)) ? own.sort() : undefined;
-  }
-}
-
-function absolute(path: string): string {
-  return path.startsWith('/') ? path : `/${path}`;
 }

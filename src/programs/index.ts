@@ -1,7 +1,7 @@
 /** Programs that run inside a namespace, with the output of the real ones. */
 
 export { Computer, type ComputerOptions, type RunOptions } from './computer.js';
-export type { Files, Machine, Process, Program, RunningProcess } from './process.js';
+export type { Files, Host, Machine, Process, Program, RunningProcess, Service } from './process.js';
 export { PROGRAMS, programOf } from './registry.js';
 export { type Start, type Started, start } from './start.js';
 export { Task } from './steps.js';

@@ -33,6 +33,28 @@ export interface Machine {
   owner(entry: SocketEntry): RunningProcess | undefined;
   /** A program of this machine's; undefined: there is none of that name. */
   program(name: string): Program | undefined;
+  /** Undefined: it is a container. */
+  readonly host: Host | undefined;
+}
+
+/** What a machine has that is no container: other namespaces, services, the kernel's settings. */
+export interface Host {
+  /** Docker's namespaces by the names of their files in /var/run/docker/netns. */
+  dockerNetns(): ReadonlyMap<string, Namespace>;
+  /** Namespaces of processes that run in containers, by the process' number (`nsenter -t PID -n`). */
+  namespaceOf(pid: number): Namespace | undefined;
+  /** Whose socket that is, if it is no program's that runs on the node itself. */
+  owner(entry: SocketEntry, namespace: Namespace): RunningProcess | undefined;
+  /** What a service manager can be asked to do, by the unit's name; undefined: there is no such unit. */
+  service(unit: string): Service | undefined;
+}
+
+export interface Service {
+  readonly description: string;
+  readonly pid: number;
+  /** What it says instead, if it cannot. */
+  reload(): string | undefined;
+  restart(): string | undefined;
 }
 
 export interface RunningProcess {
@@ -67,6 +89,17 @@ export class Exit extends Error {
   ) {
     super(words);
   }
+}
+
+/** A path as files know it: from the working directory, without `.` and `..`. */
+export function pathOf({ environment }: Process, path: string): string {
+  const whole = path.startsWith('/') ? path : `${environment.get('PWD') ?? ''}/${path}`;
+  const parts: string[] = [];
+  for (const part of whole.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}`;
 }
 
 /** Virtual time, ns. */

@@ -3,7 +3,7 @@
  * here-documents. What it does not know (loops, functions, `&`) is a syntax error with its name. With a terminal it prompts, as ash does.
  */
 
-import { Exit, type Process, type Program } from './process.js';
+import { Exit, type Process, type Program, pathOf } from './process.js';
 import { type Command, continues, logicalLines, type Pipeline, parseLine, type Redirection } from './shell-grammar.js';
 import { type Expansion, expand, quoted } from './shell-words.js';
 import { type Started, start } from './start.js';
@@ -36,7 +36,6 @@ export class Shell {
   /** Of the last `$(…)` in the command that is being read: an assignment passes it on. */
   #substituted: number | undefined;
   #left = false;
-  #directory = '/';
   /** Programs of the pipeline that runs: Ctrl-C goes to all of them. */
   #foreground: Started[] = [];
 
@@ -88,6 +87,10 @@ export class Shell {
     for (const program of [...this.#foreground]) program.interrupt();
   }
 
+  get #directory(): string {
+    return pathOf(this.process, '.');
+  }
+
   get #prompt(): string {
     return this.process.machine.flavour === 'busybox'
       ? `${this.#directory} # `
@@ -137,7 +140,7 @@ export class Shell {
           continue;
         }
         const [first] = argv;
-        const builtin = first === undefined ? undefined : this.#builtin(first, argv, streams.stdout);
+        const builtin = first === undefined ? undefined : this.#builtin(first, argv, streams);
         if (builtin !== undefined || first === undefined) {
           streams.close();
           pipe?.end();
@@ -188,10 +191,11 @@ export class Shell {
         now.stdin.end();
         continue;
       }
-      const [path = ''] = yield* this.#expand(to);
+      const [given = ''] = yield* this.#expand(to);
+      const path = pathOf(this.process, given);
       if (file === 'stdin') {
         const text = files.read(path);
-        if (text === undefined) return { error: `sh: can't open ${path}: no such file` };
+        if (text === undefined) return { error: `sh: can't open ${given}: no such file` };
         now.stdin = new Pipe();
         now.stdin.write(text);
         now.stdin.end();
@@ -199,7 +203,7 @@ export class Shell {
       else {
         const pieces: Uint8Array[] = [];
         const before = append ? (files.read(path) ?? '') : '';
-        if (!files.write(path, before)) return { error: `sh: can't create ${path}: nonexistent directory` };
+        if (!files.write(path, before)) return { error: `sh: can't create ${given}: nonexistent directory` };
         now[file] = { write: (data) => pieces.push(typeof data === 'string' ? new TextEncoder().encode(data) : data) };
         closers.push(() => {
           files.write(path, before + pieces.map((piece) => new TextDecoder().decode(piece)).join(''));
@@ -215,7 +219,11 @@ export class Shell {
   }
 
   /** Status of a builtin; undefined: it is none. */
-  #builtin(name: string, argv: readonly string[], stdout: Output): number | undefined {
+  #builtin(
+    name: string,
+    argv: readonly string[],
+    { stdout, stderr }: { stdout: Output; stderr: Output },
+  ): number | undefined {
     switch (name) {
       case 'exit':
         this.#left = true;
@@ -225,9 +233,16 @@ export class Shell {
         return 0;
       case 'false':
         return 1;
-      case 'cd':
-        this.#directory = argv[1] ?? '/root';
+      case 'cd': {
+        const path = pathOf(this.process, argv[1] ?? '/root');
+        // What lies deep in an image is not modelled: there may be such a directory.
+        if (this.process.machine.files.list(`/${path.split('/')[1]}`) === undefined) {
+          stderr.write(`sh: cd: can't cd to ${argv[1]}: No such file or directory\n`);
+          return SYNTAX;
+        }
+        this.process.environment.set('PWD', path);
         return 0;
+      }
       case 'pwd':
         stdout.write(`${this.#directory}\n`);
         return 0;

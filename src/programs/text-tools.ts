@@ -1,7 +1,7 @@
 /** The little programs that stand in pipes and one-liners: cat, echo, grep, head, tail, wc, sort, cut, seq and their like. */
 
 import { readOptions, wholeNumber } from './arguments.js';
-import { Exit, MILLISECOND, type Process, type Program, SECOND, sleep as wait } from './process.js';
+import { Exit, MILLISECOND, type Process, type Program, pathOf, SECOND, sleep as wait } from './process.js';
 import { type Steps, until } from './steps.js';
 
 /** Files named, or standard input. */
@@ -14,7 +14,7 @@ function* inputs(process: Process, names: readonly string[]): Steps<string> {
       whole += yield* process.stdin.text();
       continue;
     }
-    const text = process.machine.files.read(name);
+    const text = process.machine.files.read(pathOf(process, name));
     if (text === undefined)
       throw new Exit(
         program === 'grep' ? 2 : 1,
@@ -217,10 +217,12 @@ function* date(process: Process): Steps<number> {
 
 function* ls(process: Process): Steps<number> {
   const names = process.argv.slice(1).filter((arg) => !arg.startsWith('-'));
-  for (const name of names.length > 0 ? names : ['/']) {
-    const list = process.machine.files.list(name);
+  const { files } = process.machine;
+  for (const name of names.length > 0 ? names : ['.']) {
+    const path = pathOf(process, name);
+    const list = files.list(path);
     if (list) for (const entry of list) process.stdout.write(`${entry}\n`);
-    else if (process.machine.files.read(name) !== undefined) process.stdout.write(`${name}\n`);
+    else if (files.read(path) !== undefined) process.stdout.write(`${name}\n`);
     else throw new Exit(1, `ls: ${name}: No such file or directory`);
   }
   return 0;

@@ -9,12 +9,12 @@ import { netnsid } from './netnsid.js';
 
 export function bridgeFdb(namespace: Namespace): string {
   return forwardingOf(namespace)
-    .map(({ owner, mac, device, remote, permanent }) => {
+    .map(({ owner, mac, device, remote, permanent, own }) => {
       const head = `${mac} dev ${device.name}`;
       const tail = permanent ? 'permanent' : '';
       // A MAC that the device takes frames for beside its own: of a macvlan on it.
       if (owner === device && owner.kind !== 'vxlan' && owner.kind !== 'bridge') return `${head} self ${tail}\n`;
-      if (owner.kind !== 'vxlan') return `${head} master ${owner.name} ${tail}\n`;
+      if (owner.kind !== 'vxlan') return `${head} master ${owner.name} ${permanent && !own ? 'static' : tail}\n`;
       return `${head}${remote ? ` dst ${remote}` : ''}${netnsid(namespace, owner)} self ${tail}\n`;
     })
     .join('');

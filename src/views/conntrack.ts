@@ -1,15 +1,17 @@
 /** `conntrack -L` of one namespace, or `conntrack -L -f ipv6` (conntrack-tools 1.4.7). */
 
-import { connectionsOf } from '../engine/connections.js';
+import { type ConnectionEntry, connectionsOf } from '../engine/connections.js';
 import type { Namespace } from '../engine/index.js';
 import { protocolColumns, tuples, wholeSeconds } from './connection.js';
 
 export function conntrackList(namespace: Namespace, family: 'ipv4' | 'ipv6' = 'ipv4'): string {
   return connectionsOf(namespace.engine)
     .filter((entry) => entry.namespace === namespace.name && entry.family === family)
-    .map((entry) => {
-      const state = entry.state ? ` ${entry.state}` : '';
-      return `${protocolColumns(entry)} ${wholeSeconds(entry.expires)}${state} ${tuples(entry)} mark=${entry.mark} use=1\n`;
-    })
+    .map((entry) => `${connectionLine(entry)}\n`)
     .join('');
+}
+
+export function connectionLine(entry: ConnectionEntry): string {
+  const state = entry.state ? ` ${entry.state}` : '';
+  return `${protocolColumns(entry)} ${wholeSeconds(entry.expires)}${state} ${tuples(entry)} mark=${entry.mark} use=1`;
 }

@@ -1,29 +1,57 @@
 /** `ip [-d] addr` of one namespace (iproute2 6.1). `-d` shows what is modelled: a device's kind and its place on a bridge. */
 
+import type { AddressEntry } from '../engine/device.js';
 import type { Device, Namespace } from '../engine/index.js';
-import { linksOf } from '../engine/links.js';
+import { type Link, linksOf } from '../engine/links.js';
 import { cidr, ipv4Text, mask } from '../engine/wire.js';
-import { detailsOf, hardware, heading } from './ip-link.js';
+import { detailsOf, hardware, heading, type LinkOptions, statisticsOf } from './ip-link.js';
 
-export interface AddrOptions {
-  /** `-d` */
-  details?: boolean;
+export interface AddrOptions extends LinkOptions {
+  /** `-4`, `-6`: addresses of that family, and devices that have one. */
+  family?: 4 | 6;
 }
 
-export function ipAddr(namespace: Namespace, { details = false }: AddrOptions = {}): string {
+export function ipAddr(namespace: Namespace, { only = () => true, ...options }: AddrOptions = {}): string {
   return linksOf(namespace)
-    .flatMap((link) => [
-      heading(link),
-      hardware(link),
-      ...(details ? detailsOf(link) : []),
-      ...link.device.addresses.flatMap(({ address, length }) => [
-        `    inet ${addressText(link.device, address, length)}`,
-        '       valid_lft forever preferred_lft forever',
-      ]),
-      ...addresses6(link.device).flatMap((line) => [line, '       valid_lft forever preferred_lft forever']),
-    ])
+    .filter(only)
+    .flatMap((link) => addrLines(link, options))
     .map((line) => `${line}\n`)
     .join('');
+}
+
+function addrLines(link: Link, { details = false, statistics = false, family }: AddrOptions): string[] {
+  const addresses = addressLines(link, family);
+  if (family && addresses.length === 0) return [];
+  return [
+    heading(link),
+    ...(family ? [] : [hardware(link)]),
+    ...(details && !family ? detailsOf(link) : []),
+    ...addresses.flatMap((line) => [line, LIFETIME]),
+    ...(statistics ? statisticsOf(link) : []),
+  ];
+}
+
+export const LIFETIME = '       valid_lft forever preferred_lft forever';
+
+/** A line an address: `    inet 10.0.0.2/24 brd 10.0.0.255 scope global eth0`. */
+export function addressLines({ device }: Link, family?: 4 | 6): string[] {
+  return [
+    ...(family === 6
+      ? []
+      : [...device.addresses]
+          .sort((a, b) => Number(isSecondary(device, a)) - Number(isSecondary(device, b)))
+          .map((entry) => `    inet ${addressText(device, entry)}`)),
+    ...(family === 4 ? [] : addresses6(device)),
+  ];
+}
+
+/** Another one before it is in the same subnet: they stand behind the first ones. */
+function isSecondary({ addresses }: Device, { address, length }: AddressEntry): boolean {
+  const bits = mask(length);
+  const inSubnet = addresses.filter(
+    (one) => one.length === length && ((cidr(one.address).address ^ cidr(address).address) & bits) === 0,
+  );
+  return length < 32 && inSubnet[0]?.address !== address;
 }
 
 /** In the kernel's order: the wider scope first, and of one scope the one added last. */
@@ -44,10 +72,13 @@ function addresses6({ addresses6: all }: Device): string[] {
 }
 
 /** Docker gives an address its broadcast address, where there is one; an operator's `ip addr add` does not. */
-function addressText(device: Device, address: string, length: number): string {
-  const operators = ['loopback', 'physical', 'vlan'].includes(device.kind);
+function addressText(device: Device, entry: AddressEntry): string {
+  const { address, length, broadcast: given } = entry;
+  const secondary = isSecondary(device, entry);
+  const operators = given === undefined ? ['loopback', 'physical', 'vlan'].includes(device.kind) : !given;
   const broadcast = ipv4Text((cidr(address).address | ~mask(length)) >>> 0);
   const words = [`${address}/${length}`];
   if (!operators && length < 31) words.push('brd', broadcast);
-  return `${words.join(' ')} scope ${address.startsWith('127.') ? 'host' : 'global'} ${device.name}`;
+  const scope = address.startsWith('127.') ? 'host' : 'global';
+  return `${words.join(' ')} scope ${scope} ${secondary ? 'secondary ' : ''}${device.name}`;
 }

@@ -10,17 +10,66 @@ import { netnsid } from './netnsid.js';
 export interface LinkOptions {
   /** `-d` */
   details?: boolean;
+  /** `-s` */
+  statistics?: boolean;
+  /** Those that are asked for. */
+  only?: (link: Link) => boolean;
 }
 
-export function ipLink(namespace: Namespace, { details = false }: LinkOptions = {}): string {
+export function ipLink(namespace: Namespace, { only = () => true, ...options }: LinkOptions = {}): string {
   return linksOf(namespace)
-    .flatMap((link) => [heading(link, ' mode DEFAULT'), hardware(link), ...(details ? detailsOf(link) : [])])
+    .filter(only)
+    .flatMap((link) => linkLines(link, options))
     .map((line) => `${line}\n`)
     .join('');
 }
 
+/** Of one device. */
+export function linkLines(link: Link, { details = false, statistics = false }: LinkOptions = {}): string[] {
+  return [
+    heading(link, ' mode DEFAULT'),
+    hardware(link),
+    ...(details ? detailsOf(link) : []),
+    ...(statistics ? statisticsOf(link) : []),
+  ];
+}
+
+/** Frames that were dropped at a device count as received ones, as most are. */
+export function statisticsOf({ device }: Link): string[] {
+  const { rxPackets, rxBytes, txPackets, txBytes } = device.counters;
+  const dropped = [...device.drops.values()].reduce((sum, count) => sum + count, 0);
+  const row = (...values: number[]) => `    ${values.map((n, i) => `${n}`.padStart(WIDTHS[i] ?? 7)).join(' ')} `;
+  return [
+    '    RX:  bytes packets errors dropped  missed   mcast           ',
+    row(rxBytes, rxPackets, 0, dropped, 0, 0),
+    '    TX:  bytes packets errors dropped carrier collsns           ',
+    row(txBytes, txPackets, 0, 0, 0, 0),
+  ];
+}
+
+const WIDTHS = [10, 7, 6];
+
+/** Operational state: devices that report no carrier of their own have none. */
+export function stateOf({ device, up, carrier }: Link): 'UNKNOWN' | 'UP' | 'DOWN' | 'LOWERLAYERDOWN' {
+  if (!up) return 'DOWN';
+  if (STATELESS.has(device.kind)) return 'UNKNOWN';
+  if (carrier) return 'UP';
+  return device.peer || device.lower ? 'LOWERLAYERDOWN' : 'DOWN';
+}
+
 /** `more` stands behind the state, where `ip link` shows one thing more than `ip addr`. */
-export function heading({ device, index, up, carrier, noarp }: Link, more = ''): string {
+export function heading(link: Link, more = ''): string {
+  const { device } = link;
+  const words = [
+    `${nameAndFlags(link)} mtu ${device.mtu} qdisc ${link.fresh ? 'noop' : 'noqueue'}`,
+    ...(device.master ? [`master ${device.master.name}`] : []),
+    `state ${stateOf(link)}${more} group default`,
+  ];
+  return `${words.join(' ')} ${isOperators(device) ? 'qlen 1000' : ''}`;
+}
+
+/** `47: veth9e9627c@if46: <BROADCAST,MULTICAST,UP,LOWER_UP>` */
+export function nameAndFlags({ device, index, up, carrier, noarp }: Link): string {
   const { kind } = device;
   const loopback = kind === 'loopback';
   const flags = [
@@ -31,14 +80,7 @@ export function heading({ device, index, up, carrier, noarp }: Link, more = ''):
     ...(up ? ['UP'] : []),
     ...(carrier ? ['LOWER_UP'] : []),
   ];
-  // Devices that report no carrier of their own have no operational state.
-  const stateless = STATELESS.has(kind);
-  const words = [
-    `${index}: ${device.name}${otherEnd(device, index)}: <${flags.join(',')}> mtu ${device.mtu} qdisc noqueue`,
-    ...(device.master ? [`master ${device.master.name}`] : []),
-    `state ${stateless ? 'UNKNOWN' : carrier ? 'UP' : 'DOWN'}${more} group default`,
-  ];
-  return `${words.join(' ')} ${isOperators(device) ? 'qlen 1000' : ''}`;
+  return `${index}: ${device.name}${otherEnd(device, index)}: <${flags.join(',')}>`;
 }
 
 /** What Docker makes is made without a queue length, and its VLANs have no address. */

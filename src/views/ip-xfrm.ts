@@ -3,11 +3,23 @@
 import type { Association, Namespace, PolicySpec } from '../engine/index.js';
 
 /** The newest first, as the kernel lists them. Dates are those of virtual time, UTC. */
-export function ipXfrmState(namespace: Namespace): string {
+export function ipXfrmState(namespace: Namespace, { statistics = true }: { statistics?: boolean } = {}): string {
   return namespace.xfrm.associations
-    .flatMap((association) => stateLines(namespace, association))
+    .flatMap((association) => (statistics ? stateLines(namespace, association) : briefLines(association)))
     .map((line) => `${line}\n`)
     .join('');
+}
+
+/** Without `-s`. */
+function briefLines({ source, destination, spi, reqid, key, sequence }: Association): string[] {
+  return [
+    `src ${source} dst ${destination}`,
+    `\tproto esp spi ${hex(spi)} reqid ${reqid} mode transport`,
+    '\treplay-window 0 ',
+    `\taead rfc4106(gcm(aes)) 0x${hexBytes(key)} 64`,
+    `\tanti-replay context: seq 0x0, oseq 0x${sequence.toString(16)}, bitmap 0x00000000`,
+    '\tsel src 0.0.0.0/0 dst 0.0.0.0/0 ',
+  ];
 }
 
 function stateLines({ engine }: Namespace, association: Association): string[] {
@@ -20,7 +32,7 @@ function stateLines({ engine }: Namespace, association: Association): string[] {
     `src ${source} dst ${destination}`,
     `\tproto esp spi ${hex(spi)}(${spi}) reqid ${reqid}(${hex(reqid)}) mode transport`,
     '\treplay-window 0 seq 0x00000000 flag  (0x00000000)',
-    `\taead rfc4106(gcm(aes)) 0x${Array.from(key, (byte) => byte.toString(16).padStart(2, '0')).join('')} (160 bits) 64`,
+    `\taead rfc4106(gcm(aes)) 0x${hexBytes(key)} (160 bits) 64`,
     `\tanti-replay context: seq 0x0, oseq 0x${sequence.toString(16)}, bitmap 0x00000000`,
     '\tsel src 0.0.0.0/0 dst 0.0.0.0/0 uid 0',
     '\tlifetime config:',
@@ -63,6 +75,10 @@ function policyLines({ source, destination, protocol, port, mark, markMask, temp
 
 export function xfrmStat(namespace: Namespace): string {
   return [...namespace.xfrm.statistics].map(([name, count]) => `${name.padEnd(24)}\t${count}\n`).join('');
+}
+
+function hexBytes(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function hex(value: number): string {

@@ -1,4 +1,4 @@
-/** `ipvsadm -Ln --nosort` (destinations in the kernel's list order) and `ipvsadm -Ln --stats` (by address) of one namespace (1.31). */
+/** `ipvsadm -Ln` (`--nosort`: destinations in the kernel's list order, else by address) and `ipvsadm -Ln --stats` (by address) of one namespace (1.31). */
 
 import { type BalancedCounters, type BalancedService, servicesOf } from '../engine/balanced.js';
 import type { Namespace } from '../engine/index.js';
@@ -6,14 +6,14 @@ import { ipv4, swap32 } from '../engine/wire.js';
 
 const HEAD = 'IP Virtual Server version 1.2.1 (size=4096)\n';
 
-export function ipvsadm(namespace: Namespace): string {
+export function ipvsadm(namespace: Namespace, { sorted = false }: { sorted?: boolean } = {}): string {
   const lines = [
     'Prot LocalAddress:Port Scheduler Flags',
     '  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn',
   ];
   for (const service of servicesOf(namespace)) {
     lines.push(`${serviceName(service)} rr`);
-    for (const { address, port, weight, active, inactive } of service.destinations) {
+    for (const { address, port, weight, active, inactive } of sorted ? byAddress(service) : service.destinations) {
       const columns = [
         `${address}:${port}`.padEnd(28),
         'Masq'.padEnd(7),
@@ -33,12 +33,13 @@ export function ipvsadmStats(namespace: Namespace): string {
   ];
   for (const service of servicesOf(namespace)) {
     lines.push(serviceName(service).padEnd(33) + numbers(service));
-    const destinations = [...service.destinations].sort(
-      (a, b) => order(a.address) - order(b.address) || a.port - b.port,
-    );
-    for (const one of destinations) lines.push(`  -> ${`${one.address}:${one.port}`.padEnd(28)}${numbers(one)}`);
+    for (const one of byAddress(service)) lines.push(`  -> ${`${one.address}:${one.port}`.padEnd(28)}${numbers(one)}`);
   }
   return HEAD + lines.map((line) => `${line}\n`).join('');
+}
+
+function byAddress({ destinations }: BalancedService): BalancedService['destinations'] {
+  return [...destinations].sort((a, b) => order(a.address) - order(b.address) || a.port - b.port);
 }
 
 function order(address: string): number {

@@ -1,6 +1,7 @@
 /** One rule in the words of iptables: `-A CHAIN`, what must hold, `-j TARGET`. */
 
 import type { ReadRule } from '../engine/chains.js';
+import { EXTENSIONS } from './rule-matches.js';
 
 /** Conditions stand as iptables prints them: those of the IP header, then matches in the order in which Docker writes them. */
 export function ruleText(
@@ -17,18 +18,10 @@ export function ruleText(
   either('-i', match.in?.name, match.notIn?.name);
   either('-o', match.out?.name, match.notOut?.name);
   if (match.protocol) words.push('-p', match.protocol);
-  const states = match.states?.join(',');
-  if (states && match.stateMatch === 'state') words.push('-m', 'state', '--state', states);
-  if (match.policy) words.push('-m', 'policy', '--dir', match.policy.dir, '--pol', match.policy.pol);
-  if (match.sport !== undefined || match.dport !== undefined) words.push('-m', match.protocol ?? 'all');
-  if (match.sport !== undefined) words.push('--sport', `${match.sport}`);
-  if (match.dport !== undefined) words.push('--dport', `${match.dport}`);
-  if (match.u32) words.push('-m', 'u32', '--u32', `"${match.u32}"`);
-  if (states && match.stateMatch !== 'state') words.push('-m', 'conntrack', '--ctstate', states);
-  if (match.sourceType || match.destinationType) words.push('-m', 'addrtype');
-  if (match.sourceType) words.push('--src-type', match.sourceType);
-  if (match.destinationType) words.push('--dst-type', match.destinationType);
-  if (match.ipvs) words.push('-m', 'ipvs', '--ipvs');
+  for (const { written } of EXTENSIONS) {
+    const found = written(match);
+    if (found) words.push('-m', found.name, ...found.words);
+  }
   words.push(...other, ...targetWords(target));
   return words.join(' ');
 }
@@ -60,7 +53,7 @@ function targetWords(target: ReadRule['target']): string[] {
 }
 
 /** `10.0.0.3`, `172.19.0.2:8080`, `:53`, `[fd00::2]:80` */
-function place({ address = '', port }: { address?: string; port?: number }): string {
+export function place({ address = '', port }: { address?: string; port?: number }): string {
   if (port === undefined) return address;
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

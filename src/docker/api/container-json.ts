@@ -92,6 +92,11 @@ function emptyEndpoint() {
   };
 }
 
+/** Its first process' number on the node. */
+export function pidOf({ id }: ContainerState): number {
+  return 1000 + (Number.parseInt(id.slice(0, 4), 16) % 30000);
+}
+
 /** 64 digits of its own for each endpoint, from the ids that there are. */
 export function endpointId({ id }: ContainerState, network: string): string {
   let sum = 0;
@@ -163,7 +168,7 @@ export function inspectJson(world: World, container: ContainerState) {
       Restarting: false,
       OOMKilled: false,
       Dead: false,
-      Pid: running ? 1000 + (Number.parseInt(container.id.slice(0, 4), 16) % 30000) : 0,
+      Pid: running ? pidOf(container) : 0,
       ExitCode: running ? 0 : container.exitCode,
       Error: '',
       StartedAt: timeText(container.started === undefined ? undefined : world.at(container.started)),

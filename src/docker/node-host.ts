@@ -1,0 +1,73 @@
+/** What a served node has beside its Engine: namespaces by Docker's names for them, processes of containers, services. */
+
+import type { Namespace, SocketEntry } from '../engine/index.js';
+import type { Host, RunningProcess, Service } from '../programs/index.js';
+import { endpointId, pidOf } from './api/container-json.js';
+import type { World } from './world.js';
+
+/** dockerd's own process. */
+const DAEMON = 614;
+
+export class NodeHost implements Host {
+  constructor(
+    readonly world: World,
+    readonly node: string,
+  ) {}
+
+  /** As libnetwork names their files: osl/namespace_linux.go, drivers/overlay/ov_network.go, service_common. */
+  dockerNetns(): Map<string, Namespace> {
+    const { topology, engine, cluster } = this.world;
+    const found: [string, Namespace][] = [];
+    const note = (name: string, namespace: string) => {
+      const one = engine.namespaces.get(`${this.node}/${namespace}`);
+      if (one) found.push([name, one]);
+    };
+    for (const { name, id, driver } of topology.networks) {
+      if (driver !== 'overlay') continue;
+      note(`1-${id.slice(0, 10)}`, `ov-${name}`);
+      note(`lb_${id.slice(0, 9)}`, `lb-${name}`);
+    }
+    note('ingress_sbox', 'ingress_sbox');
+    for (const container of cluster.containers.values()) {
+      if (container.node !== this.node || !container.sandbox) continue;
+      note(endpointId(container, 'sandbox').slice(0, 12), container.sandbox.name);
+    }
+    return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  namespaceOf(pid: number): Namespace | undefined {
+    if (pid === 1 || pid === DAEMON) return this.world.namespace(`${this.node}/host`);
+    for (const container of this.world.cluster.containers.values()) {
+      if (container.node === this.node && container.sandbox && pidOf(container) === pid)
+        return this.world.computerOf(container)?.namespace;
+    }
+    return undefined;
+  }
+
+  /** Containers on the node's own network, and what dockerd itself has open for published ports. */
+  owner(entry: SocketEntry, namespace: Namespace): RunningProcess | undefined {
+    for (const container of this.world.cluster.containers.values()) {
+      if (container.node !== this.node || !container.sandbox) continue;
+      const computer = this.world.computerOf(container);
+      const owner = computer?.namespace === namespace ? computer.owner(entry) : undefined;
+      if (owner) return { ...owner, pid: pidOf(container) };
+    }
+    if (namespace.name !== `${this.node}/host`) return undefined;
+    const published = this.world.topology.sandboxes
+      .filter(({ node }) => node === this.node)
+      .flatMap(({ publishes = [] }) => publishes)
+      .some((one) => one.published === entry.local.port && one.protocol === entry.protocol);
+    if (published) return { pid: DAEMON + entry.local.port, command: 'docker-proxy', started: 0 };
+    return { pid: DAEMON, command: 'dockerd', started: 0 };
+  }
+
+  service(unit: string): Service | undefined {
+    if (unit !== 'docker') return undefined;
+    return {
+      description: 'Docker Application Container Engine',
+      pid: DAEMON,
+      reload: () => undefined,
+      restart: () => undefined,
+    };
+  }
+}
