@@ -93,6 +93,7 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
       ...(roles.length > 0 ? { roles } : {}),
       traffic,
       ...(changes.length > 0 ? { changes } : {}),
+      ...(around['control-plane'] ? { controlPlane: true } : {}),
       ...(firewall.length > 0 ? { firewall } : {}),
     },
     ignored: findings.ignored,

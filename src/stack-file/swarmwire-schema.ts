@@ -158,6 +158,7 @@ export const swarmwireSchema: SchemaObject = map({
     additionalProperties: false,
     hint: 'false: the nodes are no swarm; or the options of docker swarm init: swarm: { data_path_port: 5789 }',
   },
+  'control-plane': { type: 'boolean', hint: 'true: the nodes speak on ports 2377 and 7946' },
   firewall: {
     type: 'array',
     items: map({ block: firewallPorts, ...firewallNodes }, { required: ['block'] }),
@@ -258,6 +259,7 @@ export interface Section {
   swarm?:
     | boolean
     | { data_path_port?: number; default_addr_pool?: string | string[]; default_addr_pool_mask_length?: number };
+  'control-plane'?: boolean;
   firewall?: FirewallEntry[];
   containers?: Record<string, ContainerEntry>;
   outside?: (HostEntry & { name: string })[];

@@ -9,13 +9,12 @@
  */
 
 import type { Network, Topology } from '../topology/topology.js';
+import { GOSSIP_PORT } from '../traffic/gossip.js';
 import type { Allocator } from './allocator.js';
 import type { Clock } from './clock.js';
 import type { Firewall } from './firewall.js';
 import { BULK_SYNC, GOSSIP, GOSSIP_FAILURE } from './pace.js';
 import type { NodeState } from './state.js';
-
-export const GOSSIP_PORT = 7946;
 
 /** What follows when two nodes lose each other, or find each other again. */
 export interface Hearing {

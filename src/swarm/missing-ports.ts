@@ -1,9 +1,9 @@
 /** Which ports a firewall between the nodes lacks, and what came of it, in words for whoever has to open them. */
 
+import { GOSSIP_PORT } from '../traffic/gossip.js';
+import { MANAGEMENT_PORT } from '../traffic/management.js';
 import type { Cluster } from './cluster.js';
 import { dataPathPort, portText } from './firewall.js';
-import { GOSSIP_PORT } from './gossip.js';
-import { MANAGEMENT_PORT } from './sessions.js';
 import type { Stopped } from './wire-stops.js';
 
 export interface MissingPort {

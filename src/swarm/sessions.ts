@@ -3,10 +3,9 @@
  * manager that it can reach; managers among themselves have to reach each other, both ways.
  */
 
+import { MANAGEMENT_PORT } from '../traffic/management.js';
 import type { Records } from './records.js';
 import type { NodeState } from './state.js';
-
-export const MANAGEMENT_PORT = 2377;
 
 type Cluster = Pick<Records, 'nodes' | 'firewall'>;
 

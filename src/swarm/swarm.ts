@@ -12,6 +12,7 @@ import { DockerProxies } from '../traffic/docker-proxy.js';
 import { apply, words } from './changes.js';
 import { EngineClock } from './clock.js';
 import { Cluster, type ClusterEvent } from './cluster.js';
+import { ControlPlane } from './control-plane.js';
 import { deploy, emptyTopology, pendingOf } from './deploy.js';
 import { DockerError } from './errors.js';
 import { type FlowReport, newReport, type SingleSpec, send } from './flow.js';
@@ -64,6 +65,7 @@ export class Swarm {
   readonly #processes: Processes | undefined;
   readonly #records: Uint8Array[] = [];
   #rotation: KeyRotation | undefined;
+  #controlPlane: ControlPlane | undefined;
   /** Docker on all of its nodes: what can be changed while it runs. */
   readonly cluster: Cluster;
   readonly realized: Realizer;
@@ -94,7 +96,10 @@ export class Swarm {
         ended: (_, sandbox) => this.#processes?.end(sandbox),
         changed: () => this.#followNames(),
       },
-      onEvent: (event) => this.events.push(event),
+      onEvent: (event) => {
+        this.events.push(event);
+        this.#controlPlane?.hear(event);
+      },
     });
     deploy(this.cluster, spec);
     this.names = new Names(this.realized, this.sockets, seed);
@@ -104,6 +109,7 @@ export class Swarm {
     this.#seed = seed;
     this.#watchKeys();
     clock.standing = true;
+    if (spec.controlPlane) this.#controlPlane = new ControlPlane(this.realized, this.cluster, this.sockets, seed);
     for (const change of spec.changes ?? []) engine.at(change.at * MILLISECOND, () => this.#apply(change));
   }
 

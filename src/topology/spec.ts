@@ -301,6 +301,8 @@ export interface StackSpec {
   traffic: TrafficSpec[];
   /** What is changed while it runs, in any order. */
   changes?: ChangeSpec[];
+  /** Do the nodes speak on ports 2377 and 7946, as background for captures? */
+  controlPlane?: boolean;
   /** Between the nodes, from the start: before a swarm is made. */
   firewall?: FirewallRule[];
 }
