@@ -48,6 +48,8 @@ export const CONFIRM: u32 = 128;
 export const SECPATH: u32 = 256;
 /** It has been through its outbound policy (IPSKB_XFRM_TRANSFORMED). */
 export const TRANSFORMED: u32 = 512;
+/** IPv6: a tunnel has made it, which leaves no fragments to its sender (skb->ignore_df is 0). */
+export const WHOLE: u32 = 1024;
 
 /** A bridge's DNAT gave it another MAC than the bridge's own: to the bridge's stack it is still addressed (PACKET_HOST). */
 export const BRIDGED_DNAT: u32 = 1 << 20;

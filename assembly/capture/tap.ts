@@ -36,7 +36,7 @@ export enum Note {
   TAG, UNTAG,
 }
 
-/** Added to the kind of a translation: V6 says that before and after are numbers of IPv6 addresses. */
+/** Added to a kind: V6 says that before and after are numbers of IPv6 addresses. */
 export enum NoteFamily { V4, V6 = 256 }
 
 @unmanaged

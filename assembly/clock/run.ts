@@ -3,7 +3,7 @@
 import { Frame, ensureFrames, setCurrent } from "../frame";
 import { drop, Drop } from "../drops";
 import { generate } from "../load/generator";
-import { Device, calm, receive, slowPackets, transmit } from "../devices/device";
+import { Device, VXLAN_IPV6, calm, receive, slowPackets, transmit } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import { Event, a, b, kind, next, now, putBack, setNow } from "./queue";
 import { VECTOR, foresee } from "../flowtable/foresee";
@@ -28,7 +28,7 @@ import * as ethernet from "../wire/ethernet";
 import { beginCollection, collectionDue, ensureAddresses, finishCollection, markAddress } from "../tables/addresses6";
 import { Path6, ensurePaths, pathAt, pathSlots, sweepPaths } from "../tables/paths6";
 import { ensureFlows, sweepFlows } from "../flowtable/flows";
-import { ensureFdb } from "../tables/fdb";
+import { Entry, ensureFdb, fdbAt, fdbSlots } from "../tables/fdb";
 import { anythingDead, bury } from "./removal";
 
 export enum Stopped {
@@ -213,6 +213,13 @@ function collectAddresses(): void {
   for (let i: u32 = 0; i < pathSlots(); i++) {
     const at = pathAt(i);
     if (at) markAddress(<u32>changetype<Path6>(at).keyA);
+  }
+  // What a tunnel has learned of its other ends.
+  for (let i: u32 = 0; i < fdbSlots(); i++) {
+    const at = fdbAt(i);
+    if (!at) continue;
+    const entry = changetype<Entry>(at);
+    if (entry.port && entry.port!.flags & VXLAN_IPV6) markAddress(entry.remote);
   }
   let queue = oldestQueue();
   while (queue) {

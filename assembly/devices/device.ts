@@ -36,6 +36,8 @@ export const VXLAN_PROXY: u32 = 4;
 export const LEARNING: u32 = 8;
 /** No neighbour is asked for, and none is answered (IFF_NOARP): frames go to the device's own MAC. */
 export const NOARP: u32 = 16;
+/** vxlan: its VTEPs have IPv6 addresses (VXLAN_F_IPV6). */
+export const VXLAN_IPV6: u32 = 32;
 /** bridge: what it forwards goes up to its own stack as well (IFF_PROMISC). A tap alone looks on. */
 export const PROMISCUOUS: u32 = 1 << 10;
 

@@ -1,32 +1,38 @@
 // vxlan devices (drivers/net/vxlan/vxlan_core.c; RFC 7348): frames into UDP towards the VTEP that the forwarding database
 // names for their MAC, headers pushed into the frame's own headroom; ARP answered from the device's neighbour table.
+//
+// A device speaks IPv4 or IPv6 to all of its VTEPs (VXLAN_F_IPV6); those of IPv6 stand in the database by their numbers.
 
 import { Pool } from "../memory";
-import { CT_UNTRACKED, Frame, LOCAL, SOCKET_HASH, expandHeadroom, pull, push, takeFrame } from "../frame";
+import { CT_UNTRACKED, Frame, SOCKET_HASH, WHOLE, expandHeadroom, pull, push, takeFrame } from "../frame";
 import { account, deliver, drop, Drop } from "../drops";
-import { Device, LEARNING, VXLAN_PROXY, receive, scrub } from "./device";
+import { Device, LEARNING, VXLAN_IPV6, VXLAN_PROXY, receive, scrub } from "./device";
 import { Namespace } from "../stack/namespace";
 import * as arp from "../wire/arp";
 import * as icmp from "../wire/icmp";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 import * as udp from "../wire/udp";
 import { update16 } from "../wire/checksum";
 import * as vxlan from "../wire/vxlan";
 import { Index } from "../tables/hash";
 import { STATIC, findEntry, learn } from "../tables/fdb";
 import { Nud, findNeighbour } from "../tables/neighbours";
+import { keepAt } from "../tables/addresses6";
 import { keyedHash } from "../random";
-import { decapsulated, encapsulated, fitted, recording } from "../flowtable/recorder";
+import { decapsulated, encapsulated, fitted, forget, recording } from "../flowtable/recorder";
 import { idBucket, nextId, output, pathMtu, sourceFor } from "../stack/output";
-import { note, Note } from "../capture/tap";
+import { HOP_LIMIT, output6, pathMtu6, sourceFor6 } from "../stack/output6";
+import { note, Note, NoteFamily } from "../capture/tap";
 
 const OUTER: u32 = ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH;
+const OUTER6: u32 = ipv6.LENGTH + udp.LENGTH + vxlan.LENGTH;
 const TTL: u32 = 64;
 /** Length of the IP packet that refuses one which is too big. */
 const REFUSAL: u32 = 576;
 
-/** Which device listens for a VNI on a UDP port of a namespace. Key: a = VNI | port << 32, b = namespace. */
+/** Which device listens for a VNI on a UDP port of a namespace. Key: a = VNI | port << 32, b = namespace | family << 32. */
 @unmanaged
 class Listener {
   keyA: u64;
@@ -38,22 +44,28 @@ class Listener {
 const listeners = new Index(64);
 const pool = new Pool(offsetof<Listener>(), 64);
 
-export function openVxlan(device: Device, underlay: Namespace, vni: u32, port: u32): void {
+export function openVxlan(device: Device, underlay: Namespace, vni: u32, port: u32, v6: bool): void {
   device.vni = vni;
   device.vxlanPort = port;
   device.underlay = underlay;
+  if (v6) device.flags |= VXLAN_IPV6;
   listen(device, underlay, ANY_VNI, port);
   listen(device, underlay, vni, port);
   underlay.vxlans++;
 }
 
+// @ts-ignore: decorator
+@inline
+function placeOf(namespace: Namespace, v6: bool): u64 { return <u64>namespace.id | (<u64>v6 << 32); }
+
 function listen(device: Device, underlay: Namespace, vni: u32, port: u32): void {
   listeners.ensure(1);
   pool.ensure(1);
-  const known = listeners.find(<u64>vni | (<u64>port << 32), underlay.id);
+  const place = placeOf(underlay, (device.flags & VXLAN_IPV6) != 0);
+  const known = listeners.find(<u64>vni | (<u64>port << 32), place);
   const listener = changetype<Listener>(known ? known : pool.take(offsetof<Listener>()));
   listener.keyA = <u64>vni | (<u64>port << 32);
-  listener.keyB = underlay.id;
+  listener.keyB = place;
   listener.devices++;
   if (known) return;
   listener.device = device;
@@ -64,14 +76,15 @@ function listen(device: Device, underlay: Namespace, vni: u32, port: u32): void 
 export function closeVxlan(device: Device): void {
   const underlay = device.underlay;
   if (!underlay) return;
-  unlisten(underlay, ANY_VNI, device.vxlanPort);
-  unlisten(underlay, device.vni, device.vxlanPort);
+  const place = placeOf(underlay, (device.flags & VXLAN_IPV6) != 0);
+  unlisten(place, ANY_VNI, device.vxlanPort);
+  unlisten(place, device.vni, device.vxlanPort);
   underlay.vxlans--;
   device.underlay = null;
 }
 
-function unlisten(underlay: Namespace, vni: u32, port: u32): void {
-  const at = listeners.find(<u64>vni | (<u64>port << 32), underlay.id);
+function unlisten(place: u64, vni: u32, port: u32): void {
+  const at = listeners.find(<u64>vni | (<u64>port << 32), place);
   if (!at || --changetype<Listener>(at).devices) return;
   listeners.remove(at);
   pool.give(at);
@@ -88,12 +101,14 @@ export function vxlanTransmit(device: Device, frame: Frame): void {
 
 function encapsulate(device: Device, frame: Frame, remote: u32): void {
   const underlay = device.underlay!;
-  const source = sourceFor(underlay, remote);
+  const v6 = (device.flags & VXLAN_IPV6) != 0;
+  const outer = v6 ? OUTER6 : OUTER;
+  const source = v6 ? sourceFor6(underlay, remote, null) : sourceFor(underlay, remote);
   if (!source) return drop(frame, Drop.IP_OUT_NO_ROUTE, device);
-  const mtu = pathMtu(underlay, remote);
-  if (recording) fitted(frame, frame.length + OUTER, mtu);
-  if (device.master && frame.length + OUTER > mtu && refuse(device, frame, mtu - vxlan.OVERHEAD)) return;
-  if (!expandHeadroom(frame, OUTER + ethernet.LENGTH)) return drop(frame, Drop.NOMEM, device);
+  const mtu = v6 ? pathMtu6(underlay, remote, frame.time) : pathMtu(underlay, remote);
+  if (recording) fitted(frame, frame.length + outer, mtu);
+  if (device.master && frame.length + outer > mtu && refuse(device, frame, mtu - outer - ethernet.LENGTH)) return;
+  if (!expandHeadroom(frame, outer + ethernet.LENGTH)) return drop(frame, Drop.NOMEM, device);
   const inner = frame.data;
   const port = sourcePort(frame);
   // Only the ECN bits of the inner packet show outside (RFC 6040): CE turns into ECT(0).
@@ -102,20 +117,29 @@ function encapsulate(device: Device, frame: Frame, remote: u32): void {
     ecn = <u32>load<u8>(inner, 15) & 3;
     if (ecn == 3) ecn = 2;
   }
-  const ip = push(frame, OUTER);
+  const ip = push(frame, outer);
   const length = frame.length;
-  const l4 = ip + ipv4.LENGTH;
+  const l4 = inner - vxlan.LENGTH - udp.LENGTH;
+  const datagram = length - (outer - vxlan.LENGTH - udp.LENGTH);
   vxlan.emit(l4 + udp.LENGTH, device.vni);
-  udp.emit(l4, port, device.vxlanPort, length - ipv4.LENGTH);
-  udp.seal(l4, length - ipv4.LENGTH, source, remote);
-  ipv4.emit(ip, ecn, length, nextId(underlay, source, remote, ipv4.UDP), 0, TTL, ipv4.UDP, source, remote);
-  if (recording) encapsulated(frame, idBucket(underlay, source, remote, ipv4.UDP));
+  udp.emit(l4, port, device.vxlanPort, datagram);
+  if (v6) {
+    udp.seal6(l4, datagram, source, remote);
+    ipv6.emit(ip, ecn, 0, datagram, ipv4.UDP, HOP_LIMIT, source, remote);
+    forget(frame);
+  } else {
+    udp.seal(l4, datagram, source, remote);
+    ipv4.emit(ip, ecn, length, nextId(underlay, source, remote, ipv4.UDP), 0, TTL, ipv4.UDP, source, remote);
+    if (recording) encapsulated(frame, idBucket(underlay, source, remote, ipv4.UDP));
+  }
   scrub(frame);
   frame.fragmentMax = 0;
   frame.connectionInfo = CT_UNTRACKED;
-  frame.flags |= LOCAL;
-  note(frame, Note.ENCAPSULATE, device.vni, source, port, remote, device.vxlanPort, device);
-  output(underlay, frame);
+  note(frame, v6 ? Note.ENCAPSULATE | NoteFamily.V6 : Note.ENCAPSULATE, device.vni, source, port, remote, device.vxlanPort, device);
+  if (!v6) return output(underlay, frame);
+  // A tunnel's packet is never cut by its sender over IPv6 (ip6_fragment: ignore_df is 0).
+  frame.flags |= WHOLE;
+  output6(underlay, frame, null);
 }
 
 /**
@@ -196,22 +220,25 @@ function answerArp(device: Device, frame: Frame): void {
   receive(device, reply);
 }
 
-/** A UDP packet for this namespace: is it for one of its vxlan devices? Then it has been taken (vxlan_rcv). */
-export function vxlanReceive(namespace: Namespace, frame: Frame): bool {
+/**
+ * A UDP packet for this namespace, its UDP header `header` bytes behind the IP header: is it for one of its vxlan devices?
+ * Then it has been taken (vxlan_rcv).
+ */
+export function vxlanReceive(namespace: Namespace, frame: Frame, header: u32, v6: bool): bool {
   const ip = frame.data;
-  const header = ipv4.headerLength(ip);
   const l4 = ip + header;
   if (frame.length < header + udp.LENGTH) return false;
   const port = udp.destination(l4);
+  const here = placeOf(namespace, v6);
   // No device on this port at all: an ordinary socket's business.
-  if (!listening(namespace, port)) return false;
+  if (!listeners.find(<u64>ANY_VNI | (<u64>port << 32), here)) return false;
   const place = frame.device;
   const length = udp.length(l4);
   if (length < udp.LENGTH || length > frame.length - header) {
     drop(frame, Drop.PKT_TOO_SMALL, place);
     return true;
   }
-  if (!udp.checksumOk(l4, length, ipv4.source(ip), ipv4.destination(ip))) {
+  if (!(v6 ? udp.checksumOk6(l4, length, ip) : udp.checksumOk(l4, length, ipv4.source(ip), ipv4.destination(ip)))) {
     drop(frame, Drop.UDP_CSUM, place);
     return true;
   }
@@ -220,14 +247,14 @@ export function vxlanReceive(namespace: Namespace, frame: Frame): bool {
     drop(frame, Drop.VXLAN_INVALID_HDR, place);
     return true;
   }
-  const found = listeners.find(<u64>vxlan.vni(at) | (<u64>port << 32), namespace.id);
+  const found = listeners.find(<u64>vxlan.vni(at) | (<u64>port << 32), here);
   if (!found) {
     drop(frame, Drop.VXLAN_VNI_NOT_FOUND, place);
     return true;
   }
   const device = changetype<Listener>(found).device;
-  const ecn = ipv4.tos(ip) & 3;
-  const remote = ipv4.source(ip);
+  const ecn = v6 ? ipv6.ecn(ip) : ipv4.tos(ip) & 3;
+  const remote = v6 ? keepAt(ip + ipv6.AT_SOURCE) : ipv4.source(ip);
   const time = frame.time;
   frame.length = header + length;
   pull(frame, header + udp.LENGTH + vxlan.LENGTH);
@@ -249,11 +276,12 @@ export function vxlanReceive(namespace: Namespace, frame: Frame): bool {
     drop(frame, Drop.IP_TUNNEL_ECN, device);
     return true;
   }
-  if (recording) decapsulated(frame);
+  if (v6) forget(frame);
+  else if (recording) decapsulated(frame);
   scrub(frame);
   frame.flags &= ~SOCKET_HASH;
   frame.fragmentMax = 0;
-  note(frame, Note.DECAPSULATE, device.vni, remote, 0, 0, 0, device);
+  note(frame, v6 ? Note.DECAPSULATE | NoteFamily.V6 : Note.DECAPSULATE, device.vni, remote, 0, 0, 0, device);
   receive(device, frame);
   return true;
 }
@@ -276,8 +304,5 @@ function carryCongestion(frame: Frame, outer: u32): bool {
   return true;
 }
 
-/** Does any device listen on this port? The first of each stands for it under a VNI that no frame can carry. */
+/** The first device on a port stands for it, under a VNI that no frame can carry. */
 const ANY_VNI: u32 = 0x1000000;
-function listening(namespace: Namespace, port: u32): bool {
-  return listeners.find(<u64>ANY_VNI | (<u64>port << 32), namespace.id) != 0;
-}

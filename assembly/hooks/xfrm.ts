@@ -1,4 +1,5 @@
-// IPsec in a packet's way (net/xfrm/xfrm_output.c, xfrm_input.c; net/ipv4/esp4.c): ESP in transport mode.
+// IPsec in a packet's way (net/xfrm/xfrm_output.c, xfrm_input.c; net/ipv4/esp4.c, net/ipv6/esp6.c): ESP in transport mode,
+// over IPv4 and over IPv6 alike. Behind an IPv6 header without extension headers, that is: tunnels make no others.
 //
 // Out: POSTROUTING has seen the packet in clear; a policy that matches sends it through an association, and what comes out
 // passes OUTPUT and POSTROUTING once more (xfrm_output_resume). In: INPUT has seen the ESP packet; what was in it enters
@@ -13,13 +14,17 @@ import { Namespace } from "../stack/namespace";
 import * as esp from "../wire/esp";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
+import { numberAt } from "../tables/addresses6";
 import { Association, Policy, XfrmStat, count, findAssociation, findPolicy, release, stateFor, use } from "../tables/xfrm";
 import { CipherWork, cipher } from "../stack/ciphers";
 import { Event, now, schedule } from "../clock/queue";
 import { resetConntrack } from "./conntrack";
-import { note, Note } from "../capture/tap";
+import { note, Note, NoteFamily } from "../capture/tap";
 import { outputTransformed } from "../stack/output";
+import { outputTransformed6 } from "../stack/output6";
 import { receiveTransformed } from "../stack/input";
+import { receiveTransformed6 } from "../stack/input6";
 
 /** The policy that this packet of the namespace's own meets, or null. */
 export function outboundPolicy(namespace: Namespace, frame: Frame): Policy | null {
@@ -30,12 +35,46 @@ export function outboundPolicy(namespace: Namespace, frame: Frame): Policy | nul
   let port: u32 = 0;
   const whole = (ipv4.flagsAndOffset(ip) & ipv4.OFFSET) == 0;
   if ((protocol == ipv4.UDP || protocol == ipv4.TCP) && whole && frame.length >= header + 4) port = load<u16>(ip + header, 2);
-  return findPolicy(namespace, ipv4.source(ip), ipv4.destination(ip), protocol, port, frame.mark);
+  return findPolicy(namespace, false, ipv4.source(ip), ipv4.destination(ip), protocol, port, frame.mark);
 }
+
+/** The same for an IPv6 packet. */
+export function outboundPolicy6(namespace: Namespace, frame: Frame): Policy | null {
+  if (!namespace.policies || frame.flags & TRANSFORMED) return null;
+  const ip = frame.data;
+  const protocol = ipv6.nextHeader(ip);
+  const ports = (protocol == ipv4.UDP || protocol == ipv4.TCP) && frame.length >= ipv6.LENGTH + 4;
+  const source = numberAt(ip + ipv6.AT_SOURCE);
+  const destination = numberAt(ip + ipv6.AT_DESTINATION);
+  if (!source || !destination) return null;
+  return findPolicy(namespace, true, source, destination, protocol, ports ? load<u16>(ip + ipv6.LENGTH, 2) : 0, frame.mark);
+}
+
+// --- What differs by family ---
+
+function isV6(frame: Frame): bool { return ipv6.version(frame.data) == 6; }
+/** Of the IP header at `ip`. */
+function headerLength(ip: usize, v6: bool): u32 { return v6 ? ipv6.LENGTH : ipv4.headerLength(ip); }
+/** The packet at `ip` has another length and carries another protocol now. */
+function carry(ip: usize, v6: bool, length: u32, protocol: u32): void {
+  if (v6) {
+    ipv6.setPayloadLength(ip, length - ipv6.LENGTH);
+    ipv6.setNextHeader(ip, protocol);
+    return;
+  }
+  store<u16>(ip, bswap<u16>(<u16>length), ipv4.AT_LENGTH);
+  store<u8>(ip, <u8>protocol, 9);
+  ipv4.seal(ip);
+}
+function protocolOf(ip: usize, v6: bool): u32 { return v6 ? ipv6.nextHeader(ip) : ipv4.protocol(ip); }
+/** As the tables have it: an IPv6 address by its number, or 0 when no table names it. */
+function sourceOf(ip: usize, v6: bool): u32 { return v6 ? numberAt(ip + ipv6.AT_SOURCE) : ipv4.source(ip); }
+function destinationOf(ip: usize, v6: bool): u32 { return v6 ? numberAt(ip + ipv6.AT_DESTINATION) : ipv4.destination(ip); }
+function noteOf(kind: u32, v6: bool): u32 { return v6 ? kind | NoteFamily.V6 : kind; }
 
 /** There is a policy for it, and no association: no route (xfrm_lookup, EREMOTE). True: the frame has ended. */
 export function withoutState(namespace: Namespace, frame: Frame, out: Device): bool {
-  const policy = outboundPolicy(namespace, frame);
+  const policy = isV6(frame) ? outboundPolicy6(namespace, frame) : outboundPolicy(namespace, frame);
   if (!policy || stateFor(policy)) return false;
   count(namespace, XfrmStat.XfrmOutNoStates);
   drop(frame, Drop.XFRM_OUT_NO_STATES, out);
@@ -81,7 +120,8 @@ export function seal(waiting: Frame): void {
   const out = frame.out!;
   if (association.dead) return refuseOut(frame, XfrmStat.XfrmOutStateInvalid, Drop.XFRM_OUT_STATE_INVALID);
   if (association.sequence == u32.MAX_VALUE) return refuseOut(frame, XfrmStat.XfrmOutStateSeqError, Drop.XFRM_OUT_STATE_SEQ_ERROR);
-  const header = ipv4.headerLength(frame.data);
+  const v6 = isV6(frame);
+  const header = headerLength(frame.data, v6);
   const payload = frame.length - header;
   if (frame.length + esp.HEAD + esp.MOST_TAIL > 65535) return refuseOut(frame, XfrmStat.XfrmOutStateProtoError, Drop.XFRM_OUT_STATE_PROTO_ERROR);
   if (!expandHeadroom(frame, esp.HEAD + ethernet.LENGTH) || frame.data + frame.length + esp.MOST_TAIL > frame.end) {
@@ -94,7 +134,7 @@ export function seal(waiting: Frame): void {
   association.packets++;
   use(association, frame.time);
   const from = frame.data;
-  const next = ipv4.protocol(from);
+  const next = protocolOf(from, v6);
   const encrypted = esp.close(from + header, payload, next);
   const ip = from - esp.HEAD;
   memory.copy(ip, from, header);
@@ -102,10 +142,8 @@ export function seal(waiting: Frame): void {
   frame.length = header + esp.HEAD + encrypted + esp.ICV;
   const sequence = association.sequence;
   esp.emit(ip + header, association.spi, sequence, bswap<u64>(<u64>sequence) ^ association.mask);
-  store<u16>(ip, bswap<u16>(<u16>frame.length), ipv4.AT_LENGTH);
-  store<u8>(ip, <u8>ipv4.ESP, 9);
-  ipv4.seal(ip);
-  note(frame, Note.SEAL, bswap<u32>(association.spi), sequence, 0, ipv4.destination(ip), 0, out);
+  carry(ip, v6, frame.length, ipv4.ESP);
+  note(frame, noteOf(Note.SEAL, v6), bswap<u32>(association.spi), sequence, 0, destinationOf(ip, v6), 0, out);
   if (!cipher(CipherWork.SEAL, association, frame, ip + header, encrypted, Event.XFRM_SEALED)) {
     refuseOut(frame, XfrmStat.XfrmOutStateProtoError, Drop.NOMEM);
   }
@@ -118,7 +156,8 @@ export function sealed(frame: Frame): void {
   if (!frame.ciphered) return refuseOut(frame, XfrmStat.XfrmOutStateProtoError, Drop.XFRM_OUT_STATE_PROTO_ERROR);
   resume(frame, frame.out!);
   frame.flags |= TRANSFORMED;
-  outputTransformed(namespace, frame, frame.out!);
+  if (isV6(frame)) outputTransformed6(namespace, frame, frame.out!);
+  else outputTransformed(namespace, frame, frame.out!);
 }
 
 function refuseOut(frame: Frame, what: XfrmStat, reason: Drop): void {
@@ -131,14 +170,15 @@ function refuseOut(frame: Frame, what: XfrmStat, reason: Drop): void {
 /** xfrm_input: an ESP packet that INPUT let pass, `frame.data` its IP header. */
 export function transformedIn(namespace: Namespace, frame: Frame, device: Device): void {
   const ip = frame.data;
-  const header = ipv4.headerLength(ip);
+  const v6 = isV6(frame);
+  const header = headerLength(ip, v6);
   const at = ip + header;
   const length = frame.length - header;
   if (length < esp.LENGTH) {
     count(namespace, XfrmStat.XfrmInHdrError);
     return drop(frame, Drop.XFRM_IN_HDR_ERROR, device);
   }
-  const association = findAssociation(namespace, ipv4.destination(ip), esp.spi(at));
+  const association = findAssociation(namespace, v6, destinationOf(ip, v6), esp.spi(at));
   if (!association) {
     count(namespace, XfrmStat.XfrmInNoStates);
     return drop(frame, Drop.XFRM_IN_NO_STATES, device);
@@ -163,7 +203,8 @@ export function opened(frame: Frame): void {
     return refuseIn(frame, XfrmStat.XfrmInStateProtoError, Drop.XFRM_IN_STATE_PROTO_ERROR);
   }
   const from = frame.data;
-  const header = ipv4.headerLength(from);
+  const v6 = isV6(frame);
+  const header = headerLength(from, v6);
   const plain = from + header + esp.HEAD;
   const length = frame.length - header - esp.HEAD - esp.ICV;
   // Room for a trailer, and something before it that is not padding; and no dummy packet (RFC 4303, section 2.6).
@@ -180,13 +221,12 @@ export function opened(frame: Frame): void {
   memory.copy(ip, from, header);
   frame.data = ip;
   frame.length = header + payload;
-  store<u16>(ip, bswap<u16>(<u16>frame.length), ipv4.AT_LENGTH);
-  store<u8>(ip, <u8>next, 9);
-  ipv4.seal(ip);
-  note(frame, Note.OPEN, bswap<u32>(association.spi), sequence, 0, ipv4.source(ip), 0, device);
+  carry(ip, v6, frame.length, next);
+  note(frame, noteOf(Note.OPEN, v6), bswap<u32>(association.spi), sequence, 0, sourceOf(ip, v6), 0, device);
   resume(frame, device);
   frame.flags |= SECPATH;
-  receiveTransformed(namespace, frame, device);
+  if (v6) receiveTransformed6(namespace, frame, device);
+  else receiveTransformed(namespace, frame, device);
 }
 
 /** IPPROTO_NONE */

@@ -145,7 +145,7 @@ function deliverShared(namespace: Namespace, frame: Frame, device: Device, to: D
 export function toProtocol(namespace: Namespace, packet: Frame, device: Device, broadcast: bool): void {
   const protocol = ipv4.protocol(packet.data);
   if (protocol == ipv4.ESP && namespace.xfrm) return transformedIn(namespace, packet, device);
-  if (protocol == ipv4.UDP && namespace.vxlans && vxlanReceive(namespace, packet)) return;
+  if (protocol == ipv4.UDP && namespace.vxlans && vxlanReceive(namespace, packet, ipv4.headerLength(packet.data), false)) return;
   endsLocally(packet, namespace, device, broadcast);
   if (namespace.silent) return deliver(packet);
   if (protocol == ipv4.ICMP) return icmpReceive(namespace, packet, broadcast);

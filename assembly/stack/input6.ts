@@ -14,6 +14,8 @@ import { Route6Type, isLocal6, lookUp6 } from "../tables/routes6";
 import { User } from "../tables/reassembly";
 import { input6, prerouting6 } from "../hooks/netfilter6";
 import { forwardPacket6 } from "./forward6";
+import { vxlanReceive } from "../devices/vxlan";
+import { transformedIn } from "../hooks/xfrm";
 import { defragment6 } from "./fragments6";
 import { icmpReceive6, sendParameterProblem, sendUnreachable6 } from "./icmp6";
 import { tcpReceive } from "./tcp";
@@ -69,6 +71,12 @@ function optionsPass(namespace: Namespace, frame: Frame, device: Device, at: u32
   }
   drop(frame, Drop.IPV6_BAD_EXTHDR, device);
   return false;
+}
+
+/** What came out of ESP enters at PREROUTING as what it is now (xfrm6_transport_finish). */
+export function receiveTransformed6(namespace: Namespace, frame: Frame, device: Device): void {
+  const whole = prerouting6(namespace, frame, device);
+  if (whole) route(namespace, whole, device);
 }
 
 /** What ip6_route_input decides. */
@@ -130,6 +138,8 @@ function deliverLocal(namespace: Namespace, frame: Frame, device: Device): void 
   if (next == ipv6.NONE) return deliver(packet);
   if (at > packet.length) return drop(packet, Drop.IPV6_BAD_EXTHDR, device);
   if (next == ipv6.ICMP) return icmpReceive6(namespace, packet, device);
+  if (next == ipv4.ESP && namespace.xfrm && at == ipv6.LENGTH) return transformedIn(namespace, packet, device);
+  if (next == ipv4.UDP && namespace.vxlans && vxlanReceive(namespace, packet, at, true)) return;
   if (namespace.silent) return deliver(packet);
   const group = ipv6.isMulticast(packet.data + ipv6.AT_DESTINATION);
   if (next == ipv4.UDP) return udpReceive(namespace, packet);

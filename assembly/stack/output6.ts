@@ -1,7 +1,7 @@
 // Out of the IPv6 layer: routing and OUTPUT for what this namespace sends (ip6_local_out), POSTROUTING, fragments where
 // the sender may make them, and the neighbour (net/ipv6/ip6_output.c: ip6_output, ip6_finish_output2).
 
-import { Frame, LOCAL, push } from "../frame";
+import { Frame, LOCAL, WHOLE, push } from "../frame";
 import { drop, Drop } from "../drops";
 import { Device, Kind, transmit } from "../devices/device";
 import { Namespace } from "./namespace";
@@ -13,6 +13,7 @@ import { Route6, Route6Type, lookUp6 } from "../tables/routes6";
 import { toldMtu } from "../tables/paths6";
 import { localOutput6, postrouting6 } from "../hooks/netfilter6";
 import { resetConntrack } from "../hooks/conntrack";
+import { outboundPolicy6, transform, withoutState } from "../hooks/xfrm";
 import { resolveAndSend6 } from "./neighbour";
 import { fragmentFrame6 } from "./fragments6";
 import { sendTooBig } from "./icmp6";
@@ -45,8 +46,20 @@ export function output6(namespace: Namespace, frame: Frame, device: Device | nul
     if (!again) return drop(whole, Drop.IP_OUT_NO_ROUTE, namespace.loopback);
     chosen = again;
   }
+  const out = deviceOf(namespace, chosen);
+  if (namespace.policies && withoutState(namespace, whole, out)) return;
   if (!setNextHop(whole, chosen)) return drop(whole, Drop.NOMEM, namespace.loopback);
-  finishOutput6(namespace, whole, null, deviceOf(namespace, chosen));
+  finishOutput6(namespace, whole, null, out);
+}
+
+/** What came out of an outbound policy: OUTPUT and POSTROUTING see it once more, its way stays (xfrm_output_resume). */
+export function outputTransformed6(namespace: Namespace, frame: Frame, out: Device): void {
+  const whole = localOutput6(namespace, frame, out);
+  if (!whole) return;
+  // It has waited, and addresses that no table names are forgotten meanwhile: the next hop is asked for anew.
+  const route = lookUp6(namespace, whole.data + ipv6.AT_DESTINATION, out);
+  if (!route || !setNextHop(whole, route)) return drop(whole, Drop.IP_OUT_NO_ROUTE, out);
+  finishOutput6(namespace, whole, null, out);
 }
 
 /** What is for an own address goes over lo. */
@@ -66,14 +79,18 @@ export function setNextHop(frame: Frame, route: Route6): bool {
 /** POSTROUTING, fragments, neighbour. `device` is where it came in, or null: then the packet is ours. */
 export function finishOutput6(namespace: Namespace, frame: Frame, device: Device | null, out: Device): void {
   if (!postrouting6(namespace, frame, device, out)) return;
+  if (namespace.policies) {
+    const policy = outboundPolicy6(namespace, frame);
+    if (policy) return transform(namespace, frame, policy, out);
+  }
   // From here on the packet may wait, and its connection may end meanwhile; over lo it comes back with it.
   if (out.kind != <u8>Kind.LOOPBACK) resetConntrack(frame);
   frame.out = out;
   const mtu = device ? out.mtu : min(out.mtu, mtuTo(namespace, frame.data + ipv6.AT_DESTINATION, out, frame.time));
   const limit = frame.fragmentMax ? min(mtu, max(frame.fragmentMax, ipv6.LEAST_MTU)) : mtu;
   if (frame.length <= limit) return toNeighbour(frame, out);
-  if (frame.fragmentMax > mtu) {
-    // It came in fragments that do not fit: who sent them is told.
+  if (frame.fragmentMax > mtu || frame.flags & WHOLE) {
+    // It came in fragments that do not fit, or is not to be cut: who sent it is told.
     sendTooBig(namespace, frame, device ? device : out, mtu);
     return drop(frame, Drop.PKT_TOO_BIG, out);
   }

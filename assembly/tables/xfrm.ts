@@ -1,8 +1,9 @@
 // IPsec's databases (net/xfrm): security associations by destination, SPI and protocol; outbound policies by both
 // addresses; and the counters of /proc/net/xfrm_stat. How packets meet them is hooks/xfrm's business.
 //
-// Keys: an association a = destination | SPI << 32, b = namespace | protocol << 24; a policy a = source | destination << 32,
-// b = namespace. Policies with the same addresses are chained, those of a higher priority (a lower number) first.
+// Keys: an association a = destination | SPI << 32, b = namespace | protocol << 24 | family << 32; a policy a = source |
+// destination << 32, b = namespace | family << 32. Policies with the same addresses are chained, those of a higher priority
+// (a lower number) first. IPv6 addresses are there by their numbers, which JavaScript has pinned.
 
 import { Pool } from "../memory";
 import { Index } from "./hash";
@@ -23,6 +24,8 @@ export class Association {
   id: u32;
   source: u32;
   destination: u32;
+  /** Its addresses are numbers of IPv6 addresses. */
+  v6: u8;
   /** Network byte order, as loaded. */
   spi: u32;
   reqid: u32;
@@ -59,6 +62,7 @@ export class Policy {
   chained: Policy | null;
   source: u32;
   destination: u32;
+  v6: u8;
   protocol: u32;
   /** Network byte order; 0: any. */
   port: u32;
@@ -113,20 +117,25 @@ let lastId: u32 = 0;
 
 // @ts-ignore: decorator
 @inline
-export function findAssociation(namespace: Namespace, destination: u32, spi: u32): Association | null {
-  const at = associations.find(<u64>destination | (<u64>spi << 32), <u64>namespace.id | (<u64>ESP << 24));
+function placeOf(namespace: Namespace, v6: bool): u64 { return <u64>namespace.id | (<u64>v6 << 32); }
+
+// @ts-ignore: decorator
+@inline
+export function findAssociation(namespace: Namespace, v6: bool, destination: u32, spi: u32): Association | null {
+  const at = associations.find(<u64>destination | (<u64>spi << 32), placeOf(namespace, v6) | (<u64>ESP << 24));
   return changetype<Association | null>(at);
 }
 
 /** Null: there is one with that destination and SPI (EEXIST). The caller writes key and salt; between vectors only. */
-export function addAssociation(namespace: Namespace, source: u32, destination: u32, spi: u32, reqid: u32, time: u64): Association | null {
-  if (findAssociation(namespace, destination, spi)) return null;
+export function addAssociation(namespace: Namespace, v6: bool, source: u32, destination: u32, spi: u32, reqid: u32, time: u64): Association | null {
+  if (findAssociation(namespace, v6, destination, spi)) return null;
   associations.ensure(1);
   associationPool.ensure(1);
   const association = changetype<Association>(associationPool.take(offsetof<Association>()));
   association.keyA = <u64>destination | (<u64>spi << 32);
-  association.keyB = <u64>namespace.id | (<u64>ESP << 24);
+  association.keyB = placeOf(namespace, v6) | (<u64>ESP << 24);
   association.namespace = namespace;
+  association.v6 = <u8>v6;
   association.id = ++lastId;
   association.source = source;
   association.destination = destination;
@@ -175,7 +184,7 @@ export function release(association: Association): void {
 export function stateFor(policy: Policy): Association | null {
   const namespace = policy.namespace;
   if (policy.spi) {
-    const found = findAssociation(namespace, policy.templateDestination, policy.spi);
+    const found = findAssociation(namespace, policy.v6 != 0, policy.templateDestination, policy.spi);
     return found && suits(found, policy) ? found : null;
   }
   let at = namespace.associations;
@@ -184,12 +193,13 @@ export function stateFor(policy: Policy): Association | null {
 }
 
 function suits(association: Association, policy: Policy): bool {
-  return association.reqid == policy.reqid && association.source == policy.templateSource && association.destination == policy.templateDestination;
+  return association.reqid == policy.reqid && association.v6 == policy.v6 && association.source == policy.templateSource &&
+    association.destination == policy.templateDestination;
 }
 
 /** The outbound policy of a packet from `source` to `destination` (xfrm_policy_lookup), or null. */
-export function findPolicy(namespace: Namespace, source: u32, destination: u32, protocol: u32, port: u32, mark: u32): Policy | null {
-  let at = changetype<Policy | null>(policies.find(<u64>source | (<u64>destination << 32), namespace.id));
+export function findPolicy(namespace: Namespace, v6: bool, source: u32, destination: u32, protocol: u32, port: u32, mark: u32): Policy | null {
+  let at = changetype<Policy | null>(policies.find(<u64>source | (<u64>destination << 32), placeOf(namespace, v6)));
   while (at) {
     const matches = (mark & at.markMask) == at.mark && (!at.protocol || at.protocol == protocol) && (!at.port || at.port == port);
     if (matches) return at;
@@ -200,10 +210,10 @@ export function findPolicy(namespace: Namespace, source: u32, destination: u32, 
 
 /** Made, or its template replaced where there is one with this selector and mark (XFRM_MSG_UPDPOLICY). */
 export function setPolicy(
-  namespace: Namespace, source: u32, destination: u32, protocol: u32, port: u32, mark: u32, markMask: u32, priority: u32,
+  namespace: Namespace, v6: bool, source: u32, destination: u32, protocol: u32, port: u32, mark: u32, markMask: u32, priority: u32,
   templateSource: u32, templateDestination: u32, spi: u32, reqid: u32,
 ): Policy {
-  const first = changetype<Policy | null>(policies.find(<u64>source | (<u64>destination << 32), namespace.id));
+  const first = changetype<Policy | null>(policies.find(<u64>source | (<u64>destination << 32), placeOf(namespace, v6)));
   let at = first;
   while (at && (at.protocol != protocol || at.port != port || at.mark != mark || at.markMask != markMask)) at = at.chained;
   // An update is a new policy in the old one's place, and lists first (xfrm_policy_insert).
@@ -212,8 +222,9 @@ export function setPolicy(
   policyPool.ensure(1);
   const policy = changetype<Policy>(policyPool.take(offsetof<Policy>()));
   policy.keyA = <u64>source | (<u64>destination << 32);
-  policy.keyB = namespace.id;
+  policy.keyB = placeOf(namespace, v6);
   policy.namespace = namespace;
+  policy.v6 = <u8>v6;
   policy.source = source;
   policy.destination = destination;
   policy.protocol = protocol;

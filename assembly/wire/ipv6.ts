@@ -52,6 +52,9 @@ export function nextHeader(p: usize): u32 { return load<u8>(p, 6); }
 export function hopLimit(p: usize): u32 { return load<u8>(p, 7); }
 // @ts-ignore: decorator
 @inline
+export function setNextHeader(p: usize, value: u32): void { store<u8>(p, <u8>value, 6); }
+// @ts-ignore: decorator
+@inline
 export function setHopLimit(p: usize, value: u32): void { store<u8>(p, <u8>value, 7); }
 // @ts-ignore: decorator
 @inline

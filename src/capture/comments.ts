@@ -11,7 +11,7 @@
 import { Note, NoteFamily } from '../engine/generated/layout.js';
 import type { Chain, Destination, Device, Engine, Namespace, Rule } from '../engine/index.js';
 import { ipv4Text, port } from '../engine/wire.js';
-import { addressOf } from '../engine/wire6.js';
+import { addressOf, tableAddressText } from '../engine/wire6.js';
 import type { TraceNote } from './trace.js';
 
 export type ChangeKind =
@@ -44,6 +44,11 @@ export interface Change {
   words: string;
 }
 
+/** A member of `Note`, without the family of its addresses. */
+function kindOf({ kind }: TraceNote): number {
+  return kind & ~NoteFamily.V6;
+}
+
 export class Comments {
   readonly #engine: Engine;
   readonly #namespaceOfChain = new Map<Chain, Namespace>();
@@ -71,7 +76,7 @@ export class Comments {
   }
 
   change(note: TraceNote): Change {
-    switch (note.kind & ~NoteFamily.V6) {
+    switch (kindOf(note)) {
       case Note.DNAT:
       case Note.SNAT:
       case Note.UN_DNAT:
@@ -103,7 +108,7 @@ export class Comments {
   }
 
   #nat(note: TraceNote): Change {
-    const kind = note.kind & ~NoteFamily.V6;
+    const kind = kindOf(note);
     const reply = kind === Note.UN_DNAT || kind === Note.UN_SNAT;
     const rule = this.#engine.rules.get(note.reference);
     const what = natKind(kind, rule);
@@ -161,11 +166,11 @@ export class Comments {
   #tunnelled(note: TraceNote): Change {
     const device = this.#device(note);
     const by = device?.name ?? 'vxlan';
-    const from = ipv4Text(note.before);
-    const to = ipv4Text(note.after);
+    const from = this.#address(note, note.before);
+    const to = this.#address(note, note.after);
     const shared = { namespace: device?.namespace.name, by, reply: false };
     const vni = `VNI ${note.reference}`;
-    switch (note.kind) {
+    switch (kindOf(note)) {
       case Note.ENCAPSULATE:
         return { ...shared, what: 'VXLAN', before: '', after: to, words: `${by}: encapsulated, ${vni}, to ${to}` };
       case Note.DECAPSULATE:
@@ -191,10 +196,10 @@ export class Comments {
 
   #transformed(note: TraceNote): Change {
     const namespace = this.#device(note)?.namespace.name;
-    const peer = ipv4Text(note.after);
+    const peer = this.#address(note, note.after);
     const spi = `SPI 0x${note.reference.toString(16).padStart(8, '0')}, sequence ${note.before}`;
     const shared = { namespace, by: 'xfrm', reply: false };
-    return note.kind === Note.SEAL
+    return kindOf(note) === Note.SEAL
       ? { ...shared, what: 'ESP', before: '', after: peer, words: `xfrm: sealed in ESP, ${spi}, to ${peer}` }
       : { ...shared, what: 'ESP', before: peer, after: '', words: `xfrm: out of ESP, ${spi}, from ${peer}` };
   }
@@ -213,6 +218,10 @@ export class Comments {
       reply: false,
       words: `${by}: ${on ? 'tagged' : 'tag taken off'}, VLAN ${vid}`,
     };
+  }
+
+  #address({ kind }: TraceNote, value: number): string {
+    return tableAddressText(this.#engine.memory, value, (kind & NoteFamily.V6) !== 0);
   }
 
   #device({ device: id }: TraceNote): Device | undefined {

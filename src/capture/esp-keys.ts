@@ -20,7 +20,7 @@ const ALGORITHM = 'AES-GCM with 8 octet ICV [RFC4106]';
 export function espSa(keys: readonly EspKey[]): string {
   const lines = keys.map(({ source, destination, spi, key }) => {
     const fields = [
-      'IPv4',
+      source.includes(':') ? 'IPv6' : 'IPv4',
       source,
       destination,
       `0x${spi.toString(16).padStart(8, '0')}`,

@@ -10,6 +10,7 @@
  */
 
 import type { Association, Namespace, Rule } from '../engine/index.js';
+import { groupsOf } from '../topology/ipv6.js';
 import type { EncryptionKey } from '../topology/topology.js';
 
 /** Mark of packets to be encrypted, and reqid of all that is programmed here. */
@@ -41,8 +42,9 @@ export function spiOf(source: string, destination: string, tag: number): number 
   return bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193) >>> 0, 0x811c9dc5);
 }
 
-/** An IPv4 address in its 16 bytes, ::ffff:a.b.c.d. */
+/** An address in its 16 bytes, that of IPv4 as ::ffff:a.b.c.d. */
 function mapped(address: string): number[] {
+  if (address.includes(':')) return groupsOf(address).flatMap((group) => [group >>> 8, group & 255]);
   return [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...address.split('.').map(Number)];
 }
 

@@ -29,6 +29,15 @@ function encryptionAt({ node, network }: NetworkAt): NodeEncryption | undefined 
   return encryptionOf(node.host, node.vtepOf(node.name), node.topology.keys ?? []);
 }
 
+/**
+ * A vxlan device has VTEPs of one family, IPv4 unless it is told otherwise when it is made; a VTEP of the other one is refused
+ * (EAFNOSUPPORT). Since 25.0 dockerd makes it for the family of the node's own data path address; 20.10 for IPv4 alone, so
+ * that in a swarm on IPv6 addresses nothing is behind its tunnels.
+ */
+function familyOf({ node }: NetworkAt): 4 | 6 {
+  return !node.topology.engine.startsWith('20.') && node.vtepOf(node.name).includes(':') ? 6 : 4;
+}
+
 /** br0 was given no MAC of its own: it shows the lowest of its ports' (br_stp_recalculate_bridge_id). */
 function showLowest(bridge: Device): void {
   if (bridge.ports.length > 0) bridge.namespace.setBridgeMac(bridge, lowestMac(bridge.ports.map(({ mac }) => mac)));
@@ -70,6 +79,7 @@ export const overlay: Driver = {
       vni: network.vni,
       port,
       underlay: node.host,
+      over: familyOf(at),
     });
     namespace.addPort(bridge, vxlan);
   },
@@ -102,8 +112,9 @@ export const overlay: Driver = {
     const namespace = namespaceOf(at);
     const vxlan = namespace.device(vxlanOf(at).name);
     namespace.addNeighbour(vxlan, hostPart(peer.address), peer.mac);
-    namespace.addVxlanFdb(vxlan, peer.mac, at.node.vtepOf(peer.node));
-    encryptionAt(at)?.addPeer(at.node.vtepOf(peer.node));
+    const vtep = at.node.vtepOf(peer.node);
+    if (vtep.includes(':') === vxlan.overIpv6) namespace.addVxlanFdb(vxlan, peer.mac, vtep);
+    encryptionAt(at)?.addPeer(vtep);
   },
 
   peerRemoved(at, { address, mac }: Peer) {

@@ -19,6 +19,7 @@ export type DeviceKind =
 
 // assembly/devices/device.ts
 const HAIRPIN = 2;
+const VXLAN_IPV6 = 32;
 const PROMISCUOUS = 1 << 10;
 const REASONS = Object.entries(Drop).filter(([name]) => name !== 'REASONS');
 
@@ -132,6 +133,11 @@ export class Device {
   /** VXLAN network identifier, of a vxlan device. */
   get vni(): number {
     return this.engine.memory.get(this.at, Layout.vni);
+  }
+
+  /** Of a vxlan device: its VTEPs have IPv6 addresses. */
+  get overIpv6(): boolean {
+    return (this.engine.memory.get(this.at, Layout.flags) & VXLAN_IPV6) !== 0;
   }
 
   /** VLAN identifier, of a vlan device. */

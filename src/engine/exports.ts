@@ -40,7 +40,7 @@ export interface EngineExports extends Record<string, unknown> {
   plugIn(segment: number, device: number): void;
   deny(to: number, from: number, protocol: number, port: number): number;
   allow(to: number, denial: number): void;
-  openVxlan(device: number, underlay: number, vni: number, port: number): void;
+  openVxlan(device: number, underlay: number, vni: number, port: number, v6: boolean): void;
   openVlan(device: number, lower: number, id: number): void;
   openMacvlan(device: number, lower: number, mode: number): void;
   openIpvlan(device: number, lower: number, mode: number, flags: number): void;
@@ -110,10 +110,19 @@ export interface EngineExports extends Record<string, unknown> {
   addService(namespaceId: number, protocol: number, addressOrMark: number, port: number): number;
   withdrawService(ns: number, service: number): void;
   addDestination(service: number, address: number, port: number, weight: number): number;
-  addAssociation(ns: number, source: number, destination: number, spi: number, reqid: number, time: bigint): number;
+  addAssociation(
+    ns: number,
+    v6: boolean,
+    source: number,
+    destination: number,
+    spi: number,
+    reqid: number,
+    time: bigint,
+  ): number;
   removeAssociation(association: number): void;
   setPolicy(
     ns: number,
+    v6: boolean,
     source: number,
     destination: number,
     protocol: number,

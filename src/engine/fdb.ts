@@ -4,7 +4,8 @@ import type { Device } from './device.js';
 import { Entry as Layout } from './generated/layout.js';
 import { deviceAt } from './links.js';
 import type { Namespace } from './namespace.js';
-import { ipv4Text, macText } from './wire.js';
+import { macText } from './wire.js';
+import { tableAddressText } from './wire6.js';
 
 // assembly/tables/fdb.ts: Entry.flags
 const STATIC = 1;
@@ -45,7 +46,7 @@ export function forwardingOf(namespace: Namespace): FdbEntry[] {
       owner,
       mac,
       device: own ? (owner.ports.find((one) => one.mac === mac) ?? owner) : (port ?? owner),
-      remote: remote ? ipv4Text(remote) : undefined,
+      remote: remote ? tableAddressText(memory, remote, owner.overIpv6) : undefined,
       permanent: (flags & STATIC) !== 0,
       own,
       updated: memory.get(at, Layout.updated),

@@ -16,7 +16,7 @@ import {
 import { type Address6Options, Ipv6 } from './ipv6.js';
 import { Iptables, PROTOCOLS } from './rules.js';
 import { cidr, ipv4, ipv4Text, mac, mask, port } from './wire.js';
-import { addressOf, isIpv6, numberOf } from './wire6.js';
+import { addressOf, isIpv6, numberOf, tableAddress } from './wire6.js';
 import { Xfrm } from './xfrm.js';
 
 const LOCAL_TABLE = 255;
@@ -293,11 +293,15 @@ export class Namespace {
     this.engine.exports.setFdb(bridge.id, low, high, 0, 0, FDB_STATIC | FDB_OWN);
   }
 
-  addVxlan(name: string, options: LinkOptions & { vni: number; port: number; underlay: Namespace }): Device {
+  /** `over`: the family of its VTEPs' addresses, IPv4 without a word (`ip -6 link add … type vxlan`). */
+  addVxlan(
+    name: string,
+    options: LinkOptions & { vni: number; port: number; underlay: Namespace; over?: 4 | 6 },
+  ): Device {
     const device = this.#add(name, 'vxlan', options);
     const { memory, exports } = this.engine;
     memory.set(device.at, DeviceLayout.flags, memory.get(device.at, DeviceLayout.flags) | FLAG_VXLAN_PROXY);
-    exports.openVxlan(device.at, options.underlay.at, options.vni, port(options.port));
+    exports.openVxlan(device.at, options.underlay.at, options.vni, port(options.port), options.over === 6);
     return device;
   }
 
@@ -505,8 +509,11 @@ export class Namespace {
 
   /** `bridge fdb add MAC dev VXLAN dst REMOTE self permanent`. */
   addVxlanFdb(vxlan: Device, hardware: string, remote: string): void {
+    if (isIpv6(remote) !== vxlan.overIpv6)
+      throw new RangeError(`${vxlan.path} cannot have ${remote} behind it: address family not supported by protocol`);
     const { low, high } = mac(hardware);
-    this.engine.exports.setFdb(vxlan.id, low, high, vxlan.at, ipv4(remote), FDB_STATIC);
+    const { exports } = this.engine;
+    exports.setFdb(vxlan.id, low, high, vxlan.at, tableAddress(exports, remote), FDB_STATIC);
   }
 
   /** `bridge fdb add MAC dev PORT master [static]` */

@@ -3,6 +3,7 @@
 import { groupsOf, ipv6Text } from '../topology/ipv6.js';
 import type { EngineExports } from './exports.js';
 import type { Memory } from './memory.js';
+import { ipv4, ipv4Text } from './wire.js';
 
 export { cidr6, groupsOf, ipv6Text, isIpv6, linkLocal, prefixOf } from '../topology/ipv6.js';
 
@@ -25,6 +26,16 @@ export function ipv6TextAt(view: DataView, at: number): string {
 /** The address that a number of the engine's stands for; 0 is none. */
 export function addressOf(memory: Memory, number: number): string {
   return number ? ipv6TextAt(memory.view, number) : '::';
+}
+
+/** An address of either family as tables hold it: an IPv6 address by its number. */
+export function tableAddress(exports: EngineExports, text: string): number {
+  return text.includes(':') ? numberOf(exports, text) : ipv4(text);
+}
+
+/** The same, back. */
+export function tableAddressText(memory: Memory, value: number, v6: boolean): string {
+  return v6 ? addressOf(memory, value) : ipv4Text(value);
 }
 
 /** The number by which the engine's tables know this address, from now on. */

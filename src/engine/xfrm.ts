@@ -8,7 +8,8 @@ import {
   XfrmStat,
 } from './generated/layout.js';
 import type { Namespace } from './namespace.js';
-import { ipv4, ipv4Text, port, swap32 } from './wire.js';
+import { port, swap32 } from './wire.js';
+import { tableAddress, tableAddressText } from './wire6.js';
 
 export interface AssociationSpec {
   source: string;
@@ -45,10 +46,14 @@ export class Association {
     return this.#get('id');
   }
   get source(): string {
-    return ipv4Text(this.#get('source'));
+    return tableAddressText(this.engine.memory, this.#get('source'), this.v6);
   }
   get destination(): string {
-    return ipv4Text(this.#get('destination'));
+    return tableAddressText(this.engine.memory, this.#get('destination'), this.v6);
+  }
+  /** Between IPv6 addresses. */
+  get v6(): boolean {
+    return this.#get('v6') !== 0;
   }
   get spi(): number {
     return swap32(this.#get('spi'));
@@ -100,8 +105,9 @@ export class Xfrm {
     const time = BigInt(Math.round(engine.now));
     const made = engine.exports.addAssociation(
       this.namespace.at,
-      ipv4(source),
-      ipv4(destination),
+      source.includes(':'),
+      tableAddress(engine.exports, source),
+      tableAddress(engine.exports, destination),
       swap32(spi),
       reqid,
       time,
@@ -135,17 +141,19 @@ export class Xfrm {
 
   /** An outbound policy between two addresses; one with the same selector and mark is replaced. */
   setPolicy({ source, destination, protocol, port: number, mark, markMask, template }: PolicySpec): void {
-    this.engine.exports.setPolicy(
+    const { exports } = this.engine;
+    exports.setPolicy(
       this.namespace.at,
-      ipv4(source),
-      ipv4(destination),
+      source.includes(':'),
+      tableAddress(exports, source),
+      tableAddress(exports, destination),
       protocol,
       port(number),
       mark,
       markMask,
       0,
-      ipv4(template.source),
-      ipv4(template.destination),
+      tableAddress(exports, template.source),
+      tableAddress(exports, template.destination),
       swap32(template.spi),
       template.reqid,
     );
@@ -168,18 +176,20 @@ export class Xfrm {
     const found: { at: number; spec: PolicySpec }[] = [];
     let at = memory.get(this.namespace.at, NamespaceLayout.policies);
     for (; at; at = memory.get(at, L.next)) {
+      const v6 = memory.get(at, L.v6) !== 0;
+      const text = (value: number) => tableAddressText(memory, value, v6);
       found.push({
         at,
         spec: {
-          source: ipv4Text(memory.get(at, L.source)),
-          destination: ipv4Text(memory.get(at, L.destination)),
+          source: text(memory.get(at, L.source)),
+          destination: text(memory.get(at, L.destination)),
           protocol: memory.get(at, L.protocol),
           port: port(memory.get(at, L.port)),
           mark: memory.get(at, L.mark),
           markMask: memory.get(at, L.markMask),
           template: {
-            source: ipv4Text(memory.get(at, L.templateSource)),
-            destination: ipv4Text(memory.get(at, L.templateDestination)),
+            source: text(memory.get(at, L.templateSource)),
+            destination: text(memory.get(at, L.templateDestination)),
             spi: swap32(memory.get(at, L.spi)),
             reqid: memory.get(at, L.reqid),
           },

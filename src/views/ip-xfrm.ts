@@ -23,18 +23,20 @@ function briefLines({ source, destination, spi, reqid, key, sequence }: Associat
 }
 
 function stateLines({ engine }: Namespace, association: Association): string[] {
-  const { source, destination, spi, reqid, key, sequence, bytes, packets, added, used, integrityFailed } = association;
+  const { source, destination, spi, reqid, key, sequence, bytes, packets, added, used, integrityFailed, v6 } =
+    association;
   const date = (time: number) => {
     const at = new Date(Number(engine.epoch / 1_000_000n) + time / 1e6).toISOString();
     return `${at.slice(0, 10)} ${at.slice(11, 19)}`;
   };
+  const any = v6 ? '::/0' : '0.0.0.0/0';
   return [
     `src ${source} dst ${destination}`,
     `\tproto esp spi ${hex(spi)}(${spi}) reqid ${reqid}(${hex(reqid)}) mode transport`,
     '\treplay-window 0 seq 0x00000000 flag  (0x00000000)',
     `\taead rfc4106(gcm(aes)) 0x${hexBytes(key)} (160 bits) 64`,
     `\tanti-replay context: seq 0x0, oseq 0x${sequence.toString(16)}, bitmap 0x00000000`,
-    '\tsel src 0.0.0.0/0 dst 0.0.0.0/0 uid 0',
+    `\tsel src ${any} dst ${any} uid 0`,
     '\tlifetime config:',
     '\t  limit: soft (INF)(bytes), hard (INF)(bytes)',
     '\t  limit: soft (INF)(packets), hard (INF)(packets)',
@@ -59,8 +61,9 @@ export function ipXfrmPolicy(namespace: Namespace): string {
 const PROTOCOLS: Record<number, string> = { 1: 'icmp', 6: 'tcp', 17: 'udp' };
 
 function policyLines({ source, destination, protocol, port, mark, markMask, template }: PolicySpec): string[] {
+  const bits = source.includes(':') ? 128 : 32;
   const selector = [
-    `src ${source}/32 dst ${destination}/32`,
+    `src ${source}/${bits} dst ${destination}/${bits}`,
     ...(protocol ? [`proto ${PROTOCOLS[protocol] ?? protocol}`] : []),
     ...(port ? [`dport ${port}`] : []),
   ];
