@@ -75,7 +75,7 @@ function optionsPass(namespace: Namespace, frame: Frame, device: Device, at: u32
 
 /** What came out of ESP enters at PREROUTING as what it is now (xfrm6_transport_finish). */
 export function receiveTransformed6(namespace: Namespace, frame: Frame, device: Device): void {
-  const whole = prerouting6(namespace, frame, device);
+  const whole = prerouting6(namespace, frame, device, User.CONNTRACK_IN);
   if (whole) route(namespace, whole, device);
 }
 

@@ -5,7 +5,7 @@
 
 import { type Cipher, cipherFor, ICV_LENGTH } from '../crypto/index.js';
 import { type Layer, layersOf, u32 } from '../dissect/layers.js';
-import { ipv4 } from '../dissect/notation.js';
+import { ipv4, ipv6 } from '../dissect/notation.js';
 import type { Inputs } from './inputs.js';
 
 const HEADER = 8;
@@ -30,8 +30,9 @@ export function espOpener(associations: readonly KnownAssociation[]): OpenEsp {
     const layers = layersOf(frame);
     const index = layers.findIndex(({ name, quoted }) => name === 'esp' && !quoted);
     const [esp, ip]: (Layer | undefined)[] = [layers[index], layers[index - 1]];
-    if (esp === undefined || ip?.name !== 'ip' || esp.end - esp.start < HEAD + ICV_LENGTH + 2) return undefined;
-    const association = known.get(`${ipv4(frame, ip.start + 16)} ${u32(frame, esp.start)}`);
+    if (esp === undefined || ip === undefined || esp.end - esp.start < HEAD + ICV_LENGTH + 2) return undefined;
+    const to = ip.name === 'ip' ? ipv4(frame, ip.start + 16) : ip.name === 'ipv6' ? ipv6(frame, ip.start + 24) : '';
+    const association = known.get(`${to} ${u32(frame, esp.start)}`);
     if (association === undefined) return undefined;
     const copy = new Uint8Array(frame);
     const nonce = new Uint8Array(12);
