@@ -76,32 +76,44 @@ function rulesOf({ node }: NetworkAt): BridgeRules {
   return RULES[node.topology.engine];
 }
 
-/** Ports that the sandbox publishes, each at the address that it is published at. */
-function portsOf({ here, network, sandbox }: Attachment): (PublishedPort & { hostAddress: string })[] {
+/**
+ * Ports that the sandbox publishes, each at the address that it is published at (allocatePortsInternal). One that nobody gave an
+ * address is published at `::`, too, where the node listens there.
+ */
+function portsOf({ here, network, sandbox, node }: Attachment): (PublishedPort & { hostAddress: string })[] {
   const binding = here.hostBinding ?? network.options?.['com.docker.network.bridge.host_binding_ipv4'];
-  return (sandbox.spec.publishes ?? []).map((port) => ({
-    ...port,
-    hostAddress: port.hostAddress || binding || '0.0.0.0',
-  }));
+  const both = !binding && node.host.device('lo').ipv6;
+  return (sandbox.spec.publishes ?? []).flatMap((port) => [
+    { ...port, hostAddress: port.hostAddress || binding || '0.0.0.0' },
+    ...(both && !port.hostAddress ? [{ ...port, hostAddress: '::' }] : []),
+  ]);
 }
+
+const overIpv6 = ({ hostAddress }: { hostAddress: string }) => hostAddress.includes(':');
 
 /** Rules of one endpoint's published ports and links. */
 function connectivityOf(attachment: Attachment): Placed[] {
   const facts = factsOf(attachment);
   const rules = rulesOf(attachment);
   const own = hostPart(attachment.endpoint.address);
-  const ports = inPortOrder(portsOf(attachment)).flatMap((port) => rules.port(facts, own, port));
+  const ports = inPortOrder(portsOf(attachment).filter((port) => !overIpv6(port))).flatMap((port) =>
+    rules.port(facts, own, port),
+  );
   const links = facts.icc ? [] : linkedPorts(attachment).flatMap((port) => rules.link(facts, port));
   return [...ports, ...links];
 }
 
-/** What docker-proxy has to relay (libnetwork portmapper/mapper.go). */
+/** What docker-proxy has to relay (libnetwork portmapper/mapper.go); from IPv6 to IPv6 where the container has an address. */
 function relayed(attachment: Attachment): RelayedPort[] {
-  if (!hasProxy(attachment.node)) return [];
-  return portsOf(attachment).map(({ protocol, hostAddress, published, target }) => ({
-    protocol,
-    host: { address: hostAddress, port: published },
-    container: { address: hostPart(attachment.endpoint.address), port: target },
+  const { node, endpoint } = attachment;
+  if (!hasProxy(node)) return [];
+  return portsOf(attachment).map((port) => ({
+    protocol: port.protocol,
+    host: { address: port.hostAddress, port: port.published },
+    container: {
+      address: hostPart((overIpv6(port) && endpoint.address6) || endpoint.address),
+      port: port.target,
+    },
   }));
 }
 

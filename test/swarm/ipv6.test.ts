@@ -147,3 +147,26 @@ x-swarmwire:
     - http: { from: node2, to: "[2001:db8:99::1]:80" }`);
   expect(swarm.play().map(({ ok, detail }) => (ok ? 'ok' : detail))).toEqual(['ok', 'ok', 'ok']);
 });
+
+test('a published port is relayed by docker-proxy from IPv6 to IPv6, on the node itself and from outside', async () => {
+  const swarm = await swarmOf(`
+services: {}
+networks:
+  dual: { driver: bridge, enable_ipv6: true, ipam: { config: [{ subnet: 10.55.0.0/24 }, { subnet: "fd00:cafe:7::/80" }] } }
+  old: { driver: bridge }
+x-swarmwire:
+  nodes: [{ name: node1, address6: "2001:db8:99::110/64" }]
+  client: { address6: "2001:db8:99::1/64" }
+  containers:
+    both: { image: nginx, networks: [dual], ports: ["8666:80"] }
+    four: { image: nginx, networks: [old], ports: ["8667:80", "127.0.0.1:8668:80"] }
+  traffic:
+    - http: { from: node1, to: "[::1]:8666" }
+    - http: { from: client, to: "[2001:db8:99::110]:8666" }
+    - http: { from: client, to: "[2001:db8:99::110]:8667" }
+    - http: { from: node1, to: "[::1]:8668" }
+`);
+  const results = swarm.play().map(({ ok }) => ok);
+  // A container without an IPv6 address is reached over IPv4; what has an IPv4 address of its own is not published at ::.
+  expect(results).toEqual([true, true, true, false]);
+});
