@@ -12,7 +12,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { Bench } from 'tinybench';
-import { BATCH, Mesh } from './mesh.js';
+import { BATCH, type Capturing, Mesh } from './mesh.js';
 import { build, Native } from './native.js';
 import { establish, opening, type Row, steady } from './rows.js';
 
@@ -68,8 +68,8 @@ const reference = async (mesh: Mesh, flows: number): Promise<Native | undefined>
 
 const measured: Measured[] = [];
 const add = (mesh: Mesh, row: Row) => measured.push({ row, mesh, samples: [], native: [] });
-const create = async (): Promise<Mesh> => {
-  const mesh = await Mesh.create();
+const create = async (capture: Capturing = 'off'): Promise<Mesh> => {
+  const mesh = await Mesh.create(capture);
   mesh.engine.exports.setFlowTable(values.slow ? 0 : 1);
   return mesh;
 };
@@ -83,6 +83,17 @@ for (const flows of numbers(values.flows)) {
         const native = protocol === 'tcp' ? await reference(mesh, flows) : undefined;
         add(mesh, await steady(await establish(mesh, protocol, flows, native), way, size, native));
       }
+    }
+  }
+  for (const [name, capture] of [
+    ['mesh-captured', 'memory'],
+    ['mesh-captured-file', 'file'],
+  ] as const) {
+    if (!wanted(name)) continue;
+    for (const size of numbers(values.size)) {
+      say(`${flows} captured flows are being established`);
+      const mesh = await create(capture);
+      add(mesh, await steady(await establish(mesh, 'tcp', flows, undefined), 'out', size, undefined, capture));
     }
   }
   if (wanted('mesh-syn')) {
@@ -100,7 +111,7 @@ for (let turn = 0; turn < turns; turn++) {
     const before = mesh.books;
     const opened = row.opened();
     let batches = 0;
-    bench.add(row.name, () => mesh.receive(BATCH), {
+    bench.add(row.name, row.batch, {
       async: false,
       beforeEach: () => {
         row.stage();

@@ -3,6 +3,9 @@
  * are, and the client are down, and the wire leads to bare devices in their place. Neighbours are known beforehand.
  */
 
+import { openSync, unlinkSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Device, Engine, type Namespace } from '../src/engine/index.js';
 import { plan } from '../src/swarm/plan.js';
 import { type Realized, realize } from '../src/swarm/realize.js';
@@ -18,6 +21,11 @@ export const PUBLISHED = 8080;
 /** Destination tuples, so that no SNAT port runs out at 100 000 flows. */
 const TASKS = 32;
 const DRAIN = 1_000_000;
+/** A capture file begins anew after so many bytes. */
+const FILE = 1 << 28;
+
+/** Are node1's taps on, and where do their records go? */
+export type Capturing = 'off' | 'memory' | 'file';
 
 const SPEC: StackSpec = {
   engine: '20.10',
@@ -75,8 +83,15 @@ export class Mesh {
   readonly #asideLengths: number;
   readonly #sinks: { device: Device; meant: Device }[];
   #captured: Uint8Array[] = [];
+  /** Records of node1's taps that were taken, and the file that they go to, if any. */
+  collected = 0;
+  readonly #file: number | undefined;
+  #position = 0;
 
-  private constructor(readonly realized: Realized) {
+  private constructor(
+    readonly realized: Realized,
+    capture: Capturing,
+  ) {
     const { engine } = realized;
     const host = this.namespace('node1/host');
     this.nic = host.device('eth0');
@@ -98,11 +113,14 @@ export class Mesh {
     engine.onCapture = (records) => this.#captured.push(records);
     this.#neighbours();
     this.learn();
+    if (capture === 'off') return;
+    for (const device of engine.devices) if (device.path.startsWith('node1/')) device.tap();
+    if (capture === 'file') this.#file = scratchFile();
   }
 
-  static async create(): Promise<Mesh> {
-    const engine = await Engine.create({ seed: 1, captureBuffer: 8 << 20 });
-    return new Mesh(realize(engine, plan(SPEC, 1).topology, { latency: 1 }));
+  static async create(capture: Capturing = 'off'): Promise<Mesh> {
+    const engine = await Engine.create({ seed: 1, captureBuffer: 16 << 20 });
+    return new Mesh(realize(engine, plan(SPEC, 1).topology, { latency: 1 }), capture);
   }
 
   get engine(): Engine {
@@ -182,6 +200,18 @@ export class Mesh {
   receive(count: number): void {
     this.engine.exports.receiveBatch(this.nic.at, this.#frames, this.#lengths, STRIDE, count);
   }
+  /** What node1's taps have seen is put in order, and written: this is timed as well, where captures are on. */
+  collect(): void {
+    const { exports, memory } = this.engine;
+    const bytes = exports.orderCapture(1);
+    this.collected += exports.orderedRecords();
+    if (this.#file === undefined) return;
+    const at = exports.orderedAt() >>> 0;
+    let written = 0;
+    while (written < bytes)
+      written += writeSync(this.#file, memory.bytes, at + written, bytes - written, this.#position + written);
+    this.#position = (this.#position + bytes) % FILE;
+  }
   /** What left it arrives at the sinks, which have seen it: the records of their captures. */
   drain(): Uint8Array[] {
     const { engine } = this;
@@ -193,7 +223,8 @@ export class Mesh {
   }
   /** Frames in those records, in their order. */
   framesOf(captured: readonly Uint8Array[]): Uint8Array[] {
-    return captured.flatMap(framesIn);
+    const sinks = new Set(this.#sinks.map(({ device }) => this.engine.taps.indexOf(device)));
+    return captured.flatMap((records) => framesIn(records, sinks));
   }
 
   /** The frames that leave node1's eth0 because of a batch of these; the frames that wait in their slots stay. */
@@ -230,15 +261,24 @@ export class Mesh {
   }
 }
 
-/** Frames out of finished Enhanced Packet Blocks. */
-function framesIn(records: Uint8Array): Uint8Array[] {
+/** Frames of these taps out of finished Enhanced Packet Blocks. */
+function framesIn(records: Uint8Array, taps: ReadonlySet<number>): Uint8Array[] {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   const found: Uint8Array[] = [];
   for (let at = 0; at < records.length; at += view.getUint32(at + 4, true)) {
+    if (!taps.has(view.getUint32(at + 8, true))) continue;
     const length = view.getUint32(at + 20, true);
     found.push(records.subarray(at + 28, at + 28 + length));
   }
   return found;
+}
+
+/** A file without a name: it is gone when the process is. */
+function scratchFile(): number {
+  const path = join(tmpdir(), `swarmwire-bench-${process.pid}.pcapng`);
+  const file = openSync(path, 'w');
+  unlinkSync(path);
+  return file;
 }
 
 /** As a little-endian load reads it. */

@@ -24,7 +24,7 @@ import {
 } from './frames.js';
 import { Random } from './fuzz/random.js';
 import { addressNumber, get16, get32 } from './headers.js';
-import { BATCH, type Books, type Mesh, PUBLISHED } from './mesh.js';
+import { BATCH, type Books, type Capturing, type Mesh, PUBLISHED } from './mesh.js';
 import { Digest, type Native } from './native.js';
 
 export interface Row {
@@ -33,6 +33,8 @@ export interface Row {
   size: number;
   /** Untimed, before each batch. */
   stage(): void;
+  /** What is timed. */
+  batch(): void;
   /** Untimed, after each batch. */
   settle(): void;
   /** Throws when anything is not as it should be after so many batches; `opened`: connections opened before them. */
@@ -129,6 +131,7 @@ export async function steady(
   way: 'out' | 'back',
   size: number,
   native: Native | undefined,
+  capture: Capturing = 'off',
 ): Promise<Row> {
   const protocol = flows[0]?.protocol ?? 'tcp';
   const tcp = protocol === 'tcp';
@@ -211,12 +214,19 @@ export async function steady(
     return arrived.length > 0 ? arrived : mesh.framesOf(captured);
   };
   return {
-    name: `mesh${back ? '-back' : ''}${tcp ? '' : '-udp'}`,
+    name: `mesh${back ? '-back' : ''}${tcp ? '' : '-udp'}${CAPTURING[capture]}`,
     flows: flows.length,
     size,
     stage,
+    batch:
+      capture === 'off'
+        ? () => mesh.receive(BATCH)
+        : () => {
+            mesh.receive(BATCH);
+            mesh.collect();
+          },
     settle: () => void settle(),
-    native,
+    native: capture === 'off' ? native : undefined,
     verify: async (batches, before, opens) => {
       const packets = batches * BATCH;
       const after = mesh.books;
@@ -225,6 +235,10 @@ export async function steady(
       const [out, into] = back ? [aside, packets] : [packets + (opened - opens), opened - opens];
       checkBooks(before, after, packets + aside, [out, into]);
       expect(after.connections - before.connections >= 2 * (opened - opens), true, 'connections, two for each new one');
+      if (capture !== 'off') {
+        expect(mesh.collected, packets * TAPS, 'captured frames');
+        mesh.collected = 0;
+      }
       if (!tcp) expect(after.connections, before.connections, 'connections');
       atLeast(after.connections, 2 * flows.length, 'connections: two a flow, and the tunnels');
       await compared(stage, settle);
@@ -257,6 +271,9 @@ export async function steady(
   }
 }
 const COMPARED = 4;
+const CAPTURING: Record<Capturing, string> = { off: '', memory: '-captured', file: '-captured-file' };
+/** Taps of node1 that a client's packet passes: eth0 twice, docker_gwbridge, a veth pair, another, br0, vxlan0. */
+const TAPS = 9;
 
 /** Every frame opens a connection. At `flows` of them the clock jumps, and they are over. */
 export function opening(mesh: Mesh, flows: number): Row {
@@ -283,6 +300,7 @@ export function opening(mesh: Mesh, flows: number): Row {
     name: 'mesh-syn',
     flows,
     size,
+    batch: () => mesh.receive(BATCH),
     stage: () => {
       if (open && open + BATCH > flows) over();
       fill();

@@ -89,6 +89,8 @@ let tailDevice: usize = 0;
 let tailCount: u32 = 0;
 
 /** Does the frame go into that vector? Its order is as if it had been scheduled by itself. */
+// @ts-ignore: decorator
+@inline
 export function joins(time: u64, device: usize, frame: usize): bool {
   if (tail && tailSequence == sequence && tailTime == time && tailDevice == device && tailCount < VECTOR) {
     changetype<Frame>(tail).next = changetype<Frame>(frame);

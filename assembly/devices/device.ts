@@ -192,6 +192,8 @@ export function giveDevice(device: Device): void {
 export function liveDevices(): u32 { return devices.used; }
 
 /** A frame arrives at the device at `time`: in one vector with those that were sent there just before, to arrive then. */
+// @ts-ignore: decorator
+@inline
 export function arriveAt(device: Device, frame: Frame, time: u64): void {
   if (!joins(time, changetype<usize>(device), changetype<usize>(frame))) scheduleAt(device, Event.FRAMES, frame, time);
 }

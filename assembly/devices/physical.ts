@@ -87,6 +87,8 @@ function isDenied(to: Device, from: Device, frame: Frame): bool {
   return true;
 }
 
+// @ts-ignore: decorator
+@inline
 export function travel(segment: Segment, to: Device, frame: Frame): void {
   frame.next = null;
   frame.time += segment.latency;

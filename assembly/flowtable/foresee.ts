@@ -33,22 +33,20 @@ export function foresee(device: Device, frames: usize, count: u32): void {
     }
     store<usize>(at + offset, flowSlot(load<u64>(ip, 12), <u64>load<u32>(ip, ipv4.LENGTH) | (<u64>protocol << 32) | wire));
   }
-  for (let at = slots; at < slots + (<usize>count << 2); at += 4) seen |= load<u32>(load<usize>(at));
-  for (let at = slots; at < slots + (<usize>count << 2); at += 4) {
+  const last = slots + (<usize>count << 2);
+  for (let at = slots; at < last; at += 4) seen |= load<u32>(load<usize>(at));
+  for (let at = slots; at < last; at += 4) {
     const flow = load<usize>(load<usize>(at), 4);
     store<usize>(at, flow);
     changetype<Frame>(load<usize>(at - offset)).hint = flow;
     seen |= load<u32>(flow) | load<u32>(flow, 64);
   }
-  for (let at = slots; at < slots + (<usize>count << 2); at += 4) {
+  for (let at = slots; at < last; at += 4) {
     const flow = load<usize>(at);
     const first = load<usize>(flow, offsetof<Flow>("connection0"));
     const second = load<usize>(flow, offsetof<Flow>("connection1"));
-    seen |= load<u32>(first, 32) | load<u32>(first, 64) | load<u32>(second, 32) | load<u32>(second, 64);
-  }
-  for (let at = slots; at < slots + (<usize>count << 2); at += 4) {
-    const flow = load<usize>(at);
     const third = load<usize>(flow, offsetof<Flow>("connection2"));
+    seen |= load<u32>(first, 32) | load<u32>(first, 64) | load<u32>(second, 32) | load<u32>(second, 64);
     seen |= load<u32>(third, 32) | load<u32>(third, 64) | load<u32>(load<usize>(flow, offsetof<Flow>("balanced")), 32);
   }
   sink = seen;

@@ -17,19 +17,17 @@ import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
 import * as udp from "../wire/udp";
 import * as vxlan from "../wire/vxlan";
-import { fold, pseudo, sum } from "../wire/checksum";
-import { keyA, keyB, SEEN_REPLY } from "../tables/connections";
+import { fold, pseudo, sum, sumHere } from "../wire/checksum";
+import { Connection, SEEN_REPLY } from "../tables/connections";
 import { generation, linksGeneration } from "../tables/generation";
-import { ACCEPT, plainOptions, tcpFollow, tcpFollows, tcpPacket } from "../hooks/conntrack-tcp";
+import { ACCEPT, plainOptions, tcpFollow, tcpFollowTwin, tcpFollows, tcpPacket, tcpTwins } from "../hooks/conntrack-tcp";
 import { udpFollow, udpFollows } from "../hooks/conntrack";
 import { advance, touch } from "../hooks/ipvs";
-import { Entry } from "../tables/fdb";
-import { Neighbour } from "../tables/neighbours";
 import { watching } from "../tables/events";
 import { tracing } from "../capture/tap";
 import { changed } from "../tables/generation";
 import { Flow, connectionOf, findFlow, stampOf } from "./flows";
-import { Track, Way, count, learnedOf, stepOf, usedOf } from "./track";
+import { Track, Way, count, stepOf, touchAll } from "./track";
 import { begin } from "./recorder";
 import { rewrite } from "./rewrite";
 import { ownsFrame } from "../load/shards";
@@ -49,39 +47,65 @@ const ENCAPSULATED: u32 = 0x80;
 /** From the outer IP header to the inner one. */
 const INSIDE: u32 = ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH;
 
+// @ts-ignore: decorator
+@inline
 export function enter(device: Device, frame: Frame): Entered {
-  if (!enabled || frame.length < ethernet.LENGTH + ipv4.LENGTH + udp.LENGTH) return Entered.SLOW;
+  // One question after the other: what `||` compiles to costs a few instructions each.
+  if (!enabled) return Entered.SLOW;
+  if (frame.length < ethernet.LENGTH + ipv4.LENGTH + udp.LENGTH) return Entered.SLOW;
   const at = frame.data;
   const outside = at + ethernet.LENGTH;
-  if (ethernet.type(at) != ethernet.TYPE_IPV4 || load<u8>(outside) != 0x45 || ipv4.isFragment(outside)) return Entered.SLOW;
   let length = frame.length - ethernet.LENGTH;
-  if (ipv4.totalLength(outside) != length) return Entered.SLOW;
+  if (!plainHeader(at, length)) return Entered.SLOW;
   let ip = outside;
   let kind: u32 = 0;
-  if (ipv4.protocol(ip) == ipv4.UDP && device.namespace.vxlans && !device.master && load<u32>(ip, ipv4.LENGTH + udp.LENGTH) == 0x08) {
-    if (length < INSIDE + ipv4.LENGTH + udp.LENGTH || udp.length(ip + ipv4.LENGTH) != length - ipv4.LENGTH) return Entered.SLOW;
-    kind = ENCAPSULATED;
-    ip += INSIDE;
-    length -= INSIDE;
-    if (ethernet.type(ip - ethernet.LENGTH) != ethernet.TYPE_IPV4 || load<u8>(ip) != 0x45 || ipv4.isFragment(ip)) return Entered.SLOW;
-    if (ipv4.totalLength(ip) != length || ipv4.tos(outside) & 3) return Entered.SLOW;
+  let protocol = ipv4.protocol(ip);
+  if (protocol == ipv4.UDP) {
+    if (load<u32>(ip, ipv4.LENGTH + udp.LENGTH) == 0x08 && device.namespace.vxlans && !device.master) {
+      if (length < INSIDE + ipv4.LENGTH + udp.LENGTH) return Entered.SLOW;
+      if (udp.length(ip + ipv4.LENGTH) != length - ipv4.LENGTH) return Entered.SLOW;
+      kind = ENCAPSULATED;
+      ip += INSIDE;
+      length -= INSIDE;
+      if (!plainHeader(ip - ethernet.LENGTH, length)) return Entered.SLOW;
+      if (ipv4.tos(outside) & 3) return Entered.SLOW;
+      protocol = ipv4.protocol(ip);
+    }
   }
-  const protocol = ipv4.protocol(ip);
   const l4 = ip + ipv4.LENGTH;
   if (protocol == ipv4.TCP) {
-    if (length < ipv4.LENGTH + tcp.LENGTH || (tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) return Entered.SLOW;
-  } else if (protocol != ipv4.UDP || udp.length(l4) != length - ipv4.LENGTH) return Entered.SLOW;
+    if (length < ipv4.LENGTH + tcp.LENGTH) return Entered.SLOW;
+    if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) return Entered.SLOW;
+  } else {
+    if (protocol != ipv4.UDP) return Entered.SLOW;
+    if (udp.length(l4) != length - ipv4.LENGTH) return Entered.SLOW;
+  }
 
   const a = load<u64>(ip, 12);
   const b = <u64>load<u32>(l4) | (<u64>(protocol | kind) << 32) | (<u64>device.id << 40);
-  const hint = changetype<Flow>(frame.hint);
-  const flow = changetype<usize>(hint) && hint.keyA == a && hint.keyB == b ? hint : findFlow(a, b);
+  let flow = changetype<Flow | null>(frame.hint);
   frame.hint = 0;
-  if (flow && flow.generation == generation && passes(flow, frame, at, outside, ip, l4, length, protocol)) return Entered.DONE;
+  if (!flow) flow = findFlow(a, b);
+  else if ((flow.keyA ^ a) | (flow.keyB ^ b)) flow = findFlow(a, b);
+  if (flow) {
+    if (flow.generation == generation) {
+      if (passes(flow, frame, at, outside, ip, l4, length, protocol)) return Entered.DONE;
+    }
+  }
   if (tracing || watching || frame.connection || frame.mark) return Entered.SLOW;
   if (protocol == ipv4.TCP && tcp.flags(l4) & tcp.FIN) return Entered.SLOW;
   begin(frame, a, b, ip, length, kind != 0);
   return Entered.RECORDED;
+}
+
+/** An IPv4 packet without options, no fragment, that ends with the frame: type, version and length; flags and offset. */
+// @ts-ignore: decorator
+@inline
+function plainHeader(at: usize, length: u32): bool {
+  const ip = at + ethernet.LENGTH;
+  if ((load<u32>(at, 12) & 0x00ffffff) != 0x00450008) return false;
+  if (ipv4.isFragment(ip)) return false;
+  return ipv4.totalLength(ip) == length;
 }
 
 // @ts-ignore: decorator
@@ -89,16 +113,24 @@ export function enter(device: Device, frame: Frame): Entered {
 function passes(flow: Flow, frame: Frame, at: usize, outside: usize, ip: usize, l4: usize, length: u32, protocol: u32): bool {
   const track = flow.track;
   const time = frame.time;
-  if (track.links != linksGeneration || time >= track.until || time < track.since || length > <u32>flow.limit) return false;
-  if (load<u64>(at) != track.inLow || <u64>load<u32>(at, 8) != track.inHigh) return false;
-  if (frame.flags != flow.flags || (frame.flags & SOCKET_HASH && frame.hash != flow.hash)) return false;
-  if (frame.connection || frame.mark || ipv4.ttl(ip) <= <u32>track.ttl) return false;
-  if (track.way == <u8>Way.TUNNEL && headroom(frame) < <usize>vxlan.OVERHEAD) return false;
+  const tail = length - ipv4.LENGTH;
+  if (track.links != linksGeneration) return false;
+  if (time >= track.until) return false;
+  if (time < track.since) return false;
+  if (length > <u32>flow.limit) return false;
+  if ((load<u64>(at) ^ track.inLow) | (<u64>load<u32>(at, 8) ^ track.inHigh)) return false;
+  if (frame.flags ^ flow.flags | <u32>changetype<usize>(frame.connection) | frame.mark) return false;
+  if (frame.flags & SOCKET_HASH) {
+    if (frame.hash != flow.hash) return false;
+  }
+  if (ipv4.ttl(ip) <= <u32>track.ttl) return false;
+  if (track.way == <u8>Way.TUNNEL) {
+    if (headroom(frame) < <usize>vxlan.OVERHEAD) return false;
+  }
 
   // Checksums: a valid IP header adds up to all ones; what is inside is read once for both.
   if (headerSum(ip) != 0xffff) return false;
-  const tail = length - ipv4.LENGTH;
-  const bytes = sum(l4, tail);
+  const bytes = sumHere(l4, tail, 0);
   if (protocol == ipv4.TCP) {
     if (fold(bytes + pseudo(ipv4.source(ip), ipv4.destination(ip), ipv4.TCP, tail)) != 0xffff) return false;
   } else if (udp.check(l4)) {
@@ -106,9 +138,9 @@ function passes(flow: Flow, frame: Frame, at: usize, outside: usize, ip: usize, 
   } else if (track.way == <u8>Way.TUNNEL) return false;
   if (track.ingress) {
     const head = outside + ipv4.LENGTH;
-    if (load<u64>(outside, 12) != track.inOuter || load<u64>(head, 8) != track.inVxlan || <u64>load<u16>(head, 2) != track.inPort) return false;
+    if ((load<u64>(outside, 12) ^ track.inOuter) | (load<u64>(head, 8) ^ track.inVxlan) | (<u64>load<u16>(head, 2) ^ track.inPort)) return false;
     if (load<u16>(head) != flow.inPort) return false;
-    if (load<u64>(ip - ethernet.LENGTH) != track.insideLow || <u64>load<u32>(ip - ethernet.LENGTH, 8) != track.insideHigh) return false;
+    if ((load<u64>(ip - ethernet.LENGTH) ^ track.insideLow) | (<u64>load<u32>(ip - ethernet.LENGTH, 8) ^ track.insideHigh)) return false;
     if (headerSum(outside) != 0xffff) return false;
     if (udp.check(head)) {
       // All of it but the innermost segment, which `bytes` has, and its IP header, which adds up to nothing.
@@ -125,43 +157,68 @@ function passes(flow: Flow, frame: Frame, at: usize, outside: usize, ip: usize, 
   let plain = true;
   if (protocol == ipv4.TCP) {
     const header = tcp.headerLength(l4);
-    if (header < tcp.LENGTH || header > tail) return false;
-    plain = (tcp.flags(l4) & tcp.FIN) == 0 && plainOptions(l4);
+    if (header < tcp.LENGTH) return false;
+    if (header > tail) return false;
+    if (tcp.flags(l4) & tcp.FIN) plain = false;
+    else plain = plainOptions(l4);
     sequence = tcp.sequence(l4);
     acknowledgment = tcp.acknowledgment(l4);
     end = sequence + tail - header;
   }
+  /** The last one of TCP, and a bit for each that stands where the one before it does. */
+  let last: usize = 0;
+  let lastReply: u32 = 0;
+  let twins: u32 = 0;
   for (let i: u32 = 0; i < steps; i++) {
     const step = stepOf(track, i);
     const connection = connectionOf(flow, i);
     const then = time + step.after;
-    if (connection.stamp != stampOf(flow, i) || then >= connection.deadline) return false;
+    if (connection.stamp != stampOf(flow, i)) return false;
+    if (then >= connection.deadline) return false;
+    const seen: u32 = connection.status & SEEN_REPLY ? 1 : 0;
     if (protocol == ipv4.TCP && !step.outer) {
-      if (plain) plain = tcpFollows(connection, step.reply, sequence, acknowledgment, end);
-      if (!(connection.status & SEEN_REPLY)) return false;
-    } else if ((connection.status & SEEN_REPLY ? 1 : 0) != <u32>step.seen || !udpFollows(connection, then)) return false;
+      if (!seen) return false;
+      const reply = <u32>step.reply;
+      if (plain) {
+        if (last && lastReply == reply && tcpTwins(changetype<Connection>(last), connection)) twins |= 1 << i;
+        else plain = tcpFollows(connection, reply, sequence, acknowledgment, end);
+      }
+      last = changetype<usize>(connection);
+      lastReply = reply;
+    } else {
+      if (seen != <u32>step.seen) return false;
+      if (!udpFollows(connection, then)) return false;
+    }
   }
-  if (track.balanced && (flow.balanced.stamp != flow.balancedStamp || time + track.balancedAt >= flow.balanced.deadline)) return false;
+  if (track.balanced) {
+    if (flow.balanced.stamp != flow.balancedStamp) return false;
+    if (time + track.balancedAt >= flow.balanced.deadline) return false;
+  }
   if (!mayCross(frame, track.crossings)) return false;
   // More than an ACK that fits: conntrack itself is asked.
-  if (!plain && !tcpMoves(flow, track, l4, tail, time)) return false;
+  if (!plain) {
+    if (!tcpMoves(flow, track, l4, tail, time)) return false;
+  }
 
   // From here on it goes.
   cross(frame, track.crossings);
+  let before: u32 = 0;
   for (let i: u32 = 0; i < steps; i++) {
     const step = stepOf(track, i);
     const connection = connectionOf(flow, i);
-    const then = time + step.after;
     if (protocol == ipv4.TCP && !step.outer) {
-      if (plain) tcpFollow(connection, step.reply, tcp.flags(l4), sequence, acknowledgment, end, tcp.window(l4), then);
-    } else udpFollow(connection, then);
+      if (!plain) continue;
+      if (twins & (1 << i)) tcpFollowTwin(changetype<Connection>(last), connection, <u64>step.after - before);
+      else tcpFollow(connection, step.reply, tcp.flags(l4), sequence, acknowledgment, end, tcp.window(l4), time + step.after);
+      last = changetype<usize>(connection);
+      before = step.after;
+    } else udpFollow(connection, time + step.after);
   }
   if (track.balanced) {
     advance(flow.balanced, protocol, track.balanced - 1, l4, time + track.balancedAt);
     if (protocol == ipv4.TCP) touch(flow.balanced);
   }
-  for (let i: u32 = 0; i < <u32>track.learned; i++) changetype<Entry>(learnedOf(track, i).at).updated = time + learnedOf(track, i).after;
-  for (let i: u32 = 0; i < <u32>track.neighbours; i++) changetype<Neighbour>(usedOf(track, i).at).used = time + usedOf(track, i).after;
+  touchAll(track, time);
   count(track, length);
 
   const shown = track.sights && ownsFrame(frame);

@@ -15,11 +15,13 @@ import * as vxlan from "../wire/vxlan";
 import { fold } from "../wire/checksum";
 import { CONFIRMED, Connection, SEEN_REPLY } from "../tables/connections";
 import { BalancedConnection } from "../tables/services";
+import { Entry } from "../tables/fdb";
+import { Neighbour } from "../tables/neighbours";
 import { generation, linksGeneration } from "../tables/generation";
 import { tcpSettled } from "../hooks/conntrack-tcp";
 import { hopDelay } from "../devices/device";
 import { Flow, obtainFlow, setConnection } from "./flows";
-import { CONNECTIONS, COUNTERS, TOUCHES, TRACK, Track, Way, counterOf, intern, learnedOf, stepOf, usedOf } from "./track";
+import { CONNECTIONS, COUNTERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, stepOf, touchOf } from "./track";
 import { rewrite } from "./rewrite";
 import { keepStages, settleSights, sighted } from "./sights";
 
@@ -109,22 +111,19 @@ export function counted(frame: Frame, at: usize, bytes: u32): void {
 }
 
 /** A forwarding database entry was learned anew at `time`. */
-export function learned(at: usize, time: u64): void {
-  const n = <u32>made.learned;
-  if (n == TOUCHES) return forgo();
-  learnedOf(made, n).at = at;
-  learnedOf(made, n).after = <u32>(time - start);
-  made.learned = <u8>(n + 1);
-}
+export function learned(at: usize, time: u64): void { touched(at + offsetof<Entry>("updated"), <u32>(time - start)); }
 
 /** A neighbour was used. */
 export function neighbourUsed(at: usize, frame: Frame): void {
-  if (!isRecording(frame)) return;
-  const n = <u32>made.neighbours;
+  if (isRecording(frame)) touched(at + offsetof<Neighbour>("used"), <u32>(frame.time - start));
+}
+
+function touched(at: usize, after: u32): void {
+  const n = <u32>made.touches;
   if (n == TOUCHES) return forgo();
-  usedOf(made, n).at = at;
-  usedOf(made, n).after = <u32>(frame.time - start);
-  made.neighbours = <u8>(n + 1);
+  touchOf(made, n).at = at;
+  touchOf(made, n).after = after;
+  made.touches = <u8>(n + 1);
 }
 
 /** What was found at `time` is good until `deadline`. */
@@ -226,6 +225,7 @@ function install(frame: Frame, ip: usize): void {
     if (protocol == ipv4.TCP && !stepOf(made, i).outer && !tcpSettled(connection)) return;
     if (stepOf(made, i).seen != (connection.status & SEEN_REPLY ? 1 : 0)) return;
   }
+  while (made.touches & 3) touched(nowhere, 0);
   made.flags = frame.flags;
   made.crossings = frame.hops - startHops;
   made.elapsed = frame.time - start;

@@ -33,8 +33,7 @@ export class Track {
   way: u8;
   ttl: u8;
   connections: u8;
-  learned: u8;
-  neighbours: u8;
+  touches: u8;
   counters: u8;
   sights: u8;
   /** LOCAL: was it for everybody, and how the packet stands to its connection. */
@@ -72,7 +71,7 @@ export class Track {
   /** Balanced: is it the answer, and when. */
   balanced: u32;
   balancedAt: u32;
-  /** `Step`s of connections, then `Touch`es: entries learned anew, neighbours used; then `Counter`s, then `Sight`s. */
+  /** `Step`s of connections, then `Touch`es; then `Counter`s, then `Sight`s. */
 }
 
 /** How a recorded way ends. */
@@ -80,7 +79,7 @@ export enum Way { NONE, SEGMENT, TUNNEL, LOCAL }
 
 const CONTENT: usize = offsetof<Track>("ingress");
 export const CONNECTIONS: u32 = 4;
-export const TOUCHES: u32 = 8;
+export const TOUCHES: u32 = 16;
 export const COUNTERS: u32 = 120;
 /** A connection on the way: time from arrival, direction, whether it was answered, whether it is the outer packet's. */
 @unmanaged
@@ -90,7 +89,7 @@ export class Step {
   seen: u8;
   outer: u8;
 }
-/** A record whose time is set: where, and time from arrival. */
+/** A time that is set, of an entry learned anew or a neighbour used: where it stands, and time from arrival. In fours. */
 @unmanaged
 export class Touch {
   at: usize;
@@ -117,9 +116,8 @@ export class Sight {
 }
 export const SIGHTS: u32 = 16;
 const STEPS: usize = (offsetof<Track>() + 7) & ~7;
-const LEARNED: usize = STEPS + CONNECTIONS * 8;
-const USED: usize = LEARNED + TOUCHES * 8;
-const COUNTED: usize = USED + TOUCHES * 8;
+const TOUCHED: usize = STEPS + CONNECTIONS * 8;
+const COUNTED: usize = TOUCHED + TOUCHES * 8;
 const SEEN: usize = COUNTED + COUNTERS * 8;
 export const TRACK: usize = SEEN + SIGHTS * 24;
 
@@ -128,10 +126,22 @@ export const TRACK: usize = SEEN + SIGHTS * 24;
 export function stepOf(track: Track, i: u32): Step { return changetype<Step>(changetype<usize>(track) + STEPS + (<usize>i << 3)); }
 // @ts-ignore: decorator
 @inline
-export function learnedOf(track: Track, i: u32): Touch { return changetype<Touch>(changetype<usize>(track) + LEARNED + (<usize>i << 3)); }
+export function touchOf(track: Track, i: u32): Touch { return changetype<Touch>(changetype<usize>(track) + TOUCHED + (<usize>i << 3)); }
+/** Where a touch goes that only fills up four. */
+export const nowhere: usize = memory.data(8);
+
+/** What a packet that came at `time` has touched. */
 // @ts-ignore: decorator
 @inline
-export function usedOf(track: Track, i: u32): Touch { return changetype<Touch>(changetype<usize>(track) + USED + (<usize>i << 3)); }
+export function touchAll(track: Track, time: u64): void {
+  const end = changetype<usize>(touchOf(track, track.touches));
+  for (let at = changetype<usize>(touchOf(track, 0)); at < end; at += 32) {
+    store<u64>(load<usize>(at), time + <u64>load<u32>(at, 4));
+    store<u64>(load<usize>(at, 8), time + <u64>load<u32>(at, 12));
+    store<u64>(load<usize>(at, 16), time + <u64>load<u32>(at, 20));
+    store<u64>(load<usize>(at, 24), time + <u64>load<u32>(at, 28));
+  }
+}
 // @ts-ignore: decorator
 @inline
 export function counterOf(track: Track, i: u32): Counter { return changetype<Counter>(changetype<usize>(track) + COUNTED + (<usize>i << 3)); }

@@ -180,6 +180,8 @@ function roundRobin(service: Service): Destination | null {
 }
 
 /** State and timeout (set_tcp_state, udp_state_transition). */
+// @ts-ignore: decorator
+@inline
 export function advance(connection: BalancedConnection, protocol: u32, out: u32, l4: usize, time: u64): void {
   if (protocol == ipv4.UDP) {
     connection.state = <u8>State.UDP;
@@ -193,6 +195,8 @@ export function advance(connection: BalancedConnection, protocol: u32, out: u32,
 }
 
 /** Active means ESTABLISHED; everything else is inactive. */
+// @ts-ignore: decorator
+@inline
 export function touch(connection: BalancedConnection): void {
   const destination = connection.destination;
   const active = connection.state == <u8>State.ESTABLISHED;
