@@ -6,7 +6,7 @@
 
 import type { Namespace, Sockets } from '../engine/index.js';
 import { Draw } from '../topology/draw.js';
-import { hostPart, type Sandbox, type Topology } from '../topology/topology.js';
+import { hostPart, namespaceOf, type Sandbox, type Topology } from '../topology/topology.js';
 import { behaviourOf } from './behaviour.js';
 import { listenForDomain } from './docker-domain.js';
 import { containerFiles, machineHosts, machineResolvConf } from './files.js';
@@ -172,7 +172,12 @@ export class Names {
   }
 
   #sandboxOf({ name }: Namespace): Sandbox | undefined {
-    return this.world.topology.sandboxes.find((sandbox) => `${sandbox.node}/${sandbox.name}` === name);
+    const { sandboxes } = this.world.topology;
+    // Whose namespace it is; once that container has ended, somebody who shared it with it.
+    return (
+      sandboxes.find((sandbox) => `${sandbox.node}/${sandbox.name}` === name) ??
+      sandboxes.find((sandbox) => sandbox.shares !== 'host' && namespaceOf(sandbox) === name)
+    );
   }
 }
 

@@ -20,7 +20,6 @@ export interface ContainerConfig {
   labels: Record<string, string>;
   exposes: { port: number; protocol: Protocol }[];
   networkMode: string;
-  restart: string;
 }
 
 /** `["A=1", "B"]` */
@@ -82,6 +81,5 @@ export function configOfTask(container: ContainerState, image: Image): Container
     labels: { ...(process.labels ?? {}), ...swarm },
     exposes: [...image.exposed.map(portOf), ...spec.exposes],
     networkMode: 'default',
-    restart: 'no',
   };
 }

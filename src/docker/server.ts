@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
+import { DockerError } from '../swarm/errors.js';
 import { LARGEST_BODY } from './api/body.js';
 import { containerRoutes } from './api/containers.js';
 import type { Engine, Env } from './api/context.js';
@@ -48,7 +49,7 @@ export function routesOf(engine: Engine): Hono<Env> {
   app.notFound((c) => c.json({ message: 'page not found' }, 404));
   app.onError((error, c) => {
     const { status, message } = answerTo(error);
-    if (status === 500 && !(error instanceof ApiError))
+    if (status === 500 && !(error instanceof ApiError) && !(error instanceof DockerError))
       process.stderr.write(`swarmwire serve: ${error.stack ?? message}\n`);
     return c.json({ message }, status as 500);
   });

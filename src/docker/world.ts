@@ -5,7 +5,7 @@
 
 import { Names } from '../dns/index.js';
 import { type Driver, Drivers } from '../drivers/index.js';
-import { Engine, type Namespace, Sockets } from '../engine/index.js';
+import { Engine, type Listener, type Namespace, Sockets, type UdpSocket } from '../engine/index.js';
 import { Computer, type Program, type Started } from '../programs/index.js';
 import { until } from '../programs/steps.js';
 import { EngineClock } from '../swarm/clock.js';
@@ -14,7 +14,7 @@ import { deploy, emptyTopology } from '../swarm/deploy.js';
 import { Realizer } from '../swarm/realize.js';
 import type { ContainerState } from '../swarm/state.js';
 import type { StackSpec } from '../topology/spec.js';
-import type { Sandbox, Topology } from '../topology/topology.js';
+import { namespaceOf, type Sandbox, type Topology } from '../topology/topology.js';
 import { listenTcp, listenUdp } from '../traffic/listener.js';
 import { type ContainerConfig, configOfTask } from './container-config.js';
 import { type Image, imageOf, SERVE, withTag } from './images.js';
@@ -272,6 +272,19 @@ export class World {
     return container.sandbox && this.#living.get(container.sandbox)?.computer;
   }
 
+  /** Its own, its node's on the network `host`, or that of the container whose namespace it is in. */
+  hostnameOf(container: ContainerState, seen: readonly ContainerState[] = []): string {
+    const { spec, node } = container;
+    const own = this.configOf(container).hostname;
+    if (own) return own;
+    if (spec.networks.some(({ name }) => name === 'host')) return node;
+    const other = [...this.cluster.containers.values()].find(
+      (one) => one.node === node && (one.name === spec.sharesWith || one.id === spec.sharesWith),
+    );
+    const known = !other || other === container || seen.includes(other);
+    return known ? container.id.slice(0, 12) : this.hostnameOf(other, [...seen, container]);
+  }
+
   /** A node or a host itself. */
   machine(name: string): Computer {
     const known = this.#machines.get(name);
@@ -296,14 +309,12 @@ export class World {
 
   #start(container: ContainerState, sandbox: Sandbox): void {
     const config = this.configOf(container);
-    const shared = sandbox.endpoints.some(({ network }) => network === 'host');
-    const namespace =
-      this.engine.namespaces.get(`${sandbox.node}/${sandbox.name}`) ?? this.namespace(`${sandbox.node}/host`);
+    const namespace = this.namespace(namespaceOf(sandbox));
     const computer = new Computer({
       namespace,
       sockets: this.sockets,
       names: this.names,
-      hostname: shared ? sandbox.node : config.hostname || container.id.slice(0, 12),
+      hostname: this.hostnameOf(container),
       flavour: 'busybox',
       programs: (name) => this.#ownProgram(name, container, sandbox),
     });
@@ -341,10 +352,14 @@ export class World {
     if (name !== SERVE) return undefined;
     const { sockets } = this;
     const config = this.configOf(container);
-    const { namespace } = this.#living.get(sandbox)?.computer ?? {
-      namespace: this.namespace(`${sandbox.node}/${sandbox.name}`),
-    };
-    return function* serve() {
+    const namespace = this.namespace(namespaceOf(sandbox));
+    return function* serve(process) {
+      const listeners: Listener[] = [];
+      const datagrams: UdpSocket[] = [];
+      const close = () => {
+        for (const listener of listeners) sockets.endListener(listener, sockets.engine.now);
+        for (const socket of datagrams) sockets.closeUdp(socket);
+      };
       const service = container.task?.service.path;
       const ports = [
         ...config.exposes,
@@ -355,10 +370,21 @@ export class World {
       for (const key of once) {
         const [port, protocol] = key.split('/');
         const name = container.task?.name ?? container.name;
-        if (protocol === 'udp') listenUdp(sockets, namespace, Number(port), `${name} on ${container.node}`);
-        else listenTcp(sockets, namespace, Number(port), `${name} on ${container.node}`, []);
+        const label = `${name} on ${container.node}`;
+        try {
+          if (protocol === 'udp') datagrams.push(listenUdp(sockets, namespace, Number(port), label));
+          else listeners.push(listenTcp(sockets, namespace, Number(port), label, []));
+        } catch {
+          process.stderr.write(`bind: 0.0.0.0:${port}/${protocol}: Address already in use\n`);
+          close();
+          return 1;
+        }
       }
-      return yield* until<number>(() => undefined);
+      try {
+        return yield* until<number>(() => undefined);
+      } finally {
+        close();
+      }
     };
   }
 
@@ -373,8 +399,8 @@ export class World {
     const living = this.#living.get(sandbox);
     this.#living.delete(sandbox);
     living?.computer.halt();
-    if (living && !living.computer.namespace.name.endsWith('/host'))
-      this.sockets.kill(living.computer.namespace, this.engine.now);
+    const shared = [...this.#living.keys()].some((one) => namespaceOf(one) === namespaceOf(sandbox));
+    if (living && sandbox.shares !== 'host' && !shared) this.sockets.kill(living.computer.namespace, this.engine.now);
     for (const container of this.cluster.containers.values())
       if (container.sandbox === sandbox) this.#ios.get(container.id)?.end();
   }

@@ -83,6 +83,11 @@ export interface Driver {
   readonly scope: 'local' | 'swarm';
   /** Its networks lead nowhere outside: a sandbox gets an endpoint on docker_gwbridge beside it (needDefaultGW). */
   readonly needsGateway?: boolean;
+  /**
+   * It has this one network on every node, and no other can be made. Its endpoints have neither device nor address: whoever is
+   * on it is in the node's own namespace, or in one that has nothing but lo.
+   */
+  readonly only?: { network: string; namespace: 'node' | 'empty' };
   /** Options (`driver_opts`) that it knows, each with what is wrong with a value. Any other changes nothing, and is reported. */
   readonly options?: Readonly<Record<string, (value: string) => string | undefined>>;
 

@@ -2,6 +2,7 @@
 
 import { bridge } from './bridge.js';
 import type { Driver } from './driver.js';
+import { host, none } from './host.js';
 import { ipvlan } from './ipvlan.js';
 import { macvlan } from './macvlan.js';
 import { overlay } from './overlay.js';
@@ -18,7 +19,7 @@ export {
   type UserlandProxy,
 } from './driver.js';
 
-const BUILT_IN: readonly Driver[] = [bridge, overlay, macvlan, ipvlan];
+const BUILT_IN: readonly Driver[] = [bridge, overlay, macvlan, ipvlan, host, none];
 
 /** A driver that is not there, as dockerd says it (plugin/errors.go, errNotFound). */
 export class UnknownDriver extends Error {
@@ -47,6 +48,11 @@ export class Drivers {
 
   find(name: string): Driver | undefined {
     return this.#byName.get(name);
+  }
+
+  /** Whose network of that name stands on every node (`host`, `none`). */
+  withOnly(network: string): Driver | undefined {
+    return [...this.#byName.values()].find(({ only }) => only?.network === network);
   }
 
   /** @throws UnknownDriver */

@@ -168,6 +168,8 @@ export class Sockets {
   /** What the processes of a namespace have open. */
   readonly #open = new Map<Namespace, Set<number>>();
   readonly #owner = new Map<number, Namespace>();
+  /** Connections, and who accepted them. */
+  readonly #acceptedBy = new Map<number, number>();
   readonly #connections = new Map<number, TcpConnection>();
   readonly #udp = new Map<number, UdpSocket>();
   readonly #pings = new Map<number, { onReply: (reply: EchoReply) => void; onError?: (error: EchoError) => void }>();
@@ -197,6 +199,17 @@ export class Sockets {
     return { socket };
   }
 
+  /** Its process ends at `time`: connections that it has accepted send their FIN, and no handler hears of it. */
+  endListener(listener: Listener, time: number): void {
+    for (const [socket, by] of this.#acceptedBy) {
+      if (by !== listener.socket) continue;
+      this.#connections.delete(socket);
+      this.#disown(socket);
+      this.engine.exports.tcpClose(socket, time);
+    }
+    this.closeListener(listener);
+  }
+
   /** Connections that were accepted stay. */
   closeListener({ socket }: Listener): void {
     this.#listeners.delete(socket);
@@ -214,6 +227,7 @@ export class Sockets {
   #disown(socket: number): void {
     const namespace = this.#owner.get(socket);
     this.#owner.delete(socket);
+    this.#acceptedBy.delete(socket);
     if (namespace) this.#open.get(namespace)?.delete(socket);
   }
 
@@ -226,6 +240,7 @@ export class Sockets {
     this.#open.delete(namespace);
     for (const socket of open) {
       this.#owner.delete(socket);
+      this.#acceptedBy.delete(socket);
       this.#listeners.delete(socket);
       this.#connections.delete(socket);
       const udp = this.#udp.get(socket);
@@ -350,6 +365,7 @@ export class Sockets {
           break;
         }
         this.#own(listener.namespace, punted.socket);
+        this.#acceptedBy.set(punted.socket, punted.listener);
         listener.onAccept(connection, punted.time);
         break;
       }

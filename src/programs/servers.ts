@@ -46,7 +46,7 @@ function* serveHttp(process: Process, port: number, software: string): Steps<num
   try {
     return yield* until<number>(() => undefined);
   } finally {
-    sockets.closeListener(listener);
+    sockets.endListener(listener, engine.now);
   }
 }
 
@@ -77,23 +77,29 @@ function* redisServer(process: Process): Steps<number> {
     long: ['port=', 'appendonly=', 'save=', 'protected-mode='],
   });
   const { sockets, namespace } = process.machine;
+  const { engine } = namespace;
   const port = wholeNumber('redis-server', options.value('port'), 6379);
-  const listener = sockets.listen(namespace, port, (connection) => {
-    let received: Uint8Array = new Uint8Array();
-    connection.onData = (piece, time) => {
-      const grown = new Uint8Array(received.length + piece.length);
-      grown.set(received);
-      grown.set(piece, received.length);
-      received = redis.answer(connection, grown, sockets.after(time)) ? new Uint8Array() : grown;
-    };
-    connection.onEnd = (time) => connection.close(sockets.after(time));
-  });
+  let listener: ReturnType<typeof sockets.listen>;
+  try {
+    listener = sockets.listen(namespace, port, (connection) => {
+      let received: Uint8Array = new Uint8Array();
+      connection.onData = (piece, time) => {
+        const grown = new Uint8Array(received.length + piece.length);
+        grown.set(received);
+        grown.set(piece, received.length);
+        received = redis.answer(connection, grown, sockets.after(time)) ? new Uint8Array() : grown;
+      };
+      connection.onEnd = (time) => connection.close(sockets.after(time));
+    });
+  } catch {
+    throw new Exit(1, `Could not create server TCP listening socket *:${port}: bind: Address already in use`);
+  }
   process.machine.owns(process, listener.socket);
   process.stdout.write(`1:M * Ready to accept connections tcp\n`);
   try {
     return yield* until<number>(() => undefined);
   } finally {
-    sockets.closeListener(listener);
+    sockets.endListener(listener, engine.now);
   }
 }
 

@@ -20,17 +20,49 @@ export interface ComposeService extends NamingEntry {
   networks?: string[] | Record<string, ComposeAttachment | null> | null;
   ports?: (string | number | LongPort)[];
   extends?: unknown;
+  container_name?: string;
+  network_mode?: string;
+  mac_address?: string;
+  expose?: (string | number)[];
+  links?: string[];
+  external_links?: string[];
+  depends_on?: string[] | Record<string, unknown>;
+  restart?: string;
+  scale?: number | string;
+  sysctls?: Record<string, string | number | boolean | null> | (string | number | boolean | null)[];
 }
 
 export interface ComposeAttachment {
   aliases?: string[];
+  ipv4_address?: string;
+  ipv6_address?: string;
+  link_local_ips?: string[];
+  mac_address?: string;
+  priority?: number | string;
+  gw_priority?: number | string;
 }
 
 export interface ComposeDeploy {
   mode?: string;
   replicas?: number | string;
   endpoint_mode?: 'vip' | 'dnsrr';
-  placement?: { constraints?: string[]; preferences?: unknown; max_replicas_per_node?: number | string } | null;
+  placement?: {
+    constraints?: string[];
+    preferences?: { spread?: string }[];
+    max_replicas_per_node?: number | string;
+  } | null;
+  restart_policy?: { condition?: string; delay?: string; max_attempts?: number | string; window?: string } | null;
+  update_config?: ComposeUpdate | null;
+  rollback_config?: ComposeUpdate | null;
+}
+
+export interface ComposeUpdate {
+  parallelism?: number | string;
+  delay?: string;
+  order?: 'stop-first' | 'start-first';
+  failure_action?: string;
+  monitor?: string;
+  max_failure_ratio?: number | string;
 }
 
 export interface ComposeNetwork {

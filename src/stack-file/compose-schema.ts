@@ -60,7 +60,7 @@ const command: SchemaObject = { type: ['string', 'array', 'null'], items: text }
 const looseMap: SchemaObject = { type: ['object', 'null'] };
 
 /** `KEY=value` as a list, or as a map. */
-const settings: SchemaObject = {
+export const settings: SchemaObject = {
   type: ['object', 'array'],
   additionalProperties: { type: ['string', 'number', 'boolean', 'null'] },
   items: { type: ['string', 'number', 'boolean', 'null'] },
@@ -131,7 +131,7 @@ const serviceNetwork = mapOrNothing({
   priority: amount,
 });
 
-const port: SchemaObject = map(
+export const port: SchemaObject = map(
   {
     name: text,
     mode: oneOf('ingress', 'host'),

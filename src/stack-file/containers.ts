@@ -5,106 +5,221 @@
 
 import { isAddress as isIpv4 } from '../drivers/option-values.js';
 import { cidr6, isIn } from '../topology/ipv6.js';
-import type { AttachmentSpec, ContainerPortSpec, ContainerSpec, NetworkSpec, Protocol } from '../topology/spec.js';
+import type {
+  AttachmentSpec,
+  ContainerPortSpec,
+  ContainerRestart,
+  ContainerSpec,
+  NetworkSpec,
+  Protocol,
+} from '../topology/spec.js';
 import { isAddress } from './addresses.js';
 import type { Findings } from './findings.js';
 import { readNaming } from './naming.js';
+import { readMode } from './network-mode.js';
 import type { Attachment } from './networks.js';
 import { below } from './places.js';
-import { PortError, type PortReading, shortPort } from './ports.js';
-import { type ContainerEntry, SECTION, type Section } from './swarmwire-schema.js';
+import { longPort, PortError, type PortReading, shortPort } from './ports.js';
+import { type ContainerEntry, type ContainerNetworkEntry, SECTION, type Section } from './swarmwire-schema.js';
+import { readSysctls } from './sysctls.js';
 import { knownNames } from './wording.js';
 
 const AT = `${SECTION}/containers`;
 /** Networks that every node has without being asked. */
-const BUILT_IN = new Set(['bridge']);
+const BUILT_IN = new Set(['bridge', 'host', 'none']);
+
+/** Whoever is written down as a container: under `x-swarmwire: containers`, or a service of a file without a swarm. */
+export interface Written {
+  name: string;
+  entry: ContainerEntry;
+  pointer: string;
+  /** Without a word the first. */
+  node?: string;
+  /** What others call it, beside its name. */
+  service?: string;
+}
+
+export function containersOf(section: Section): Written[] {
+  return Object.entries(section.containers ?? {}).map(([name, entry]) => ({
+    name,
+    entry,
+    pointer: below(AT, name),
+    ...(entry.node === undefined ? {} : { node: entry.node }),
+  }));
+}
 
 /** Which networks of the file a container joins, and where it says so. */
-export function containerAttachments(section: Section): Attachment[] {
-  return Object.entries(section.containers ?? {}).flatMap(([name, entry]) =>
-    attachmentsOf(entry, below(AT, name))
+export function containerAttachments(written: readonly Written[]): Attachment[] {
+  return written.flatMap((one) =>
+    attachmentsOf(one)
       .filter(({ spec }) => !BUILT_IN.has(spec.name))
-      .map(({ spec, pointer }) => ({ kind: 'container' as const, service: name, key: spec.name, pointer })),
+      .map(({ spec, pointer }) => ({
+        kind: one.service === undefined ? ('container' as const) : ('service' as const),
+        byHand: true,
+        service: one.service ?? one.name,
+        key: spec.name,
+        pointer,
+      })),
   );
 }
 
-function attachmentsOf({ networks = [] }: ContainerEntry, at: string): { spec: AttachmentSpec; pointer: string }[] {
+function attachmentsOf({ entry, pointer: at, service }: Written): { spec: AttachmentSpec; pointer: string }[] {
+  const { networks = [], network_mode: mode } = entry;
   const pointer = `${at}/networks`;
-  if (Array.isArray(networks))
-    return networks.map((name, i) => ({ spec: { name, aliases: [] }, pointer: below(pointer, i) }));
-  return Object.entries(networks).map(([name, entry]) => ({
+  const alone = mode === undefined || mode.includes(':') ? undefined : mode;
+  const own = service === undefined ? [] : [service];
+  const joined = (name: string) => (BUILT_IN.has(name) ? [] : own);
+  if (mode?.includes(':')) return [];
+  if (alone !== undefined) return [{ spec: { name: alone, aliases: joined(alone) }, pointer: `${at}/network_mode` }];
+  const list: [string, ContainerNetworkEntry | null, string][] = Array.isArray(networks)
+    ? networks.map((name, i) => [name, null, below(pointer, i)])
+    : Object.entries(networks ?? {}).map(([name, one]) => [name, one, below(pointer, name)]);
+  // Compose gives a service that names none the network of its project.
+  if (list.length === 0 && service !== undefined) list.push(['default', null, pointer]);
+  return list.map(([name, one, where]) => ({
     spec: {
       name,
-      aliases: [...new Set(entry?.aliases ?? [])],
-      ...(entry?.ipv4_address === undefined ? {} : { address: entry.ipv4_address }),
-      ...(entry?.ipv6_address === undefined ? {} : { address6: entry.ipv6_address }),
-      ...(entry?.mac_address === undefined ? {} : { mac: entry.mac_address.toLowerCase() }),
-      ...(entry?.priority === undefined ? {} : { priority: entry.priority }),
+      aliases: [...new Set([...(one?.aliases ?? []), ...joined(name)])],
+      ...(one?.ipv4_address === undefined ? {} : { address: one.ipv4_address }),
+      ...(one?.ipv6_address === undefined ? {} : { address6: one.ipv6_address }),
+      ...(one?.mac_address === undefined ? {} : { mac: one.mac_address.toLowerCase() }),
+      ...(one?.link_local_ips === undefined ? {} : { linkLocal: one.link_local_ips }),
+      ...priorityOf(one),
     },
-    pointer: below(pointer, name),
+    pointer: where,
   }));
+}
+
+/** `gw_priority` says the same as `priority` did for the default route. */
+function priorityOf(one: ContainerNetworkEntry | null): { priority?: number } {
+  const written = one?.gw_priority ?? one?.priority;
+  return written === undefined ? {} : { priority: Number(written) };
 }
 
 /** @param names the networks' names by the keys that the file has for them */
 export function readContainers(
-  section: Section,
+  written: readonly Written[],
   nodes: readonly { name: string }[],
   networks: readonly NetworkSpec[],
   names: ReadonlyMap<string, string>,
   findings: Findings,
 ): ContainerSpec[] {
-  const entries = Object.entries(section.containers ?? {});
   const first = nodes[0]?.name ?? '';
-  const nodeOf = (entry: ContainerEntry | undefined) => entry?.node ?? first;
-  return entries.map(([name, entry]) => {
-    const pointer = below(AT, name);
-    const node = nodeOf(entry);
-    if (!nodes.some((one) => one.name === node))
+  const nodeOf = (one: Written | undefined) => one?.node ?? first;
+  const specs = written.map((one): ContainerSpec => {
+    const { name, entry, pointer } = one;
+    const node = nodeOf(one);
+    if (!nodes.some((known) => known.name === node))
       findings.refuse(
         findings.places.value(`${pointer}/node`),
         `container "${name}" is to run on "${node}", and there is no such node`,
         knownNames(
           node,
-          nodes.map((one) => one.name),
+          nodes.map((known) => known.name),
         ),
       );
-    const joined = attachmentsOf(entry, pointer).map(({ spec, pointer: at }) => {
-      const network = networks.find((one) => one.name === names.get(spec.name));
-      if (network?.driver === 'overlay' && !network.attachable)
-        findings.refuse(
-          findings.places.key(at),
-          `Could not attach to network ${spec.name}: rpc error: code = PermissionDenied desc = network ${spec.name} not manually attachable`,
-          'write attachable: true under the network',
-        );
-      checkAddress(spec, at, findings);
-      checkAddress6(spec, network, at, findings);
-      return { ...spec, name: names.get(spec.name) ?? spec.name };
-    });
-    for (const [i, one] of joined.entries()) {
-      if (joined.findIndex(({ name: other }) => other === one.name) < i)
-        findings.refuse(
-          findings.places.key(pointer),
-          `container "${name}" joins network "${one.name}" twice`,
-          'keep one of them',
-        );
-    }
-    return {
+    const neighbours = written.filter((other) => nodeOf(other) === node);
+    const spec: ContainerSpec = {
       name,
       node,
       ...(entry.image === undefined ? {} : { image: entry.image }),
-      networks: joined,
+      networks: networksOf(one, networks, names, findings),
       ...readNaming(entry, pointer, findings),
       ports: portsOf(entry, pointer, findings),
       exposes: exposesOf(entry, pointer, findings),
-      links: linksOf(
-        name,
-        entry,
-        pointer,
-        (other) => nodeOf(section.containers?.[other]) === node && other in (section.containers ?? {}),
-        findings,
-      ),
+      links: linksOf(one, neighbours, findings),
+      ...readRestart(entry.restart, `${pointer}/restart`, findings),
+      ...readSysctls(name, entry.sysctls, `${pointer}/sysctls`, findings),
     };
+    return { ...spec, ...readMode(one, spec, neighbours, findings) };
   });
+  return inOrder(specs, written);
+}
+
+function networksOf(
+  one: Written,
+  networks: readonly NetworkSpec[],
+  names: ReadonlyMap<string, string>,
+  findings: Findings,
+): AttachmentSpec[] {
+  const joined = attachmentsOf(one).map(({ spec, pointer: at }) => {
+    const network = networks.find(({ name }) => name === names.get(spec.name));
+    if (network?.driver === 'overlay' && !network.attachable)
+      findings.refuse(
+        findings.places.key(at),
+        `Could not attach to network ${spec.name}: rpc error: code = PermissionDenied desc = network ${spec.name} not manually attachable`,
+        'write attachable: true under the network',
+      );
+    checkAddress(spec, at, findings);
+    checkAddress6(spec, network, at, findings);
+    checkLinkLocal(spec, at, findings);
+    return { ...spec, name: names.get(spec.name) ?? spec.name };
+  });
+  for (const [i, { name }] of joined.entries()) {
+    if (joined.findIndex((other) => other.name === name) < i)
+      findings.refuse(
+        findings.places.key(one.pointer),
+        `container "${one.name}" joins network "${name}" twice`,
+        'keep one of them',
+      );
+  }
+  const { mac_address: mac } = one.entry;
+  const [first = { name: 'bridge', aliases: [] }, ...others] = joined;
+  if (mac === undefined) return joined;
+  return [{ ...first, mac: mac.toLowerCase() }, ...others];
+}
+
+/** Whoever needs another one starts after it: links, a shared namespace, `depends_on`. */
+function inOrder(specs: readonly ContainerSpec[], written: readonly Written[]): ContainerSpec[] {
+  const done = new Set<ContainerSpec>();
+  const needs = (spec: ContainerSpec): ContainerSpec[] => {
+    const { depends_on: after = [] } = written.find(({ name }) => name === spec.name)?.entry ?? {};
+    const services = Array.isArray(after) ? after : Object.keys(after ?? {});
+    const wanted = written.filter(({ service }) => service !== undefined && services.includes(service));
+    const all = [...wanted.map(({ name }) => name), ...spec.links.map(({ container }) => container), spec.sharesWith];
+    return specs.filter(({ name, node }) => node === spec.node && all.includes(name));
+  };
+  const order: ContainerSpec[] = [];
+  const put = (spec: ContainerSpec) => {
+    if (done.has(spec)) return;
+    done.add(spec);
+    for (const other of needs(spec)) put(other);
+    order.push(spec);
+  };
+  for (const spec of specs) put(spec);
+  return order;
+}
+
+function readRestart(
+  policy: string | boolean | undefined,
+  pointer: string,
+  findings: Findings,
+): { restart?: ContainerRestart } {
+  // YAML 1.1's no is false.
+  const written = String(policy ?? 'no');
+  if (written === '' || written === 'no' || written === 'false') return {};
+  const [, name = '', most] = /^(always|unless-stopped|on-failure)(?::(\d+))?$/.exec(written) ?? [];
+  if (name === '' || (most !== undefined && name !== 'on-failure')) {
+    findings.refuse(
+      findings.places.value(pointer),
+      most === undefined
+        ? `invalid restart policy '${written}'`
+        : 'maximum retry count cannot be used with restart policy ' + `'${name}'`,
+      'write no, always, unless-stopped, on-failure or on-failure:3',
+    );
+    return {};
+  }
+  return { restart: { name: name as ContainerRestart['name'], ...(most === undefined ? {} : { most: Number(most) }) } };
+}
+
+function checkLinkLocal({ linkLocal = [] }: AttachmentSpec, pointer: string, findings: Findings): void {
+  for (const [i, address] of linkLocal.entries())
+    if (!/^169\.254\.\d+\.\d+$/.test(address) || !isAddress(address))
+      findings.refuse(
+        findings.places.value(`${pointer}/link_local_ips/${i}`),
+        `invalid link local IP address: ${address}`,
+        'write an address of 169.254.0.0/16',
+      );
 }
 
 function checkAddress({ address }: AttachmentSpec, pointer: string, findings: Findings): void {
@@ -137,14 +252,19 @@ function checkAddress6(
 }
 
 function portsOf({ ports = [] }: ContainerEntry, at: string, findings: Findings): ContainerPortSpec[] {
-  return ports.flatMap((text, i): ContainerPortSpec[] => {
-    const where = findings.places.value(below(`${at}/ports`, i));
+  return ports.flatMap((port, i): ContainerPortSpec[] => {
+    const pointer = below(`${at}/ports`, i);
+    const where = findings.places.value(pointer);
     let reading: PortReading;
     try {
-      reading = shortPort(String(text));
+      reading = typeof port === 'object' ? longPort(port) : shortPort(String(port));
     } catch (error) {
       if (!(error instanceof PortError)) throw error;
-      findings.refuse(where, error.message, error.hint);
+      findings.refuse(
+        error.key === undefined ? where : findings.places.value(below(pointer, error.key)),
+        error.message,
+        error.hint,
+      );
       return [];
     }
     const { ports: all, hostAddress } = reading;
@@ -183,30 +303,32 @@ function exposesOf(
   });
 }
 
+/** A link names a container, or in Compose a service: its first container is meant. */
 function linksOf(
-  name: string,
-  { links = [], networks }: ContainerEntry,
-  at: string,
-  isThere: (container: string) => boolean,
+  { name, entry, pointer: at }: Written,
+  neighbours: readonly Written[],
   findings: Findings,
 ): { container: string; alias: string }[] {
-  const joined = Array.isArray(networks) ? networks : Object.keys(networks ?? {});
+  const { links = [], networks, network_mode: mode } = entry;
+  const joined = mode === undefined ? (Array.isArray(networks) ? networks : Object.keys(networks ?? {})) : [mode];
   return links.flatMap((text, i) => {
     const where = findings.places.value(below(`${at}/links`, i));
-    const [container = '', alias = container, ...rest] = text.split(':');
-    if (container === '' || alias === '' || rest.length > 0) {
+    const [other = '', alias = other, ...rest] = text.split(':');
+    if (other === '' || alias === '' || rest.length > 0) {
       findings.refuse(where, `bad format for links: ${text}`, 'write links: ["db:database"]');
       return [];
     }
-    if (!isThere(container) || container === name) {
+    const found = neighbours.find((one) => one.service === other) ?? neighbours.find((one) => one.name === other);
+    if (!found || found.name === name) {
       findings.refuse(
         where,
-        `could not get container for ${container}: No such container: ${container}`,
+        `could not get container for ${other}: No such container: ${other}`,
         'it runs on the same node',
       );
       return [];
     }
-    if (joined.length > 0 && !joined.includes('bridge')) {
+    // Compose makes an alias of it; by hand it is for the default bridge.
+    if (found.service === undefined && joined.length > 0 && !joined.includes('bridge')) {
       findings.warn(
         'links',
         where,
@@ -214,6 +336,6 @@ function linksOf(
       );
       return [];
     }
-    return [{ container, alias }];
+    return [{ container: found.name, alias }];
   });
 }

@@ -8,7 +8,8 @@ import { type Driver, Drivers } from '../drivers/index.js';
 import type { StackSpec } from '../topology/spec.js';
 import type { ComposeFile } from './compose-file.js';
 import { composeSchema } from './compose-schema.js';
-import { containerAttachments, readContainers } from './containers.js';
+import { composedServices } from './composed.js';
+import { containerAttachments, containersOf, readContainers } from './containers.js';
 import { readDocument } from './document.js';
 import type { Notice } from './error.js';
 import { Findings } from './findings.js';
@@ -64,16 +65,19 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
   }
 
   const around = section as Section;
+  const composed = around.swarm === false;
+  const written = [...(composed ? composedServices(file, findings) : []), ...containersOf(around)];
   const { services, networks, names } = readStack(
     file,
-    containerAttachments(around),
+    containerAttachments(written),
+    composed,
     new Drivers(options.drivers),
     findings,
   );
   const { nodes, outside, containers, traffic, calls, changes, roles, firewall } = readSurroundings(
     around,
     services,
-    (nodes) => readContainers(around, nodes, networks, names, findings),
+    (nodes) => readContainers(written, nodes, networks, names, findings),
     options.nodes,
     findings,
   );

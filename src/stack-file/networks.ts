@@ -19,6 +19,8 @@ import { knownNames } from './wording.js';
 /** A service, or a container under x-swarmwire, joins the network that the file calls `key`. */
 export interface Attachment {
   kind?: 'service' | 'container';
+  /** It joins on its own node: no swarm has it. */
+  byHand?: boolean;
   service: string;
   key: string;
   /** Where the service says so. */
@@ -31,8 +33,6 @@ export interface Networks {
   names: Map<string, string>;
 }
 
-/** Docker's own that swarmwire has no driver for: a network of theirs that a service joins is made an overlay, and said so. */
-const UNBUILT: readonly DriverName[] = ['host', 'none'];
 /** Docker's own of local scope that can be given the scope of the swarm: they reach beyond their node by themselves. */
 const SCOPED: readonly DriverName[] = ['macvlan', 'ipvlan'];
 /** Every node has networks of these names already. */
@@ -77,7 +77,12 @@ export function readNetworks(
       );
       continue;
     }
-    const served = attachments.some((one) => one.key === key && one.kind !== 'container');
+    const standing = standingOf(key, defined.get(key) ?? {}, pointer, drivers, findings);
+    if (standing !== undefined) {
+      names.set(key, standing);
+      continue;
+    }
+    const served = attachments.some((one) => one.key === key && !one.byHand);
     const spec = networkOf(key, defined.get(key) ?? {}, pointer, served, pools, drivers, findings);
     if (specs.some((other) => other.name === spec.name)) {
       findings.refuse(
@@ -90,6 +95,28 @@ export function readNetworks(
     specs.push(spec);
   }
   return { specs, names };
+}
+
+/** `host`, `none` and `bridge` stand on every node: the name of the one that is meant, and nothing is made. */
+function standingOf(
+  key: string,
+  network: ComposeNetwork,
+  pointer: string,
+  drivers: Drivers,
+  findings: Findings,
+): string | undefined {
+  const external = typeof network.external === 'object' || isOn(network.external);
+  const given = (typeof network.external === 'object' ? network.external.name : undefined) || network.name || key;
+  if (external && (given === 'bridge' || drivers.withOnly(given))) return given;
+  const only = drivers.find(network.driver === 'none' ? 'null' : (network.driver ?? ''))?.only;
+  if (!only) return undefined;
+  // As dockerd says it.
+  findings.refuse(
+    findings.places.value(below(pointer, 'driver')),
+    `only one instance of "${network.driver}" network is allowed`,
+    `it is there already: write ${key}: {external: true, name: ${only.network}}`,
+  );
+  return only.network;
 }
 
 /** Every node is on it, and no service joins it. */
@@ -165,14 +192,14 @@ function driverOf(
   drivers: Drivers,
   findings: Findings,
 ): DriverName {
-  const builtIn = [...drivers.names, ...UNBUILT];
+  const builtIn = drivers.names;
   const written =
     network.driver ||
     (external && builtIn.includes(name) ? name : served || isOn(network.attachable) ? 'overlay' : 'bridge');
   const where = findings.places.value(below(pointer, 'driver'));
-  const driver = written === 'null' ? 'none' : written;
+  const driver = written;
   const found = drivers.find(driver);
-  if (found === undefined && !UNBUILT.includes(driver)) {
+  if (found === undefined) {
     // As dockerd says it.
     findings.refuse(
       where,
@@ -181,7 +208,7 @@ function driverOf(
     );
     return 'overlay';
   }
-  if (found?.scope === 'swarm') return driver;
+  if (found.scope === 'swarm') return driver;
   if (served && SCOPED.includes(driver)) {
     findings.warn(
       spelled(pointer),
@@ -198,10 +225,6 @@ function driverOf(
       spelled(pointer),
     );
     return 'overlay';
-  }
-  if (found === undefined) {
-    findings.unsupport('driver', where, `${driver} is not built yet; this is a bridge`, spelled(pointer));
-    return 'bridge';
   }
   return driver;
 }

@@ -6,12 +6,14 @@ import type { Drivers } from '../drivers/index.js';
 import type { NetworkSpec, PortSpec, ServiceSpec } from '../topology/spec.js';
 import { type ComposeFile, type ComposeService, entries } from './compose-file.js';
 import { readConstraint } from './constraints.js';
+import { readDeploy } from './deploy.js';
 import type { Findings } from './findings.js';
 import { IGNORED_KEYS, UNSUPPORTED_ATTACHMENT_KEYS, UNSUPPORTED_KEYS } from './keys.js';
 import { readNaming } from './naming.js';
 import { type Attachment, readNetworks } from './networks.js';
 import { below } from './places.js';
 import { longPort, PortError, type PortReading, shortPort } from './ports.js';
+import { readSysctls } from './sysctls.js';
 
 export interface Stack {
   services: ServiceSpec[];
@@ -29,14 +31,18 @@ interface Publication {
   pointer: string;
 }
 
-/** @param others who joins networks beside the services */
+/**
+ * @param others who joins networks beside the services
+ * @param composed the services are containers: no swarm has them
+ */
 export function readStack(
   file: ComposeFile,
   others: readonly Attachment[],
+  composed: boolean,
   drivers: Drivers,
   findings: Findings,
 ): Stack {
-  const services = entries(file.services);
+  const services = composed ? [] : entries(file.services);
   const drafts = new Map(services.map(([name, service]) => [name, attachmentsOf(name, service, findings)]));
   const networks = readNetworks(file, [...[...drafts.values()].flat(), ...others], drivers, findings);
   const published = new Map<string, Publication>();
@@ -86,7 +92,7 @@ function attachmentsOf(service: string, { networks }: ComposeService, findings: 
   return drafts.length > 0 ? drafts : [{ service, key: 'default', pointer, aliases: [] }];
 }
 
-function nameWithoutEffect(
+export function nameWithoutEffect(
   map: object,
   pointer: string,
   owner: string,
@@ -114,13 +120,7 @@ function serviceOf(
     const why = IGNORED_KEYS.get(key);
     if (why !== undefined) findings.ignore(key, places.key(below(pointer, key)), why, name);
   }
-  if (service.extends !== undefined) {
-    findings.refuse(
-      places.key(`${pointer}/extends`),
-      `service "${name}" extends another, which docker stack deploy refuses`,
-      'write the service out; "docker compose config" does it for you',
-    );
-  }
+  refuseExtends(name, service, pointer, findings);
   const { mode, replicas } = scaleOf(service, pointer, findings);
   const endpointMode = service.deploy?.endpoint_mode ?? 'vip';
   const ports = portsOf(name, service, pointer, published, findings);
@@ -142,10 +142,21 @@ function serviceOf(
     endpointMode,
     ports,
     constraints: constraintsOf(name, service, pointer, findings),
+    ...readDeploy(name, service.deploy ?? {}, `${pointer}/deploy`, findings),
     ...readNaming(service, pointer, findings),
+    ...readSysctls(name, service.sysctls, `${pointer}/sysctls`, findings),
   };
   if (service.image) spec.image = service.image;
   return spec;
+}
+
+export function refuseExtends(name: string, service: ComposeService, pointer: string, findings: Findings): void {
+  if (service.extends === undefined) return;
+  findings.refuse(
+    findings.places.key(`${pointer}/extends`),
+    `service "${name}" extends another, which docker stack deploy refuses`,
+    'write the service out; "docker compose config" does it for you',
+  );
 }
 
 function scaleOf(service: ComposeService, pointer: string, findings: Findings): Pick<ServiceSpec, 'mode' | 'replicas'> {
@@ -171,16 +182,6 @@ function constraintsOf(name: string, service: ComposeService, pointer: string, f
   const { places } = findings;
   const placement = service.deploy?.placement ?? {};
   const at = `${pointer}/deploy/placement`;
-  for (const key of ['preferences', 'max_replicas_per_node'] as const) {
-    if (placement[key] !== undefined) {
-      findings.unsupport(
-        `deploy.placement.${key}`,
-        places.key(below(at, key)),
-        'tasks are spread evenly over the nodes that the constraints allow',
-        name,
-      );
-    }
-  }
   const kept: string[] = [];
   for (const [index, text] of (placement.constraints ?? []).entries()) {
     const where = places.value(`${at}/constraints/${index}`);

@@ -2,9 +2,10 @@
  * The shape of the `x-swarmwire` section: the machines around a stack, and what is said over its networks.
  */
 import type { SchemaObject } from 'ajv';
-import type { ComposeNetwork } from './compose-file.js';
-import { ingressSchema } from './compose-schema.js';
+import type { ComposeNetwork, ComposeService } from './compose-file.js';
+import { ingressSchema, port, settings } from './compose-schema.js';
 import type { NamingEntry } from './naming.js';
+import type { LongPort } from './ports.js';
 import { at, map, number, text, textOrTexts, texts } from './schema-parts.js';
 import { type FlowEntry, traffic } from './traffic-schema.js';
 
@@ -95,12 +96,24 @@ const container = map({
     type: ['array', 'object'],
     items: text,
     additionalProperties: map(
-      { aliases: texts, ipv4_address: text, ipv6_address: text, mac_address: mac, priority: { type: 'integer' } },
+      {
+        aliases: texts,
+        ipv4_address: text,
+        ipv6_address: text,
+        link_local_ips: texts,
+        mac_address: mac,
+        priority: { type: 'integer' },
+        gw_priority: { type: 'integer' },
+      },
       { type: ['object', 'null'] },
     ),
     hint: 'write a list of names: - alpine-net',
   },
-  ports: { type: 'array', items: { type: ['string', 'number'] }, hint: 'write a list: - "8000:80"' },
+  network_mode: text,
+  mac_address: mac,
+  ports: { type: 'array', items: port, hint: 'write a list: - "8000:80"' },
+  restart: { type: ['string', 'boolean'], hint: 'write no, always, unless-stopped or on-failure:3' },
+  sysctls: settings,
   expose: { type: 'array', items: { type: ['string', 'number'] } },
   links: { ...texts, hint: 'write a list: - "db:database"' },
   dns: textOrTexts,
@@ -346,7 +359,13 @@ export interface ContainerEntry extends NamingEntry {
   node?: string;
   image?: string;
   networks?: string[] | Record<string, ContainerNetworkEntry | null>;
-  ports?: (string | number)[];
+  network_mode?: string;
+  mac_address?: string;
+  restart?: string | boolean;
+  sysctls?: ComposeService['sysctls'];
+  /** Of a service that is a container. */
+  depends_on?: ComposeService['depends_on'];
+  ports?: (string | number | LongPort)[];
   expose?: (string | number)[];
   links?: string[];
 }
@@ -355,8 +374,10 @@ export interface ContainerNetworkEntry {
   aliases?: string[];
   ipv4_address?: string;
   ipv6_address?: string;
+  link_local_ips?: string[];
   mac_address?: string;
-  priority?: number;
+  priority?: number | string;
+  gw_priority?: number | string;
 }
 
 export interface HostEntry {

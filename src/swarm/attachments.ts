@@ -10,6 +10,9 @@ import { DockerError } from './errors.js';
 import type { Programmer } from './realize.js';
 import { GWBRIDGE } from './sandbox.js';
 
+/** Of 169.254.0.0/16 (libnetwork endpoint.go, linkLocalMask). */
+const LINK_LOCAL_LENGTH = 16;
+
 export interface Wish extends Partial<Omit<AttachmentSpec, 'name'>> {
   links?: Endpoint['links'];
   linkAliases?: Record<string, string>;
@@ -33,7 +36,8 @@ export class Attachments {
     const named = networks.filter((one) => one.name === name || one.id === name);
     return (
       named.find((one) => node !== undefined && one.onNode[node]) ??
-      named.find((one) => !this.allocator.isLocal(one) || one.scope === 'swarm')
+      // The default bridge is one network that all nodes have, and services may be on it.
+      named.find((one) => !this.allocator.isLocal(one) || one.scope === 'swarm' || one.name === 'bridge')
     );
   }
 
@@ -149,18 +153,29 @@ export class Attachments {
       ...(priority === undefined ? {} : { priority }),
     });
     if (more.aliases && more.aliases.length > 0) endpoint.aliases = more.aliases;
+    if (more.linkLocal && more.linkLocal.length > 0)
+      endpoint.linkLocal = more.linkLocal.map((one) => `${one}/${LINK_LOCAL_LENGTH}`);
     if (more.links) endpoint.links = more.links;
     if (more.linkAliases) endpoint.linkAliases = more.linkAliases;
     sandbox.endpoints.push(endpoint);
     const there = this.#byNetwork.get(network) ?? new Set();
     this.#byNetwork.set(network, there.add(sandbox));
-    this.programmer.attach(sandbox, network, endpoint);
+    try {
+      this.programmer.attach(sandbox, network, endpoint);
+    } catch (error) {
+      this.#forget(sandbox, network, endpoint);
+      throw error;
+    }
     return endpoint;
   }
 
   #leave(sandbox: Sandbox, endpoint: Endpoint): void {
     const network = this.network(endpoint.network, sandbox.node);
     this.programmer.detach(sandbox, network, endpoint);
+    this.#forget(sandbox, network, endpoint);
+  }
+
+  #forget(sandbox: Sandbox, network: Network, endpoint: Endpoint): void {
     sandbox.endpoints.splice(sandbox.endpoints.indexOf(endpoint), 1);
     this.allocator.giveAddress(sandbox.node, network, endpoint.address);
     if (endpoint.address6) this.allocator.giveAddress6(sandbox.node, network, endpoint.address6);

@@ -1,6 +1,8 @@
 /** When things happen that take time. While a swarm is stood up none does. */
 
 export interface Clock {
+  /** Do things take time now? */
+  readonly standing: boolean;
   /** Virtual time, ns. */
   readonly now: number;
   /** Calls `then` in `delay` ns, or at once while nothing takes time; returns what calls it off. */
@@ -10,6 +12,7 @@ export interface Clock {
 /** Nothing takes time. */
 export class NoTime implements Clock {
   readonly now = 0;
+  readonly standing = false;
   after(_delay: number, then: () => void): () => void {
     then();
     return () => {};

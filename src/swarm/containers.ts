@@ -3,9 +3,11 @@
 import type { AttachmentSpec, ContainerSpec, NamingSpec } from '../topology/spec.js';
 import { hostPart, type Network, type Sandbox } from '../topology/topology.js';
 import { DockerError } from './errors.js';
+import { checkConnect, checkDisconnect, checkMode, checkTogether, checkWish, withoutDevices } from './network-mode.js';
 import type { Networks } from './networks.js';
 import { STOP_GRACE, TEARDOWN } from './pace.js';
 import type { Records } from './records.js';
+import { Restarts } from './restart.js';
 import type { ContainerState, TaskState } from './state.js';
 
 /** Whose containers are tasks. */
@@ -13,6 +15,11 @@ interface TaskWatcher {
   /** Its endpoints are about to go. */
   leaving(task: TaskState): void;
   ended(task: TaskState, exitCode: number): void;
+}
+
+interface Joining {
+  attachment: AttachmentSpec;
+  network: Network;
 }
 
 export class Containers {
@@ -33,6 +40,7 @@ export class Containers {
 
   create(spec: ContainerSpec, task?: TaskState): ContainerState {
     this.records.node(spec.node);
+    checkMode(spec);
     const conflict = this.records.containersOn(spec.node).find(({ name }) => name === spec.name);
     if (conflict)
       throw new DockerError(
@@ -47,6 +55,7 @@ export class Containers {
       status: 'created',
       exitCode: 0,
       created: this.records.clock.now,
+      restarts: new Restarts(spec.restart ?? { name: 'no' }),
       ...(task ? { task } : {}),
     };
     this.records.containers.set(container.id, container);
@@ -57,25 +66,48 @@ export class Containers {
   /** Its networks in the order in which it joins them. */
   start(container: ContainerState): Sandbox {
     if (container.sandbox) return container.sandbox;
+    container.restarts.begin();
+    return this.#start(container);
+  }
+
+  #start(container: ContainerState): Sandbox {
     const { spec, node } = container;
-    const wanted: AttachmentSpec[] = spec.networks.length > 0 ? spec.networks : [{ name: 'bridge', aliases: [] }];
-    const networks = wanted.map((attachment) => ({
-      attachment,
-      network: this.#attachable(container, attachment.name),
-    }));
+    const { shares, networks } = this.#placeOf(container);
     const sandbox: Sandbox = {
       name: this.#sandboxName(node, container.task ? `task-${container.task.name}` : `ct-${container.name}`, container),
       node,
       kind: container.task ? 'task' : 'container',
+      ...(shares === undefined ? {} : { shares }),
       endpoints: [],
       container: container.name,
       id: container.id,
       ...(spec.image ? { image: spec.image } : {}),
       ...namingOf(spec),
+      ...(spec.sysctls ? { sysctls: spec.sysctls } : {}),
       ...(container.task ? { service: container.task.service.spec.name, task: container.task.name } : {}),
     };
-    const publishes = spec.ports.map((port) => this.records.allocator.publish(node, port));
-    if (publishes.length > 0) sandbox.publishes = publishes;
+    try {
+      this.#standUp(container, sandbox, networks);
+    } catch (error) {
+      this.#takeDown(container, sandbox);
+      throw error;
+    }
+    container.status = 'running';
+    container.started = this.records.clock.now;
+    delete container.finished;
+    container.exitCode = 0;
+    this.records.options.runtime?.started?.(container, sandbox);
+    this.records.tell('container', 'start', container.name, { image: spec.image ?? '' }, node);
+    this.records.changed();
+    return sandbox;
+  }
+
+  /** Its ports, its namespace, its endpoints in their order. */
+  #standUp(container: ContainerState, sandbox: Sandbox, networks: readonly Joining[]): void {
+    const { node, spec } = container;
+    // Ports of a container that has the node's own are the node's: they are not published.
+    for (const port of sandbox.shares === undefined ? spec.ports : [])
+      sandbox.publishes = [...(sandbox.publishes ?? []), this.records.allocator.publish(node, port)];
     if (networks.some(({ network }) => network.name !== 'bridge')) sandbox.resolver = this.records.allocator.resolver();
     // A manager gives a container its address first; the load balancer that comes to the node with the network has the next one.
     const taken = new Map<Network, string>();
@@ -87,19 +119,48 @@ export class Containers {
     container.sandbox = sandbox;
     for (const { network, attachment } of networks)
       this.#join(container, sandbox, network, attachment, taken.get(network));
-    container.status = 'running';
-    container.started = this.records.clock.now;
-    delete container.finished;
-    container.exitCode = 0;
-    this.records.options.runtime?.started?.(container, sandbox);
-    this.records.tell('container', 'start', container.name, { image: spec.image ?? '' }, node);
-    this.records.changed();
-    return sandbox;
+  }
+
+  /** It could not start: what it has got so far is given back (daemon/start.go). */
+  #takeDown(container: ContainerState, sandbox: Sandbox): void {
+    const names = sandbox.endpoints.map(({ network }) => network);
+    if (container.sandbox) this.records.attachments.removeSandbox(sandbox);
+    else for (const port of sandbox.publishes ?? []) this.records.allocator.unpublish(container.node, port);
+    delete container.sandbox;
+    container.exitCode = 128;
+    this.networks.tidy(container.node, names);
+  }
+
+  /** In whose namespace it is to be, and which networks it joins. */
+  #placeOf(container: ContainerState): { shares?: string; networks: Joining[] } {
+    const { spec, node } = container;
+    if (spec.sharesWith !== undefined) return { shares: this.#sharedWith(container, spec.sharesWith), networks: [] };
+    const wanted: AttachmentSpec[] = spec.networks.length > 0 ? spec.networks : [{ name: 'bridge', aliases: [] }];
+    checkTogether(wanted.map(({ name }) => name));
+    for (const attachment of wanted) {
+      const network = this.records.attachments.find(attachment.name, node);
+      checkWish(attachment, network && this.records.networkSpecs.get(network));
+    }
+    const alone = withoutDevices(wanted, this.records.options.drivers);
+    if (alone) return { ...(alone === 'node' ? { shares: 'host' } : {}), networks: [] };
+    return {
+      networks: wanted.map((attachment) => ({ attachment, network: this.#attachable(container, attachment.name) })),
+    };
+  }
+
+  /** Its namespace is another container's, which runs (daemon/container_operations_unix.go, getNetworkedContainer). */
+  #sharedWith(container: ContainerState, name: string): string {
+    const other = this.find(name, container.node);
+    if (other === container) throw new DockerError(500, 'cannot join own network');
+    if (!other.sandbox) throw new DockerError(409, `cannot join network of a non running container: ${other.id}`);
+    return other.sandbox.shares ?? other.sandbox.name;
   }
 
   /** A name of our own: the one before may not have gone yet. */
   #sandboxName(node: string, name: string, { id }: ContainerState): string {
-    const taken = this.records.topology.sandboxes.some((one) => one.node === node && one.name === name);
+    const taken = this.records.topology.sandboxes.some(
+      (one) => one.node === node && (one.name === name || one.shares === name),
+    );
     return taken ? `${name}.${id.slice(0, 5)}` : name;
   }
 
@@ -168,7 +229,9 @@ export class Containers {
   /** SIGTERM, and SIGKILL after `grace` (ns) for whoever has not ended by then. */
   stop(container: ContainerState, grace = STOP_GRACE, done: () => void = () => {}): void {
     const { sandbox } = container;
+    container.restarts.stopped = true;
     if (!sandbox) {
+      if (container.status === 'restarting') container.status = 'exited';
       done();
       return;
     }
@@ -183,6 +246,7 @@ export class Containers {
   /** `docker kill`: a signal that its process does not survive. */
   kill(container: ContainerState, exitCode = 137): void {
     const { sandbox } = container;
+    container.restarts.stopped = true;
     if (!sandbox)
       throw new DockerError(409, `Cannot kill container: ${container.name}: Container ${container.id} is not running`);
     this.records.tell('container', 'kill', container.name, { signal: String(exitCode - 128) }, container.node);
@@ -203,7 +267,25 @@ export class Containers {
     this.records.clock.after(TEARDOWN, () => {
       this.#ending.delete(sandbox);
       if (container.sandbox === sandbox) this.finish(container, exitCode);
+      this.#startAgain(container, exitCode);
       done();
+    });
+  }
+
+  /** Its restart policy. A task has none: its swarm sees to it. */
+  #startAgain(container: ContainerState, exitCode: number): void {
+    const { restarts, started = 0, finished = 0 } = container;
+    const wait = restarts.after(exitCode, finished - started);
+    if (wait === undefined || !this.records.containers.has(container.id)) return;
+    container.status = 'restarting';
+    this.records.clock.after(wait, () => {
+      if (container.status !== 'restarting' || !this.records.containers.has(container.id)) return;
+      try {
+        this.#start(container);
+      } catch (error) {
+        if (!(error instanceof DockerError)) throw error;
+        container.status = 'exited';
+      }
     });
   }
 
@@ -234,6 +316,11 @@ export class Containers {
       if (!this.#ending.has(container.sandbox)) this.records.options.runtime?.ended?.(container, container.sandbox);
       this.finish(container, 137);
     }
+    if (container.status === 'restarting' && !force)
+      throw new DockerError(
+        409,
+        `You cannot remove a restarting container ${container.id}. Stop the container before attempting removal or force remove`,
+      );
     this.records.containers.delete(container.id);
     this.records.tell('container', 'destroy', container.name, {}, container.node);
   }
@@ -251,13 +338,20 @@ export class Containers {
 
   /** `docker network connect`: aliases, an address, links. A stopped container joins when it starts. */
   connect(name: string, container: ContainerState, attachment: Omit<AttachmentSpec, 'name'> = { aliases: [] }): void {
-    const network = this.#attachable(container, name);
     const { networks } = container.spec;
-    if (networks.length === 0) networks.push({ name: 'bridge', aliases: [] });
+    if (networks.length === 0 && container.spec.sharesWith === undefined)
+      networks.push({ name: 'bridge', aliases: [] });
+    checkConnect(
+      container.spec,
+      networks.map((one) => one.name),
+      this.records.attachments.find(name, container.node)?.name ?? name,
+    );
+    const network = this.#attachable(container, name);
     if (networks.some((one) => one.name === network.name))
       throw new DockerError(403, `endpoint with name ${container.name} already exists in network ${network.name}`);
     const { sandbox } = container;
     const joined: AttachmentSpec = { ...attachment, name: network.name };
+    checkWish(joined, this.records.networkSpecs.get(network));
     if (sandbox) {
       sandbox.resolver ??= this.#resolverFor(sandbox);
       this.#join(container, sandbox, network, joined);
@@ -274,17 +368,20 @@ export class Containers {
   }
 
   disconnect(name: string, container: ContainerState): void {
-    const network = this.records.attachments.network(name, container.node);
-    const { networks } = container.spec;
-    if (networks.length === 0) networks.push({ name: 'bridge', aliases: [] });
-    const at = networks.findIndex((one) => one.name === network.name);
-    if (at < 0) throw new DockerError(403, `container ${container.id} is not connected to network ${network.name}`);
+    const { networks, sharesWith } = container.spec;
+    checkDisconnect(container.spec, name);
+    const bare = this.records.options.drivers.withOnly(name) !== undefined;
+    const network = bare ? undefined : this.records.attachments.network(name, container.node);
+    const known = network?.name ?? name;
+    if (networks.length === 0 && sharesWith === undefined) networks.push({ name: 'bridge', aliases: [] });
+    const at = networks.findIndex((one) => one.name === known);
+    if (at < 0) throw new DockerError(403, `container ${container.id} is not connected to network ${known}`);
     networks.splice(at, 1);
-    if (container.sandbox) {
+    if (container.sandbox && network) {
       this.records.attachments.disconnect(container.sandbox, network);
-      this.networks.tidy(container.node, [network.name]);
+      this.networks.tidy(container.node, [known]);
     }
-    this.records.tell('network', 'disconnect', network.name, { container: container.id }, container.node);
+    this.records.tell('network', 'disconnect', known, { container: container.id }, container.node);
     this.records.changed();
   }
 }

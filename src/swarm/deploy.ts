@@ -1,7 +1,7 @@
 /** What a person asked for, asked of Docker: machines, swarm, networks, services, containers, in the order in which one would type it. */
 
 import { DriverError } from '../drivers/index.js';
-import type { NetworkSpec, StackSpec } from '../topology/spec.js';
+import type { NetworkSpec, ServiceSpec, StackSpec } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
 import type { Cluster } from './cluster.js';
 import { DockerError } from './errors.js';
@@ -97,10 +97,16 @@ function nodesWith({ nodes, containers = [] }: StackSpec, network: string): stri
   return nodes.map(({ name }) => name).filter((name) => wanted.has(name));
 }
 
+function whyPending({ constraints, maxReplicasPerNode }: ServiceSpec): string {
+  if (maxReplicasPerNode !== undefined)
+    return `no node has room for one more: ${maxReplicasPerNode} on each (max_replicas_per_node)`;
+  return constraints.length > 0 ? `no node meets ${constraints.join(' and ')}` : 'no node can have it';
+}
+
 /** Services with tasks that found no node, in words. */
 export function pendingOf({ services }: Cluster): string[] {
   return [...services.values()].flatMap(({ spec, tasks }) => {
     const waits = [...tasks].some(({ state }) => state === 'pending') || (spec.mode === 'global' && tasks.size === 0);
-    return waits ? [`${spec.name}: no node meets ${spec.constraints.join(' and ')}`] : [];
+    return waits ? [`${spec.name}: ${whyPending(spec)}`] : [];
   });
 }

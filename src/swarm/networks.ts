@@ -3,9 +3,8 @@
 import type { NetworkSpec } from '../topology/spec.js';
 import type { Network } from '../topology/topology.js';
 import { DockerError, NO_MANAGER } from './errors.js';
+import { PREDEFINED } from './network-mode.js';
 import type { Records } from './records.js';
-
-const PREDEFINED = new Set(['bridge', 'host', 'none']);
 
 export class Networks {
   /** Addresses of load balancers that are about to come to a node: `node network`. */
@@ -29,7 +28,9 @@ export class Networks {
   /** `docker network create`: a node's own, or (`node` aside) the whole swarm's, by its driver. */
   create(spec: NetworkSpec, nodes: string | readonly string[], wanted: readonly string[]): Network {
     const where = typeof nodes === 'string' ? [nodes] : nodes;
-    const local = this.records.options.drivers.get(spec.driver).scope === 'local';
+    const { scope, only } = this.records.options.drivers.get(spec.driver);
+    const local = scope === 'local';
+    if (only) throw new DockerError(403, `only one instance of "${spec.driver}" network is allowed`);
     for (const node of where) {
       const known = this.records.attachments.find(spec.name, node);
       if (known && (known.onNode[node] || !local))

@@ -25,6 +25,9 @@ export class Orchestrator {
   /** What is to happen once a task has come to a state. */
   readonly #waiting = new Map<TaskState, { when: (task: TaskState) => boolean; then: () => void }[]>();
 
+  /** By slot: restarts of tasks of one spec. */
+  readonly #restarts = new Map<string, { spec: ServiceSpec; times: number[] }>();
+
   constructor(
     readonly records: Records,
     readonly agents: Agents,
@@ -64,6 +67,7 @@ export class Orchestrator {
 
   remove(service: ServiceState): void {
     this.services.delete(service.spec.name);
+    for (const key of [...this.#restarts.keys()]) if (key.startsWith(`${service.id} `)) this.#restarts.delete(key);
     for (const task of [...service.tasks]) this.#end(task, 'remove');
   }
 
@@ -168,10 +172,13 @@ export class Orchestrator {
     return task;
   }
 
-  /** ingress first, then as the service names them. */
+  /** ingress first, then as the service names them; `host`, which nobody joins, aside. */
   networksOf(spec: ServiceSpec) {
     const { ingress } = this.records.attachments;
-    const names = spec.networks.map(({ name }) => this.records.attachments.network(name));
+    const { drivers } = this.records.options;
+    const names = spec.networks
+      .filter(({ name }) => !drivers.withOnly(name))
+      .map(({ name }) => this.records.attachments.network(name));
     return [...(ingress && spec.ports.some(({ mode }) => mode === 'ingress') ? [ingress] : []), ...names];
   }
 
@@ -273,7 +280,11 @@ export class Orchestrator {
     if (!this.services.has(service.spec.name)) return;
     const condition = policy.condition ?? 'any';
     if (ended && (condition === 'none' || (condition === 'on-failure' && task.state === 'complete'))) return;
-    if (ended && policy.maxAttempts !== undefined && this.#attempts(task) > policy.maxAttempts) return;
+    if (ended && policy.maxAttempts !== undefined) {
+      const restarts = this.#restartsOf(task);
+      if (restarts.length >= policy.maxAttempts) return;
+      restarts.push(this.records.clock.now);
+    }
     if (task.spec.mode === 'global' && (node.availability === 'drain' || !isEligible(node))) return;
     const next = this.#make(service, task.slot, node.name);
     if (next.spec.mode === 'global') next.node = node.name;
@@ -302,11 +313,15 @@ export class Orchestrator {
     }
   }
 
-  /** How many of its slot have failed before. */
-  #attempts({ service, slot, node, spec }: TaskState): number {
-    return [...service.tasks].filter(
-      (one) => one.slot === slot && !isRunning(one) && (spec.mode !== 'global' || one.node === node),
-    ).length;
+  /** When tasks of its slot were started anew, lately enough to count (restart.go, shouldRestart); another spec begins anew. */
+  #restartsOf({ service, slot, node, spec }: TaskState): number[] {
+    const key = `${service.id} ${slot === 0 ? node : slot}`;
+    const known = this.#restarts.get(key);
+    const { window = Number.POSITIVE_INFINITY } = spec.restart ?? {};
+    const times = known?.spec === spec ? known.times : [];
+    const kept = times.filter((time) => this.records.clock.now - time <= window);
+    this.#restarts.set(key, { spec, times: kept });
+    return kept;
   }
 
   /** Of the old ones of a slot only so many are kept. */

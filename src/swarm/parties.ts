@@ -1,7 +1,7 @@
 /** Who is meant by a name in a stack file: the namespace that it speaks from. What it asks for, `src/dns/` finds. */
 
 import type { Namespace } from '../engine/index.js';
-import type { Sandbox } from '../topology/topology.js';
+import { namespaceOf, type Sandbox } from '../topology/topology.js';
 import type { Realized } from './realize.js';
 
 export class Parties {
@@ -12,7 +12,7 @@ export class Parties {
     const host = this.realized.namespaces.get(`${name}/host`);
     if (host) return host;
     const [task] = this.tasksOf(name);
-    const namespace = task && this.realized.namespaces.get(`${task.node}/${task.name}`);
+    const namespace = task && this.realized.namespaces.get(namespaceOf(task));
     if (!namespace) throw new Error(`nobody here is called ${name}`);
     return namespace;
   }

@@ -4,9 +4,9 @@
  */
 
 import { domainNames, type Names, namesOfSandbox } from '../dns/index.js';
-import type { Namespace, Sockets } from '../engine/index.js';
+import type { Listener, Namespace, Sockets, UdpSocket } from '../engine/index.js';
 import type { CallSpec, Protocol, StackSpec, TrafficSpec } from '../topology/spec.js';
-import { hostPart, type Sandbox } from '../topology/topology.js';
+import { hostPart, namespaceOf, type Sandbox } from '../topology/topology.js';
 import type { Exchange } from '../traffic/exchange.js';
 import * as http from '../traffic/http.js';
 import { listenTcp, listenUdp, type Upstream } from '../traffic/listener.js';
@@ -18,6 +18,8 @@ import type { Parties } from './parties.js';
 export class Processes {
   /** By namespace: ports that have a listener. */
   readonly #taken = new Map<string, Set<string>>();
+  /** What is open in a namespace that is not its sandbox's own. */
+  readonly #guests = new Map<Sandbox, { listeners: Listener[]; udp: UdpSocket[]; ports: string[] }>();
   /** The flow that is being answered, and the calls that its answer waits for, innermost last. */
   #waiting: FlowReport[] = [];
 
@@ -57,13 +59,17 @@ export class Processes {
   /** A sandbox's process comes up. */
   start(sandbox: Sandbox): void {
     const { topology, namespaces } = this.parties.realized;
-    const namespace = namespaces.get(`${sandbox.node}/${sandbox.name}`);
+    const namespace = namespaces.get(namespaceOf(sandbox));
     if (!namespace) return;
     const name = `${sandbox.task ?? sandbox.container} on ${sandbox.node}`;
     const upstreams = this.spec.calls
       .filter(({ service }) => service === sandbox.service)
       .map((call) => this.#upstream(namespace, call));
     this.#play(sandbox, namespace);
+    if (sandbox.shares !== undefined) {
+      this.#startAsGuest(sandbox, namespace, name, upstreams);
+      return;
+    }
     const service = topology.services.find((one) => one.name === sandbox.service);
     const published = [...(service?.ports ?? []), ...(sandbox.publishes ?? [])];
     for (const { target, protocol } of published) this.#open(namespace, target, protocol, name, upstreams);
@@ -84,8 +90,45 @@ export class Processes {
         this.start(other);
   }
 
+  /** In the node's own namespace, or another container's: it listens on what it exposes, or on all that its node is asked for. */
+  #startAsGuest(sandbox: Sandbox, namespace: Namespace, name: string, upstreams: Upstream[]): void {
+    const { exposes = [] } = this.spec.containers?.find((one) => one.name === sandbox.container) ?? {};
+    const node = this.parties.realized.topology.nodes.find((one) => one.name === sandbox.node);
+    const called = new Set([sandbox.node, ...(node?.nic.addresses ?? []).map(hostPart)]);
+    const asked = sandbox.shares === 'host' ? this.#asked().filter(({ to }) => called.has(to)) : [];
+    const guest = this.#guests.get(sandbox) ?? { listeners: [], udp: [], ports: [] };
+    this.#guests.set(sandbox, guest);
+    for (const { port, protocol } of exposes.length > 0 ? exposes : asked) {
+      // A docker-proxy is there before it, or another guest.
+      const entries = this.sockets.entries(namespace);
+      if (
+        entries.some(
+          ({ local, protocol: other, state }) =>
+            local.port === port && other === protocol && /LISTEN|BOUND/.test(state),
+        )
+      )
+        continue;
+      if (!this.#take(namespace, protocol, port)) continue;
+      guest.ports.push(`${protocol} ${port}`);
+      if (protocol === 'tcp') guest.listeners.push(listenTcp(this.sockets, namespace, port, name, upstreams));
+      else guest.udp.push(listenUdp(this.sockets, namespace, port, name));
+    }
+  }
+
+  #endAsGuest(sandbox: Sandbox): void {
+    const { listeners = [], udp = [], ports = [] } = this.#guests.get(sandbox) ?? {};
+    this.#guests.delete(sandbox);
+    for (const listener of listeners) this.sockets.endListener(listener, this.sockets.engine.now);
+    for (const socket of udp) this.sockets.closeUdp(socket);
+    for (const port of ports) this.#taken.get(namespaceOf(sandbox))?.delete(port);
+  }
+
   /** It ends: the kernel closes what it had open. */
   end(sandbox: Sandbox): void {
+    if (sandbox.shares !== undefined) {
+      this.#endAsGuest(sandbox);
+      return;
+    }
     const name = `${sandbox.node}/${sandbox.name}`;
     const namespace = this.parties.realized.namespaces.get(name);
     this.#taken.delete(name);

@@ -6,6 +6,7 @@
 import { programNode } from '../drivers/bridge.js';
 import { type Driver, Drivers, type NetworkAt, type NodeContext, type UserlandProxy } from '../drivers/index.js';
 import type { Device, Engine, Namespace, Segment } from '../engine/index.js';
+import { isNetSysctl, NET_SYSCTLS } from '../topology/sysctls.js';
 import {
   type Balancer,
   type Endpoint,
@@ -13,6 +14,7 @@ import {
   hostPart,
   type Network,
   type Node,
+  namespaceOf,
   type Sandbox,
   type Service,
   type Topology,
@@ -227,12 +229,21 @@ export class Realizer implements Realized, Programmer {
   }
 
   addSandbox(sandbox: Sandbox): void {
-    const name = `${sandbox.node}/${sandbox.name}`;
+    this.#sandboxes.set(`${sandbox.node}/${sandbox.name}`, new LiveSandbox(sandbox, this.#namespaceFor(sandbox)));
+  }
+
+  #namespaceFor(sandbox: Sandbox): Namespace {
+    const name = namespaceOf(sandbox);
+    const shared = sandbox.shares === undefined ? undefined : this.engine.namespaces.get(name);
+    if (shared) return shared;
     const namespace = this.engine.namespace(name);
     namespace.set('forward', 1);
     namespace.set('bridgeNetfilter', 1);
     if (sandbox.resolver) mesh.programResolver(namespace, sandbox.resolver);
-    this.#sandboxes.set(name, new LiveSandbox(sandbox, namespace));
+    for (const [name, value] of Object.entries(sandbox.sysctls ?? {})) {
+      if (isNetSysctl(name)) namespace.set(NET_SYSCTLS[name], Number(value));
+    }
+    return namespace;
   }
 
   addResolver(sandbox: Sandbox, resolver: { udp: number; tcp: number }): void {
@@ -243,7 +254,9 @@ export class Realizer implements Realized, Programmer {
     const name = `${sandbox.node}/${sandbox.name}`;
     const { namespace } = this.#sandbox(sandbox);
     this.#sandboxes.delete(name);
-    this.engine.removeNamespace(namespace);
+    // A namespace lasts as long as a process is in it.
+    const used = sandbox.shares === 'host' || [...this.#sandboxes.values()].some((one) => one.namespace === namespace);
+    if (!used) this.engine.removeNamespace(namespace);
   }
 
   attach(sandbox: Sandbox, network: Network, endpoint: Endpoint): void {

@@ -60,8 +60,9 @@ export class LiveSandbox {
     const joined = driver.join(attachment);
     const { device, routes = [] } = joined;
     if (device) {
-      const { address, address6 } = attachment.endpoint;
+      const { address, address6, linkLocal = [] } = attachment.endpoint;
       this.namespace.addAddress(device, address);
+      for (const further of linkLocal) this.namespace.addAddress(device, further);
       if (address6) this.#addAddress6(device, address6);
       for (const { destination, gateway } of routes) this.namespace.addRoute(destination, device, gateway);
     }

@@ -47,6 +47,8 @@ export class Services {
 
   #checkNetworks(spec: ServiceSpec): void {
     for (const { name } of spec.networks) {
+      // Those that every node has and swarmkit knows (networkallocator, PredefinedNetworks).
+      if (name === 'host' || name === 'bridge') continue;
       const network = this.records.attachments.find(name);
       if (!network) throw new DockerError(404, `network ${name} not found`);
       if (this.records.allocator.isLocal(network) && network.scope !== 'swarm')
@@ -156,6 +158,17 @@ function taskText({
   maxReplicasPerNode,
   restart,
   endpointMode,
+  sysctls,
 }: ServiceSpec): string {
-  return JSON.stringify([image, networks, ports, constraints, preferences, maxReplicasPerNode, restart, endpointMode]);
+  return JSON.stringify([
+    image,
+    networks,
+    ports,
+    constraints,
+    preferences,
+    maxReplicasPerNode,
+    restart,
+    endpointMode,
+    sysctls,
+  ]);
 }

@@ -2,6 +2,7 @@
 
 import type { ContainerSpec, NodeSpec, ServiceSpec } from '../topology/spec.js';
 import type { Sandbox, Service } from '../topology/topology.js';
+import type { Restarts } from './restart.js';
 
 /** Virtual time, ns. */
 type Time = number;
@@ -24,7 +25,7 @@ export interface NodeState {
   joining?: boolean;
 }
 
-export type ContainerStatus = 'created' | 'running' | 'exited';
+export type ContainerStatus = 'created' | 'running' | 'restarting' | 'exited';
 
 export interface ContainerState {
   readonly id: string;
@@ -40,6 +41,7 @@ export interface ContainerState {
   created: Time;
   started?: Time;
   finished?: Time;
+  readonly restarts: Restarts;
 }
 
 /** swarmkit's states (api/types.proto, TaskState), in their order. */

@@ -56,7 +56,7 @@ export class Tasks implements Agents {
         ...(task.spec.image ? { image: task.spec.image } : {}),
         ...namingOf(task.spec),
         // Aliases are the service's: they mean its VIP, and no task (executor/container/container.go, serviceConfig).
-        networks: networks.map(({ name }) => ({ name, aliases: [] })),
+        networks: [...networks.map(({ name }) => name), ...this.#only(task)].map((name) => ({ name, aliases: [] })),
         ports: task.spec.ports
           .filter(({ mode }) => mode === 'host')
           .map(({ target, protocol, published }) => ({
@@ -66,6 +66,7 @@ export class Tasks implements Agents {
           })),
         exposes: [],
         links: [],
+        ...(task.spec.sysctls ? { sysctls: task.spec.sysctls } : {}),
       },
       task,
     );
@@ -74,7 +75,8 @@ export class Tasks implements Agents {
     try {
       sandbox = this.containers.start(container);
     } catch (error) {
-      if (!(error instanceof DockerError)) throw error;
+      // While nothing takes time it would be tried for ever.
+      if (!(error instanceof DockerError) || !this.records.clock.standing) throw error;
       this.orchestrator.report(task, 'rejected', 'preparing', error.message);
       return;
     }
@@ -90,6 +92,11 @@ export class Tasks implements Agents {
     this.#backends.set(task, backends);
     for (const backend of backends) this.records.bindings.add(backend);
     this.orchestrator.report(task, 'running', 'started');
+  }
+
+  /** `--network host` */
+  #only({ spec }: TaskState): string[] {
+    return spec.networks.flatMap(({ name }) => (this.records.options.drivers.withOnly(name) ? [name] : []));
   }
 
   /** The load balancers send it nothing new, then its process is asked to end (daemon/stop.go). */

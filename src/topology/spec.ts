@@ -165,6 +165,8 @@ export interface ServiceSpec extends NamingSpec {
   /** How tasks are replaced when the service changes, and when it goes back. */
   update?: UpdatePolicy;
   rollback?: UpdatePolicy;
+  /** `net.…` of its tasks, by name. */
+  sysctls?: Record<string, string>;
 }
 
 /** What happens when a task ends. Without one: `any`, after 5 s, for ever. */
@@ -173,6 +175,15 @@ export interface RestartPolicy {
   /** ns */
   delay?: number;
   maxAttempts?: number;
+  /** Attempts longer ago than this, ns, do not count. */
+  window?: number;
+}
+
+/** Of a single container (`docker run --restart`). */
+export interface ContainerRestart {
+  name: 'no' | 'always' | 'on-failure' | 'unless-stopped';
+  /** `on-failure:3`; 0 is for ever. */
+  most?: number;
 }
 
 export interface UpdatePolicy {
@@ -188,14 +199,19 @@ export interface ContainerSpec extends NamingSpec {
   name: string;
   node: string;
   image?: string;
-  /** In the order in which it joins them; none: the default bridge. */
+  /** In the order in which it joins them; none: the default bridge. `host` and `none` stand alone. */
   networks: AttachmentSpec[];
+  /** `--network container:NAME`: it is in that container's namespace, and joins no network of its own. */
+  sharesWith?: string;
   /** `docker run --publish`. */
   ports: ContainerPortSpec[];
   /** Ports that it exposes to containers linked to it, beside those that it publishes. */
   exposes: { port: number; protocol: Protocol }[];
   /** `docker run --link CONTAINER:ALIAS`, on the default bridge. */
   links: { container: string; alias: string }[];
+  restart?: ContainerRestart;
+  /** `net.…`, by name. */
+  sysctls?: Record<string, string>;
 }
 
 export interface AttachmentSpec {
@@ -206,6 +222,8 @@ export interface AttachmentSpec {
   /** The same for IPv6. */
   address6?: string;
   mac?: string;
+  /** Further addresses, 169.254.… or fe80::…, without a length. */
+  linkLocal?: string[];
   /** The network with the highest (0 without one) has the default route. */
   priority?: number;
 }

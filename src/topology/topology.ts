@@ -120,6 +120,8 @@ export interface Endpoint {
   address6?: string;
   mac: string;
   peer: { name: string; mac: string };
+  /** Further addresses of its device, CIDR (`--link-local-ip`). */
+  linkLocal?: string[];
   /** Further names on this network (`--network-alias`). */
   aliases?: string[];
   /** Names that this sandbox alone knows on a user-defined network (`--link CONTAINER:ALIAS`): alias → name. */
@@ -153,6 +155,11 @@ export interface Sandbox {
   name: string;
   node: string;
   kind: 'task' | 'container' | 'balancer';
+  /**
+   * Name of the namespace of its node that its process is in, where it has none of its own: `host` (network `host`), or another
+   * container's (`--network container:NAME`).
+   */
+  shares?: string;
   endpoints: Endpoint[];
   /** Ports of the node that lead here, by way of the endpoint that has the default route. */
   publishes?: PublishedPort[];
@@ -171,6 +178,8 @@ export interface Sandbox {
   image?: string;
   /** What it is to ask instead of the node's servers (`--dns`, `--dns-search`, `--dns-option`). */
   dns?: { servers?: string[]; search?: string[]; options?: string[] };
+  /** `net.…` of its namespace, by name. */
+  sysctls?: Record<string, string>;
   /** Lines of its /etc/hosts, beside those of every container (`--add-host`, `--link`). */
   extraHosts?: { address: string; names: string[] }[];
 }
@@ -217,6 +226,11 @@ export interface Topology {
   sandboxes: Sandbox[];
   /** Of encrypted overlays, the oldest first: the second one is sent with. */
   keys?: EncryptionKey[];
+}
+
+/** Name of the namespace that its process is in. */
+export function namespaceOf({ node, name, shares }: Pick<Sandbox, 'node' | 'name' | 'shares'>): string {
+  return `${node}/${shares ?? name}`;
 }
 
 /** The address of an endpoint without its length. */

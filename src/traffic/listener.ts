@@ -3,7 +3,7 @@
  * word on what it got. Before it answers HTTP it may have calls to make: nginx asks node, node asks redis.
  */
 
-import type { Datagram, Namespace, Sockets, TcpConnection, UdpSocket } from '../engine/index.js';
+import type { Datagram, Listener, Namespace, Sockets, TcpConnection, UdpSocket } from '../engine/index.js';
 import type { Exchange } from './exchange.js';
 import * as http from './http.js';
 import * as redis from './redis.js';
@@ -22,7 +22,7 @@ export function listenTcp(
   upstreams: readonly Upstream[],
   /** `::` is every IPv6 address. */
   address = '0.0.0.0',
-): void {
+): Listener {
   const accept = (connection: TcpConnection): void => {
     let received: Uint8Array = new Uint8Array();
     connection.onData = (piece, time) => {
@@ -50,7 +50,7 @@ export function listenTcp(
     };
     connection.onEnd = (time) => connection.close(sockets.after(time));
   };
-  sockets.listen(namespace, port, accept, address);
+  return sockets.listen(namespace, port, accept, address);
 }
 
 /** One call after the other, then `done` with a line on each. */
@@ -78,9 +78,9 @@ export function listenUdp(
   port: number,
   name: string,
   address = '0.0.0.0',
-): void {
+): UdpSocket {
   const answer = ({ data, from, time }: Datagram, socket: UdpSocket): void => {
     socket.send(from, new TextEncoder().encode(`${name} got ${data.length} bytes\n`), sockets.after(time));
   };
-  sockets.openUdp(namespace, port, answer, undefined, address);
+  return sockets.openUdp(namespace, port, answer, undefined, address);
 }

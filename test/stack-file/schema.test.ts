@@ -131,11 +131,11 @@ describe('keys that a stack deployment ignores', () => {
 
 describe('keys that bear on networks and are not built yet', () => {
   it.each([
-    ['sysctls: { net.core.somaxconn: 1024 }', 'sysctls'],
+    ['sysctls: { net.core.somaxconn: 1024 }', 'sysctls.net.core.somaxconn'],
     ['network_mode: host', 'network_mode'],
     ['mac_address: 02:42:ac:11:00:02', 'mac_address'],
     ['networks: { default: { ipv4_address: 10.0.1.5 } }', 'networks.ipv4_address'],
-    ['deploy: { placement: { max_replicas_per_node: 1 } }', 'deploy.placement.max_replicas_per_node'],
+    ['deploy: { update_config: { failure_action: rollback } }', 'deploy.update_config.failure_action'],
   ])('%s is named', (line, key) => {
     const { unsupported } = read(service(line));
     expect(unsupported.map((notice) => notice.key)).toEqual([key]);

@@ -13,7 +13,8 @@ export function statusText(world: World, { status, exitCode, started, finished }
   const { now } = world.engine;
   if (status === 'created') return 'Created';
   if (status === 'running') return `Up ${duration(now - (started ?? now))}`;
-  return `Exited (${exitCode}) ${duration(now - (finished ?? now))} ago`;
+  const word = status === 'restarting' ? 'Restarting' : 'Exited';
+  return `${word} (${exitCode}) ${duration(now - (finished ?? now))} ago`;
 }
 
 export function duration(nanoseconds: number): string {
@@ -33,7 +34,8 @@ export function duration(nanoseconds: number): string {
 /** Ports as `docker ps` wants them; a running container's alone. */
 export function portsJson(container: ContainerState, config: ContainerConfig) {
   const { sandbox } = container;
-  if (!sandbox) return [];
+  // One that shares a namespace, or has an empty one, has no ports of its own.
+  if (!ownDevices(container) || !sandbox) return [];
   const published = sandbox.publishes ?? [];
   const bare = config.exposes.filter(
     ({ port, protocol }) => !published.some((one) => one.target === port && one.protocol === protocol),
@@ -104,14 +106,45 @@ export function endpointId({ id }: ContainerState, network: string): string {
   return (id.slice(8) + sum.toString(16).padStart(8, '0')).slice(0, 64);
 }
 
+/** The networks that it is on, or is to be on. */
+export function networkNames({ spec, sandbox }: ContainerState): string[] {
+  if (spec.sharesWith !== undefined) return [];
+  const joined = sandbox?.endpoints.map(({ network }) => network).filter((name) => name !== 'docker_gwbridge') ?? [];
+  if (joined.length > 0) return joined;
+  return spec.networks.length > 0 ? spec.networks.map(({ name }) => name) : ['bridge'];
+}
+
+/** host and none have an id of their own on each node. */
+export function networkIdOf({ cluster }: World, node: string, name: string): string | undefined {
+  if (!cluster.options.drivers.withOnly(name)) return cluster.attachments.find(name, node)?.id;
+  let text = '';
+  for (const letter of `${name}${cluster.node(node).id}`) text += letter.charCodeAt(0).toString(16);
+  return text.padEnd(64, '0').slice(0, 64);
+}
+
 export function networksJson(world: World, container: ContainerState) {
-  const gateway = 'docker_gwbridge';
-  if (container.sandbox) {
-    const own = container.sandbox.endpoints.filter(({ network }) => network !== gateway);
-    return Object.fromEntries(own.map((endpoint) => [endpoint.network, endpointJson(world, container, endpoint)]));
-  }
-  const names = container.spec.networks.length > 0 ? container.spec.networks.map(({ name }) => name) : ['bridge'];
-  return Object.fromEntries(names.map((name) => [name, emptyEndpoint()]));
+  return Object.fromEntries(
+    networkNames(container).map((name) => {
+      const endpoint = container.sandbox?.endpoints.find(({ network }) => network === name);
+      if (endpoint) return [name, endpointJson(world, container, endpoint)];
+      const running = container.sandbox !== undefined;
+      const ids = { NetworkID: networkIdOf(world, container.node, name), EndpointID: endpointId(container, name) };
+      return [name, { ...emptyEndpoint(), ...(running ? ids : {}) }];
+    }),
+  );
+}
+
+/** Where its namespace is mounted; one that is another container's is that one's business. */
+function sandboxKey(container: ContainerState): string {
+  const { sandbox, spec } = container;
+  if (!sandbox || spec.sharesWith !== undefined) return '';
+  if (sandbox.shares === 'host') return '/var/run/docker/netns/default';
+  return `/var/run/docker/netns/${endpointId(container, 'sandbox').slice(0, 12)}`;
+}
+
+/** On `none` there is nothing to publish by. */
+function ownDevices({ sandbox }: ContainerState): boolean {
+  return (sandbox?.endpoints.length ?? 0) > 0;
 }
 
 export function summaryJson(world: World, container: ContainerState) {
@@ -149,6 +182,7 @@ export function inspectJson(world: World, container: ContainerState) {
   const first = sandbox?.endpoints.find(({ network }) => network === 'bridge');
   const firstJson = first && endpointJson(world, container, first);
   const running = container.status === 'running';
+  const restarting = container.status === 'restarting';
   const environment = Object.entries(config.environment).map(([name, value]) => `${name}=${value}`);
   const asked = Object.fromEntries(
     container.spec.ports.map(({ target, protocol, published, hostAddress }) => [
@@ -163,9 +197,9 @@ export function inspectJson(world: World, container: ContainerState) {
     Args: [...config.entrypoint, ...config.command].slice(1),
     State: {
       Status: container.status,
-      Running: running,
+      Running: running || restarting,
       Paused: false,
-      Restarting: false,
+      Restarting: restarting,
       OOMKilled: false,
       Dead: false,
       Pid: running ? pidOf(container) : 0,
@@ -180,7 +214,7 @@ export function inspectJson(world: World, container: ContainerState) {
     HostsPath: '',
     LogPath: '',
     Name: `/${container.name}`,
-    RestartCount: 0,
+    RestartCount: container.restarts.count,
     Driver: 'overlay2',
     Platform: 'linux',
     MountLabel: '',
@@ -190,7 +224,10 @@ export function inspectJson(world: World, container: ContainerState) {
     HostConfig: {
       NetworkMode: config.networkMode,
       PortBindings: asked,
-      RestartPolicy: { Name: config.restart, MaximumRetryCount: 0 },
+      RestartPolicy: {
+        Name: container.restarts.policy.name,
+        MaximumRetryCount: container.restarts.policy.most ?? 0,
+      },
       AutoRemove: config.autoRemove,
       LogConfig: { Type: 'json-file', Config: {} },
       Links:
@@ -201,8 +238,8 @@ export function inspectJson(world: World, container: ContainerState) {
     GraphDriver: { Data: null, Name: 'overlay2' },
     Mounts: [],
     Config: {
-      Hostname: config.hostname || container.id.slice(0, 12),
-      Domainname: '',
+      Hostname: world.hostnameOf(container),
+      Domainname: container.spec.domainname ?? '',
       User: '',
       AttachStdin: config.openStdin,
       AttachStdout: config.attachStdout,
@@ -222,12 +259,12 @@ export function inspectJson(world: World, container: ContainerState) {
     },
     NetworkSettings: {
       Bridge: '',
-      SandboxID: sandbox ? endpointId(container, 'sandbox') : '',
+      SandboxID: sandbox && container.spec.sharesWith === undefined ? endpointId(container, 'sandbox') : '',
       HairpinMode: false,
       LinkLocalIPv6Address: '',
       LinkLocalIPv6PrefixLen: 0,
-      Ports: running ? bindings : {},
-      SandboxKey: sandbox ? `/var/run/docker/netns/${endpointId(container, 'sandbox').slice(0, 12)}` : '',
+      Ports: running && sandbox?.shares === undefined && ownDevices(container) ? bindings : {},
+      SandboxKey: sandboxKey(container),
       SecondaryIPAddresses: null,
       SecondaryIPv6Addresses: null,
       EndpointID: firstJson?.EndpointID ?? '',

@@ -1,7 +1,8 @@
 /** `POST /containers/create`, read: what concerns the network goes to the cluster, the rest to the container's process. */
 
 import * as v from 'valibot';
-import type { AttachmentSpec, ContainerPortSpec, ContainerSpec } from '../../topology/spec.js';
+import { restartOf } from '../../swarm/restart.js';
+import type { AttachmentSpec, ContainerPortSpec, ContainerRestart, ContainerSpec } from '../../topology/spec.js';
 import { type ContainerConfig, environmentOf, portOf } from '../container-config.js';
 import type { Image } from '../images.js';
 import { labels, strings, words } from './body.js';
@@ -11,7 +12,11 @@ export const ENDPOINT_SETTINGS = v.object({
   Aliases: strings,
   Links: strings,
   IPAMConfig: v.optional(
-    v.object({ IPv4Address: v.optional(v.string(), ''), IPv6Address: v.optional(v.string(), '') }),
+    v.object({
+      IPv4Address: v.optional(v.string(), ''),
+      IPv6Address: v.optional(v.string(), ''),
+      LinkLocalIPs: strings,
+    }),
   ),
   MacAddress: v.optional(v.string(), ''),
   DriverOpts: labels,
@@ -51,6 +56,7 @@ export const CREATE = v.object({
       DnsSearch: strings,
       DnsOptions: strings,
       ExtraHosts: strings,
+      Sysctls: labels,
       RestartPolicy: v.optional(
         v.object({ Name: v.optional(v.string(), ''), MaximumRetryCount: v.optional(v.number(), 0) }),
       ),
@@ -65,6 +71,7 @@ export const CREATE = v.object({
       DnsSearch: [],
       DnsOptions: [],
       ExtraHosts: [],
+      Sysctls: {},
     }),
   ),
   NetworkingConfig: v.optional(
@@ -85,11 +92,13 @@ export function attachmentOf(
   name: string,
   settings: v.InferOutput<typeof ENDPOINT_SETTINGS> | undefined,
 ): AttachmentSpec {
-  const address = settings?.IPAMConfig?.IPv4Address;
+  const { IPv4Address: address, IPv6Address: address6, LinkLocalIPs: linkLocal = [] } = settings?.IPAMConfig ?? {};
   return {
     name,
     aliases: settings?.Aliases ?? [],
     ...(address ? { address } : {}),
+    ...(address6 ? { address6 } : {}),
+    ...(linkLocal.length > 0 ? { linkLocal } : {}),
     ...(settings?.MacAddress ? { mac: settings.MacAddress } : {}),
   };
 }
@@ -98,13 +107,7 @@ export function specOf(create: Create, name: string, node: string): ContainerSpe
   const { HostConfig: host, NetworkingConfig: networking } = create;
   const mode = host.NetworkMode === '' ? 'default' : host.NetworkMode;
   const first = mode === 'default' ? 'bridge' : mode;
-  if (first === 'host' || first === 'none')
-    throw new ApiError(501, `swarmwire does not simulate containers on the network ${first} yet`);
-  if (first.startsWith('container:'))
-    throw new ApiError(
-      501,
-      'swarmwire does not simulate a container in the network namespace of another (--network container:NAME)',
-    );
+  const other = /^container(?::(.*))?$/s.exec(first);
   const configured = networking.EndpointsConfig;
   const ownConfig = configured[mode] ?? configured[first];
   const networks: AttachmentSpec[] = [
@@ -122,14 +125,25 @@ export function specOf(create: Create, name: string, node: string): ContainerSpe
     node,
     image: create.Image,
     networks,
+    ...(other ? { sharesWith: other[1] ?? '' } : {}),
     ports: portsOf(create),
     exposes: Object.keys(create.ExposedPorts).map(portOf),
     links,
+    restart: restartIn(create),
+    ...(Object.keys(host.Sysctls).length > 0 ? { sysctls: host.Sysctls } : {}),
     ...(create.Hostname ? { hostname: create.Hostname } : {}),
     ...(create.Domainname ? { domainname: create.Domainname } : {}),
     dns: { servers: host.Dns, search: host.DnsSearch, options: host.DnsOptions },
     ...(host.ExtraHosts.length > 0 ? { extraHosts: host.ExtraHosts.map(extraHost) } : {}),
   };
+}
+
+/** @throws DockerError, ApiError */
+function restartIn({ HostConfig: { RestartPolicy: policy, AutoRemove } }: Create): ContainerRestart {
+  const restart = restartOf(policy?.Name ?? '', policy?.MaximumRetryCount ?? 0);
+  if (AutoRemove && restart.name !== 'no')
+    throw new ApiError(400, "can't create 'AutoRemove' container with restart policy");
+  return restart;
 }
 
 /** `NAME:ADDRESS` */
@@ -190,6 +204,5 @@ export function configFrom(create: Create, image: Image): ContainerConfig {
     labels: create.Labels,
     exposes: [...image.exposed.map(portOf), ...Object.keys(create.ExposedPorts).map(portOf)],
     networkMode: host.NetworkMode,
-    restart: host.RestartPolicy?.Name || 'no',
   };
 }

@@ -2,15 +2,22 @@
 
 import { stream } from 'hono/streaming';
 import * as v from 'valibot';
+import { restartOf } from '../../swarm/restart.js';
 import type { ContainerState } from '../../swarm/state.js';
 import { ContainerIo, framed } from '../io.js';
 import { nameFor } from '../names.js';
 import type { World } from '../world.js';
 import { hasLabels, readFilters, readJson, refuseUnknown, strings, words } from './body.js';
-import { inspectJson, summaryJson } from './container-json.js';
+import { inspectJson, networkIdOf, networkNames, summaryJson } from './container-json.js';
 import { CREATE, checkName, configFrom, specOf } from './container-spec.js';
 import { type App, bodyOf, type Engine, flag, type Request, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
+
+const UPDATE = v.object({
+  RestartPolicy: v.optional(
+    v.object({ Name: v.optional(v.string(), ''), MaximumRetryCount: v.optional(v.number(), 0) }),
+  ),
+});
 
 const SECOND = 1_000_000_000;
 const SIGNALS: Record<string, number> = { HUP: 1, INT: 2, QUIT: 3, KILL: 9, USR1: 10, USR2: 12, TERM: 15 };
@@ -37,10 +44,13 @@ export function containerRoutes(app: App, engine: Engine): void {
       );
     const spec = specOf(create, name, node);
     for (const { name: network } of spec.networks)
-      if (network !== 'host' && network !== 'none') cluster.attachments.network(network, node);
+      if (spec.sharesWith === undefined && !cluster.options.drivers.withOnly(network))
+        cluster.attachments.network(network, node);
+    const discarded = spec.ports.length > 0 && spec.networks[0]?.name === 'host';
     const container = cluster.containerCreate(spec);
     world.configs.set(container.id, configFrom(create, image));
-    return c.json({ Id: container.id, Warnings: [] }, 201);
+    const warnings = discarded ? ['Published ports are discarded when using host network mode'] : [];
+    return c.json({ Id: container.id, Warnings: warnings }, 201);
   });
 
   app.get('/containers/json', (c) => {
@@ -50,7 +60,10 @@ export function containerRoutes(app: App, engine: Engine): void {
     const limit = Number(c.req.query('limit') ?? 0);
     const list = [...cluster.containers.values()]
       .filter(
-        (one) => one.node === node && (all || limit > 0 || one.status === 'running') && matches(world, one, filters),
+        (one) =>
+          one.node === node &&
+          (all || limit > 0 || one.status === 'running' || one.status === 'restarting') &&
+          matches(world, one, filters),
       )
       .sort((a, b) => b.created - a.created);
     return c.json((limit > 0 ? list.slice(0, limit) : list).map((one) => summaryJson(world, one)));
@@ -58,10 +71,22 @@ export function containerRoutes(app: App, engine: Engine): void {
 
   app.get('/containers/:id/json', (c) => c.json(inspectJson(world, find(required(c, 'id')))));
 
+  /** One that cannot start is gone with `--rm`: its client waits for that (daemon/start.go). */
+  const start = (container: ContainerState) => {
+    try {
+      cluster.containerStart(container);
+    } catch (error) {
+      if (world.configOf(container).autoRemove) {
+        cluster.containerRemove(container);
+        world.forget(container);
+      }
+      throw error;
+    }
+  };
   app.post('/containers/:id/start', (c) => {
     const container = find(required(c, 'id'));
     if (container.sandbox) return c.body(null, 304);
-    cluster.containerStart(container);
+    start(container);
     return c.body(null, 204);
   });
 
@@ -72,14 +97,14 @@ export function containerRoutes(app: App, engine: Engine): void {
   };
   app.post('/containers/:id/stop', async (c) => {
     const container = find(required(c, 'id'));
-    if (!container.sandbox) return c.body(null, 304);
+    if (!container.sandbox && container.status !== 'restarting') return c.body(null, 304);
     await stop(container, c.req.query('t'));
     return c.body(null, 204);
   });
   app.post('/containers/:id/restart', async (c) => {
     const container = find(required(c, 'id'));
     if (container.sandbox) await stop(container, c.req.query('t'));
-    cluster.containerStart(container);
+    start(container);
     return c.body(null, 204);
   });
 
@@ -168,7 +193,9 @@ export function containerRoutes(app: App, engine: Engine): void {
     return c.body(null, 200);
   });
   app.post('/containers/:id/update', async (c) => {
-    find(required(c, 'id'));
+    const container = find(required(c, 'id'));
+    const { RestartPolicy: policy } = readJson(await bodyOf(c), UPDATE);
+    if (policy?.Name) container.restarts.policy = restartOf(policy.Name, policy.MaximumRetryCount);
     return c.json({ Warnings: [] });
   });
   for (const what of ['pause', 'unpause'] as const)
@@ -281,12 +308,8 @@ function matches(world: World, container: ContainerState, filters: ReadonlyMap<s
     hasLabels(config.labels, filters.get('label') ?? []) &&
     any('status', (one) => one === container.status) &&
     any('ancestor', (one) => nameOf(one) === config.image.name || config.image.id.slice(7).startsWith(one)) &&
-    any(
-      'network',
-      (one) =>
-        container.sandbox?.endpoints.some(
-          ({ network }) => network === one || world.cluster.attachments.find(network, container.node)?.id === one,
-        ) ?? false,
+    any('network', (one) =>
+      networkNames(container).some((network) => network === one || networkIdOf(world, container.node, network) === one),
     ) &&
     any('exited', (one) => container.status === 'exited' && Number(one) === container.exitCode) &&
     any('is-task', (one) => flag(one) === (container.task !== undefined)) &&

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { NetworkSpec, PoolSpec } from '../../topology/spec.js';
 import { hostPart, type Network } from '../../topology/topology.js';
 import { hasLabels, labels, readFilters, readJson, refuseUnknown } from './body.js';
-import { endpointId } from './container-json.js';
+import { endpointId, networkIdOf, networkNames } from './container-json.js';
 import { attachmentOf, ENDPOINT_SETTINGS } from './container-spec.js';
 import { type App, bodyOf, type Engine, manager, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
@@ -154,9 +154,11 @@ export function networkRoutes(app: App, engine: Engine): void {
         : {}),
     };
   };
-  const nullJson = (name: string) => ({
+  const nullNamed = (name: string) =>
+    NULL_NETWORKS.find((one) => one === name || (name !== '' && networkIdOf(world, node, one)?.startsWith(name)));
+  const nullJson = (name: string, verbose: boolean) => ({
     Name: name,
-    Id: nullId(world.cluster.node(node).id, name),
+    Id: networkIdOf(world, node, name) ?? '',
     Created: timeText(world.at(0)),
     Scope: 'local',
     Driver: name === 'none' ? 'null' : name,
@@ -167,17 +169,27 @@ export function networkRoutes(app: App, engine: Engine): void {
     Ingress: false,
     ConfigFrom: { Network: '' },
     ConfigOnly: false,
-    Containers: {},
+    Containers: verbose ? containersOn(name) : {},
     Options: {},
     Labels: {},
   });
+  /** Of a network that gives no addresses. */
+  const containersOn = (name: string) =>
+    Object.fromEntries(
+      [...cluster.containers.values()]
+        .filter((one) => one.node === node && one.sandbox && networkNames(one).includes(name))
+        .map((one) => [
+          one.id,
+          { Name: one.name, EndpointID: endpointId(one, name), MacAddress: '', IPv4Address: '', IPv6Address: '' },
+        ]),
+    );
 
   app.get('/networks', (c) => {
     const filters = readFilters(c.req.query('filters'));
     refuseUnknown(filters, FILTERS);
     const all = [
       ...here().map((network) => json(network, false)),
-      ...NULL_NETWORKS.filter((name) => !here().some((one) => one.name === name)).map(nullJson),
+      ...NULL_NETWORKS.filter((name) => !here().some((one) => one.name === name)).map((name) => nullJson(name, false)),
     ];
     const any = (key: string, test: (value: string) => boolean) => {
       const wanted = filters.get(key);
@@ -200,11 +212,12 @@ export function networkRoutes(app: App, engine: Engine): void {
     const name = required(c, 'id');
     const scope = c.req.query('scope');
     const found = find(name);
-    if (found && (!scope || scopeOf(found) === scope)) return c.json(json(found, true));
-    const nothing = NULL_NETWORKS.find(
-      (one) => one === name || nullId(world.cluster.node(node).id, one).startsWith(name),
-    );
-    if (nothing && name !== '' && (!scope || scope === 'local')) return c.json(nullJson(nothing));
+    if (found && (!scope || scopeOf(found) === scope || (found.name === 'bridge' && isManager())))
+      return c.json(json(found, true));
+    const nothing = nullNamed(name);
+    // A service's `--network host` is looked for among the swarm's (swarmkit PredefinedNetworks).
+    const services = nothing === 'host' && scope === 'swarm' && isManager();
+    if (nothing && (!scope || scope === 'local' || services)) return c.json(nullJson(nothing, true));
     throw new ApiError(404, `network ${name} not found`);
   });
 
@@ -217,8 +230,6 @@ export function networkRoutes(app: App, engine: Engine): void {
     const driver = create.Driver === '' ? 'bridge' : create.Driver;
     if (NULL_NETWORKS.includes(create.Name) || create.Name === 'bridge')
       throw new ApiError(403, `operation is not permitted on predefined ${create.Name} network`);
-    if (driver === 'host' || driver === 'null')
-      throw new ApiError(403, `only one instance of "${driver}" network is allowed`);
     const swarm = cluster.options.drivers.get(driver).scope === 'swarm';
     if (swarm) manager(engine);
     const given = create.IPAM.Config.filter((one) => one.Subnet !== '' || one.Gateway !== '' || one.IPRange !== '');
@@ -247,7 +258,7 @@ export function networkRoutes(app: App, engine: Engine): void {
 
   app.delete('/networks/:id', async (c) => {
     const name = required(c, 'id');
-    if (NULL_NETWORKS.includes(name)) throw new ApiError(403, `${name} is a pre-defined network and cannot be removed`);
+    if (nullNamed(name)) throw new ApiError(403, `${nullNamed(name)} is a pre-defined network and cannot be removed`);
     const network = find(name);
     if (!network) throw new ApiError(404, `network ${name} not found`);
     if (scopeOf(network) === 'swarm') manager(engine);
@@ -268,17 +279,19 @@ export function networkRoutes(app: App, engine: Engine): void {
     const name = required(c, 'id');
     // A worker does not see the swarm's networks before one of its containers is on them, but it may join them.
     const attachable = network ?? cluster.attachments.find(name, node);
-    if (!attachable) throw new ApiError(404, `network ${name} not found`);
-    const { name: _, ...attachment } = attachmentOf(attachable.name, wish.EndpointConfig);
-    cluster.networkConnect(attachable.id, cluster.container(wish.Container, node), attachment);
+    const bare = nullNamed(name);
+    if (!attachable && !bare) throw new ApiError(404, `network ${name} not found`);
+    const { name: _, ...attachment } = attachmentOf(attachable?.name ?? name, wish.EndpointConfig);
+    cluster.networkConnect(attachable?.id ?? bare ?? name, cluster.container(wish.Container, node), attachment);
     return c.body(null, 200);
   });
 
   app.post('/networks/:id/disconnect', async (c) => {
     const wish = readJson(await bodyOf(c), v.object({ Container: v.string(), Force: v.optional(v.boolean(), false) }));
     const network = find(required(c, 'id'));
-    if (!network) throw new ApiError(404, `network ${required(c, 'id')} not found`);
-    cluster.networkDisconnect(network.id, cluster.container(wish.Container, node));
+    const bare = nullNamed(required(c, 'id'));
+    if (!network && !bare) throw new ApiError(404, `network ${required(c, 'id')} not found`);
+    cluster.networkDisconnect(network?.id ?? bare ?? '', cluster.container(wish.Container, node));
     return c.body(null, 200);
   });
 
@@ -335,11 +348,4 @@ function optionsOf(network: Network): Record<string, string> {
   if (network.vni !== undefined)
     return { 'com.docker.network.driver.overlay.vxlanid_list': String(network.vni), ...own };
   return own;
-}
-
-/** host and none have an id on each node. */
-function nullId(nodeId: string, name: string): string {
-  let text = '';
-  for (const letter of `${name}${nodeId}`) text += letter.charCodeAt(0).toString(16);
-  return text.padEnd(64, '0').slice(0, 64);
 }

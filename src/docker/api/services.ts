@@ -6,6 +6,7 @@ import type { PortSpec, ServiceSpec } from '../../topology/spec.js';
 import { type TaskProcess, taskProcesses } from '../container-config.js';
 import type { World } from '../world.js';
 import { hasLabels, labels, readFilters, readJson, refuseUnknown, strings } from './body.js';
+import { networkIdOf } from './container-json.js';
 import { logs } from './containers.js';
 import { type App, bodyOf, type Engine, manager, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
@@ -155,6 +156,8 @@ function specFrom({ world }: Engine, spec: Spec): ServiceSpec {
     mode: global ? 'global' : 'replicated',
     replicas: spec.Mode?.Replicated?.Replicas ?? 1,
     networks: networks.map(({ Target, Aliases: aliases }) => {
+      const bare = ['host', 'none'].find((name) => isNamed(world, name, Target));
+      if (bare) return { name: bare, aliases };
       const network = world.cluster.attachments.find(Target);
       if (!network) throw new ApiError(404, `network ${Target} not found`);
       return { name: network.name, aliases };
@@ -178,6 +181,11 @@ function specFrom({ world }: Engine, spec: Spec): ServiceSpec {
     ...(spec.UpdateConfig ? { update: policy(spec.UpdateConfig) ?? {} } : {}),
     ...(spec.RollbackConfig ? { rollback: policy(spec.RollbackConfig) ?? {} } : {}),
   };
+}
+
+/** host and none are another network on each node. */
+function isNamed(world: World, name: string, target: string): boolean {
+  return target === name || [...world.cluster.nodes.keys()].some((node) => networkIdOf(world, node, name) === target);
 }
 
 function processFrom({ TaskTemplate: { ContainerSpec: container } }: Spec): TaskProcess {
