@@ -4,6 +4,7 @@ import { IPv4CidrRange } from 'ip-num';
 import type { Names } from '../dns/index.js';
 import { type Engine, Load, type LoadBooks, type LoadCount, type LoadSource, type Namespace } from '../engine/index.js';
 import type { LoadSpec, Protocol } from '../topology/spec.js';
+import { namespaceOf } from '../topology/topology.js';
 import type { FlowReport } from './flow.js';
 import type { Parties } from './parties.js';
 
@@ -117,7 +118,7 @@ export class LoadRun {
     const { namespaces } = this.parties.realized;
     const host = namespaces.get(`${name}/host`);
     if (host) return [host];
-    return this.parties.tasksOf(name).flatMap((task) => namespaces.get(`${task.node}/${task.name}`) ?? []);
+    return this.parties.tasksOf(name).flatMap((task) => namespaces.get(namespaceOf(task)) ?? []);
   }
 
   #source(namespace: Namespace, address: string): LoadSource | undefined {
