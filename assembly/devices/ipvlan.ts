@@ -1,6 +1,7 @@
 // ipvlan devices (drivers/net/ipvlan/ipvlan_core.c): several namespaces behind one lower device and its one MAC, told apart
 // by their addresses. l2: each has ARP and broadcasts of its own. l3: there is neither; what is not for a sibling is routed
-// in the lower device's namespace. l3s: as l3, and what comes in passes that namespace's PREROUTING and INPUT.
+// in the lower device's namespace. l3s: as l3, and what comes in passes that namespace's PREROUTING and INPUT. IPv6 addresses
+// stand beside those of IPv4, by their numbers.
 
 import { changed } from "../tables/generation";
 import { Pool } from "../memory";
@@ -8,12 +9,17 @@ import { Frame, cloneFrame, pull } from "../frame";
 import { drop, Drop } from "../drops";
 import * as arp from "../wire/arp";
 import * as ethernet from "../wire/ethernet";
+import * as icmpv6 from "../wire/icmpv6";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
+import * as ndp from "../wire/ndp";
 import * as vlan from "../wire/vlan";
+import { numberAt } from "../tables/addresses6";
 import { Index } from "../tables/hash";
 import { Device, IPVLANS, NOARP, UP, arrive, receive, scrub, transmit } from "./device";
 import { leaveLower } from "./macvlan";
 import { outputBy } from "../stack/output";
+import { output6 } from "../stack/output6";
 
 /** IPVLAN_MODE_*; all devices on one lower device have the same. */
 export enum IpvlanMode { L2, L3, L3S }
@@ -24,7 +30,7 @@ const L3S: u32 = <u32>IpvlanMode.L3S;
 const PRIVATE: u32 = <u32>IpvlanFlag.PRIVATE;
 const VEPA: u32 = <u32>IpvlanFlag.VEPA;
 
-/** Which device has an address on a lower device (port->hlhead). Key: a = address, b = id of the lower device. */
+/** Which device has an address on a lower device (port->hlhead). Key: a = address, b = id of the lower device | family << 32. */
 @unmanaged
 class Owner {
   keyA: u64;
@@ -57,22 +63,26 @@ export function closeIpvlan(device: Device): void {
   leaveLower(device, IPVLANS);
 }
 
-/** The device's namespace has this address now (ipvlan_addr4_event). False: a sibling has it already. */
-export function addIpvlanAddress(device: Device, address: u32): bool {
-  const lower = device.lower!;
-  if (owners.find(address, lower.id)) return false;
+// @ts-ignore: decorator
+@inline
+function placeOf(lower: Device, v6: bool): u64 { return <u64>lower.id | (<u64>v6 << 32); }
+
+/** The device's namespace has this address now (ipvlan_addr4_event, ipvlan_addr6_event). False: a sibling has it already. */
+export function addIpvlanAddress(device: Device, address: u32, v6: bool): bool {
+  const place = placeOf(device.lower!, v6);
+  if (owners.find(address, place)) return false;
   owners.ensure(1);
   pool.ensure(1);
   const owner = changetype<Owner>(pool.take(offsetof<Owner>()));
   owner.keyA = address;
-  owner.keyB = lower.id;
+  owner.keyB = place;
   owner.device = device;
   owners.insert(changetype<usize>(owner));
   return true;
 }
 
-export function removeIpvlanAddress(device: Device, address: u32): void {
-  const at = owners.find(address, device.lower!.id);
+export function removeIpvlanAddress(device: Device, address: u32, v6: bool): void {
+  const at = owners.find(address, placeOf(device.lower!, v6));
   if (!at || changetype<Owner>(at).device != device) return;
   owners.remove(at);
   pool.give(at);
@@ -80,25 +90,44 @@ export function removeIpvlanAddress(device: Device, address: u32): void {
 
 /** In l3s mode: the device on `lower` that has an address. */
 export function ipvlanL3s(lower: Device, address: u32): Device | null {
-  return <u32>lower.portMode == L3S ? ipvlanWith(lower, address) : null;
+  return <u32>lower.portMode == L3S ? ipvlanWith(lower, address, false) : null;
+}
+/** The same for the IPv6 address at `at`. */
+export function ipvlanL3s6(lower: Device, at: usize): Device | null {
+  return <u32>lower.portMode == L3S ? ipvlanWith6(lower, at) : null;
 }
 
-function ipvlanWith(lower: Device, address: u32): Device | null {
-  const at = owners.find(address, lower.id);
+function ipvlanWith(lower: Device, address: u32, v6: bool): Device | null {
+  const at = owners.find(address, placeOf(lower, v6));
   return at ? changetype<Owner>(at).device : null;
 }
+function ipvlanWith6(lower: Device, at: usize): Device | null {
+  const number = numberAt(at);
+  return number ? ipvlanWith(lower, number, true) : null;
+}
 
-/** Who is meant, or who sends, by the IPv4 or ARP header (ipvlan_get_L3_hdr, ipvlan_addr_lookup). */
+/** Who is meant, or who sends, by the IPv4, IPv6 or ARP header (ipvlan_get_L3_hdr, ipvlan_addr_lookup). */
 function ownerOf(lower: Device, type: u32, at: usize, length: u32, byDestination: bool): Device | null {
   if (type == ethernet.TYPE_ARP) {
     if (length < arp.LENGTH) return null;
-    return ipvlanWith(lower, byDestination ? arp.targetAddress(at) : arp.senderAddress(at));
+    return ipvlanWith(lower, byDestination ? arp.targetAddress(at) : arp.senderAddress(at), false);
   }
+  if (type == ethernet.TYPE_IPV6) return ownerOf6(lower, at, length, byDestination);
   if (type != ethernet.TYPE_IPV4 || length < ipv4.LENGTH || ipv4.version(at) != 4) return null;
   const header = ipv4.headerLength(at);
   const total = ipv4.totalLength(at);
   if (header < ipv4.LENGTH || total < header || total > length) return null;
-  return ipvlanWith(lower, byDestination ? ipv4.destination(at) : ipv4.source(at));
+  return ipvlanWith(lower, byDestination ? ipv4.destination(at) : ipv4.source(at), false);
+}
+
+function ownerOf6(lower: Device, at: usize, length: u32, byDestination: bool): Device | null {
+  if (length < ipv6.LENGTH || ipv6.version(at) != 6 || ipv6.LENGTH + ipv6.payloadLength(at) > length) return null;
+  // A probe for a duplicate has no sender: it is about the address that it asks for.
+  if (ipv6.isUnspecified(at + ipv6.AT_SOURCE) && ipv6.nextHeader(at) == ipv6.ICMP && length >= ipv6.LENGTH + ndp.LENGTH) {
+    const message = at + ipv6.LENGTH;
+    if (icmpv6.type(message) == icmpv6.NEIGHBOUR_SOLICITATION) return ipvlanWith6(lower, message + ndp.AT_TARGET);
+  }
+  return ipvlanWith6(lower, at + (byDestination ? ipv6.AT_DESTINATION : ipv6.AT_SOURCE));
 }
 
 function ownerOnWire(lower: Device, frame: Frame, byDestination: bool): Device | null {
@@ -143,7 +172,15 @@ export function ipvlanTransmit(device: Device, frame: Frame): void {
 /** Out by the lower device's namespace, as if that had sent it (ipvlan_process_outbound): OUTPUT and POSTROUTING, no hop taken. */
 function route(device: Device, lower: Device, frame: Frame): void {
   if (ethernet.isGroup(ethernet.destination(frame.data))) return drop(frame, Drop.IPVLAN_L3_GROUP, device);
-  if (ethernet.type(frame.data) != ethernet.TYPE_IPV4) return drop(frame, Drop.UNHANDLED_PROTO, device);
+  const type = ethernet.type(frame.data);
+  if (type == ethernet.TYPE_IPV6) {
+    const packet = pull(frame, ethernet.LENGTH);
+    const whole: u32 = frame.length < ipv6.LENGTH ? 0 : ipv6.LENGTH + ipv6.payloadLength(packet);
+    if (!whole || ipv6.version(packet) != 6 || whole > frame.length) return drop(frame, Drop.IP_INHDR, device);
+    frame.length = whole;
+    return output6(lower.namespace, frame, lower);
+  }
+  if (type != ethernet.TYPE_IPV4) return drop(frame, Drop.UNHANDLED_PROTO, device);
   const ip = pull(frame, ethernet.LENGTH);
   const header = ipv4.headerLength(ip);
   const total = ipv4.totalLength(ip);

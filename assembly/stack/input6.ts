@@ -3,7 +3,8 @@
 
 import { Frame, GROUP, PREROUTED, pull } from "../frame";
 import { deliver, drop, Drop } from "../drops";
-import { Device, Kind } from "../devices/device";
+import { Device, IPVLANS, Kind, scrub } from "../devices/device";
+import { ipvlanL3s6 } from "../devices/ipvlan";
 import { Namespace } from "./namespace";
 import * as ethernet from "../wire/ethernet";
 import * as icmpv6 from "../wire/icmpv6";
@@ -84,12 +85,16 @@ function route(namespace: Namespace, frame: Frame, device: Device): void {
   const ip = frame.data;
   const destination = ip + ipv6.AT_DESTINATION;
   if (ipv6.isUnspecified(destination)) return drop(frame, Drop.IP_INVALID_DEST, device);
+  if (device.handlers & IPVLANS) {
+    const shared = ipvlanL3s6(device, destination);
+    if (shared) return deliverLocal(namespace, frame, device, shared);
+  }
   if (ipv6.isMulticast(destination)) {
     if (device.kind != <u8>Kind.LOOPBACK && !listensTo(device, destination)) return drop(frame, Drop.IP_INVALID_DEST, device);
-    return deliverLocal(namespace, frame, device);
+    return deliverLocal(namespace, frame, device, null);
   }
   const found = lookUp6(namespace, destination, device);
-  if (found && (found.type == <u8>Route6Type.LOCAL || found.type == <u8>Route6Type.ANYCAST)) return deliverLocal(namespace, frame, device);
+  if (found && (found.type == <u8>Route6Type.LOCAL || found.type == <u8>Route6Type.ANYCAST)) return deliverLocal(namespace, frame, device, null);
   if (frame.flags & GROUP) return drop(frame, Drop.OTHERHOST, device);
   if (!namespace.forward6) return drop(frame, Drop.IP_FORWARDING_OFF, device);
   if (!found || found.type == <u8>Route6Type.UNREACHABLE) {
@@ -99,10 +104,21 @@ function route(namespace: Namespace, frame: Frame, device: Device): void {
   forwardPacket6(namespace, frame, device, found);
 }
 
-/** INPUT, then the extension headers one by one, then the protocol (ip6_protocol_deliver_rcu). */
-function deliverLocal(namespace: Namespace, frame: Frame, device: Device): void {
-  frame.device = device;
-  if (!input6(namespace, frame, device)) return;
+/**
+ * INPUT, then the extension headers one by one, then the protocol (ip6_protocol_deliver_rcu). `to`: the ipvlan in l3s mode whose
+ * sockets it is for, behind the hooks of the device below it (ipvlan_l3s.c), or null.
+ */
+function deliverLocal(below: Namespace, frame: Frame, lower: Device, to: Device | null): void {
+  frame.device = lower;
+  if (!input6(below, frame, lower)) return;
+  const device = to ? to : lower;
+  const namespace = device.namespace;
+  if (to) {
+    scrub(frame);
+    frame.device = to;
+    to.rxPackets++;
+    to.rxBytes += frame.length + ethernet.LENGTH;
+  }
   let packet = frame;
   let next = ipv6.nextHeader(packet.data);
   let pointer: u32 = 6;

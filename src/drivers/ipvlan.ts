@@ -53,7 +53,7 @@ export const ipvlan: Driver = {
       const device = namespace.addIpvlan(endpoint.interface, { lower, mtu: lower.mtu, mode, flag });
       if (mode !== 'l2') return { device, defaultRoute: true };
       const gateway = gatewayFor(here, endpoint.address);
-      return { device, ...(gateway ? { gateway } : {}) };
+      return { device, ...(gateway ? { gateway } : {}), ...(here.gateway6 ? { gateway6: here.gateway6 } : {}) };
     } catch (error) {
       throw new DriverError(`failed to create the ipvlan port of ${spec.name}: ${messageOf(error)}`);
     }

@@ -51,6 +51,9 @@ export class Device {
   peer: Device | undefined;
   /** Of a vlan, macvlan or ipvlan: the device below it. */
   lower: Device | undefined;
+  /** Tells ipvlans apart that share a MAC (dev_id); 0: its MAC is its own. And the one that the next on this device gets. */
+  devId = 0;
+  nextDevId = 1;
   /** VLANs, macvlans and ipvlans that stand on it, as they were made. */
   readonly uppers: Device[] = [];
 

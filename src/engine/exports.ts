@@ -44,8 +44,8 @@ export interface EngineExports extends Record<string, unknown> {
   openVlan(device: number, lower: number, id: number): void;
   openMacvlan(device: number, lower: number, mode: number): void;
   openIpvlan(device: number, lower: number, mode: number, flags: number): void;
-  addIpvlanAddress(device: number, address: number): number;
-  removeIpvlanAddress(device: number, address: number): void;
+  addIpvlanAddress(device: number, address: number, v6: boolean): number;
+  removeIpvlanAddress(device: number, address: number, v6: boolean): void;
   addRoute(
     ns: number,
     table: number,

@@ -55,7 +55,7 @@ export class Ipv6 {
   /** The device has a carrier: it makes a link-local address of its MAC, unless it has that already. */
   addLinkLocal(device: Device): void {
     this.enable(device);
-    const address = linkLocal(device.mac);
+    const address = linkLocal(device.mac, device.devId);
     if (!device.addresses6.some((one) => one.address === address)) this.addAddress(device, `${address}/64`);
   }
 
@@ -73,6 +73,11 @@ export class Ipv6 {
     this.enable(device);
     const known = device.addresses6.find((one) => one.address === address);
     if (known) return known;
+    if (
+      device.kind === 'ipvlan' &&
+      !engine.exports.addIpvlanAddress(device.at, numberOf(engine.exports, address), true)
+    )
+      throw new Error(`${text} is on another ipvlan of ${device.lower?.path} already`);
     const at = engine.exports.addAddress6(device.at, numberOf(engine.exports, address), length, nodad ? FLAG_NODAD : 0);
     const entry: Address6Entry = { address, length, nodad, at };
     device.addresses6.push(entry);
@@ -89,7 +94,9 @@ export class Ipv6 {
     const entry = device.addresses6.find((one) => one.address === address && one.length === length);
     if (!entry) return;
     device.addresses6.splice(device.addresses6.indexOf(entry), 1);
-    this.namespace.engine.exports.removeAddress6(device.at, entry.at);
+    const { exports } = this.namespace.engine;
+    exports.removeAddress6(device.at, entry.at);
+    if (device.kind === 'ipvlan') exports.removeIpvlanAddress(device.at, numberOf(exports, address), true);
     this.#removeAll(device, ({ destination }) => destination === `${address}/128`);
     const prefix = prefixOf(text);
     if (device.addresses6.some((one) => one.length === length && prefixOf(`${one.address}/${length}`) === prefix))

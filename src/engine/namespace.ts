@@ -334,6 +334,7 @@ export class Namespace {
     const { lower, mtu, mode = 'l2', flag = 'bridge' } = options;
     this.#exclusive(lower, 'ipvlan');
     const device = this.#add(name, 'ipvlan', { mac: lower.mac, mtu });
+    device.devId = lower.nextDevId++;
     this.engine.exports.openIpvlan(
       device.at,
       lower.at,
@@ -368,7 +369,7 @@ export class Namespace {
       this.ipv6.addAddress(device, text, options);
       return;
     }
-    if (device.kind === 'ipvlan' && !this.engine.exports.addIpvlanAddress(device.at, cidr(text).address))
+    if (device.kind === 'ipvlan' && !this.engine.exports.addIpvlanAddress(device.at, cidr(text).address, false))
       throw new Error(`${text} is on another ipvlan of ${device.lower?.path} already`);
     const { address, length } = device.noteAddress(text, options.broadcast);
     const own = ipv4(address);
@@ -401,7 +402,7 @@ export class Namespace {
     const entry = device.addresses.find((one) => one.address === dotted && one.length === length);
     if (!entry) return;
     device.forgetAddress(entry);
-    if (device.kind === 'ipvlan') this.engine.exports.removeIpvlanAddress(device.at, ipv4(entry.address));
+    if (device.kind === 'ipvlan') this.engine.exports.removeIpvlanAddress(device.at, ipv4(entry.address), false);
     const came = ({ table, source, destination }: RouteEntry) =>
       source === dotted || (table === 'local' && destination === `${dotted}/32`);
     for (const route of this.routes.filter((one) => one.device === device && came(one))) this.removeRoute(route);

@@ -64,7 +64,7 @@ export function changingTopologyOf(inputs: Inputs): { topology: Topology; later:
       resolvers,
       ...(hasIpv6(inputs, name) ? { ipv6: true } : {}),
     })),
-    hosts: inputs.outside.map(({ name, interfaces, extraAddresses, forwards, resolves }) => {
+    hosts: inputs.outside.map(({ name, interfaces, extraAddresses, forwards, resolves, routes }) => {
       const [nic, ...others] = interfaces.map(({ vlan, ...one }) => ({
         name: one.name,
         mac: one.mac,
@@ -78,8 +78,11 @@ export function changingTopologyOf(inputs: Inputs): { topology: Topology; later:
         name,
         nic,
         ...(vlans.length > 0 ? { vlans } : {}),
+        ...(routes.some((route) => VIA.test(route)) ? { routes: routes.flatMap(routeBy) } : {}),
         extraAddresses,
         forwards,
+        // What is recorded of it is net.ipv4.ip_forward.
+        forwards6: false,
         ...(Object.keys(resolves).length > 0 ? { resolves } : {}),
       };
     }),
@@ -116,7 +119,9 @@ function networkOf(inputs: Inputs, network: NetworkInput): Network {
         ? parentName(network.driver, { id, internal, options })
         : undefined;
     const bridge = here.bridge ?? parent;
-    const bridgeMac = here.bridgeMac ?? (parent ? '' : undefined);
+    // A parent that Docker made is a dummy with a random MAC; one that was there has its own.
+    const made = inputs.devices[`${node}.host`]?.find(({ name }) => name === parent)?.mac;
+    const bridgeMac = here.bridgeMac ?? (parent ? (made ?? '') : undefined);
     if (!here.here || !bridge || bridgeMac === undefined) continue;
     const at = here.subnets.findIndex((one) => one !== null && !isIpv6(one));
     const subnet = here.subnets[at];
@@ -323,6 +328,15 @@ function serviceWith({ services, later }: Inputs, addresses: readonly string[]):
     ),
   );
   return services.find(({ balancers }) => balancers.some(({ mark }) => mark != null && marks.includes(mark)))?.name;
+}
+
+/** A line of `ip route` that names a gateway: `10.43.7.0/24 via 10.66.7.22 dev eth0`. */
+const VIA = /^(\S+) via (\S+) dev (\S+)/;
+
+function routeBy(line: string): { destination: string; gateway: string; device: string }[] {
+  const [, destination, gateway, device] = VIA.exec(line) ?? [];
+  if (destination === undefined || gateway === undefined || device === undefined) return [];
+  return [{ destination: destination === 'default' ? '0.0.0.0/0' : destination, gateway, device }];
 }
 
 /** Rules of published ports stand in the order in which their containers started. */

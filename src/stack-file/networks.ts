@@ -396,13 +396,6 @@ function readOptions(
   if (isOn(network.enable_ipv6)) {
     const where = places.key(`${pointer}/enable_ipv6`);
     if (driver?.scope === 'swarm') findings.unsupport('enable_ipv6', where, OVERLAY_IPV6, owner);
-    else if (spec.driver === 'ipvlan')
-      findings.unsupport(
-        'enable_ipv6',
-        where,
-        'ipvlan knows whose frame it is by IPv4 alone; this network stays IPv4',
-        owner,
-      );
     else if (spec.subnet6 === undefined)
       findings.refuse(
         where,

@@ -171,7 +171,7 @@ export class Realizer implements Realized, Programmer {
     for (const address of host.extraAddresses) namespace.addAddress(namespace.device('lo'), address);
     namespace.set('forward', host.forwards ? 1 : 0);
     if (device.ipv6) startIpv6(namespace, device);
-    if (device.ipv6 && host.forwards) namespace.ipv6.forwards = true;
+    if (device.ipv6 && (host.forwards6 ?? host.forwards)) namespace.ipv6.forwards = true;
   }
 
   addNode(node: Node): void {

@@ -104,10 +104,13 @@ export class LiveSandbox {
     if (first && !first.attachment.network.internal) first.driver.programExternalConnectivity?.(first.attachment);
   }
 
-  /** The first in line that has an IPv6 gateway has that family's default route. */
+  /** The first in line that leads outward with IPv6 has that family's default route. */
   #moveGateway6(): void {
     const [first] = this.#attached
-      .filter(({ joined, attachment }) => joined.device && joined.gateway6 && attachment.endpoint.address6)
+      .filter(
+        ({ joined, attachment }) =>
+          joined.device && (joined.gateway6 || joined.defaultRoute) && attachment.endpoint.address6,
+      )
       .sort((a, b) => before(a.attachment, b.attachment));
     if (first === this.#gateway6) return;
     this.#gateway6 = first;

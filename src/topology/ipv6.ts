@@ -62,9 +62,16 @@ export function prefixOf(text: string): string {
   return ipv6Text(groups);
 }
 
-/** The link-local address that a device makes of its MAC (RFC 4291, appendix A: modified EUI-64). */
-export function linkLocal(mac: string): string {
+/**
+ * The link-local address that a device makes of its MAC (RFC 4291, appendix A: modified EUI-64); where several share one, with what
+ * tells them apart in the middle, and the universal bit as it is (addrconf_ifid_eui48).
+ */
+export function linkLocal(mac: string, devId = 0): string {
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = mac.split(':').map((part) => Number.parseInt(part, 16));
+  if (devId) {
+    const groups = [(a << 8) | b, (c << 8) | (devId >>> 8), ((devId & 255) << 8) | d, (e << 8) | f];
+    return ipv6Text([0xfe80, 0, 0, 0, ...groups]);
+  }
   return ipv6Text([0xfe80, 0, 0, 0, ((a ^ 2) << 8) | b, (c << 8) | 0xff, 0xfe00 | d, (e << 8) | f]);
 }
 

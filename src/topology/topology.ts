@@ -49,6 +49,8 @@ export interface Host {
   extraAddresses: string[];
   /** net.ipv4.ip_forward */
   forwards: boolean;
+  /** net.ipv6.conf.all.forwarding; without a word as for IPv4. */
+  forwards6?: boolean;
   /** It is a DNS server: name (lower case) → address or addresses. Every other name does not exist. */
   resolves?: Record<string, string | string[]>;
   /** Name servers of its own /etc/resolv.conf. */

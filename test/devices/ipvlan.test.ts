@@ -224,3 +224,39 @@ describe('ipvlans in l3s mode', () => {
     expect(lan.seen(lan.router).some((seen) => seen.includes('192.168.99.110 > 192.168.99.1'))).toBe(true);
   });
 });
+
+describe('ipvlans and IPv6', () => {
+  const PREFIX = '2001:db8:210::';
+
+  it('in l2 mode reach each other inside by IPv6, and each address is one device’s alone', async () => {
+    const { lan, one, two } = await l2();
+    one.namespace.addAddress(one, `${PREFIX}2/64`, { nodad: true });
+    two.namespace.addAddress(two, `${PREFIX}3/64`, { nodad: true });
+    const watch = lan.watch(two, lan.router);
+    expect(lan.ping(one.namespace, `${PREFIX}3`)).toBe(64);
+    // What the wire sees is the question, which goes to a group.
+    expect(watch.sent(two)).toHaveLength(2);
+    expect(watch.received(lan.router)).toHaveLength(1);
+    expect(() => two.namespace.addAddress(two, `${PREFIX}2/64`)).toThrow('is on another ipvlan');
+    two.namespace.removeAddress(two, `${PREFIX}3/64`);
+    one.namespace.addAddress(one, `${PREFIX}3/64`, { nodad: true });
+    expect(lan.ping(two.namespace, `${PREFIX}3`)).toBeUndefined();
+    expectConserved(lan.engine);
+  });
+
+  it('in l3 mode leave by the host’s routes, and l3s ones hear through its INPUT', async () => {
+    for (const mode of ['l3', 'l3s'] as const) {
+      const { lan, one } = await l3(mode);
+      const host = lan.node1.namespace;
+      for (const nic of [lan.node1, lan.router]) nic.namespace.ipv6.addLinkLocal(nic);
+      host.addAddress(lan.node1, '2001:db8:99::110/64', { nodad: true });
+      lan.router.namespace.addAddress(lan.router, '2001:db8:99::1/64', { nodad: true });
+      lan.router.namespace.addRoute('2001:db8:214::/64', lan.router, '2001:db8:99::110');
+      one.namespace.addAddress(one, '2001:db8:214::2/64', { nodad: true });
+      one.namespace.addRoute('::/0', one);
+      expect(lan.ping(one.namespace, '2001:db8:99::1'), mode).toBe(64);
+      expect(lan.ping(lan.router.namespace, '2001:db8:214::2'), mode).toBe(64);
+      expectConserved(lan.engine);
+    }
+  });
+});

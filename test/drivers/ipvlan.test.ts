@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseStackFile } from '../../src/stack-file/index.js';
 import { Swarm } from '../../src/swarm/swarm.js';
-import { ipAddr, ipRoute } from '../../src/views/index.js';
+import { ipAddr, ipRoute, ipRoute6 } from '../../src/views/index.js';
 
 async function swarmOf(networks: string, containers: string, outside: string): Promise<Swarm> {
   const text = `networks:\n${networks}\nx-swarmwire:\n  outside:\n    - ${outside}\n  containers:\n${containers}\n`;
@@ -114,4 +114,41 @@ it('refuses what is no mode and no flag', () => {
   );
   expect(parse('ipvlan_flag: hub')).toThrow("requested ipvlan flag 'hub' is not valid");
   expect(parse('ipvlan_mode: l3s, ipvlan_flag: private')).not.toThrow();
+});
+
+describe('dual stack', () => {
+  const dual = (driver: string, options: string) => `  lan:
+    driver: ${driver}
+    enable_ipv6: true
+    driver_opts: { ${options} }
+    ipam: { config: [{ subnet: 10.41.7.0/24, gateway: 10.41.7.1 }, { subnet: "fd00:41:7::/64", gateway: "fd00:41:7::1" }] }`;
+  const router = '{ name: router, address: 10.41.7.1/24, address6: "fd00:41:7::1/64" }';
+  const both = '    c1: { networks: [lan] }\n    c2: { networks: { lan: { ipv6_address: "fd00:41:7::99" } } }';
+
+  it.each(['macvlan', 'ipvlan'])('%s: each other, the router and back, by IPv6 and by IPv4', async (driver) => {
+    const swarm = await swarmOf(dual(driver, 'parent: eth0'), both, router);
+    for (const to of ['fd00:41:7::99', '10.41.7.3', 'fd00:41:7::1', '10.41.7.1'])
+      expect(pings(swarm, 'c1', to), to).toBe(true);
+    expect(pings(swarm, 'router', 'fd00:41:7::99')).toBe(true);
+    expect(ipRoute6(swarm.namespace('node1/ct-c1'))).toContain('default via fd00:41:7::1 dev eth0 metric 1024');
+  });
+
+  it('ipvlans of one NIC have link-local addresses of their own, told apart in the middle', async () => {
+    const swarm = await swarmOf(dual('ipvlan', 'parent: eth0'), both, router);
+    const own = (name: string) =>
+      swarm
+        .namespace(`node1/ct-${name}`)
+        .device('eth0')
+        .addresses6.map(({ address }) => address);
+    expect(own('c1')).toContain('fe80::5254:0:100:6e');
+    expect(own('c2')).toContain('fe80::5254:0:200:6e');
+  });
+
+  it('ipvlans in l3 mode reach each other without a neighbour, and have a default route by their device', async () => {
+    const swarm = await swarmOf(dual('ipvlan', 'parent: eth0, ipvlan_mode: l3'), both, router);
+    const namespace = swarm.namespace('node1/ct-c1');
+    expect(pings(swarm, 'c1', 'fd00:41:7::99')).toBe(true);
+    expect(namespace.neighbours).toEqual([]);
+    expect(ipRoute6(namespace)).toContain('default dev eth0 metric 1024');
+  });
 });
