@@ -4,7 +4,8 @@ import { Chain as ChainLayout, Route6Type, RouteType, Rule as RuleLayout, Target
 import { deviceAt } from './links.js';
 import type { Field } from './memory.js';
 import { HOOKS, MATCH, POLICY, PROTOCOLS, REJECTIONS, type Rejection, STATES } from './rule-bits.js';
-import type { Chain, Iptables, RuleMatch, RuleProtocol, RuleTarget, Table } from './rules.js';
+import { NOBODY } from './rule-interfaces.js';
+import type { Chain, Iptables, Negated, Port, RuleMatch, RuleProtocol, RuleTarget, Table } from './rules.js';
 import { u32Text } from './u32.js';
 import { ipv4Text, swap32 } from './wire.js';
 import { addressOf } from './wire6.js';
@@ -18,7 +19,7 @@ export interface Counted {
 /** What the record of a rule says; a condition of a kind that no driver of ours uses is named in `other`. */
 export type ReadRule = Counted & {
   match: RuleMatch;
-  target: RuleTarget | { target: 'NONE' };
+  target: RuleTarget;
   other: string[];
 };
 
@@ -57,11 +58,13 @@ function rulesOf(tables: Iptables, chain: Chain, names: Map<number, string>): Re
   const { memory, rules } = tables.engine;
   const found: ReadRule[] = [];
   for (let at = memory.get(chain.at, ChainLayout.first); at; at = memory.get(at, RuleLayout.next)) {
-    const match = matchOf(tables, at);
-    // Which of the two matches was written, the engine does not keep: they mean the same.
-    const written = rules.get(memory.get(at, RuleLayout.id))?.spec.stateMatch;
+    const spec = rules.get(memory.get(at, RuleLayout.id))?.spec;
+    const match = matchOf(tables, at, spec);
+    // Which of the two matches was written, the engine does not keep: they mean the same. Nor does it keep comments.
+    if (spec?.stateMatch && match.states) match.stateMatch = spec.stateMatch;
+    if (spec?.comment !== undefined) match.comment = spec.comment;
     found.push({
-      match: written && match.states ? { ...match, stateMatch: written } : match,
+      match,
       target: targetOf(tables, at, names),
       packets: memory.get(at, RuleLayout.packets),
       bytes: memory.get(at, RuleLayout.bytes),
@@ -71,7 +74,7 @@ function rulesOf(tables: Iptables, chain: Chain, names: Map<number, string>): Re
   return found;
 }
 
-function matchOf(tables: Iptables, at: number): RuleMatch {
+function matchOf(tables: Iptables, at: number, spec: RuleMatch | undefined): RuleMatch {
   const { namespace } = tables;
   const { memory } = tables.engine;
   const L = RuleLayout;
@@ -79,7 +82,9 @@ function matchOf(tables: Iptables, at: number): RuleMatch {
   const invert = memory.get(at, L.invert);
   const found: RuleMatch = {};
   const device = (bit: number, field: Field, plain: 'in' | 'out', not: 'notIn' | 'notOut') => {
-    const one = match & bit ? deviceAt(namespace, memory.get(at, field)) : undefined;
+    if (!(match & bit)) return;
+    const record = memory.get(at, field);
+    const one = record === NOBODY ? (spec?.[plain] ?? spec?.[not]) : deviceAt(namespace, record);
     if (one) found[invert & bit ? not : plain] = one;
   };
   device(MATCH.in, L.in, 'in', 'notIn');
@@ -93,8 +98,15 @@ function matchOf(tables: Iptables, at: number): RuleMatch {
   }
   const protocol = match & MATCH.protocol ? PROTOCOL_NAMES.get(memory.get(at, L.protocol)) : undefined;
   if (protocol) found.protocol = protocol;
-  if (match & MATCH.sport) found.sport = memory.get(at, L.sportMin);
-  if (match & MATCH.dport) found.dport = memory.get(at, L.dportMin);
+  const ports = (low: Field, high: Field): Port => {
+    const [first, last] = [memory.get(at, low), memory.get(at, high)];
+    return first === last ? first : `${first}:${last}`;
+  };
+  if (match & MATCH.sport) found.sport = ports(L.sportMin, L.sportMax);
+  if (match & MATCH.dport) found.dport = ports(L.dportMin, L.dportMax);
+  if (match & MATCH.mark) found.mark = { value: memory.get(at, L.markValue), mask: memory.get(at, L.markMask) };
+  const not = NEGATED.filter((name) => invert & MATCH[name]);
+  if (not.length > 0) found.not = not;
   if (match & MATCH.state) {
     const bits = memory.get(at, L.states);
     found.states = STATE_BITS.flatMap(([name, bit]) => (bits & bit ? [name] : []));
@@ -114,29 +126,22 @@ function matchOf(tables: Iptables, at: number): RuleMatch {
   return found;
 }
 
+const NEGATED: readonly Negated[] = [
+  'protocol',
+  'sport',
+  'dport',
+  'state',
+  'sourceType',
+  'destinationType',
+  'ipvs',
+  'mark',
+];
+
 /** Conditions that a RuleMatch cannot say. */
 function otherMatches({ engine: { memory } }: Iptables, at: number): string[] {
-  const L = RuleLayout;
-  const match = memory.get(at, L.match);
-  const found: string[] = [];
-  const inverted = MATCH.in | MATCH.out | MATCH.source | MATCH.destination;
-  if (memory.get(at, L.invert) & ~inverted) found.push('an inverted match');
-  if (match & MATCH.mark) {
-    found.push(`-m mark --mark ${hex(memory.get(at, L.markValue))}/${hex(memory.get(at, L.markMask))}`);
-  }
-  for (const [bit, low, high] of [
-    [MATCH.sport, L.sportMin, L.sportMax],
-    [MATCH.dport, L.dportMin, L.dportMax],
-  ] as const) {
-    if (match & bit && memory.get(at, low) !== memory.get(at, high)) {
-      found.push(`ports ${memory.get(at, low)} to ${memory.get(at, high)}`);
-    }
-  }
-  return found;
-}
-
-function hex(value: number): string {
-  return `0x${value.toString(16)}`;
+  const said = NEGATED.reduce((bits, name) => bits | MATCH[name], 0);
+  const inverted = said | MATCH.in | MATCH.out | MATCH.source | MATCH.destination;
+  return memory.get(at, RuleLayout.invert) & ~inverted ? ['an inverted match'] : [];
 }
 
 function prefix({ engine: { memory }, family }: Iptables, at: number, value: Field, bits: Field): string {

@@ -158,8 +158,17 @@ export class Namespace {
     device.mac = address;
     device.mtu = mtu;
     this.devices.set(name, device);
+    this.#namesChanged(name);
     this.engine.noteDevice(device);
     return device;
+  }
+
+  /** Rules that name them mean another device from now on, or none. */
+  #namesChanged(...names: string[]): void {
+    for (const name of names) {
+      this.iptables.interfaces.changed(this, name);
+      this.ip6tables.interfaces.changed(this, name);
+    }
   }
 
   addPhysical(name: string, segment: Segment, options: LinkOptions): Device {
@@ -241,6 +250,7 @@ export class Namespace {
     this.engine.forgetDevice(device);
     this.engine.exports.removeDevice(device.at);
     this.devices.delete(device.name);
+    this.#namesChanged(device.name);
   }
 
   /** `ip link set DEVICE name NAME` */
@@ -248,9 +258,11 @@ export class Namespace {
     if (this.devices.has(name)) throw new Error(`${this.name} has a device ${name} already`);
     // In its old place: devices are listed as they were made.
     const all = [...this.devices.values()];
+    const before = device.name;
     device.name = name;
     this.devices.clear();
     for (const one of all) this.devices.set(one.name, one);
+    this.#namesChanged(before, name);
   }
 
   /** `ip link set DEVICE netns NAMESPACE`: it comes there down and without addresses. */
@@ -266,6 +278,8 @@ export class Namespace {
     device.namespace = target;
     this.engine.exports.moveDevice(device.at, target.at);
     target.devices.set(device.name, device);
+    this.#namesChanged(device.name);
+    target.#namesChanged(device.name);
   }
 
   /** Routes by it and permanent neighbours on it go. */

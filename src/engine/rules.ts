@@ -1,6 +1,5 @@
 /** Rule chains as iptables and ip6tables know them: a rule as data, written into the engine, read back with its counters. */
 
-import type { Device } from './device.js';
 import type { Engine } from './engine.js';
 import { Chain as ChainLayout, Route6Type, RouteType, Rule as RuleLayout, Target } from './generated/layout.js';
 import type { Field } from './memory.js';
@@ -20,6 +19,7 @@ import {
   TABLES6,
   type Table,
 } from './rule-bits.js';
+import { type InterfaceName, RuleInterfaces, recordOf } from './rule-interfaces.js';
 import { u32Program } from './u32.js';
 import { cidr, ipv4, mask } from './wire.js';
 import { cidr6, numberOf, prefixOf } from './wire6.js';
@@ -29,18 +29,18 @@ export { PROTOCOLS };
 
 /** `-m`, `-i`, `-s` …: what must hold. A name with "not" in front is its "!". */
 export interface RuleMatch {
-  in?: Device;
-  notIn?: Device;
-  out?: Device;
-  notOut?: Device;
+  in?: InterfaceName;
+  notIn?: InterfaceName;
+  out?: InterfaceName;
+  notOut?: InterfaceName;
   /** CIDR */
   source?: string;
   notSource?: string;
   destination?: string;
   notDestination?: string;
   protocol?: RuleProtocol;
-  sport?: number;
-  dport?: number;
+  sport?: Port;
+  dport?: Port;
   /** `-m conntrack --ctstate`, or `-m state --state` with `stateMatch`. */
   states?: State[];
   stateMatch?: 'conntrack' | 'state';
@@ -51,11 +51,22 @@ export interface RuleMatch {
   u32?: string;
   /** `-m policy --dir … --pol …` */
   policy?: { dir: 'in' | 'out'; pol: 'none' | 'ipsec' };
+  /** `-m mark --mark VALUE/MASK` */
+  mark?: { value: number; mask: number };
+  /** What has a "!" before it, beside addresses and interfaces. */
+  not?: Negated[];
+  /** `-m comment --comment`: the engine has no use for it. */
+  comment?: string;
 }
+
+/** One, or `FIRST:LAST`. */
+export type Port = number | `${number}:${number}`;
+export type Negated = 'protocol' | 'sport' | 'dport' | 'state' | 'sourceType' | 'destinationType' | 'ipvs' | 'mark';
 
 /** `-j`: what happens. */
 export type RuleTarget =
-  | { target: 'ACCEPT' | 'DROP' | 'RETURN' | 'MASQUERADE' }
+  /** NONE: it counts, and the walk goes on. */
+  | { target: 'ACCEPT' | 'DROP' | 'RETURN' | 'MASQUERADE' | 'NONE' }
   | { target: 'JUMP'; chain: string }
   | { target: 'MARK'; value: number; mask?: number }
   /** Without an address, or without a port, that part stays. */
@@ -82,12 +93,18 @@ export class Rule {
   get bytes(): number {
     return this.chain.engine.memory.get(this.at, RuleLayout.bytes);
   }
+  setCounters(packets: number, bytes: number): void {
+    const { memory } = this.chain.engine;
+    memory.set(this.at, RuleLayout.packets, packets);
+    memory.set(this.at, RuleLayout.bytes, bytes);
+  }
   /** Takes it out of its chain. */
   remove(): void {
     const { engine } = this.chain;
     engine.drain();
     engine.rules.delete(this.id);
     this.chain.rules.splice(this.chain.rules.indexOf(this), 1);
+    this.chain.interfaces.forget(this);
     this.chain.engine.exports.unlinkRule(this.at);
   }
 }
@@ -101,6 +118,8 @@ export class Chain {
     readonly at: number,
     /** Base chains only. */
     readonly hook: HookName | undefined,
+    /** Of its tables. */
+    readonly interfaces: RuleInterfaces,
   ) {}
   get policy(): 'ACCEPT' | 'DROP' | undefined {
     const policy = this.engine.memory.get(this.at, ChainLayout.policy);
@@ -120,10 +139,7 @@ export class Chain {
     const { memory } = this.engine;
     memory.set(this.at, ChainLayout.packets, 0);
     memory.set(this.at, ChainLayout.bytes, 0);
-    for (const { at } of this.rules) {
-      memory.set(at, RuleLayout.packets, 0);
-      memory.set(at, RuleLayout.bytes, 0);
-    }
+    for (const rule of this.rules) rule.setCounters(0, 0);
   }
 }
 
@@ -135,6 +151,7 @@ export class Iptables {
     filter: new Map(),
     raw: new Map(),
   };
+  readonly interfaces = new RuleInterfaces();
 
   constructor(
     readonly engine: Engine,
@@ -152,7 +169,7 @@ export class Iptables {
     if (known) return known;
     const hook = name in HOOKS ? (name as HookName) : undefined;
     const at = this.engine.exports.newChain(hook ? Target.ACCEPT : Target.NONE);
-    const chain = new Chain(this.engine, table, name, at, hook);
+    const chain = new Chain(this.engine, table, name, at, hook, this.interfaces);
     if (hook) this.engine.exports.setBaseChain(this.namespace.at, this.#number(table), HOOKS[hook], at);
     this.chains[table].set(name, chain);
     if (table === 'nat') this.namespace.trackConnections(this.family);
@@ -203,6 +220,7 @@ export class Iptables {
     const rule = new Rule(chain, spec, at);
     chain.rules.splice(index, 0, rule);
     this.engine.noteRule(rule);
+    this.interfaces.note(rule);
     return rule;
   }
 
@@ -220,13 +238,18 @@ export class Iptables {
     const { memory } = this.engine;
     const L = RuleLayout;
     let match = 0;
-    let invert = 0;
-    const device = (bit: number, field: Field, plain: Device | undefined, not: Device | undefined): void => {
+    let invert = (spec.not ?? []).reduce((bits, name) => bits | MATCH[name], 0);
+    const device = (
+      bit: number,
+      field: Field,
+      plain: InterfaceName | undefined,
+      not: InterfaceName | undefined,
+    ): void => {
       const chosen = plain ?? not;
       if (!chosen) return;
       match |= bit;
       if (not) invert |= bit;
-      memory.set(at, field, chosen.at);
+      memory.set(at, field, recordOf(this.namespace, chosen));
     };
     device(MATCH.in, L.in, spec.in, spec.notIn);
     device(MATCH.out, L.out, spec.out, spec.notOut);
@@ -250,15 +273,19 @@ export class Iptables {
       match |= MATCH.protocol;
       memory.set(at, L.protocol, PROTOCOLS[spec.protocol]);
     }
-    if (spec.sport !== undefined) {
-      match |= MATCH.sport;
-      memory.set(at, L.sportMin, spec.sport);
-      memory.set(at, L.sportMax, spec.sport);
-    }
-    if (spec.dport !== undefined) {
-      match |= MATCH.dport;
-      memory.set(at, L.dportMin, spec.dport);
-      memory.set(at, L.dportMax, spec.dport);
+    const ports = (bit: number, low: Field, high: Field, chosen: Port | undefined): void => {
+      if (chosen === undefined) return;
+      match |= bit;
+      const [first = 0, last = first] = `${chosen}`.split(':').map(Number);
+      memory.set(at, low, first);
+      memory.set(at, high, last);
+    };
+    ports(MATCH.sport, L.sportMin, L.sportMax, spec.sport);
+    ports(MATCH.dport, L.dportMin, L.dportMax, spec.dport);
+    if (spec.mark) {
+      match |= MATCH.mark;
+      memory.set(at, L.markValue, spec.mark.value);
+      memory.set(at, L.markMask, spec.mark.mask);
     }
     if (spec.states) {
       match |= MATCH.state;
@@ -327,11 +354,13 @@ export class Iptables {
 
 function sameSpec(one: RuleSpec, other: RuleSpec): boolean {
   const keys = new Set([...Object.keys(one), ...Object.keys(other)]) as Set<keyof RuleSpec>;
-  for (const key of keys) {
-    const [a, b]: unknown[] = [one[key], other[key]];
-    if (a !== b && !(Array.isArray(a) && Array.isArray(b) && a.join() === b.join())) return false;
-  }
-  return true;
+  return [...keys].every((key) => comparable(one[key]) === comparable(other[key]));
+}
+
+/** Interfaces by their names; lists and pairs by what is in them. */
+function comparable(value: RuleSpec[keyof RuleSpec]): unknown {
+  if (typeof value !== 'object') return value;
+  return 'name' in value ? value.name : JSON.stringify(value);
 }
 
 function flush({ rules }: Chain): void {

@@ -120,7 +120,8 @@ function columnsOf(
 ): string {
   const name = target.target === 'JUMP' ? target.chain : target.target === 'NONE' ? '' : target.target;
   const protocol = numeric ? `${match.protocol ? PROTOCOLS[match.protocol] : 0}` : (match.protocol ?? 'all');
-  const head = `${name.padEnd(9)}  ${protocol.padEnd(4)} -- `;
+  const sign = match.not?.includes('protocol') ? '!' : ' ';
+  const head = `${name.padEnd(9)} ${sign}${protocol.padEnd(4)} -- `;
   const interfaces = verbose
     ? ` ${device(match.in?.name, match.notIn?.name)} ${device(match.out?.name, match.notOut?.name)} `
     : '';
@@ -136,10 +137,11 @@ function device(plain: string | undefined, not: string | undefined): string {
   return (plain ?? (not === undefined ? '*' : `!${not}`)).padEnd(6);
 }
 
-/** ` 10.0.0.0/24          `: the place before it is the exclamation mark's. */
+/** ` 10.0.0.0/24          `: the place before it is the exclamation mark's. Networks have names, too (/etc/networks). */
 function address(plain: string | undefined, not: string | undefined, any: string): string {
   const given = plain ?? not ?? any;
-  const text = given.replace(given.includes(':') ? /\/128$/ : /\/32$/, '');
+  const bare = given.replace(given.includes(':') ? /\/128$/ : /\/32$/, '');
+  const text = any === 'anywhere' ? bare.replace(/^127\.0\.0\.0/, 'loopback') : bare;
   return `${not === undefined ? ' ' : '!'}${text.padEnd(20)}`;
 }
 

@@ -17,7 +17,7 @@ export function ruleText(
   either('-d', match.destination, match.notDestination);
   either('-i', match.in?.name, match.notIn?.name);
   either('-o', match.out?.name, match.notOut?.name);
-  if (match.protocol) words.push('-p', match.protocol);
+  if (match.protocol) words.push(...(match.not?.includes('protocol') ? ['!'] : []), '-p', match.protocol);
   for (const { written } of EXTENSIONS) {
     const found = written(match);
     if (found) words.push('-m', found.name, ...found.words);

@@ -1,6 +1,6 @@
 /** The rules of a namespace of the engine as `iptables-restore` reads them. */
 
-import type { Chain, Device, Namespace, RuleSpec, Table } from '../../engine/index.js';
+import type { Chain, Namespace, RuleSpec, Table } from '../../engine/index.js';
 
 /** Undefined: there is not one chain, so that nothing of netfilter is registered in the kernel either. */
 export function iptablesRestore({ iptables }: Namespace): string | undefined {
@@ -26,7 +26,7 @@ export function ruleText(spec: RuleSpec): string {
     if (plain !== undefined) words.push(option, plain);
     else if (not !== undefined) words.push('!', option, not);
   };
-  const name = (device: Device | undefined): string | undefined => device?.name;
+  const name = (device: { name: string } | undefined): string | undefined => device?.name;
   either('-s', spec.source, spec.notSource);
   either('-d', spec.destination, spec.notDestination);
   either('-i', name(spec.in), name(spec.notIn));

@@ -5,6 +5,7 @@ import { brctl, bridge } from './bridge.js';
 import { conntrack } from './conntrack.js';
 import { ip } from './ip.js';
 import { ip6tables, iptables, save } from './iptables.js';
+import { restore } from './iptables-restore.js';
 import { ipvsadm } from './ipvsadm.js';
 import { nsenter } from './namespaces.js';
 import { sysctl } from './sysctl.js';
@@ -20,7 +21,9 @@ export const HOST_PROGRAMS: Readonly<Record<string, Program>> = {
   'iptables-nft': iptables,
   'iptables-legacy': iptables,
   'iptables-save': save,
+  'iptables-restore': restore,
   ip6tables,
+  'ip6tables-restore': restore,
   'ip6tables-save': save,
   ipvsadm,
   nsenter,

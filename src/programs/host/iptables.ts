@@ -6,7 +6,8 @@ import { ip6tablesSave, iptablesList, iptablesRules, iptablesSave, listedChains 
 import { readOptions } from '../arguments.js';
 import { Exit, type Process } from '../process.js';
 import type { Steps } from '../steps.js';
-import { type Line, readLine, VERSION, wrong } from './iptables-line.js';
+import { type Line, readLine } from './iptables-line.js';
+import { VERSION, wrong } from './iptables-values.js';
 
 const NO_CHAIN = 'iptables: No chain/target/match by that name.';
 const BAD_RULE = 'iptables: Bad rule (does a matching rule exist in that chain?).';
@@ -73,7 +74,7 @@ function isBase(name: string): boolean {
   return Object.hasOwn(HOOKS, name);
 }
 
-function change(tables: Iptables, line: Line): void {
+export function change(tables: Iptables, line: Line): void {
   const { engine } = tables;
   const { verb, table, chain: name, number, rules, word } = line;
   engine.drain();
