@@ -23,6 +23,10 @@ export const COMMANDS = {
     summary: 'a command on a node of a served swarm: iptables, ipvsadm, ip, tcpdump, ...',
     load: async (): Promise<Command> => (await import('./node.js')).node,
   },
+  transcript: {
+    summary: "run a Markdown guide's commands against a fresh swarm, with the real docker command; compare",
+    load: async (): Promise<Command> => (await import('./transcript.js')).transcript,
+  },
   draw: {
     summary: 'draw the swarm of a stack file, as SVG and Mermaid',
     load: async (): Promise<Command> => (await import('./draw.js')).draw,

@@ -78,6 +78,10 @@ export class World {
   readonly #now: () => number;
   /** Wall clock (ms) at virtual time 0; runs ahead move it back. */
   #zero: number;
+  /** Virtual time runs that many times as fast as the wall clock. */
+  speed = 1;
+  /** Programs that a machine itself has besides those that all have, by the machine's name. */
+  hostProgram: (machine: string, name: string) => Program | undefined = () => undefined;
   #watching = 0;
   #timer: NodeJS.Timeout | undefined;
   #draws = 0;
@@ -131,7 +135,11 @@ export class World {
   }
 
   open(): void {
+    let last = this.#now();
     const tick = () => {
+      const now = this.#now();
+      this.#zero -= (now - last) * (this.speed - 1);
+      last = now;
       this.catchUp();
       this.#timer = setTimeout(tick, this.#watching > 0 ? TICK : IDLE_TICK);
     };
@@ -296,6 +304,7 @@ export class World {
       hostname: name,
       flavour: 'debian',
       host: new NodeHost(this, name),
+      programs: (program) => this.hostProgram(name, program),
     });
     this.#machines.set(name, made);
     return made;

@@ -52,7 +52,7 @@ export class Shell {
   *script(text: string): Steps<number> {
     this.process.onInterrupt = () => {
       this.#left = true;
-      this.#interrupt();
+      this.interrupt();
     };
     for (const line of logicalLines(text)) {
       yield* this.line(line);
@@ -65,7 +65,7 @@ export class Shell {
   *interact(): Steps<number> {
     const { process } = this;
     process.onInterrupt = () => {
-      if (this.#foreground.length > 0) this.#interrupt();
+      if (this.#foreground.length > 0) this.interrupt();
       else if (process.terminal) process.stdout.write(`\n${this.#prompt}`);
     };
     while (!this.#left) {
@@ -83,7 +83,8 @@ export class Shell {
     return this.#status;
   }
 
-  #interrupt(): void {
+  /** Ctrl-C goes to what runs. */
+  interrupt(): void {
     for (const program of [...this.#foreground]) program.interrupt();
   }
 

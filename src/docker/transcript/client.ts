@@ -1,0 +1,167 @@
+/**
+ * The installed docker client as a program of a simulated machine: `docker` in a guide's line starts it, against that machine's
+ * engine. Commands that open a shell (`docker run -it`, `docker exec -it`, `docker attach`) get a terminal (session.ts).
+ */
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import type { Process, Program } from '../../programs/index.js';
+import { Exit } from '../../programs/index.js';
+import { until } from '../../programs/steps.js';
+
+export interface ClientWorld {
+  /** Engines by node. */
+  url(node: string): string;
+  /** The node whose container an argument names, if it is not one of `node`'s own. */
+  nodeOf(words: readonly string[], node: string): string | undefined;
+  /** The node that a `-H` means. */
+  nodeAt(host: string): string | undefined;
+  /** Has that container a terminal? */
+  hasTerminal(name: string, node: string): boolean;
+  /** Takes over a command that opens a shell; `done` when the terminal prompts, or it has ended. */
+  converse(argv: readonly string[], node: string, url: string, done: (status: number, output: string) => void): void;
+}
+
+export interface ClientOptions {
+  program: string;
+  /** Where it runs, and keeps its configuration. */
+  directory: string;
+}
+
+/** `28.2.2`; undefined: there is no such program. */
+export function clientVersion(program: string): string | undefined {
+  const { status, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+  return status === 0 ? (/version ([\d.]+)/.exec(stdout)?.[1] ?? stdout.trim()) : undefined;
+}
+
+export function clientEnvironment(url: string, { directory }: ClientOptions): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env.PATH,
+    HOME: directory,
+    DOCKER_CONFIG: directory,
+    DOCKER_HOST: url,
+    // Hints and colours are for people.
+    DOCKER_CLI_HINTS: 'false',
+    TERM: 'dumb',
+  };
+}
+
+/** Commands that ask before they do it. */
+const ASKS = /^(?:network rm|(?:\w+ )?prune)\b/;
+
+export function dockerProgram(node: string, world: ClientWorld, options: ClientOptions): Program {
+  return function* docker(process) {
+    const { words, host } = withoutHost(process.argv.slice(1));
+    const other = host === undefined ? undefined : world.nodeAt(host);
+    if (host !== undefined && other === undefined)
+      throw new Exit(125, `swarmwire: ${host} is no engine of this swarm, and others are not asked`);
+    const local = localPath(words);
+    if (local !== undefined) throw new Exit(125, `swarmwire: ${local} is outside the guide's own directory`);
+    const at = other ?? world.nodeOf(words, node) ?? node;
+    const url = world.url(at);
+    if (opensShell(words, (name) => world.hasTerminal(name, at))) {
+      const { status, output } = yield* until<{ status: number; output: string }>((done) => {
+        world.converse([options.program, ...words], at, url, (status, output) => done({ status, output }));
+        return undefined;
+      });
+      process.stdout.write(output);
+      return status;
+    }
+    return yield* runClient(process, words, url, options);
+  };
+}
+
+function* runClient(process: Process, words: readonly string[], url: string, options: ClientOptions) {
+  let child: ChildProcess | undefined;
+  process.onInterrupt = () => child?.kill('SIGINT');
+  return yield* until<number>((done) => {
+    const started = spawn(options.program, [...words], {
+      cwd: options.directory,
+      env: clientEnvironment(url, options),
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    child = started;
+    started.stdout.on('data', (data: Buffer) => process.stdout.write(data));
+    started.stderr.on('data', (data: Buffer) => process.stderr.write(data));
+    started.on('error', (error) => {
+      process.stderr.write(`${error.message}\n`);
+      done(127);
+    });
+    started.on('close', (code, signal) => done(code ?? (signal === 'SIGINT' ? 130 : 137)));
+    started.stdin.on('error', () => {});
+    const typed = process.stdin.taken();
+    if (ASKS.test(words.join(' '))) started.stdin.end('y\n');
+    else if (process.stdin.ended || typed.length > 0) started.stdin.end(typed);
+    else started.stdin.end();
+    return () => started.kill('SIGKILL');
+  });
+}
+
+/** `-H URL` before the command: the engine that is asked. */
+function withoutHost(argv: readonly string[]): { words: string[]; host: string | undefined } {
+  const words = [...argv];
+  let host: string | undefined;
+  for (let i = 0; i < words.length && words[i]?.startsWith('-'); i++) {
+    const word = words[i] ?? '';
+    const [name, value] = word.split(/=(.*)/s);
+    if (name !== '-H' && name !== '--host' && name !== '-c' && name !== '--context') continue;
+    host = value ?? words[i + 1] ?? '';
+    words.splice(i--, value === undefined ? 2 : 1);
+  }
+  return { words, host };
+}
+
+/** A path of the real machine that the client would write to or read from. */
+function localPath(words: readonly string[]): string | undefined {
+  const [first, second] = words;
+  const command = first === 'container' || first === 'image' || first === 'stack' ? second : first;
+  if (!['cp', 'save', 'load', 'export', 'import', 'build', 'deploy', 'config'].includes(command ?? ''))
+    return undefined;
+  return words.slice(1).find((word) => /^(?:\/|~|\.\.)/.test(word) || /(?:^|\/)\.\.(?:\/|$)/.test(word));
+}
+
+/** Long options of run, exec and start that take no value. */
+const FLAGS = new Set(
+  'detach interactive tty rm privileged init publish-all read-only no-healthcheck oom-kill-disable quiet attach sig-proxy'.split(
+    ' ',
+  ),
+);
+
+/** Are both a terminal and standard input asked for, and is somebody to type? */
+export function opensShell(words: readonly string[], hasTerminal: (container: string) => boolean): boolean {
+  const rest = words[0] === 'container' ? words.slice(1) : [...words];
+  const command = rest.shift() ?? '';
+  if (!['run', 'exec', 'attach', 'start'].includes(command)) return false;
+  let [input, terminal, detached, attached] = [false, false, false, false];
+  let operand: string | undefined;
+  for (let i = 0; i < rest.length; i++) {
+    const word = rest[i] ?? '';
+    if (word.startsWith('--')) {
+      const [name = '', value] = word.slice(2).split('=');
+      const on = value === undefined || value === 'true';
+      if (name === 'interactive') input = on;
+      else if (name === 'tty') terminal = on;
+      else if (name === 'detach') detached = on;
+      else if (name === 'attach') attached = true;
+      if (value === undefined && !FLAGS.has(name) && name !== 'attach') i++;
+    } else if (/^-\w/.test(word)) {
+      for (let at = 1; at < word.length; at++) {
+        const letter = word[at] ?? '';
+        if (letter === 'i') input = true;
+        else if (letter === 't') terminal = true;
+        else if (letter === 'd') detached = true;
+        else if (letter === 'a' && command === 'start') attached = true;
+        else if (letter !== 'P' && letter !== 'q') {
+          if (at === word.length - 1) i++;
+          break;
+        }
+      }
+    } else {
+      operand = word;
+      break;
+    }
+  }
+  if (operand === undefined) return false;
+  if (command === 'attach') return hasTerminal(operand);
+  if (command === 'start') return attached && input && hasTerminal(operand);
+  return input && terminal && !detached;
+}
