@@ -47,7 +47,6 @@ export class Names {
   ) {
     this.#draw = new Draw(seed ^ STREAM);
     this.follow();
-    this.#openOutside();
   }
 
   readonly #below = (limit: number): number => this.#draw.between(0, limit - 1);
@@ -55,6 +54,7 @@ export class Names {
   /** Servers start in sandboxes that have come or that have joined their first network with names, and end with those that went. */
   follow(): void {
     const { topology, namespaces } = this.world;
+    this.#openOutside();
     const here = new Set<string>();
     for (const sandbox of topology.sandboxes) {
       const name = `${sandbox.node}/${sandbox.name}`;
@@ -88,11 +88,12 @@ export class Names {
     }
   }
 
+  /** Hosts come with the swarm, which may stand up after its names. */
   #openOutside(): void {
     const { topology, namespaces } = this.world;
     for (const { name, resolves } of topology.hosts) {
       const namespace = namespaces.get(`${name}/host`);
-      if (!namespace || !resolves) continue;
+      if (!namespace || !resolves || this.#outside.some((one) => one.namespace === namespace.name)) continue;
       const zone: Zone = (asked) => {
         const found = resolves[asked];
         return found === undefined ? undefined : [found].flat();

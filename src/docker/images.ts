@@ -15,6 +15,8 @@ export interface Image {
   /** `80/tcp` */
   exposed: readonly string[];
   environment: readonly string[];
+  /** Whose programs it has: busybox's, or those of a larger distribution. */
+  flavour: 'busybox' | 'debian';
   /** ns since 1970 */
   created: bigint;
   size: number;
@@ -27,13 +29,21 @@ interface Known {
   size: number;
 }
 
-/** By the last part of a name, without its tag. */
+const server = (command: string, exposed: readonly string[], megabytes: number, entrypoint?: string): Known => ({
+  command: command.split(' '),
+  ...(entrypoint === undefined ? {} : { entrypoint: [entrypoint] }),
+  exposed: exposed.map((port) => (port.includes('/') ? port : `${port}/tcp`)),
+  size: megabytes * 1_000_000,
+});
+
+/** By a name's last part without its tag, or a word of it: `sixeyed/ubuntu-with-utils` is an ubuntu. */
 const KNOWN: Record<string, Known> = {
   alpine: { command: ['/bin/sh'], size: 7_380_000 },
   busybox: { command: ['sh'], size: 4_260_000 },
   ubuntu: { command: ['/bin/bash'], size: 77_900_000 },
   debian: { command: ['bash'], size: 117_000_000 },
   centos: { command: ['/bin/bash'], size: 231_000_000 },
+  fedora: { command: ['/bin/bash'], size: 178_000_000 },
   netshoot: { command: ['zsh'], size: 400_000_000 },
   nginx: {
     command: ['nginx', '-g', 'daemon off;'],
@@ -41,8 +51,18 @@ const KNOWN: Record<string, Known> = {
     exposed: ['80/tcp'],
     size: 187_000_000,
   },
-  httpd: { command: ['httpd-foreground'], exposed: ['80/tcp'], size: 148_000_000 },
-  redis: { command: ['redis-server'], entrypoint: ['docker-entrypoint.sh'], exposed: ['6379/tcp'], size: 138_000_000 },
+  httpd: server('httpd-foreground', ['80'], 148),
+  redis: server('redis-server', ['6379'], 138, 'docker-entrypoint.sh'),
+  mysql: server('mysqld', ['3306', '33060'], 580, 'docker-entrypoint.sh'),
+  mariadb: server('mariadbd', ['3306'], 400, 'docker-entrypoint.sh'),
+  postgres: server('postgres', ['5432'], 420, 'docker-entrypoint.sh'),
+  mongo: server('mongod', ['27017'], 700, 'docker-entrypoint.sh'),
+  memcached: server('memcached', ['11211'], 85, 'docker-entrypoint.sh'),
+  wordpress: server('apache2-foreground', ['80'], 616, 'docker-entrypoint.sh'),
+  tomcat: server('catalina.sh run', ['8080'], 470),
+  zookeeper: server('zkServer.sh start-foreground', ['2181', '2888', '3888'], 150),
+  'static-site': server('nginx', ['80'], 190),
+  whoami: server('/whoami', ['80'], 6),
   'hello-world': { command: ['/hello'], size: 13_256 },
 };
 
@@ -51,9 +71,10 @@ export const SERVE = '/serve';
 
 export function imageOf(reference: string, now: bigint): Image {
   const name = withTag(reference);
-  const known = KNOWN[baseOf(name)];
+  const known = knownOf(baseOf(name));
   return {
     name,
+    flavour: /^(?:alpine|busybox)\b/.test(baseOf(name)) || /:.*alpine/.test(name) ? 'busybox' : 'debian',
     id: `sha256:${digestOf(name)}`,
     command: known?.command ?? [SERVE],
     entrypoint: known?.entrypoint ?? [],
@@ -78,6 +99,12 @@ export function withTag(reference: string): string {
 
 function baseOf(name: string): string {
   return (name.split('/').pop() ?? '').split(':')[0] ?? '';
+}
+
+function knownOf(base: string): Known | undefined {
+  if (Object.hasOwn(KNOWN, base)) return KNOWN[base];
+  const word = base.split(/[-_.]/).find((one) => Object.hasOwn(KNOWN, one));
+  return word === undefined ? undefined : KNOWN[word];
 }
 
 /** distribution/reference: lower-case path components, a tag. */

@@ -6,7 +6,7 @@
 import { Names } from '../dns/index.js';
 import { type Driver, Drivers } from '../drivers/index.js';
 import { Engine, type Listener, type Namespace, Sockets, type UdpSocket } from '../engine/index.js';
-import { Computer, type Program, type Started } from '../programs/index.js';
+import { Computer, type Program, programOf, type Started } from '../programs/index.js';
 import { until } from '../programs/steps.js';
 import { EngineClock } from '../swarm/clock.js';
 import { Cluster, type ClusterEvent } from '../swarm/cluster.js';
@@ -15,6 +15,7 @@ import { Realizer } from '../swarm/realize.js';
 import type { ContainerState } from '../swarm/state.js';
 import type { StackSpec } from '../topology/spec.js';
 import { namespaceOf, type Sandbox, type Topology } from '../topology/topology.js';
+import { DockerProxies } from '../traffic/docker-proxy.js';
 import { listenTcp, listenUdp } from '../traffic/listener.js';
 import { type ContainerConfig, configOfTask } from './container-config.js';
 import { type Image, imageOf, SERVE, withTag } from './images.js';
@@ -94,8 +95,9 @@ export class World {
     this.#now = now;
     this.#zero = now();
     this.topology = emptyTopology(spec);
-    this.realized = new Realizer(engine, this.topology, { drivers });
     this.sockets = new Sockets(engine);
+    const userlandProxy = (host: Namespace) => new DockerProxies(this.sockets, host);
+    this.realized = new Realizer(engine, this.topology, { drivers, userlandProxy });
     this.names = new Names({ topology: this.topology, namespaces: this.realized.namespaces }, this.sockets, seed);
     engine.onCapture = undefined;
     const clock = new EngineClock(engine);
@@ -324,7 +326,7 @@ export class World {
       sockets: this.sockets,
       names: this.names,
       hostname: this.hostnameOf(container),
-      flavour: 'busybox',
+      flavour: config.image.flavour,
       programs: (name) => this.#ownProgram(name, container, sandbox),
     });
     const living: Living = { computer };
@@ -358,9 +360,10 @@ export class World {
   }
 
   #ownProgram(name: string, container: ContainerState, sandbox: Sandbox): Program | undefined {
-    if (name !== SERVE) return undefined;
     const { sockets } = this;
     const config = this.configOf(container);
+    // What an image runs by itself and there is no program for: it listens.
+    if (name !== SERVE && (name !== config.image.command[0] || programOf(name))) return undefined;
     const namespace = this.namespace(namespaceOf(sandbox));
     return function* serve(process) {
       const listeners: Listener[] = [];

@@ -42,6 +42,7 @@ export function* ping6(process: Process): Steps<number> {
 function* readWish(process: Process, family: 4 | 6): Steps<Wish> {
   const [program = 'ping', ...args] = process.argv;
   const options = readOptions(program, args, { short: 'c:i:s:t:W:w:I:qn46A' });
+  const count = wholeNumber(program, options.value('c'), Number.POSITIVE_INFINITY);
   const [host] = options.operands;
   if (host === undefined) throw new Exit(1, `Usage: ${program} [OPTIONS] HOST`);
   const wanted = options.has('6') ? 6 : options.has('4') ? 4 : family;
@@ -59,7 +60,7 @@ function* readWish(process: Process, family: 4 | 6): Steps<Wish> {
       unknown,
       busybox ? 1 : 2,
     ),
-    count: wholeNumber(program, options.value('c'), Number.POSITIVE_INFINITY),
+    count,
     interval: Math.max(interval * SECOND, MILLISECOND),
     size: wholeNumber(program, options.value('s'), 56),
     ttl: wholeNumber(program, options.value('t'), 64),

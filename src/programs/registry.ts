@@ -20,6 +20,7 @@ export const PROGRAMS: Readonly<Record<string, Program>> = {
   sh,
   ash: sh,
   bash: sh,
+  zsh: sh,
   ping,
   ping6,
   traceroute,

@@ -3,6 +3,7 @@
 import type { ContainerState } from '../../swarm/state.js';
 import type { Endpoint } from '../../topology/topology.js';
 import type { ContainerConfig } from '../container-config.js';
+import { digestOf } from '../images.js';
 import type { World } from '../world.js';
 import { timeText } from './context.js';
 
@@ -100,10 +101,8 @@ export function pidOf({ id }: ContainerState): number {
 }
 
 /** 64 digits of its own for each endpoint, from the ids that there are. */
-export function endpointId({ id }: ContainerState, network: string): string {
-  let sum = 0;
-  for (const letter of network) sum = (sum * 33 + letter.charCodeAt(0)) >>> 0;
-  return (id.slice(8) + sum.toString(16).padStart(8, '0')).slice(0, 64);
+export function endpointId({ id }: { id: string }, network: string): string {
+  return digestOf(`${id} ${network}`);
 }
 
 /** The networks that it is on, or is to be on. */

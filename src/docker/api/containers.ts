@@ -43,9 +43,6 @@ export function containerRoutes(app: App, engine: Engine): void {
         world.newId(),
       );
     const spec = specOf(create, name, node);
-    for (const { name: network } of spec.networks)
-      if (spec.sharesWith === undefined && !cluster.options.drivers.withOnly(network))
-        cluster.attachments.network(network, node);
     const discarded = spec.ports.length > 0 && spec.networks[0]?.name === 'host';
     const container = cluster.containerCreate(spec);
     world.configs.set(container.id, configFrom(create, image));

@@ -23,6 +23,7 @@ const CREATE = v.object({
   IPAM: v.optional(
     v.object({
       Driver: v.optional(v.string(), 'default'),
+      Options: labels,
       Config: v.optional(
         v.array(
           v.object({
@@ -35,7 +36,7 @@ const CREATE = v.object({
         [],
       ),
     }),
-    () => ({ Driver: 'default', Config: [] }),
+    () => ({ Driver: 'default', Options: {}, Config: [] }),
   ),
 });
 
@@ -43,6 +44,8 @@ const CREATE = v.object({
 export interface NetworkNotes {
   labels: Record<string, string>;
   created: number;
+  /** Of a local network that was asked for: `{}` where the client sends nothing. */
+  ipamOptions?: Record<string, string>;
 }
 export const notes = new WeakMap<Network, NetworkNotes>();
 
@@ -103,12 +106,10 @@ export function networkRoutes(app: App, engine: Engine): void {
                     key,
                     {
                       Name: label,
-                      EndpointID: endpointId(
-                        { id: (sandbox.id ?? network.id.padEnd(64, '0')).slice(0, 64) } as Parameters<
-                          typeof endpointId
-                        >[0],
-                        `${network.name} ${sandbox.name}`,
-                      ),
+                      EndpointID:
+                        sandbox.id === undefined
+                          ? endpointId({ id: `${node} ${network.id}` }, sandbox.name)
+                          : endpointId({ id: sandbox.id }, network.name),
                       MacAddress: endpoint.mac,
                       IPv4Address: endpoint.address,
                       IPv6Address: endpoint.address6 ?? '',
@@ -135,7 +136,7 @@ export function networkRoutes(app: App, engine: Engine): void {
       Scope: scopeOf(network),
       Driver: network.driver,
       EnableIPv6: network.ipv6 ?? false,
-      IPAM: { Driver: 'default', Options: null, Config: config },
+      IPAM: { Driver: 'default', Options: note?.ipamOptions ?? null, Config: config },
       Internal: network.internal ?? false,
       Attachable: spec?.attachable ?? false,
       Ingress: network.ingress,
@@ -252,7 +253,11 @@ export function networkRoutes(app: App, engine: Engine): void {
       ...(Object.keys(create.Options).length > 0 ? { options: create.Options } : {}),
     };
     const network = cluster.networkCreate(spec, swarm ? [] : node);
-    notes.set(network, { labels: create.Labels, created: world.engine.now });
+    notes.set(network, {
+      labels: create.Labels,
+      created: world.engine.now,
+      ...(swarm ? {} : { ipamOptions: create.IPAM.Options }),
+    });
     return c.json({ Id: network.id, Warning: '' }, 201);
   });
 

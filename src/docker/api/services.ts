@@ -119,6 +119,12 @@ function askedOf(world: World): Map<string, Asked> {
   return made;
 }
 
+/** What swarmkit fills in (manager/controlapi/service.go): one replica. */
+function withDefaults(spec: Spec): Spec {
+  if (spec.Mode?.Global !== undefined || spec.Mode?.Replicated?.Replicas !== undefined) return spec;
+  return { ...spec, Mode: { Replicated: { Replicas: 1 } } };
+}
+
 function specFrom({ world }: Engine, spec: Spec): ServiceSpec {
   const { TaskTemplate: task } = spec;
   if (!/^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$/.test(spec.Name) || spec.Name.length > 63)
@@ -345,7 +351,7 @@ export function serviceRoutes(app: App, engine: Engine): void {
 
   app.post('/services/create', async (c) => {
     manager(engine);
-    const spec = readJson(await bodyOf(c), SPEC);
+    const spec = withDefaults(readJson(await bodyOf(c), SPEC));
     const service = cluster.serviceCreate(specFrom(engine, spec));
     taskProcesses.set(service.spec, processFrom(spec));
     specs.set(service.id, { spec });
@@ -368,7 +374,7 @@ export function serviceRoutes(app: App, engine: Engine): void {
       }
       return c.json({ Warnings: null });
     }
-    const given = readJson(await bodyOf(c), SPEC);
+    const given = withDefaults(readJson(await bodyOf(c), SPEC));
     const spec = { ...given, Name: given.Name === '' ? service.spec.name : given.Name };
     if (spec.Name !== service.spec.name)
       throw new ApiError(501, 'rpc error: code = Unimplemented desc = renaming services is not supported');

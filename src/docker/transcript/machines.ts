@@ -72,6 +72,11 @@ export class Machines {
     return Math.max(0, kind === 'manager' || !this.#fromNought ? number - 1 : number);
   }
 
+  /** What the guide and we call them. */
+  get names(): string[] {
+    return [...new Set([...this.nodes, ...this.#places.keys()])];
+  }
+
   /** A node's name; undefined: the guide's machine is none of the nodes. */
   node(name: string): string | undefined {
     if (this.nodes.includes(name)) return name;

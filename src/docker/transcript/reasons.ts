@@ -11,10 +11,13 @@ export interface Context {
   /** All of our output. */
   output: string;
   rows: readonly Row[];
+  /** What the guide and we call machines. */
+  machines: readonly string[];
   /** It was typed inside a container, whose insides the guide's own commands have made. */
   inside: boolean;
   /** Objects that the guide's own commands have made so far. */
   made: ReadonlySet<string>;
+  removed: ReadonlySet<string>;
 }
 
 export interface Reason {
@@ -29,16 +32,19 @@ const JSON_LINE = /^\s*(?:"[^"]*":|[[\]{}"])/;
 const MODULES =
   /^\s*(?:\d+: )?(?:tunl0|ip6tnl0|sit0|gre0|gretap0|erspan0|ip_vti0|ip6_vti0|ip6gre0|teql0)@NONE:|^\s*link\/(?:ipip|tunnel6|sit|gre|void) /;
 
-/** Lines whose differences are a version's: what newer iproute2, busybox and kernels print besides. */
-function withoutVersions(line: string): string {
-  return plainForm(line)
+/** What other versions of a tool, a client and a kernel print besides, and the names of machines. */
+function withoutVersions(line: string, machines: readonly string[]): string {
+  let text = plainForm(line)
     .replace(
       / qlen \d+| qdisc \w+| group default| mode DEFAULT| state \w+| scope global| brd \S+| proto kernel| metric \d+/g,
       '',
     )
     .replace(/@if<n>|@\w+(?=:)| link-netns\S* \S+| link-netnsid \d+|,M-DOWN/g, '')
-    .replace(/ ttl=\d+/, '')
-    .replace(/ +/g, ' ');
+    .replace(/ ENGINE VERSION$| \d+\.\d+\.\d+$/, '')
+    .replace(/-v or -vv|-v\[v\]\.\.\./, '-v')
+    .replace(/(?:capture size|snapshot length) \d+/, 'snapshot length');
+  for (const name of machines) text = text.replaceAll(new RegExp(`(?<![\\w.-])${name}(?![\\w-])`, 'g'), '<host>');
+  return text.replace(/ +/g, ' ');
 }
 
 export const REASONS: readonly Reason[] = [
@@ -53,8 +59,19 @@ export const REASONS: readonly Reason[] = [
   {
     name: 'refused',
     words: 'swarmwire does not do that, and says so',
-    explains: (_, { output }) =>
-      /\bswarmwire(?::| (?:does|has|cannot|measures|serves))/.test(output) && /Error|swarmwire:/.test(output),
+    explains: (_, { output }) => /(?:daemon|Error).*\bswarmwire\b|^swarmwire: (?!images are names)/m.test(output),
+  },
+  {
+    name: 'guide-order',
+    words:
+      'Docker refuses it after what the guide has typed before: its examples are alternatives, or it leaves a step away',
+    explains: (_, { output, removed, made }) => {
+      const [, gone] = /(?:network|No such container:) ([\w.-]+)(?: not found)?/.exec(output) ?? [];
+      if (gone !== undefined && removed.has(gone) && /not found|No such container/.test(output)) return true;
+      const [, taken] =
+        /network with name ([\w.-]+) already exists|\(([\w.-]+)\) is already using parent/.exec(output) ?? [];
+      return /already/.test(output) && (taken === 'docker_gwbridge' || [...made].some((name) => output.includes(name)));
+    },
   },
   {
     name: 'images-are-names',
@@ -80,6 +97,17 @@ export const REASONS: readonly Reason[] = [
         /^(?:WARNING|in your swarm|be effective|impaired|Are you)/.test(`${theirs}${ours}`.trim())),
   },
   {
+    name: 'engine-before-18.09',
+    words: 'before 18.09 the ingress network was 10.255.0.0/16',
+    explains: ({ theirs = '' }) => /\b10\.255\.0\.\d+/.test(theirs),
+  },
+  {
+    name: 'host-resolver',
+    words: 'what a container finds in /etc/resolv.conf comes from its machine',
+    explains: ({ theirs, ours }, { command }) =>
+      /resolv\.conf/.test(command) && /^(?:search|options|nameserver) /.test(theirs ?? ours ?? ''),
+  },
+  {
     name: 'engine-version',
     words: 'the guide shows another version of the engine than 20.10, which prints more or less there',
     explains: ({ theirs, ours, kind }, { command }) =>
@@ -97,30 +125,42 @@ export const REASONS: readonly Reason[] = [
   },
   {
     name: 'tool-version',
-    words: 'the same with what other versions of the tool and the kernel print besides',
-    explains: ({ theirs, ours, kind }, { rows }) => {
-      const form = withoutVersions(theirs ?? ours ?? '');
-      const other = kind === 'theirs' ? 'ours' : 'theirs';
+    words: 'the same, but for what other versions of the tool print besides, and for the names of machines',
+    explains: ({ theirs, ours, kind }, { rows, machines }) => {
+      const form = withoutVersions(theirs ?? ours ?? '', machines);
       if (/^inet6 /.test(form)) return true;
-      return rows.some((row) => row.kind === other && withoutVersions(row[other] ?? '') === form);
+      const other = kind === 'theirs' ? 'ours' : 'theirs';
+      return rows.some((row) => row.kind !== 'same' && withoutVersions(row[other] ?? '', machines) === form);
     },
   },
   {
     name: 'internet',
     words: 'the world outside is one host that answers for all names',
     explains: ({ theirs, ours }, { command }) =>
-      /\b(?:ping|curl|wget|dig|nslookup|traceroute)\b/.test(command) &&
-      /\b[\w-]+\.(?:com|net|org|io|es|cn)\b/.test(command) &&
-      (theirs ?? ours) !== undefined,
+      // A router that says that it knows no way, where others are silent.
+      (/\bping\b/.test(command) && /Unreachable$|, 100% packet loss/.test(theirs ?? ours ?? '')) ||
+      (/\b(?:ping|curl|wget|dig|nslookup|traceroute)\b/.test(command) &&
+        /\b[\w-]+\.(?:com|net|org|io|es|cn)\b/.test(command) &&
+        !/bad address|not known/.test(ours ?? '')),
+  },
+  {
+    name: 'cut-off',
+    words: 'the guide leaves the end of the output away',
+    explains: (row, { rows }) =>
+      row.kind === 'ours' &&
+      rows.every(({ kind }) => kind !== 'theirs') &&
+      rows.slice(rows.indexOf(row)).every(({ kind }) => kind === 'ours'),
   },
   {
     name: 'other-history',
     words:
       'lists show what else has been done on a machine: the guide’s has another history than ours, which has seen this guide alone',
-    explains: ({ theirs, ours }, { command, made, inside }) => {
-      if (inside || !LISTS.test(command)) return false;
-      if (theirs !== undefined) return ![...made].some((name) => theirs.split(/[\s:@]+/).includes(name));
-      return ours !== undefined;
+    explains: ({ theirs, ours, kind }, { command, made, inside, rows }) => {
+      if (inside || !LISTS.test(command) || command.includes('|')) return false;
+      // A line of either about the same object is about nobody's history.
+      const words = new Set((theirs ?? ours ?? '').split(/[\s:@]+/).filter((word) => made.has(word)));
+      if (kind === 'theirs') return words.size === 0;
+      return !rows.some((row) => row.kind === 'theirs' && row.theirs?.split(/[\s:@]+/).some((word) => words.has(word)));
     },
   },
 ];

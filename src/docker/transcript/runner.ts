@@ -42,12 +42,16 @@ const SPEED = 20;
 /** ms of wall clock for a command that ends by itself, and for one that does not. */
 const PATIENCE = 60_000;
 const ENDLESS = 2_500;
+const SETTLING = 3_000;
+const ENDED: ReadonlySet<string> = new Set(['complete', 'shutdown', 'failed', 'rejected', 'remove', 'orphaned']);
 /** Commands that go on until they are interrupted. */
 const GOES_ON =
   /(?:^|\s)(?:ping6?\b(?!.*\s-[cw]\s?\d)|tcpdump\b(?!.*\s-c\s?\d)|watch\b|top\b)|\bdocker (?:\w+ )?(?:events|stats(?!.*--no-stream)|logs\b.*\s(?:-f|--follow))/;
 const SWARM_COMMAND =
   /\bdocker (?:service|node|stack|config|secret)\b|\bdocker network create\b.*(?:-d|--driver)[ =]overlay/s;
 const SWARM_INIT = /\bdocker swarm init\b/;
+/** Whoever reads these waits until nothing changes any more. */
+const SHOWS_TASKS = /\bdocker (?:service (?:ls|ps)|stack (?:ls|ps|services)|node ps|network inspect|ps|container ls)\b/;
 const MANAGERS_ONLY =
   /^\s*(?:sudo )?docker (?:service|node|stack|config|secret|swarm (?:join-token|update|ca)|network create\b.*overlay)/s;
 
@@ -57,6 +61,7 @@ export class Guide {
   readonly #meanings = new Meanings();
   readonly #environment = new Map<string, string>();
   readonly #made = new Set<string>();
+  readonly #removed = new Set<string>();
   #terminals = new Map<string, Terminal>();
   #sessions: Session[] = [];
   #world!: World;
@@ -125,6 +130,7 @@ export class Guide {
     this.#meanings.clear();
     this.#environment.clear();
     this.#made.clear();
+    this.#removed.clear();
     await this.#standUp(swarm);
   }
 
@@ -235,13 +241,34 @@ export class Guide {
       await this.#anew(false);
       this.#notes.push('the guide begins anew: a fresh swarm');
     }
+    if (SHOWS_TASKS.test(step.command)) await this.#settled();
     const node = this.#nodeFor(step);
     await this.#presuppose(step);
     const typed = this.#meanings.translate(this.#filledIn(this.#namedContainers(step.command, node), node));
     const terminal = this.#terminal(node);
-    const { status, output } = await terminal.run(typed, this.#limit(step), (text) => this.#enough(step, text));
+    const { status, output } = await terminal.run(
+      typed,
+      this.#limit(step),
+      (text) => this.#enough(step, text),
+      /\btcpdump\b/.test(typed) && step.ends !== 'interrupt',
+    );
     if (status === 0) this.#remember(step.command);
     return this.#judge(step, node, typed, output, status);
+  }
+
+  /** Tasks have come to where they are to be, or do not get there. */
+  async #settled(): Promise<void> {
+    const { cluster } = this.#world;
+    const until = Date.now() + SETTLING;
+    const moving = () =>
+      [...cluster.services.values()].some(
+        ({ tasks, update }) =>
+          update?.state === 'updating' ||
+          [...tasks].some(
+            ({ state, desired }) => (desired === 'running') !== (state === 'running') && !ENDED.has(state),
+          ),
+      );
+    while (moving() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
   #limit({ command, ends }: Step): number {
@@ -347,6 +374,8 @@ export class Guide {
     for (const [, name = ''] of command.matchAll(/--name[= ]([\w.-]+)/g)) this.#made.add(name);
     const network = /network create\b[\s\S]*?([\w.-]+)\s*$/.exec(command)?.[1];
     if (network) this.#made.add(network);
+    const [, gone = ''] = /\b(?:network|container|service)? ?rm\s+(?:-f\s+)?([\w. -]+)$/.exec(command) ?? [];
+    for (const name of gone.split(/\s+/)) this.#removed.add(name);
   }
 
   #judge(step: Step, where: string, typed: string, output: string, status: number): Result {
@@ -359,6 +388,8 @@ export class Guide {
       output,
       rows,
       made: this.#made,
+      removed: this.#removed,
+      machines: this.machines.names,
       inside: where.includes(' on ') || /\bdocker (?:container )?exec\b/.test(step.command),
     };
     if (step.expected.length === 0) {
@@ -368,7 +399,7 @@ export class Guide {
         return { ...base, outcome: 'equal', rows: shown, reasons: [] };
       const [reason] = rows
         .flatMap((row) => reasonFor(row, context) ?? [])
-        .filter(({ name }) => ['not-simulated', 'refused'].includes(name));
+        .filter(({ name }) => ['not-simulated', 'refused', 'guide-order'].includes(name));
       return { ...base, outcome: reason ? 'explained' : 'differs', rows, reasons: reason ? [reason] : [] };
     }
     // One that goes on says more than anybody prints.

@@ -17,6 +17,8 @@ export class Terminal {
   readonly #started: Started;
   #shell: Shell | undefined;
   #output = '';
+  /** Ends when what runs has ended. */
+  #staying: Promise<void> | undefined;
   #ended: (status: number) => void = () => {};
 
   constructor(machine: Machine, environment: Map<string, string>) {
@@ -51,8 +53,12 @@ export class Terminal {
     }
   }
 
-  /** Runs a line; when it has gone on for `limit` ms, or printed enough, it is interrupted. */
-  async run(line: string, limit: number, enough: (output: string) => boolean): Promise<Ran> {
+  /**
+   * Runs a line; when it has gone on for `limit` ms, or printed enough, it is interrupted. One that is to `stay` goes on until the
+   * next line: a capture sees what other machines do meanwhile.
+   */
+  async run(line: string, limit: number, enough: (output: string) => boolean, stay = false): Promise<Ran> {
+    if (this.#staying) await this.#interrupt();
     this.#output = '';
     let status: number | undefined;
     const over = new Promise<void>((resolve) => {
@@ -65,11 +71,15 @@ export class Terminal {
     const until = Date.now() + limit;
     const rest = () => new Promise<void>((resolve) => setTimeout(resolve, LOOK));
     while (status === undefined && Date.now() < until && !enough(this.#output)) await Promise.race([over, rest()]);
-    if (status === undefined) {
-      this.#shell?.interrupt();
-      await Promise.race([over, new Promise<void>((resolve) => setTimeout(resolve, 2000))]);
-    }
-    return { status: status ?? INTERRUPTED, output: this.#output };
+    this.#staying = status === undefined ? over : undefined;
+    if (status === undefined && !stay) await this.#interrupt();
+    return { status: status ?? (stay ? 0 : INTERRUPTED), output: this.#output };
+  }
+
+  async #interrupt(): Promise<void> {
+    this.#shell?.interrupt();
+    await Promise.race([this.#staying, new Promise<void>((resolve) => setTimeout(resolve, 2000))]);
+    this.#staying = undefined;
   }
 
   close(): void {

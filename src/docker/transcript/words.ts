@@ -34,6 +34,9 @@ const ASIDE: readonly [RegExp, string][] = [
   [/\((policy \w+) \d+[KMG]? packets, \d+[KMG]? bytes\)/g, '($1)'],
   [/^\s*\d+[KMG]?\s+\d+[KMG]?\s+(?=[A-Z][\w-]* )/g, '<count> '],
   [/\bid \d+, seq\b/g, 'id <n>, seq'],
+  [/"Index": \d+/g, '"Index": <n>'],
+  // Which task of a service runs where is drawn.
+  [/\b([\w-]+)\.\d+\.<id>/g, '$1.<task>'],
 ];
 
 export const ADDRESS = /\b\d{1,3}(?:\.\d{1,3}){3}\b/g;
