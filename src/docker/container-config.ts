@@ -2,6 +2,7 @@
 
 import type { ContainerState } from '../swarm/state.js';
 import type { Protocol } from '../topology/spec.js';
+import type { HealthCheck } from './health.js';
 import type { Image } from './images.js';
 
 export interface ContainerConfig {
@@ -20,6 +21,7 @@ export interface ContainerConfig {
   labels: Record<string, string>;
   exposes: { port: number; protocol: Protocol }[];
   networkMode: string;
+  healthCheck?: HealthCheck;
 }
 
 /** `["A=1", "B"]` */
@@ -47,6 +49,7 @@ export interface TaskProcess {
   tty?: boolean;
   openStdin?: boolean;
   labels?: Record<string, string>;
+  healthCheck?: HealthCheck;
 }
 
 /** Set by the Engine API for services that came by it. */
@@ -67,6 +70,7 @@ export function configOfTask(container: ContainerState, image: Image): Container
     : {};
   const overridden = process.command !== undefined && process.command.length > 0;
   return {
+    ...(process.healthCheck ? { healthCheck: process.healthCheck } : {}),
     image,
     reference: spec.image ?? image.name,
     entrypoint: overridden ? (process.command ?? []) : image.entrypoint,

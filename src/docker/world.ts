@@ -18,6 +18,7 @@ import { namespaceOf, type Sandbox, type Topology } from '../topology/topology.j
 import { DockerProxies } from '../traffic/docker-proxy.js';
 import { listenTcp, listenUdp } from '../traffic/listener.js';
 import { type ContainerConfig, configOfTask } from './container-config.js';
+import { type Health, watchHealth } from './health.js';
 import { type Image, imageOf, SERVE, withTag } from './images.js';
 import { ContainerIo } from './io.js';
 import { NodeHost } from './node-host.js';
@@ -40,6 +41,7 @@ export interface WorldOptions {
 
 interface Living {
   computer: Computer;
+  health?: Health;
   started?: Started;
 }
 
@@ -278,6 +280,16 @@ export class World {
     for (const exec of [...this.execs.values()]) if (exec.container.id === id) this.execs.delete(exec.id);
   }
 
+  healthOf(container: ContainerState): Health | undefined {
+    return container.sandbox && this.#living.get(container.sandbox)?.health;
+  }
+
+  /** Something happened to a container that the cluster knows nothing of. */
+  tell({ name, node, id, spec }: ContainerState, action: string): void {
+    const attributes = { id, image: spec.image ?? '' };
+    this.#note({ time: this.engine.now, type: 'container', action, name, node, attributes });
+  }
+
   computerOf(container: ContainerState): Computer | undefined {
     return container.sandbox && this.#living.get(container.sandbox)?.computer;
   }
@@ -350,6 +362,7 @@ export class World {
       return;
     }
     living.started = started;
+    if (config.healthCheck) living.health = watchHealth(this, container, computer, config.healthCheck);
     io.onInterrupt = () => started.interrupt();
     const exited = () => {
       if (this.#living.get(sandbox) === living) this.cluster.containerExited(container, started.task.value ?? 0);

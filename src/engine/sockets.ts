@@ -238,6 +238,7 @@ export class Sockets {
   kill(namespace: Namespace, time: number): void {
     const open = this.#open.get(namespace) ?? [];
     this.#open.delete(namespace);
+    this.#held.delete(namespace);
     for (const socket of open) {
       this.#owner.delete(socket);
       this.#acceptedBy.delete(socket);
@@ -349,7 +350,32 @@ export class Sockets {
   }
 
   /** To be given to `Engine.run`. */
+  /** What comes for sockets of `namespace` waits: nobody is there who could take it. */
+  hold(namespace: Namespace): void {
+    this.#held.set(namespace, []);
+  }
+
+  /** And now somebody is: it is handed on, as of now. */
+  release(namespace: Namespace): void {
+    const waiting = this.#held.get(namespace) ?? [];
+    this.#held.delete(namespace);
+    for (const punted of waiting) this.handle({ ...punted, time: this.engine.now });
+  }
+
+  readonly #held = new Map<Namespace, Punted[]>();
+
+  #waits(punted: Punted): boolean {
+    const socket = punted.kind === 'accepted' ? punted.listener : 'socket' in punted ? punted.socket : undefined;
+    const namespace = socket === undefined ? undefined : this.#owner.get(socket);
+    const held = namespace && this.#held.get(namespace);
+    // What follows on a connection that nobody has accepted yet waits with it.
+    if (held && punted.kind === 'accepted') this.#owner.set(punted.socket, namespace);
+    held?.push('data' in punted ? { ...punted, data: punted.data.slice() } : punted);
+    return held !== undefined;
+  }
+
   readonly handle = (punted: Punted): void => {
+    if (this.#held.size > 0 && this.#waits(punted)) return;
     switch (punted.kind) {
       case 'accepted': {
         const connection = new TcpConnection(this.engine, punted.socket, {

@@ -2,6 +2,7 @@
 
 import type { Names } from '../dns/index.js';
 import type { Namespace, SocketEntry, Sockets } from '../engine/index.js';
+import { Freezer } from './freezer.js';
 import { HostFiles, HostStore } from './host/files.js';
 import { hostProgramOf } from './host/index.js';
 import { MemoryFiles } from './memory-files.js';
@@ -42,6 +43,7 @@ export class Computer implements Machine {
   readonly flavour: Machine['flavour'];
   readonly files: Files;
   readonly host: Host | undefined;
+  readonly freezer = new Freezer();
   readonly #programs: ComputerOptions['programs'];
   readonly #running = new Map<number, RunningProcess & { handle: Started }>();
   readonly #owners = new Map<number, number>();
@@ -108,6 +110,7 @@ export class Computer implements Machine {
 
   /** All that runs ends at once: the container is stopped. */
   halt(): void {
+    this.freezer.thaw();
     for (const { handle } of [...this.#running.values()]) handle.task.stop(KILLED);
   }
 }

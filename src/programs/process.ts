@@ -5,6 +5,7 @@
 
 import type { Names } from '../dns/index.js';
 import type { Namespace, SocketEntry, Sockets } from '../engine/index.js';
+import type { Freezer } from './freezer.js';
 import { type Steps, until } from './steps.js';
 import type { Output, Pipe } from './stream.js';
 
@@ -18,6 +19,8 @@ export interface Files {
 
 /** Where a program runs: a container, or a node itself. */
 export interface Machine {
+  /** Holds its programs back while it is paused. */
+  readonly freezer?: Freezer;
   readonly namespace: Namespace;
   readonly sockets: Sockets;
   readonly names: Names;

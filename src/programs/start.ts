@@ -29,7 +29,7 @@ export interface Started {
 
 export function start({ program, pid = 1, ...rest }: Start): Started {
   const process: Process = { ...rest, pid, onInterrupt: undefined };
-  const task = new Task(run(program, process));
+  const task = new Task(run(program, process), process.machine.freezer);
   return {
     process,
     task,

@@ -4,6 +4,8 @@
  * input gives the same frames at the same times. To stop a program is to make its generator return: its `finally` runs.
  */
 
+import type { Freezer } from './freezer.js';
+
 /** Begins to wait; `resume` is to be called once. What it returns calls the waiting off. */
 export type Wait = (resume: () => void) => (() => void) | undefined;
 
@@ -33,7 +35,10 @@ export class Task<T = void> {
   readonly #watchers: (() => void)[] = [];
 
   /** Begins at once, and runs as far as it gets without waiting. */
-  constructor(private readonly steps: Steps<T>) {
+  constructor(
+    private readonly steps: Steps<T>,
+    private readonly freezer?: Freezer,
+  ) {
     this.#advance();
   }
 
@@ -89,7 +94,8 @@ export class Task<T = void> {
         const callOff = value(() => {
           if (resumed) return;
           resumed = true;
-          this.#advance();
+          if (this.freezer?.frozen) this.freezer.hold(() => this.#advance());
+          else this.#advance();
         });
         if (!this.#again) this.#callOff = callOff;
       } while (this.#again);

@@ -4,18 +4,52 @@ import type { ContainerState } from '../../swarm/state.js';
 import type { Endpoint } from '../../topology/topology.js';
 import type { ContainerConfig } from '../container-config.js';
 import { digestOf } from '../images.js';
+import { isPaused } from '../pause.js';
 import type { World } from '../world.js';
 import { timeText } from './context.js';
 
 const MINUTE = 60_000_000_000;
 
 /** `Up 5 seconds`, `Exited (0) 2 minutes ago` (cli's HumanDuration). */
-export function statusText(world: World, { status, exitCode, started, finished }: ContainerState): string {
+export function statusText(world: World, container: ContainerState): string {
+  const { status, exitCode, started, finished } = container;
   const { now } = world.engine;
   if (status === 'created') return 'Created';
-  if (status === 'running') return `Up ${duration(now - (started ?? now))}`;
+  if (status === 'running') {
+    const health = world.healthOf(container)?.status;
+    const more = isPaused(world, container)
+      ? ' (Paused)'
+      : health === 'starting'
+        ? ' (health: starting)'
+        : health === undefined
+          ? ''
+          : ` (${health})`;
+    return `Up ${duration(now - (started ?? now))}${more}`;
+  }
   const word = status === 'restarting' ? 'Restarting' : 'Exited';
   return `${word} (${exitCode}) ${duration(now - (finished ?? now))} ago`;
+}
+
+/** As the Engine API calls it: a frozen one runs, too. */
+export function statusOf(world: World, container: ContainerState): string {
+  return isPaused(world, container) ? 'paused' : container.status;
+}
+
+function healthJson(world: World, container: ContainerState) {
+  const health = world.healthOf(container);
+  if (!health) return {};
+  return {
+    Health: {
+      Status: health.status,
+      FailingStreak: health.failing,
+      Log: health.log.map(({ start, end, exitCode, output }) => ({
+        Start: timeText(world.at(start)),
+        End: timeText(world.at(end)),
+        ExitCode: exitCode,
+        Output: output,
+      })),
+    },
+  };
 }
 
 export function duration(nanoseconds: number): string {
@@ -157,7 +191,7 @@ export function summaryJson(world: World, container: ContainerState) {
     Created: Number(world.at(container.created) / 1_000_000_000n),
     Ports: portsJson(container, config),
     Labels: config.labels,
-    State: container.status,
+    State: statusOf(world, container),
     Status: statusText(world, container),
     HostConfig: { NetworkMode: config.networkMode },
     NetworkSettings: { Networks: networksJson(world, container) },
@@ -195,9 +229,9 @@ export function inspectJson(world: World, container: ContainerState) {
     Path: [...config.entrypoint, ...config.command][0] ?? '',
     Args: [...config.entrypoint, ...config.command].slice(1),
     State: {
-      Status: container.status,
+      Status: statusOf(world, container),
       Running: running || restarting,
-      Paused: false,
+      Paused: isPaused(world, container),
       Restarting: restarting,
       OOMKilled: false,
       Dead: false,
@@ -206,6 +240,7 @@ export function inspectJson(world: World, container: ContainerState) {
       Error: '',
       StartedAt: timeText(container.started === undefined ? undefined : world.at(container.started)),
       FinishedAt: timeText(container.finished === undefined ? undefined : world.at(container.finished)),
+      ...healthJson(world, container),
     },
     Image: config.image.id,
     ResolvConfPath: '',

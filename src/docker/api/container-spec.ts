@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { restartOf } from '../../swarm/restart.js';
 import type { AttachmentSpec, ContainerPortSpec, ContainerRestart, ContainerSpec } from '../../topology/spec.js';
 import { type ContainerConfig, environmentOf, portOf } from '../container-config.js';
+import type { HealthCheck } from '../health.js';
 import type { Image } from '../images.js';
 import { labels, strings, words } from './body.js';
 import { ApiError } from './errors.js';
@@ -22,6 +23,21 @@ export const ENDPOINT_SETTINGS = v.object({
   DriverOpts: labels,
 });
 
+export const HEALTHCHECK = v.object({
+  Test: strings,
+  Interval: v.optional(v.number(), 0),
+  Timeout: v.optional(v.number(), 0),
+  Retries: v.optional(v.number(), 0),
+  StartPeriod: v.optional(v.number(), 0),
+});
+
+/** Undefined: there is none, or `NONE`. */
+export function healthCheckOf(given: v.InferOutput<typeof HEALTHCHECK> | undefined): HealthCheck | undefined {
+  if (!given || given.Test.length < 2) return undefined;
+  const { Test: test, Interval: interval, Timeout: timeout, Retries: retries, StartPeriod: startPeriod } = given;
+  return { test, interval, timeout, retries, startPeriod };
+}
+
 export const CREATE = v.object({
   Image: v.optional(v.string(), ''),
   Hostname: v.optional(v.string(), ''),
@@ -35,6 +51,7 @@ export const CREATE = v.object({
   Entrypoint: words,
   Labels: labels,
   ExposedPorts: v.optional(v.record(v.string(), v.unknown()), {}),
+  Healthcheck: v.optional(HEALTHCHECK),
   MacAddress: v.optional(v.string(), ''),
   HostConfig: v.optional(
     v.object({
@@ -189,7 +206,9 @@ export function configFrom(create: Create, image: Image): ContainerConfig {
       : create.Entrypoint === undefined || given.length === 0
         ? image.command
         : [];
+  const healthCheck = healthCheckOf(create.Healthcheck);
   return {
+    ...(healthCheck ? { healthCheck } : {}),
     image,
     reference: create.Image,
     entrypoint,

@@ -6,9 +6,10 @@ import { restartOf } from '../../swarm/restart.js';
 import type { ContainerState } from '../../swarm/state.js';
 import { ContainerIo, framed } from '../io.js';
 import { nameFor } from '../names.js';
+import { isPaused, pause, thaw, unpause } from '../pause.js';
 import type { World } from '../world.js';
 import { hasLabels, readFilters, readJson, refuseUnknown, strings, words } from './body.js';
-import { inspectJson, networkIdOf, networkNames, summaryJson } from './container-json.js';
+import { inspectJson, networkIdOf, networkNames, statusOf, summaryJson } from './container-json.js';
 import { CREATE, checkName, configFrom, specOf } from './container-spec.js';
 import { type App, bodyOf, type Engine, flag, type Request, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
@@ -89,6 +90,7 @@ export function containerRoutes(app: App, engine: Engine): void {
 
   const stop = async (container: ContainerState, seconds: string | undefined) => {
     const sandbox = container.sandbox;
+    thaw(world, container);
     cluster.containerStop(container, seconds === undefined ? undefined : Number(seconds) * SECOND);
     await world.until(() => container.sandbox !== sandbox || container.status !== 'running');
   };
@@ -112,8 +114,10 @@ export function containerRoutes(app: App, engine: Engine): void {
     if (!(signal > 0 && signal < 65)) throw new ApiError(400, `Invalid signal: ${c.req.query('signal')}`);
     if (!container.sandbox) cluster.containerKill(container);
     // Signals that end no process: they are received, and that is all.
-    else if (signal === 9 || signal === 15 || signal === 3) cluster.containerKill(container, 128 + signal);
-    else if (signal === 2) world.ioOf(container).onInterrupt();
+    else if (signal === 9 || signal === 15 || signal === 3) {
+      thaw(world, container);
+      cluster.containerKill(container, 128 + signal);
+    } else if (signal === 2) world.ioOf(container).onInterrupt();
     if (signal === 9) await world.until(() => !container.sandbox);
     return c.body(null, 204);
   });
@@ -182,9 +186,6 @@ export function containerRoutes(app: App, engine: Engine): void {
     return logs(world, c, [{ container, prefix: '' }]);
   });
 
-  app.get('/containers/:id/stats', () => {
-    throw new ApiError(501, 'swarmwire measures no memory and no processor: nothing runs');
-  });
   app.post('/containers/:id/resize', (c) => {
     find(required(c, 'id'));
     return c.body(null, 200);
@@ -195,10 +196,14 @@ export function containerRoutes(app: App, engine: Engine): void {
     if (policy?.Name) container.restarts.policy = restartOf(policy.Name, policy.MaximumRetryCount);
     return c.json({ Warnings: [] });
   });
-  for (const what of ['pause', 'unpause'] as const)
-    app.post(`/containers/:id/${what}`, (c) => {
-      throw new ApiError(501, `swarmwire cannot ${what} ${required(c, 'id')}: there is no process to freeze`);
-    });
+  app.post('/containers/:id/pause', (c) => {
+    pause(world, find(required(c, 'id')));
+    return c.body(null, 204);
+  });
+  app.post('/containers/:id/unpause', (c) => {
+    unpause(world, find(required(c, 'id')));
+    return c.body(null, 204);
+  });
 
   app.post('/containers/prune', (c) => {
     const filters = readFilters(c.req.query('filters'));
@@ -231,6 +236,8 @@ export function containerRoutes(app: App, engine: Engine): void {
     );
     if (!wish.Cmd || wish.Cmd.length === 0) throw new ApiError(400, 'No exec command specified');
     if (container.status !== 'running') throw new ApiError(409, `Container ${container.id} is not running`);
+    if (isPaused(world, container))
+      throw new ApiError(409, `Container ${container.id} is paused, unpause the container before exec`);
     const id = world.newId();
     world.execs.set(id, {
       id,
@@ -303,7 +310,8 @@ function matches(world: World, container: ContainerState, filters: ReadonlyMap<s
     any('id', (one) => container.id.startsWith(one)) &&
     any('name', (one) => new RegExp(one.replaceAll(/[.*+?()[\]{}|\\]/g, '\\$&')).test(`/${container.name}`)) &&
     hasLabels(config.labels, filters.get('label') ?? []) &&
-    any('status', (one) => one === container.status) &&
+    any('status', (one) => one === statusOf(world, container)) &&
+    any('health', (one) => one === (world.healthOf(container)?.status ?? 'none')) &&
     any('ancestor', (one) => nameOf(one) === config.image.name || config.image.id.slice(7).startsWith(one)) &&
     any('network', (one) =>
       networkNames(container).some((network) => network === one || networkIdOf(world, container.node, network) === one),

@@ -2,11 +2,14 @@
 
 import { stream } from 'hono/streaming';
 import type { ClusterEvent } from '../../swarm/cluster.js';
+import { isPaused } from '../pause.js';
 import { API_VERSION, ENGINE_VERSION, MIN_API_VERSION } from '../version.js';
 import { hasLabels, readFilters } from './body.js';
+import { summaryJson } from './container-json.js';
 import { type App, type Engine, timeText } from './context.js';
 import { ApiError } from './errors.js';
 import { swarmInfo } from './swarm.js';
+import { volumesOn } from './volumes.js';
 
 const KERNEL = '6.1.0-swarmwire';
 
@@ -61,7 +64,7 @@ export function systemRoutes(app: App, engine: Engine): void {
       ID: world.cluster.node(node).id,
       Containers: containers.length,
       ContainersRunning: count('running'),
-      ContainersPaused: 0,
+      ContainersPaused: containers.filter((one) => isPaused(world, one)).length,
       ContainersStopped: containers.length - count('running'),
       Images: world.imagesOn(node).size,
       Driver: 'overlay2',
@@ -138,17 +141,23 @@ export function systemRoutes(app: App, engine: Engine): void {
         Size: size,
         SharedSize: 0,
         VirtualSize: size,
-        Containers: 0,
+        Containers: [...world.cluster.containers.values()].filter(
+          (one) => one.node === node && world.configOf(one).image.id === id,
+        ).length,
         Created: Number(created / 1_000_000_000n),
         Labels: {},
         ParentId: '',
         RepoDigests: [],
       })),
-      Containers: [],
-      Volumes: [],
+      Containers: [...world.cluster.containers.values()]
+        .filter((one) => one.node === node)
+        .map((one) => ({ ...summaryJson(world, one), SizeRw: 0, SizeRootFs: world.configOf(one).image.size })),
+      Volumes: volumesOn(world, node),
       BuildCache: [],
     });
   });
+
+  app.post('/build/prune', (c) => c.json({ CachesDeleted: null, SpaceReclaimed: 0 }));
 
   app.post('/auth', (c) => c.json({ Status: 'Login Succeeded', IdentityToken: '' }));
 
