@@ -8,7 +8,7 @@ let served: Served;
 beforeAll(async () => {
   served = await Served.of(2);
   await served.ask('POST', '/images/create?fromImage=alpine&tag=latest');
-});
+}, 60_000);
 afterAll(() => served.close());
 
 const id = (json: unknown) => (json as { Id: string }).Id;

@@ -8,7 +8,7 @@ let served: Served;
 beforeAll(async () => {
   served = await Served.of(1);
   for (const image of ['alpine', 'nginx']) await served.ask('POST', `/images/create?fromImage=${image}&tag=latest`);
-});
+}, 60_000);
 afterAll(() => served.close());
 
 async function run(name: string, more: object): Promise<void> {
