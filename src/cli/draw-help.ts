@@ -5,6 +5,7 @@ Draws the swarm that a stack file stands up: nodes, namespaces, devices, address
 NAME.svg, for a browser, and NAME.mmd, a Mermaid flowchart for Markdown (between three backticks and "mermaid").
 
   --nodes N   that many nodes, whatever the file says (without either: 3)
+  --driver FILE  a network driver of your own, a JavaScript module (may be given several times)
   --out DIR   where the pictures go (default: drawings)
   --seed N    as for "swarmwire run": the same seed draws the swarm that the run captures (default: 1)
 

@@ -8,7 +8,7 @@ import { readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';
 import type { Command } from './commands.js';
 import { DRAW_HELP } from './draw-help.js';
-import { readStackFile } from './input.js';
+import { loadDrivers, readStackFile } from './input.js';
 import { writeOutputs } from './output.js';
 
 export const draw: Command = {
@@ -16,6 +16,7 @@ export const draw: Command = {
   async run(args, terminal) {
     const { values, positionals } = readArguments(args, {
       nodes: { type: 'string' },
+      driver: { type: 'string', multiple: true, default: [] },
       out: { type: 'string', default: 'drawings' },
       seed: { type: 'string' },
     });
@@ -24,8 +25,9 @@ export const draw: Command = {
     if (more.length > 0) throw new BadInput(`draw: one stack file at a time, and ${more.join(', ')} is too many`);
     if (values.out === '') throw new BadInput('--out: the name of a directory is missing');
     const seed = wholeNumber('seed', values.seed, 0, Number.MAX_SAFE_INTEGER) ?? 1;
-    const { spec } = readStackFile(file, wholeNumber('nodes', values.nodes, 1, MOST_NODES));
-    const { topology, pending } = planned(file, () => plan(spec, seed));
+    const drivers = await loadDrivers(values.driver);
+    const { spec } = readStackFile(file, wholeNumber('nodes', values.nodes, 1, MOST_NODES), drivers);
+    const { topology, pending } = planned(file, () => plan(spec, seed, drivers));
     const picture = pictureOf(topology, basename(file));
     const name = basename(file).replace(/(.)\.ya?ml$/i, '$1');
     const files = [

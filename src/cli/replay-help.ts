@@ -10,6 +10,7 @@ Services listen and answer.
   --as transmitted   as if the device's namespace had sent them
   --interface NAME   the interface of a pcapng that holds several; without it the one that is called as DEVICE is
   --nodes N          that many nodes, whatever the stack file says
+  --driver FILE      a network driver of your own, a JavaScript module (may be given several times)
   --out DIR          where captures go (default: captures), as IN.replay.pcapng
   --format FORMAT    pcapng: one file with every interface, and comments (default); pcap: a folder with a file each
   --seed N           what is drawn at random is drawn anew (default: 1). A swarm has the same MAC addresses as in

@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { type CaptureFormat, openCapture } from '../capture/files.js';
 import type { Capture, Direction } from '../capture/read.js';
 import { Recording } from '../capture/recording.js';
+import type { Driver } from '../drivers/index.js';
 import type { Device } from '../engine/index.js';
 import { BEFORE, type Chosen, framesFor, InterfaceError, inject, oddities } from '../replay/inject.js';
 import type { StackFile } from '../stack-file/index.js';
@@ -14,7 +15,7 @@ import { oneOf, readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';
 import type { Command } from './commands.js';
 import { dropsOf } from './drops.js';
-import { readCaptureFile, readStackFile } from './input.js';
+import { loadDrivers, readCaptureFile, readStackFile } from './input.js';
 import { nearest } from './nearest.js';
 import { REPLAY_HELP } from './replay-help.js';
 import { type ReplayReport, renderReplay } from './replay-report.js';
@@ -36,6 +37,7 @@ interface ReplayOptions {
   format: CaptureFormat;
   seed: number;
   json: boolean;
+  drivers: string[];
 }
 
 export const replay: Command = {
@@ -43,7 +45,8 @@ export const replay: Command = {
   async run(args, terminal) {
     const options = readOptions(args);
     const capture = readCaptureFile(options.capture);
-    const report = await simulate(options, capture, readStackFile(options.file, options.nodes));
+    const drivers = await loadDrivers(options.drivers);
+    const report = await simulate(options, capture, readStackFile(options.file, options.nodes, drivers), drivers);
     if (options.json) terminal.out(JSON.stringify(report, null, 2));
     else terminal.out(renderReplay(report, terminal.colours).join('\n'));
     return report.ok ? 0 : 1;
@@ -60,6 +63,7 @@ function readOptions(args: readonly string[]): ReplayOptions {
     format: { type: 'string', default: 'pcapng' },
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
+    driver: { type: 'string', multiple: true, default: [] },
   });
   const [capture, file, ...more] = inOrder(positionals);
   const hint = 'swarmwire replay IN.pcap --at node1/host/eth0 STACK.yml; all about it: swarmwire replay --help';
@@ -79,6 +83,7 @@ function readOptions(args: readonly string[]): ReplayOptions {
     format: oneOf('format', values.format, FORMATS),
     seed: wholeNumber('seed', values.seed, 0, Number.MAX_SAFE_INTEGER) ?? 1,
     json: values.json,
+    drivers: values.driver,
   };
 }
 
@@ -90,9 +95,14 @@ function inOrder([first, second, ...more]: readonly string[]): (string | undefin
     : [first, second, ...more];
 }
 
-async function simulate(options: ReplayOptions, capture: Capture, stack: StackFile): Promise<ReplayReport> {
+async function simulate(
+  options: ReplayOptions,
+  capture: Capture,
+  stack: StackFile,
+  drivers: readonly Driver[],
+): Promise<ReplayReport> {
   const { at, as, format, out, seed } = options;
-  const swarm = await layOut(stack, options, startOf(capture));
+  const swarm = await layOut(stack, options, startOf(capture), drivers);
   const { engine } = swarm;
   const device = deviceAt(swarm, at);
   const chosen = choose(capture, device, options);
@@ -148,12 +158,18 @@ async function simulate(options: ReplayOptions, capture: Capture, stack: StackFi
   }
 }
 
-async function layOut({ spec }: StackFile, options: ReplayOptions, epoch: bigint | undefined): Promise<Swarm> {
+async function layOut(
+  { spec }: StackFile,
+  options: ReplayOptions,
+  epoch: bigint | undefined,
+  drivers: readonly Driver[],
+): Promise<Swarm> {
   const { file, seed, format } = options;
   try {
     return await Swarm.create(spec, {
       seed,
       comments: format === 'pcapng',
+      drivers,
       ...(epoch === undefined ? {} : { epoch }),
     });
   } catch (error) {

@@ -6,6 +6,7 @@ them. Containers are names and small built-in programs (a shell, ping, ip, nsloo
 their networks are simulated packet by packet, and every interface can be captured.
 
   --nodes N       that many nodes (default: what the stack file says, else 3). Without a stack file no node is in a swarm yet
+  --driver FILE   a network driver of your own, a JavaScript module (may be given several times)
   --host URL      tcp://ADDRESS:PORT: node 1 listens there, node i on PORT + i - 1 (default: tcp://127.0.0.1:2375)
                   unix:///DIR: a socket for each node, DIR/NODE.sock
   --public        listen on an address that others reach. They can do whatever you can: there is no password

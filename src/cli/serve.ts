@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { openCapture } from '../capture/files.js';
 import { Recording } from '../capture/recording.js';
 import { type Listening, listen, type Place } from '../docker/server.js';
-import { World } from '../docker/world.js';
+import { World, type WorldOptions } from '../docker/world.js';
 import { parseStackFile } from '../stack-file/index.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
 import { PlanError } from '../swarm/plan.js';
@@ -13,7 +13,7 @@ import type { StackSpec } from '../topology/spec.js';
 import { readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';
 import type { Command } from './commands.js';
-import { readStackFile } from './input.js';
+import { loadDrivers, readStackFile } from './input.js';
 import { SERVE_HELP } from './serve-help.js';
 import type { Terminal } from './terminal.js';
 
@@ -24,6 +24,7 @@ export const serve: Command = {
   async run(args, terminal) {
     const { values, positionals } = readArguments(args, {
       nodes: { type: 'string' },
+      driver: { type: 'string', multiple: true, default: [] },
       host: { type: 'string', default: 'tcp://127.0.0.1:2375' },
       public: { type: 'boolean', default: false },
       out: { type: 'string' },
@@ -33,14 +34,15 @@ export const serve: Command = {
     if (more.length > 0) throw new BadInput(`serve: one stack file at a time, and ${more.join(', ')} is too many`);
     const nodes = wholeNumber('nodes', values.nodes, 1, MOST_NODES);
     const seed = wholeNumber('seed', values.seed, 0, Number.MAX_SAFE_INTEGER) ?? 1;
-    const spec = file === undefined ? emptyStack(nodes ?? 3) : readStackFile(file, nodes).spec;
+    const drivers = await loadDrivers(values.driver);
+    const spec = file === undefined ? emptyStack(nodes ?? 3) : readStackFile(file, nodes, drivers).spec;
     const places = placesOf(
       values.host,
       spec.nodes.map(({ name }) => name),
       values.public,
       terminal,
     );
-    const world = await standUp(spec, seed, file);
+    const world = await standUp(spec, { seed, drivers }, file);
     const finish = values.out === undefined ? () => {} : record(world, values.out, terminal);
     const listening = await listenAll(world, spec, places);
     world.open();
@@ -66,9 +68,9 @@ function emptyStack(nodes: number): StackSpec {
   return { ...spec, swarm: false };
 }
 
-async function standUp(spec: StackSpec, seed: number, file: string | undefined): Promise<World> {
+async function standUp(spec: StackSpec, options: WorldOptions, file: string | undefined): Promise<World> {
   try {
-    return await World.create(spec, { seed });
+    return await World.create(spec, options);
   } catch (error) {
     if (error instanceof PlanError) throw new BadInput(`${file}: ${error.message}`);
     throw error;

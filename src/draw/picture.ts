@@ -180,7 +180,14 @@ function sandboxBox(topology: Topology, sandbox: Sandbox): Box {
       }
     }
   }
+  if (lines.length === 0) lines.push({ text: whereOf(sandbox) });
   return { id: id(sandbox.node, sandbox.name), title: sandbox.name, column: 'sandboxes', lines };
+}
+
+/** Of one that has no device of its own. */
+function whereOf({ shares }: Sandbox): string {
+  if (shares === undefined) return 'lo';
+  return shares === 'host' ? 'in the node’s own namespace' : `in ${shares}’s namespace`;
 }
 
 function card(machineName: string, name: string, addresses: readonly string[]): Box {

@@ -39,8 +39,17 @@ const inspect = async (name: string) => (await served.ask('GET', `/containers/${
 
 /** What a command in the container prints. */
 async function say(name: string, ...command: string[]): Promise<string> {
-  const { out, err } = await served.client('docker', ['exec', name, ...command]);
-  return out + err;
+  const { world } = served;
+  let printed = '';
+  const stdout = {
+    write: (data: string | Uint8Array) => {
+      printed += typeof data === 'string' ? data : new TextDecoder().decode(data);
+    },
+  };
+  const started = world.computerOf(world.cluster.container(name))?.run(command, { stdout });
+  if (!started) throw new Error(`${name} does not run ${command[0]}`);
+  await world.until(() => started.task.done);
+  return printed;
 }
 
 describe('as the recorded S13 has it', () => {

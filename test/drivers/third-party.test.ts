@@ -1,7 +1,7 @@
 /** The driver of docs/drivers.md, as a third party would bring it: a module in a directory of its own, which imports nothing of ours. */
 
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -51,6 +51,37 @@ describe('a driver from outside the package', () => {
   it('is loaded by its file on the command line', () => {
     const report = JSON.parse(swarmwire('run', 'stack.yml', '--driver', './plain.js', '--json'));
     expect(report.flows.map(({ ok }: { ok: boolean }) => ok)).toEqual([true]);
+  });
+
+  it('is loaded to draw, to serve and to replay as well', async () => {
+    const driver = ['--driver', './plain.js'];
+    swarmwire('draw', 'stack.yml', ...driver);
+    expect(readFileSync(join(folder, 'drawings/stack.mmd'), 'utf8')).toContain('plain');
+    swarmwire('run', 'stack.yml', ...driver, '--format', 'pcap', '--out', 'taps');
+    const [capture = ''] = readdirSync(join(folder, 'taps'), { recursive: true })
+      .map(String)
+      .filter((name) => name.endsWith('ct-one.eth0.pcap'));
+    const at = ['--at', 'node1/ct-one/eth0', '--as', 'transmitted', '--json'];
+    const report = JSON.parse(swarmwire('replay', join('taps', capture), 'stack.yml', ...at, ...driver));
+    expect(report.injected).toBeGreaterThan(0);
+    const served = spawn(process.execPath, [cli, 'serve', 'stack.yml', ...driver, '--host', 'tcp://127.0.0.1:0'], {
+      cwd: folder,
+    });
+    try {
+      const [, url] = await new Promise<RegExpExecArray>((resolve, reject) => {
+        let said = '';
+        served.stderr.on('data', (piece) => reject(new Error(String(piece))));
+        served.stdout.on('data', (piece) => {
+          said += piece;
+          const found = /DOCKER_HOST=tcp:(\S+)/.exec(said);
+          if (found) resolve(found);
+        });
+      });
+      const networks = (await (await fetch(`http:${url}/networks`)).json()) as { Name: string; Driver: string }[];
+      expect(networks.find(({ Name }) => Name === 'wire')?.Driver).toBe('plain');
+    } finally {
+      served.kill();
+    }
   });
 
   it('is missed with the words of dockerd, at its place', () => {

@@ -1,9 +1,25 @@
 /** Tutorials of Docker's documentation: the addresses, names and reachability that their readers see. */
 
 import { describe, expect, it } from 'vitest';
-import { addresses, defaultRoute, outcomes, swarmOf } from './stack.js';
+import { addresses, defaultRoute, outcomes, rules, swarmOf } from './stack.js';
 
 describe('networking with standalone containers', () => {
+  it('the default bridge: two alpines reach each other by address, and not by name', async () => {
+    const swarm = await swarmOf(`x-swarmwire:
+  nodes: 1
+  containers: { alpine1: { image: alpine }, alpine2: { image: alpine } }
+  traffic:
+    - ping: { from: alpine1, to: google.com, count: 2 }
+    - ping: { from: alpine1, to: 172.17.0.3, count: 2 }
+    - ping: { from: alpine1, to: alpine2, count: 2 }`);
+    expect(addresses(swarm, 'node1/ct-alpine1')).toEqual({ eth0: '172.17.0.2/16' });
+    expect(addresses(swarm, 'node1/ct-alpine2')).toEqual({ eth0: '172.17.0.3/16' });
+    expect(addresses(swarm, 'node1/host')).toMatchObject({ docker0: '172.17.0.1/16' });
+    const heard = outcomes(swarm);
+    expect(heard.slice(0, 2)).toEqual(['alpine1 > google.com: ok', 'alpine1 > 172.17.0.3: ok']);
+    expect(heard[2]).toMatch(/alpine2: alpine2 .*(could not be looked up|not known|does not exist)/);
+  });
+
   const four = `networks:
   alpine-net: { driver: bridge }
 x-swarmwire:
@@ -62,7 +78,68 @@ x-swarmwire:
   });
 });
 
+describe('networking using the host network', () => {
+  it('an nginx on the host’s port 80, which nobody else has, and no rule or new device for it', async () => {
+    const swarm = await swarmOf(`x-swarmwire:
+  nodes: 1
+  swarm: false
+  containers: { my_nginx: { image: nginx, network_mode: host } }
+  traffic: [{ http: { from: client, to: "node1:80" } }, { http: { from: node1, to: "127.0.0.1:80" } }]`);
+    expect(Object.keys(addresses(swarm, 'node1/host'))).toEqual(['eth0', 'docker0']);
+    const without = await swarmOf('x-swarmwire: { nodes: 1, swarm: false }');
+    for (const table of ['nat', 'filter'] as const)
+      expect(rules(swarm, 'node1/host', table)).toEqual(rules(without, 'node1/host', table));
+    expect(outcomes(swarm)).toEqual([
+      'client > node1:80: my_nginx on node1',
+      'node1 > 127.0.0.1:80: my_nginx on node1',
+    ]);
+    swarm.cluster.containerStop(swarm.cluster.container('my_nginx'));
+    swarm.run(2000);
+    expect(outcomes(swarm)[0]).toBe('client > node1:80: connection refused');
+  });
+});
+
 describe('networking with overlay networks', () => {
+  it('an overlay is on a node while somebody on that node needs it', async () => {
+    const swarm = await swarmOf(`networks:
+  test-net: { driver: overlay, attachable: true }
+x-swarmwire:
+  nodes: [host1, host2]
+  containers:
+    alpine1: { node: host1, image: alpine, networks: [test-net] }
+    alpine2: { node: host2, image: alpine, networks: [test-net] }`);
+    const { cluster } = swarm;
+    const on = () => Object.keys(swarm.topology.networks.find(({ name }) => name === 'test-net')?.onNode ?? {}).sort();
+    expect(on()).toEqual(['host1', 'host2']);
+    cluster.containerStop(cluster.container('alpine2'));
+    swarm.run(2000);
+    expect(on()).toEqual(['host1']);
+    expect(swarm.engine.namespaces.has('host2/ov-test-net')).toBe(false);
+    cluster.containerStart(cluster.container('alpine2'));
+    expect(on()).toEqual(['host1', 'host2']);
+    expect(swarm.send({ kind: 'ping', from: 'alpine1', to: 'alpine2', count: 2, size: 56 }).ok).toBe(true);
+  });
+
+  it('a service moves to another overlay: --network-add, --network-rm', async () => {
+    const swarm = await swarmOf(`services:
+  my-nginx: { image: nginx, networks: [nginx-net], ports: ["80:80"], deploy: { replicas: 5 } }
+  other: { image: nginx, networks: [nginx-net-2] }
+networks: { nginx-net: { driver: overlay }, nginx-net-2: { driver: overlay } }
+x-swarmwire: { nodes: [manager, worker-1, worker-2] }`);
+    swarm.cluster.serviceUpdate('my-nginx', { networks: [{ name: 'nginx-net-2', aliases: [] }] });
+    swarm.run(60_000);
+    const tasks = swarm.topology.sandboxes.filter(({ kind, service }) => kind === 'task' && service === 'my-nginx');
+    expect(tasks.map(({ endpoints }) => endpoints.map(({ network }) => network).sort())).toEqual(
+      Array.from({ length: 5 }, () => ['docker_gwbridge', 'ingress', 'nginx-net-2']),
+    );
+    expect(
+      swarm.topology.sandboxes.filter(({ endpoints }) => endpoints.some(({ network }) => network === 'nginx-net')),
+    ).toEqual([]);
+    expect(swarm.send({ kind: 'http', from: 'client', to: 'worker-1', port: 80, path: '/', requests: 1 }).ok).toBe(
+      true,
+    );
+  });
+
   it('two hosts with an attachable overlay: standalone containers reach each other by name, over VXLAN', async () => {
     const swarm = await swarmOf(`networks:
   test-net: { driver: overlay, attachable: true }

@@ -63,7 +63,7 @@ export function networkRoutes(app: App, engine: Engine): void {
     );
   const isMember = () => cluster.node(node).member;
   const isManager = () => isMember() && cluster.node(node).role === 'manager';
-  const scopeOf = (network: Network) => (network.driver === 'overlay' ? 'swarm' : 'local');
+  const scopeOf = ({ driver }: Network) => cluster.options.drivers.get(driver).scope;
 
   const find = (name: string): Network | undefined => {
     const all = here();
