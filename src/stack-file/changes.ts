@@ -92,10 +92,11 @@ class Reader {
 
   /** Changes that name one thing. */
   #named(): ChangeSpec[] {
-    const { at, rollback, remove, kill, stop, start, drain, pause, activate, lose, restore } = this.entry;
+    const { at, rollback, remove, kill, exit, stop, start, drain, pause, activate, lose, restore } = this.entry;
     const changes: (ChangeSpec | undefined)[] = [
       rollback === undefined ? undefined : { at, what: 'rollback', service: this.#service(rollback, 'rollback') },
       remove === undefined ? undefined : { at, what: 'remove', service: this.#service(remove, 'remove') },
+      exit === undefined ? undefined : { at, what: 'exit', ...this.#exit(exit) },
       kill === undefined ? undefined : { at, what: 'kill', name: this.#running(kill, 'kill') },
       stop === undefined ? undefined : { at, what: 'stop', name: this.#running(stop, 'stop') },
       start === undefined ? undefined : { at, what: 'start', container: this.#container(start) },
@@ -112,6 +113,12 @@ class Reader {
       restore === undefined ? undefined : { at, what: 'restore', node: this.#node(restore, 'restore') },
     ];
     return changes.filter((change) => change !== undefined);
+  }
+
+  /** `web.1`, or with what its process ends: 0 unless it says so. */
+  #exit(written: NonNullable<ChangeEntry['exit']>): { name: string; code: number } {
+    const { name, code = 0 } = typeof written === 'string' ? { name: written } : written;
+    return { name: this.#running(name, typeof written === 'string' ? 'exit' : 'exit/name'), code };
   }
 
   #service(name: string, key: string): string {

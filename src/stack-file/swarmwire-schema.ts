@@ -212,6 +212,7 @@ export const swarmwireSchema: SchemaObject = map({
         rollback: text,
         remove: text,
         kill: text,
+        exit: map({ name: text, code: number(0, 255) }, { type: ['string', 'object'], required: ['name'] }),
         stop: text,
         start: text,
         drain: text,
@@ -309,6 +310,7 @@ export interface ChangeEntry {
   rollback?: string;
   remove?: string;
   kill?: string;
+  exit?: string | { name: string; code?: number };
   stop?: string;
   start?: string;
   drain?: string;

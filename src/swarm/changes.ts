@@ -20,6 +20,9 @@ export function apply(cluster: Cluster, change: ChangeSpec): void {
     case 'remove':
       cluster.serviceRemove(change.service);
       break;
+    case 'exit':
+      cluster.containerExited(containerOf(cluster, change.name), change.code);
+      break;
     case 'kill':
       cluster.containerKill(containerOf(cluster, change.name));
       break;
@@ -75,6 +78,8 @@ export function words(change: ChangeSpec): string {
       return `docker service rollback ${change.service}`;
     case 'remove':
       return `docker service rm ${change.service}`;
+    case 'exit':
+      return `${change.name} exits with ${change.code}`;
     case 'kill':
     case 'stop':
       return `docker ${change.what} ${change.name}`;

@@ -332,6 +332,8 @@ export type ChangeSpec = { at: number } & (
   | { what: 'rollback' | 'remove'; service: string }
   /** A task or a container. */
   | { what: 'kill' | 'stop'; name: string }
+  /** Its process ends by itself: restart policies see to it. */
+  | { what: 'exit'; name: string; code: number }
   | { what: 'start'; container: string }
   | { what: 'availability'; node: string; availability: 'active' | 'pause' | 'drain' }
   /** A rule of the firewall comes, or one with the same words goes. */

@@ -218,6 +218,21 @@ describe('restart policies of containers', () => {
     expect(well.ends(0, 5)).toBe('exited');
   });
 
+  it('can be seen in a stack file: a process that exits', async () => {
+    const swarm = await swarmOf(`services: { web: { image: nginx, restart: on-failure } }
+x-swarmwire:
+  swarm: false
+  nodes: 1
+  changes: [{ at: 1000, exit: { name: web, code: 3 } }, { at: 5000, exit: web }]`);
+    const states: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      swarm.run(i === 0 ? 1700 : 2500);
+      states.push(`${swarm.cluster.container('web').status} ${swarm.cluster.container('web').restarts.count}`);
+    }
+    expect(states).toEqual(['running 1', 'running 1', 'exited 1']);
+    expect(swarm.changes.map(({ words }) => words)).toEqual(['web exits with 3', 'web exits with 0']);
+  });
+
   it('stopped or killed by somebody it stays so', async () => {
     const { box, swarm } = await cluster('always');
     swarm.cluster.containerKill(box);
