@@ -204,7 +204,7 @@ function readRestart(
       findings.places.value(pointer),
       most === undefined
         ? `invalid restart policy '${written}'`
-        : 'maximum retry count cannot be used with restart policy ' + `'${name}'`,
+        : `maximum retry count cannot be used with restart policy '${name}'`,
       'write no, always, unless-stopped, on-failure or on-failure:3',
     );
     return {};

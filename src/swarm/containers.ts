@@ -1,8 +1,9 @@
 /** `docker run`, `start`, `stop`, `kill`, `rm`, `network connect`: containers and their sandboxes (moby daemon/container_operations.go). */
 
 import type { AttachmentSpec, ContainerSpec, NamingSpec } from '../topology/spec.js';
-import { hostPart, type Network, type Sandbox } from '../topology/topology.js';
+import type { Network, Sandbox } from '../topology/topology.js';
 import { DockerError } from './errors.js';
+import { linkAliasesOf, linksOf } from './links.js';
 import { checkConnect, checkDisconnect, checkMode, checkTogether, checkWish, withoutDevices } from './network-mode.js';
 import type { Networks } from './networks.js';
 import { STOP_GRACE, TEARDOWN } from './pace.js';
@@ -185,8 +186,8 @@ export class Containers {
     const taken = given ?? container.task?.addresses.get(network.name);
     if (taken) container.task?.addresses.delete(network.name);
     this.networks.reach(network, container.node);
-    const links = network.name === 'bridge' ? this.#links(container, sandbox) : undefined;
-    const aliases = network.name !== 'bridge' && !links ? this.#linkAliases(container) : undefined;
+    const links = network.name === 'bridge' ? linksOf(container, sandbox, this.records) : undefined;
+    const aliases = network.name !== 'bridge' && !links ? linkAliasesOf(container) : undefined;
     const { name: _, ...wish } = attachment;
     this.records.attachments.connect(sandbox, network, {
       ...wish,
@@ -195,35 +196,6 @@ export class Containers {
       ...(aliases ? { linkAliases: aliases } : {}),
     });
     this.records.tell('network', 'connect', network.name, { container: container.id }, container.node);
-  }
-
-  /** What links on the default bridge lead to: the other container's address, and the ports that it exposes. */
-  #links({ spec, node }: ContainerState, sandbox: Sandbox) {
-    if (spec.links.length === 0) return undefined;
-    sandbox.extraHosts ??= [];
-    return spec.links.map(({ container, alias }) => {
-      const other = this.records.containersOn(node).find(({ name }) => name === container);
-      const child = other?.sandbox?.endpoints.find(({ network }) => network === 'bridge');
-      if (!other)
-        throw new DockerError(400, `could not get container for ${container}: No such container: ${container}`);
-      if (!child)
-        throw new DockerError(400, `Cannot link to ${container}, as it does not belong to the default network`);
-      const exposes = [
-        ...other.spec.exposes,
-        ...other.spec.ports.map(({ target: port, protocol }) => ({ port, protocol })),
-      ];
-      const once = exposes.filter(
-        (one, i) => exposes.findIndex(({ port, protocol }) => port === one.port && protocol === one.protocol) === i,
-      );
-      const names = [alias, other.sandbox?.hostname ?? other.id.slice(0, 12), container];
-      sandbox.extraHosts?.push({ address: hostPart(child.address), names: [...new Set(names)] });
-      return { address: child.address, exposes: once };
-    });
-  }
-
-  #linkAliases({ spec }: ContainerState): Record<string, string> | undefined {
-    if (spec.links.length === 0) return undefined;
-    return Object.fromEntries(spec.links.map(({ container, alias }) => [alias, container]));
   }
 
   /** SIGTERM, and SIGKILL after `grace` (ns) for whoever has not ended by then. */
