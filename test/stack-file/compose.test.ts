@@ -1,6 +1,8 @@
 /** Files without a swarm: services are containers of one node; `network_mode`, restart policies, and what else Compose has. */
 
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { pictureOf } from '../../src/draw/index.js';
 import { outcomes, swarmOf } from '../drivers/stack.js';
 import { read, refusal } from './reading.js';
 
@@ -136,6 +138,27 @@ x-swarmwire:
   ])('%s is refused', (services, message) => {
     expect(refusal(composed(services)).message).toContain(message);
   });
+});
+
+it('examples/compose.yml is read without a word, its flows are answered, and a picture shows where its containers are', async () => {
+  const text = readFileSync(new URL('../../examples/compose.yml', import.meta.url), 'utf8');
+  const { ignored, unsupported, warnings } = read(text);
+  expect([...ignored, ...unsupported, ...warnings]).toEqual([]);
+  const swarm = await swarmOf(text);
+  expect(outcomes(swarm)).toEqual([
+    'client > node1:8080: web on node1',
+    'client > node1:9100: exporter on node1',
+    'sidecar > cache:6379: cache on node1',
+    'sidecar > www.example.com: ok',
+    'vault > 127.0.0.1: ok',
+  ]);
+  const [node] = pictureOf(swarm.topology, 'compose.yml').nodes;
+  const lines = (box: string) => node?.boxes.find(({ title }) => title === box)?.lines.map(({ text: line }) => line);
+  expect([lines('ct-exporter'), lines('ct-sidecar'), lines('ct-vault')]).toEqual([
+    ['in the node’s own namespace'],
+    ['in ct-web’s namespace'],
+    ['lo'],
+  ]);
 });
 
 describe('the networks that stand on every node', () => {
