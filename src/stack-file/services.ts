@@ -134,6 +134,12 @@ function serviceOf(
       );
     }
   }
+  if (networks.some((one) => one.name === 'host') && ports.some((port) => port.mode === 'ingress'))
+    findings.refuse(
+      places.key(`${pointer}/ports`),
+      `tasks of service "${name}" would be rejected: container cannot be disconnected from host network or connected to host network`,
+      'they are on the network host, where the routing mesh is not: leave the ports away',
+    );
   const spec: ServiceSpec = {
     name,
     mode,

@@ -178,6 +178,16 @@ describe('the networks that stand on every node', () => {
     );
   });
 
+  it('the mesh does not lead to tasks on host', () => {
+    const { message, line } = refusal(
+      'services:\n  web:\n    networks: [x]\n    ports: ["80:80"]\nnetworks: { x: { external: true, name: host } }',
+    );
+    expect(line).toBe(4);
+    expect(message).toContain('container cannot be disconnected from host network or connected to host network');
+    const host = 'services: { web: { networks: [x], ports: [{ target: 80, published: 80, mode: host }] } }';
+    expect(read(`${host}\nnetworks: { x: { external: true, name: host } }`).spec.services).toHaveLength(1);
+  });
+
   it('a global service on host answers at every node', async () => {
     const swarm = await swarmOf(`services:
   agent: { image: nginx, networks: [x], deploy: { mode: global } }
