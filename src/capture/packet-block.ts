@@ -12,6 +12,7 @@ const DATA = 28;
 /** opt_endofopt and the second length. */
 const TAIL = 8;
 const OPT_COMMENT = 1;
+const OUTBOUND = 2;
 /** An option's length has 16 bits. */
 const LONGEST_COMMENT = 0xffff;
 const utf8 = new TextEncoder();
@@ -39,6 +40,12 @@ export class PacketBlock {
   /** The frame, from its Ethernet header on: a view. */
   get data(): Uint8Array {
     return this.bytes.subarray(DATA, DATA + this.#view.getUint32(20, true));
+  }
+
+  /** By its epb_flags. */
+  get direction(): 'in' | 'out' {
+    const flags = DATA + Math.ceil(this.#view.getUint32(20, true) / 4) * 4 + 4;
+    return (this.#view.getUint32(flags, true) & 3) === OUTBOUND ? 'out' : 'in';
   }
 
   /** The same block with another index of its tap. */

@@ -1,9 +1,29 @@
 /** What a served node has beside its Engine: namespaces by Docker's names for them, processes of containers, services. */
 
 import type { Namespace, SocketEntry } from '../engine/index.js';
-import type { Host, RunningProcess, Service } from '../programs/index.js';
+import type { Files, Host, RunningProcess, Service } from '../programs/index.js';
+import { DockerError } from '../swarm/errors.js';
+import { type DaemonConfig, problemsOf } from '../topology/daemon.js';
 import { endpointId, pidOf } from './api/container-json.js';
 import type { World } from './world.js';
+
+const DAEMON_JSON = '/etc/docker/daemon.json';
+
+/** Without the file: nothing is configured. */
+function readDaemonJson(files: Files): { config: DaemonConfig; problem?: string } {
+  const text = files.read(DAEMON_JSON) ?? '{}';
+  const words = `unable to configure the Docker daemon with file ${DAEMON_JSON}: `;
+  let config: unknown;
+  try {
+    config = JSON.parse(text);
+  } catch (error) {
+    return { config: {}, problem: `${words}${error instanceof Error ? error.message : String(error)}` };
+  }
+  if (typeof config !== 'object' || config === null || Array.isArray(config))
+    return { config: {}, problem: `${words}it is no JSON object` };
+  const [wrong] = problemsOf(config as Record<string, unknown>);
+  return wrong ? { config: {}, problem: words + wrong.message } : { config: config as DaemonConfig };
+}
 
 /** dockerd's own process. */
 const DAEMON = 614;
@@ -66,8 +86,28 @@ export class NodeHost implements Host {
     return {
       description: 'Docker Application Container Engine',
       pid: DAEMON,
-      reload: () => undefined,
-      restart: () => undefined,
+      // None of the keys that bear on networks is among those that SIGHUP has read (moby daemon/reload.go).
+      reload: (files) => readDaemonJson(files).problem,
+      restart: (files) => this.#restart(files),
     };
+  }
+
+  /** What the stack file says of its daemon. */
+  file(path: string): string | undefined {
+    if (path !== DAEMON_JSON) return undefined;
+    const daemon = this.world.topology.nodes.find(({ name }) => name === this.node)?.daemon;
+    return daemon && `${JSON.stringify(daemon, undefined, 2)}\n`;
+  }
+
+  #restart(files: Files): string | undefined {
+    const { config, problem } = readDaemonJson(files);
+    if (problem !== undefined) return problem;
+    try {
+      this.world.cluster.daemonRestart(this.node, config);
+      return undefined;
+    } catch (error) {
+      if (error instanceof DockerError) return error.message;
+      throw error;
+    }
   }
 }

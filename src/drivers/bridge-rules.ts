@@ -4,7 +4,7 @@
  * before what was there, so rules of a network made later come before those of one made earlier.
  */
 
-import type { Device, Namespace, RuleSpec, Table } from '../engine/index.js';
+import type { InterfaceName, Namespace, RuleSpec, Table } from '../engine/index.js';
 import type { PublishedPort } from '../topology/topology.js';
 
 /** A rule and its place. `top` of FORWARD is below the jumps to Docker's own chains, which dockerd puts back on top each time. */
@@ -17,7 +17,7 @@ export interface Placed {
 
 /** What a network's rules depend on. */
 export interface BridgeFacts {
-  bridge: Device;
+  bridge: InterfaceName;
   /** CIDR */
   subnet: string;
   icc: boolean;

@@ -55,7 +55,7 @@ function addIpv6(host: Namespace, device: Device, gateway: string, subnet: strin
 
 function factsOf({ node, network, here }: NetworkAt): BridgeFacts {
   return {
-    bridge: node.host.device(here.bridge),
+    bridge: { name: here.bridge },
     subnet: here.subnet,
     icc: here.icc ?? network.icc,
     masquerade: here.masquerade ?? network.masquerade,
@@ -154,7 +154,7 @@ export const bridge: Driver = {
   deleteNetwork(at) {
     const { host } = at.node;
     revoke(at, rulesOf(at).network(factsOf(at)));
-    host.removeDevice(host.device(at.here.bridge));
+    removeFrom(host, at.here.bridge);
   },
 
   join({ node, network, here, sandbox, endpoint }) {
@@ -205,7 +205,8 @@ function forgetConnections({ node, endpoint }: Attachment): void {
   node.host.forgetConnectionsOf(hostPart(endpoint.address));
 }
 
-/** Both ends of a veth go with either. */
+/** Both ends of a veth go with either. An operator may have taken it away before. */
 function removeFrom(namespace: Namespace, name: string): void {
-  namespace.removeDevice(namespace.device(name));
+  const device = namespace.devices.get(name);
+  if (device) namespace.removeDevice(device);
 }

@@ -60,6 +60,7 @@ export const ipvlan: Driver = {
   },
 
   leave({ sandbox, endpoint }) {
-    sandbox.namespace.removeDevice(sandbox.namespace.device(endpoint.interface));
+    const device = sandbox.namespace.devices.get(endpoint.interface);
+    if (device) sandbox.namespace.removeDevice(device);
   },
 };

@@ -47,7 +47,8 @@ export const macvlan: Driver = {
   },
 
   leave({ sandbox, endpoint }) {
-    sandbox.namespace.removeDevice(sandbox.namespace.device(endpoint.interface));
+    const device = sandbox.namespace.devices.get(endpoint.interface);
+    if (device) sandbox.namespace.removeDevice(device);
   },
 };
 

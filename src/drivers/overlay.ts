@@ -104,7 +104,8 @@ export const overlay: Driver = {
 
   leave(attachment) {
     const { sandbox, endpoint, here } = attachment;
-    sandbox.namespace.removeDevice(sandbox.namespace.device(endpoint.interface));
+    const device = sandbox.namespace.devices.get(endpoint.interface);
+    if (device) sandbox.namespace.removeDevice(device);
     showLowest(namespaceOf(attachment).device(here.bridge));
   },
 

@@ -13,6 +13,7 @@ export {
   type RouteEntry,
 } from './namespace.js';
 export type { Punted } from './punts.js';
+export type { InterfaceName } from './rule-interfaces.js';
 export { Chain, type HookName, Iptables, Rule, type RuleSpec, type State, type Table } from './rules.js';
 export {
   type Datagram,

@@ -57,7 +57,7 @@ export class Computer implements Machine {
     this.flavour = flavour;
     this.#programs = programs;
     this.host = host;
-    const below = (path: string) => names.file(namespace, path);
+    const below = (path: string) => host?.file(path) ?? names.file(namespace, path);
     this.files = host ? new HostFiles(new HostStore(host, below), namespace) : new MemoryFiles(below);
   }
 

@@ -1,4 +1,4 @@
-/** `ip addr|link|route|neigh`: iproute2's output on a node, busybox's (libiproute) in a container. Showing only: nodes.ts changes. */
+/** `ip addr|link|route|neigh` in a container: busybox's (libiproute). Showing only; a node's own is host/ip.ts. */
 
 import { ipAddr, ipNeigh, ipRoute } from '../views/index.js';
 import { Exit, type Process } from './process.js';
@@ -12,26 +12,15 @@ export function* ip(process: Process): Steps<number> {
   while (args[0]?.startsWith('-')) flags.push(args.shift() ?? '');
   const [word = '', ...rest] = args;
   const object = word === '' ? undefined : (OBJECTS.find((name) => name.startsWith(word)) ?? ALIASES[word]);
-  if (!object) {
-    if (process.machine.flavour === 'busybox') throw new Exit(1, 'Usage: ip [OPTIONS] address|route|link|neigh [ARGS]');
-    throw new Exit(1, `Object "${word}" is unknown, try "ip help".`);
-  }
+  if (!object) throw new Exit(1, 'Usage: ip [OPTIONS] address|route|link|neigh [ARGS]');
   const [verb = 'show', ...more] = rest;
   const showing = ['show', 'list', 'ls', 'l', 's', 'sh'].includes(verb);
   const words = showing ? more : rest;
   const name = words[0] === 'dev' ? words[1] : words[0];
   if (!showing && !(name && process.machine.namespace.devices.has(name))) {
-    throw new Exit(
-      1,
-      process.machine.flavour === 'busybox'
-        ? `ip: RTNETLINK answers: Operation not permitted`
-        : 'RTNETLINK answers: Operation not permitted',
-    );
+    throw new Exit(1, 'ip: RTNETLINK answers: Operation not permitted');
   }
-  const six = flags.includes('-6') || flags.includes('-f');
-  process.stdout.write(
-    shown(process, object, object === 'route' || object === 'neighbour' ? undefined : name, flags.includes('-4'), six),
-  );
+  process.stdout.write(shown(process, object, object === 'route' || object === 'neighbour' ? undefined : name));
   return 0;
 }
 
@@ -42,19 +31,12 @@ const ALIASES: Record<string, (typeof OBJECTS)[number]> = {
   arp: 'neighbour',
 };
 
-function shown(
-  process: Process,
-  object: (typeof OBJECTS)[number],
-  name: string | undefined,
-  four: boolean,
-  _six: boolean,
-): string {
-  const { namespace, flavour } = process.machine;
-  const busybox = flavour === 'busybox';
+function shown(process: Process, object: (typeof OBJECTS)[number], name: string | undefined): string {
+  const { namespace } = process.machine;
   if (object === 'neighbour') return ipNeigh(namespace);
-  if (object === 'route') return busybox ? busyboxRoutes(ipRoute(namespace)) : ipRoute(namespace);
+  if (object === 'route') return busyboxRoutes(ipRoute(namespace));
   if (name !== undefined && !namespace.devices.has(name)) {
-    throw new Exit(1, busybox ? `ip: can't find device '${name}'` : `Device "${name}" does not exist.`);
+    throw new Exit(1, `ip: can't find device '${name}'`);
   }
   const blocks = ipAddr(namespace)
     .split(/^(?=\d+: )/m)
@@ -64,12 +46,7 @@ function shown(
     .map((block) => block.split('\n').filter((line) => line !== ''))
     .map(([heading = '', hardware = '', ...addresses]) => {
       const lines = object === 'link' ? [] : addresses;
-      if (busybox) return [busyboxHeading(heading), hardware.replace(/ link-netns.*$/, ''), ...lines];
-      return [
-        object === 'link' ? heading.replace(' group default', ' mode DEFAULT group default') : heading,
-        ...(four && object === 'address' ? [] : [hardware]),
-        ...lines,
-      ];
+      return [busyboxHeading(heading), hardware.replace(/ link-netns.*$/, ''), ...lines];
     })
     .map((lines) => lines.map((line) => `${line}\n`).join(''))
     .join('');

@@ -46,6 +46,8 @@ export interface Host {
   dockerNetns(): ReadonlyMap<string, Namespace>;
   /** Namespaces of processes that run in containers, by the process' number (`nsenter -t PID -n`). */
   namespaceOf(pid: number): Namespace | undefined;
+  /** A file of the node's as it was at first. */
+  file(path: string): string | undefined;
   /** Whose socket that is, if it is no program's that runs on the node itself. */
   owner(entry: SocketEntry, namespace: Namespace): RunningProcess | undefined;
   /** What a service manager can be asked to do, by the unit's name; undefined: there is no such unit. */
@@ -55,9 +57,9 @@ export interface Host {
 export interface Service {
   readonly description: string;
   readonly pid: number;
-  /** What it says instead, if it cannot. */
-  reload(): string | undefined;
-  restart(): string | undefined;
+  /** What it says instead, if it cannot. Its configuration is among the node's files. */
+  reload(files: Files): string | undefined;
+  restart(files: Files): string | undefined;
 }
 
 export interface RunningProcess {

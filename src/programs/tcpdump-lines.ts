@@ -8,6 +8,8 @@ export interface LineOptions {
   /** `-e`: the Ethernet header, too. */
   link: boolean;
   time: boolean;
+  /** Behind the time: where it was seen, with many interfaces. */
+  place?: string;
 }
 
 /** First sequence numbers by direction: later ones are shown relative to them. */
@@ -21,7 +23,7 @@ export function frameLines(
 ): string {
   const layers = layersOf(frame);
   const stamp = options.time ? `${clock(time)} ` : '';
-  return `${stamp}${options.link ? linkText(frame) : ''}${packet(frame, layers, 0, sequences)}\n`;
+  return `${stamp}${options.place ?? ''}${options.link ? linkText(frame) : ''}${packet(frame, layers, 0, sequences)}\n`;
 }
 
 /** `04:27:59.184691`, UTC */

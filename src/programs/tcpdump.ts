@@ -29,10 +29,13 @@ export function* tcpdump(process: Process): Steps<number> {
   const most = wholeNumber('tcpdump', options.value('c'), Number.POSITIVE_INFINITY);
   const letters = new Mailbox<Watched | 'interrupt'>();
   process.onInterrupt = () => letters.put('interrupt');
+  const any = name === 'any';
+  if (any && file !== undefined)
+    throw new Exit(1, 'tcpdump: -i any with -w: not simulated (name one interface, or stream them: docs/serve.md)');
+  const type = any ? 'LINUX_SLL2 (Linux cooked v2)' : 'EN10MB (Ethernet)';
+  if (any) stderr.write('tcpdump: data link type LINUX_SLL2\n');
   stderr.write(
-    file === undefined
-      ? `tcpdump: verbose output suppressed, use -v[v]... for full protocol decode\nlistening on ${name}, link-type EN10MB (Ethernet), snapshot length ${SNAPLEN} bytes\n`
-      : `tcpdump: listening on ${name}, link-type EN10MB (Ethernet), snapshot length ${SNAPLEN} bytes\n`,
+    `tcpdump: ${file === undefined ? 'verbose output suppressed, use -v[v]... for full protocol decode\n' : ''}listening on ${name}, link-type ${type}, snapshot length ${SNAPLEN} bytes\n`,
   );
   const watch = new Watch(
     namespace.engine,
@@ -50,8 +53,9 @@ export function* tcpdump(process: Process): Steps<number> {
       seen++;
       if (file !== undefined) pieces.push(pcapRecord(letter));
       else {
+        const place = any ? `${letter.device.name.padEnd(5)} ${cooked(letter).padEnd(3)} ` : '';
         stdout.write(
-          frameLines(letter.data, letter.time, { link: options.has('e'), time: !options.has('t') }, sequences),
+          frameLines(letter.data, letter.time, { link: options.has('e'), time: !options.has('t'), place }, sequences),
         );
       }
     }
@@ -63,6 +67,19 @@ export function* tcpdump(process: Process): Steps<number> {
     `${seen} packet${seen === 1 ? '' : 's'} captured\n${watch.frames} packets received by filter\n0 packets dropped by kernel\n`,
   );
   return 0;
+}
+
+/** The packet type of a cooked frame: from here, to all, to some, to another one, or to this machine. */
+function cooked({ block, data, device }: Watched): string {
+  if (block.direction === 'out') return 'Out';
+  const destination = macText(data);
+  if (destination === 'ff:ff:ff:ff:ff:ff') return 'B';
+  if ((data[0] ?? 0) & 1) return 'M';
+  return destination === device.mac || device.kind === 'loopback' ? 'In' : 'P';
+}
+
+function macText(frame: Uint8Array): string {
+  return Array.from(frame.subarray(0, 6), (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
 /** `-` is standard output. */

@@ -4,7 +4,7 @@
  */
 
 import type { AttachmentSpec, NetworkSpec } from '../topology/spec.js';
-import type { Endpoint, Network, Sandbox, Topology } from '../topology/topology.js';
+import type { Endpoint, Network, NetworkOnNode, Sandbox, Topology } from '../topology/topology.js';
 import type { Allocator } from './allocator.js';
 import { DockerError } from './errors.js';
 import type { Programmer } from './realize.js';
@@ -71,6 +71,15 @@ export class Attachments {
   /** docker0 or docker_gwbridge comes to one more node. */
   extend(network: Network, node: string): void {
     this.allocator.extendLocal(network, node);
+    this.programmer.createNetwork(node, network);
+  }
+
+  /** Nobody is on it: docker0 goes from the node and comes again, as its daemon.json says by now. */
+  renew(network: Network, node: string, kept: Pick<NetworkOnNode, 'bridge' | 'bridgeMac'>): void {
+    this.leaveNode(network, node);
+    this.allocator.extendLocal(network, node);
+    const here = network.onNode[node];
+    if (here) Object.assign(here, kept);
     this.programmer.createNetwork(node, network);
   }
 

@@ -4,6 +4,7 @@
  * Errors are Docker's own.
  */
 
+import type { DaemonConfig } from '../topology/daemon.js';
 import type {
   AttachmentSpec,
   ContainerSpec,
@@ -16,6 +17,7 @@ import type {
 import type { Network, Sandbox, Topology } from '../topology/topology.js';
 import type { Attachments } from './attachments.js';
 import { Containers } from './containers.js';
+import { restartDaemon } from './daemon.js';
 import { Members, type NodeChange } from './members.js';
 import { Networks } from './networks.js';
 import { Orchestrator } from './orchestrator.js';
@@ -147,6 +149,11 @@ export class Cluster {
   get cutOff(): CutOff {
     const { parted, late } = this.#records.gossip;
     return { managers: [...this.#members.cutOff], gossip: parted, lateGossip: [...late.values()] };
+  }
+
+  /** `systemctl restart docker`, with that daemon.json. */
+  daemonRestart(node: string, config: DaemonConfig): void {
+    restartDaemon(this.#records, this.#containers, node, config);
   }
 
   // --- Networks ---

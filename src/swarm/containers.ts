@@ -261,6 +261,17 @@ export class Containers {
     });
   }
 
+  /** dockerd itself ends: its process ends at once, whatever it does with the signal. */
+  halt(container: ContainerState): void {
+    const { sandbox } = container;
+    if (!sandbox) return;
+    const { runtime } = this.records.options;
+    const { exitCode } = runtime?.terminated?.(container, sandbox) ?? { exitCode: 0 };
+    if (!this.#ending.has(sandbox)) runtime?.ended?.(container, sandbox);
+    this.finish(container, exitCode);
+    this.#startAgain(container, exitCode);
+  }
+
   /** dockerd takes the endpoints away (releaseNetwork). */
   finish(container: ContainerState, exitCode: number): void {
     const { sandbox, task, node } = container;

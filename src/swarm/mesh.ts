@@ -33,16 +33,17 @@ export function programNodeForMesh(host: Namespace, gwbridge: string): void {
   const bridge = host.device(gwbridge);
   // With the swarm's first network came docker_gwbridge, and this rule right after it: bridges made since stand before both.
   const { rules } = host.iptables.chain('nat', 'POSTROUTING');
-  const place = rules.findIndex(({ spec }) => spec.notOut === bridge);
+  const place = rules.findIndex(({ spec }) => spec.notOut?.name === gwbridge);
   const rule = { out: bridge, sourceType: 'LOCAL', target: 'MASQUERADE' } as const;
   host.iptables.insert('nat', 'POSTROUTING', rule, Math.max(place, 0));
   bridge.routeLocalnet = true;
 }
 
 export function revokeNodeForMesh(host: Namespace, gwbridge: string): void {
-  const bridge = host.device(gwbridge);
-  host.iptables.delete('nat', 'POSTROUTING', { out: bridge, sourceType: 'LOCAL', target: 'MASQUERADE' });
-  bridge.routeLocalnet = false;
+  const out = { name: gwbridge };
+  host.iptables.delete('nat', 'POSTROUTING', { out, sourceType: 'LOCAL', target: 'MASQUERADE' });
+  const bridge = host.devices.get(gwbridge);
+  if (bridge) bridge.routeLocalnet = false;
 }
 
 type Port = Service['ports'][number];

@@ -3,6 +3,7 @@
 import { Computer, Pipe, type Started } from '../../src/programs/index.js';
 import { parseStackFile } from '../../src/stack-file/index.js';
 import { Swarm } from '../../src/swarm/swarm.js';
+import { LONELY } from './host/machine.js';
 
 const SECOND = 1_000_000_000;
 
@@ -31,7 +32,7 @@ export class World {
       sockets: this.swarm.sockets,
       names: this.swarm.names,
       hostname: name.replace(/\/host$/, '').replace(/^.*\//, ''),
-      flavour: name.endsWith('/host') ? 'debian' : 'busybox',
+      ...(name.endsWith('/host') ? { flavour: 'debian', host: LONELY } : { flavour: 'busybox' }),
     });
     this.#computers.set(name, made);
     return made;

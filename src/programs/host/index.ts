@@ -3,6 +3,7 @@
 import type { Program } from '../process.js';
 import { brctl, bridge } from './bridge.js';
 import { conntrack } from './conntrack.js';
+import { ethtool } from './ethtool.js';
 import { ip } from './ip.js';
 import { ip6tables, iptables, save } from './iptables.js';
 import { restore } from './iptables-restore.js';
@@ -16,6 +17,7 @@ export const HOST_PROGRAMS: Readonly<Record<string, Program>> = {
   brctl,
   bridge,
   conntrack,
+  ethtool,
   ip,
   iptables,
   'iptables-nft': iptables,

@@ -33,7 +33,7 @@ function listed(namespace: Namespace, { flags }: Wish): string {
     ? ipvsadmConnections(namespace)
     : flags.has('stats')
       ? ipvsadmStats(namespace)
-      : list(namespace, { sorted: true });
+      : list(namespace, { sorted: !flags.has('nosort') });
   return flags.has('n') ? text : text.replaceAll(/(\d+\.\d+\.\d+\.\d+):(\d+)/g, named);
 }
 

@@ -82,11 +82,11 @@ function* systemctl(process: Process): Steps<number> {
   };
   switch (verb) {
     case 'reload':
-      return failed(service.reload());
+      return failed(service.reload(process.machine.files));
     case 'restart':
     case 'try-restart':
     case 'reload-or-restart':
-      return failed(service.restart());
+      return failed(service.restart(process.machine.files));
     case 'is-active':
       process.stdout.write('active\n');
       return 0;

@@ -68,9 +68,10 @@ export class Machine {
   }
 }
 
-const LONELY: Host = {
+export const LONELY: Host = {
   dockerNetns: () => new Map(),
   namespaceOf: () => undefined,
+  file: () => undefined,
   owner: () => undefined,
   service: () => undefined,
 };
