@@ -16,7 +16,7 @@ networks: { back: {} }
 let served: Served;
 beforeAll(async () => {
   served = await Served.of(2, STACK);
-});
+}, 60_000);
 afterAll(() => served.close());
 
 const on = (node: string, command: readonly string[], typed?: string): Promise<Ended> =>

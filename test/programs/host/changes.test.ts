@@ -6,7 +6,7 @@ import { Machine } from './machine.js';
 let machine: Machine;
 beforeEach(async () => {
   machine = await Machine.create();
-});
+}, 60_000);
 const run = (command: string, typed?: string) => machine.run(command, typed);
 const received = (command: string) => Number(/(\d+) received/.exec(run(command).out)?.[1] ?? Number.NaN);
 const GATEWAY = 'ping -c 2 -i 0.1 -W 1 192.168.99.1';

@@ -12,7 +12,7 @@ const fixture = (name: string) => readFileSync(new URL(`./iptables/${name}`, imp
 let machine: Machine;
 beforeEach(async () => {
   machine = await Machine.create();
-});
+}, 60_000);
 const run = (command: string, typed?: string) => machine.run(command, typed);
 
 describe.each(['node1', 'matches'])('%s.save', (name) => {

@@ -33,7 +33,7 @@ beforeAll(async () => {
     flavour: 'debian',
     host,
   });
-});
+}, 60_000);
 
 function printed(command: string): string[] {
   const out = new Pipe();
