@@ -18,6 +18,7 @@ import type { Findings } from './findings.js';
 import { readNaming } from './naming.js';
 import { readMode } from './network-mode.js';
 import type { Attachment } from './networks.js';
+import { containerNodes } from './placement.js';
 import { below } from './places.js';
 import { longPort, PortError, type PortReading, shortPort } from './ports.js';
 import { type ContainerEntry, type ContainerNetworkEntry, SECTION, type Section } from './swarmwire-schema.js';
@@ -99,17 +100,18 @@ function priorityOf(one: ContainerNetworkEntry | null): { priority?: number } {
 /** @param names the networks' names by the keys that the file has for them */
 export function readContainers(
   written: readonly Written[],
+  { placement = {} }: Section,
   nodes: readonly { name: string }[],
   networks: readonly NetworkSpec[],
   names: ReadonlyMap<string, string>,
   findings: Findings,
 ): ContainerSpec[] {
-  const first = nodes[0]?.name ?? '';
-  const nodeOf = (one: Written | undefined) => one?.node ?? first;
+  const chosen = containerNodes(placement, written, nodes, findings);
+  const nodeOf = ({ name }: Written) => chosen.get(name) ?? '';
   const specs = written.map((one): ContainerSpec => {
     const { name, entry, pointer } = one;
     const node = nodeOf(one);
-    if (!nodes.some((known) => known.name === node))
+    if (one.node !== undefined && !nodes.some((known) => known.name === node))
       findings.refuse(
         findings.places.value(`${pointer}/node`),
         `container "${name}" is to run on "${node}", and there is no such node`,

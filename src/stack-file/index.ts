@@ -6,13 +6,14 @@
  */
 import { type Driver, Drivers } from '../drivers/index.js';
 import type { StackSpec } from '../topology/spec.js';
-import type { ComposeFile } from './compose-file.js';
+import { type ComposeFile, entries } from './compose-file.js';
 import { composeSchema } from './compose-schema.js';
 import { composedServices } from './composed.js';
 import { containerAttachments, containersOf, readContainers } from './containers.js';
 import { readDocument } from './document.js';
 import type { Notice } from './error.js';
 import { Findings } from './findings.js';
+import { placeServices } from './placement.js';
 import { check } from './schema.js';
 import { readStack } from './services.js';
 import { readSwarmInit } from './swarm-init.js';
@@ -77,7 +78,10 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
   const { nodes, outside, containers, traffic, calls, changes, roles, firewall } = readSurroundings(
     around,
     services,
-    (nodes) => readContainers(written, nodes, networks, names, findings),
+    (nodes) => {
+      placeServices(around, services, written, nodes, withReplicas(file), findings);
+      return readContainers(written, around, nodes, networks, names, findings);
+    },
     options.nodes,
     findings,
   );
@@ -104,4 +108,10 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
     unsupported: findings.unsupported,
     warnings: findings.warnings,
   };
+}
+
+function withReplicas(file: ComposeFile): ReadonlySet<string> {
+  return new Set(
+    entries(file.services).flatMap(([name, { deploy }]) => (deploy?.replicas === undefined ? [] : [name])),
+  );
 }

@@ -177,6 +177,11 @@ export const swarmwireSchema: SchemaObject = map({
     items: map({ block: firewallPorts, ...firewallNodes }, { required: ['block'] }),
     hint: 'write a list: - { block: [7946, 4789/udp], between: [node1, node2] }',
   },
+  placement: {
+    type: 'object',
+    additionalProperties: { ...textOrTexts, minItems: 1 },
+    hint: 'write a map from a service or container to nodes, or to spread: web: [node1, node3]',
+  },
   containers: {
     type: 'object',
     patternProperties: { '^[a-zA-Z0-9][a-zA-Z0-9_.-]*$': container },
@@ -274,6 +279,7 @@ export interface Section {
     | boolean
     | { data_path_port?: number; default_addr_pool?: string | string[]; default_addr_pool_mask_length?: number };
   'control-plane'?: boolean;
+  placement?: Record<string, string | string[]>;
   firewall?: FirewallEntry[];
   containers?: Record<string, ContainerEntry>;
   outside?: (HostEntry & { name: string })[];

@@ -1,10 +1,11 @@
 /** What a person asked for, asked of Docker: machines, swarm, networks, services, containers, in the order in which one would type it. */
 
 import { DriverError } from '../drivers/index.js';
-import type { NetworkSpec, ServiceSpec, StackSpec } from '../topology/spec.js';
+import type { ContainerSpec, NetworkSpec, ServiceSpec, StackSpec } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
 import type { Cluster } from './cluster.js';
 import { DockerError } from './errors.js';
+import { spreadContainer } from './placement.js';
 
 /** What cannot be planned; `stack-file` has found what can be found in the text. */
 export class PlanError extends Error {
@@ -24,7 +25,8 @@ export function emptyTopology({ engine, swarmInit }: StackSpec): Topology {
 }
 
 /** @throws PlanError */
-export function deploy(cluster: Cluster, spec: StackSpec): void {
+export function deploy(cluster: Cluster, asked: StackSpec): void {
+  const spec = { ...asked, containers: placed(asked) };
   try {
     for (const host of spec.outside) cluster.addHost(host);
     for (const node of spec.nodes) cluster.addNode(node);
@@ -64,6 +66,24 @@ function deploySwarm(cluster: Cluster, spec: StackSpec): void {
   cluster.avoidPorts([]);
 }
 
+/** Containers that are spread have their nodes before anything is made: networks of a node come with them. */
+function placed({ nodes, containers = [] }: StackSpec): ContainerSpec[] {
+  const done: ContainerSpec[] = [];
+  for (const container of containers) {
+    const near = done.filter(({ name }) => container.links.some((link) => link.container === name));
+    const node =
+      container.placement === 'spread'
+        ? spreadContainer(
+            nodes.map(({ name }) => name),
+            done.map((one) => one.node),
+            near.map((one) => one.node),
+          )
+        : container.node;
+    done.push({ ...container, node });
+  }
+  return done;
+}
+
 /** One that reaches no manager goes on trying, and the swarm is made without it. */
 function join(cluster: Cluster, name: string, role: 'manager' | 'worker'): void {
   try {
@@ -97,7 +117,8 @@ function nodesWith({ nodes, containers = [] }: StackSpec, network: string): stri
   return nodes.map(({ name }) => name).filter((name) => wanted.has(name));
 }
 
-function whyPending({ constraints, maxReplicasPerNode }: ServiceSpec): string {
+function whyPending({ constraints, maxReplicasPerNode, placement }: ServiceSpec): string {
+  if (Array.isArray(placement)) return `not all of its nodes (${placement.join(', ')}) are free`;
   if (maxReplicasPerNode !== undefined)
     return `no node has room for one more: ${maxReplicasPerNode} on each (max_replicas_per_node)`;
   return constraints.length > 0 ? `no node meets ${constraints.join(' and ')}` : 'no node can have it';

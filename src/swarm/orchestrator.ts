@@ -6,7 +6,7 @@
 import type { ServiceSpec } from '../topology/spec.js';
 import type { Service } from '../topology/topology.js';
 import { HEARTBEAT_FAILURE, OLD_TASK_TIMEOUT, RESTART_DELAY, TASK_HISTORY } from './pace.js';
-import { allowed, best } from './placement.js';
+import { allowed, best, fewest } from './placement.js';
 import type { Records } from './records.js';
 import { isRunning, type NodeState, type ServiceState, type TaskState, type TaskStatus } from './state.js';
 
@@ -122,6 +122,7 @@ export class Orchestrator {
     const wanted = this.#wanted(service);
     const made: TaskState[] = [];
     if (spec.mode === 'global') {
+      const named = Array.isArray(spec.placement) ? spec.placement : undefined;
       const nodes = allowed(
         [...this.records.nodes.values()]
           .filter((node) => isEligible(node) && node.availability !== 'drain')
@@ -129,6 +130,7 @@ export class Orchestrator {
         spec.constraints,
       );
       for (const { name } of nodes) {
+        if (named && !named.includes(name)) continue;
         // A paused node keeps what it has.
         if (this.records.nodes.get(name)?.availability !== 'active' || wanted.some(({ node }) => node === name))
           continue;
@@ -214,10 +216,24 @@ export class Orchestrator {
         !this.#portTaken(task, name) &&
         (spec.maxReplicasPerNode ?? Number.POSITIVE_INFINITY) > count(name, service.tasks),
     );
+    if (spec.placement === 'spread') {
+      const names = free.map(({ name }) => name);
+      return fewest(names, new Map(names.map((name) => [name, this.#containersOn(name, task)])));
+    }
+    if (spec.placement) {
+      const wanted = spec.placement[(task.slot - 1) % spec.placement.length];
+      return free.some(({ name }) => name === wanted) ? wanted : undefined;
+    }
     const loads = new Map(free.map(({ name }) => [name, count(name, this.tasks)]));
     const own = new Map(free.map(({ name }) => [name, count(name, service.tasks)]));
     const of = (map: Map<string, number>) => (node: string) => map.get(node) ?? 0;
     return best(free, { own: of(own), all: of(loads) }, spec.preferences)?.name;
+  }
+
+  /** Every container on the node, running or not, and tasks that are to have one. */
+  #containersOn(node: string, but: TaskState): number {
+    const waiting = this.#tasksOn(node).filter((one) => one !== but && isLive(one) && !one.container);
+    return this.records.containersOn(node).length + waiting.length;
   }
 
   /** A port published in mode `host` is there once on a node. */

@@ -1,4 +1,4 @@
-/** Where tasks go: constraints first, then spread (reference: swarmkit manager/scheduler, manager/constraint). */
+/** Where tasks go: constraints first, then spread (reference: swarmkit manager/scheduler, manager/constraint); by hand, and as the first Swarm did it. */
 
 import type { NodeSpec, ServiceSpec } from '../topology/spec.js';
 
@@ -57,6 +57,31 @@ export function best<Node extends Candidate>(
 function labelOf(node: Candidate, descriptor: string): string {
   const label = descriptor.replace(/^(spread=)?(node\.labels\.|engine\.labels\.)?/, '');
   return node.labels?.[label] ?? '';
+}
+
+/**
+ * The first Swarm's `spread`: of nodes alike the one with the fewest containers, running or not, else the first
+ * (docker/swarm scheduler/strategy/spread.go). What it is linked to draws a container to itself (scheduler/filter/dependency.go).
+ */
+export function spreadContainer(
+  nodes: readonly string[],
+  occupied: Iterable<string>,
+  linked: readonly string[],
+): string {
+  const [near] = linked;
+  if (near !== undefined) return near;
+  const count = new Map(nodes.map((name) => [name, 0]));
+  for (const node of occupied) count.set(node, (count.get(node) ?? 0) + 1);
+  return fewest(nodes, count) ?? '';
+}
+
+/** The first of those with the lowest count. */
+export function fewest(nodes: readonly string[], count: ReadonlyMap<string, number>): string | undefined {
+  const of = (name: string) => count.get(name) ?? 0;
+  return nodes.reduce<string | undefined>(
+    (best, name) => (best === undefined || of(name) < of(best) ? name : best),
+    undefined,
+  );
 }
 
 /** A node for each task of a service, `load` counting what nodes have in all. */

@@ -155,20 +155,12 @@ function taskText({
   ports,
   constraints,
   preferences,
+  placement,
   maxReplicasPerNode,
   restart,
   endpointMode,
   sysctls,
 }: ServiceSpec): string {
-  return JSON.stringify([
-    image,
-    networks,
-    ports,
-    constraints,
-    preferences,
-    maxReplicasPerNode,
-    restart,
-    endpointMode,
-    sysctls,
-  ]);
+  const where = [constraints, preferences, placement, maxReplicasPerNode];
+  return JSON.stringify([image, networks, ports, where, restart, endpointMode, sysctls]);
 }

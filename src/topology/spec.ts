@@ -159,6 +159,11 @@ export interface ServiceSpec extends NamingSpec {
   constraints: string[];
   /** `--placement-pref spread=node.labels.rack`: the labels alone, the most important first. */
   preferences?: string[];
+  /**
+   * Beside swarmkit's own way: nodes by hand, the first task on the first of them and so on, whichever else are free; or the node
+   * with the fewest containers, whoever's they are, as the first Swarm did it.
+   */
+  placement?: string[] | 'spread';
   /** `--replicas-max-per-node` */
   maxReplicasPerNode?: number;
   restart?: RestartPolicy;
@@ -197,7 +202,10 @@ export interface UpdatePolicy {
 /** A container that somebody starts on a node by hand: `docker run`, beside whatever the swarm deploys. */
 export interface ContainerSpec extends NamingSpec {
   name: string;
+  /** With `placement: spread` another may be chosen. */
   node: string;
+  /** On the node with the fewest containers at its turn. */
+  placement?: 'spread';
   image?: string;
   /** In the order in which it joins them; none: the default bridge. `host` and `none` stand alone. */
   networks: AttachmentSpec[];
