@@ -37,7 +37,8 @@ export function setHopDelay(ns: f64): void { hop(<u64>ns); }
 export { newNamespace } from "./stack/namespace";
 export { newSegment, plugIn } from "./devices/physical";
 export { allow, deny } from "./devices/denials";
-export { openVxlan } from "./devices/vxlan";
+export { announce } from "./stack/arp";
+export { addTunnel, openTunnels, openVxlan, removeTunnel } from "./devices/vxlan";
 export { moveDevice, removeDevice, removeNamespace, removePort } from "./clock/removal";
 export { sweep as collect } from "./clock/run";
 export { openVlan } from "./devices/vlan";

@@ -1,11 +1,12 @@
 // A learning bridge without STP (net/bridge: br_input.c, br_forward.c, br_device.c). Its own tap makes it promiscuous,
-// as a capture on a real bridge does: then it sees what passes between its ports, too.
+// as a capture on a real bridge does: then it sees what passes between its ports, too. Open vSwitch's switching is the same to its
+// frames, but that netfilter never sees them (UNFILTERED).
 
 import { BRIDGED_DNAT, BRIDGED_OUTPUT, Frame, cloneFrame } from "../frame";
 import { drop, Drop } from "../drops";
 import * as ethernet from "../wire/ethernet";
 import { OWN, findEntry, learn } from "../tables/fdb";
-import { Device, HAIRPIN, PROMISCUOUS, hopDelay, transmit } from "./device";
+import { Device, HAIRPIN, PROMISCUOUS, UNFILTERED, hopDelay, transmit } from "./device";
 import { bridgeForward, bridgePrerouting, filtersBridged } from "../hooks/bridge";
 import { stackReceive } from "../stack/input";
 import { tap } from "../capture/tap";
@@ -13,6 +14,12 @@ import { counted, fitted, forget, recording } from "../flowtable/recorder";
 
 /** is_skb_forwardable leaves room for one 802.1q tag. */
 const VLAN_TAG: u32 = 4;
+
+// @ts-ignore: decorator
+@inline
+function filters(bridge: Device, frame: Frame): bool {
+  return !(bridge.flags & UNFILTERED) && filtersBridged(bridge.namespace, ethernet.type(frame.data));
+}
 
 /** The namespace's own stack sends by the bridge (br_dev_xmit). */
 export function bridgeTransmit(bridge: Device, frame: Frame): void {
@@ -38,7 +45,7 @@ export function bridgeReceive(port: Device, frame: Frame): void {
   // 01:80:c2:00:00:0x is for the bridge itself and is never forwarded (IEEE 802.1D 7.12.6).
   if ((ethernet.destination(frame.data) & 0xf0ffffffffff) == 0x0000c28001) return drop(frame, Drop.BRIDGE_NO_EGRESS, port);
   frame.port = port;
-  if (filtersBridged(bridge.namespace, ethernet.type(frame.data))) {
+  if (filters(bridge, frame)) {
     const after = bridgePrerouting(bridge, port, frame);
     if (!after) return;
     return pass(bridge, port, after);
@@ -98,7 +105,7 @@ function forwardTo(bridge: Device, from: Device, to: Device, frame: Frame): void
   if (from == to && !(to.flags & HAIRPIN)) return drop(frame, Drop.BRIDGE_SAME_PORT, from);
   if (frame.length > to.mtu + ethernet.LENGTH + VLAN_TAG && !frame.fragmentMax) return drop(frame, Drop.PKT_TOO_BIG, to);
   if (recording) fitted(frame, frame.length, to.mtu + ethernet.LENGTH + VLAN_TAG);
-  if (filtersBridged(bridge.namespace, ethernet.type(frame.data))) return bridgeForward(bridge, to, frame);
+  if (filters(bridge, frame)) return bridgeForward(bridge, to, frame);
   transmit(to, frame);
 }
 

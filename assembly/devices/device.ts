@@ -11,7 +11,7 @@ import { Event, joins, schedule } from "../clock/queue";
 import { InterfaceAddress, removeAddress6 } from "../tables/interfaces6";
 import { tap } from "../capture/tap";
 import { bridgeReceive, bridgeTransmit } from "./bridge";
-import { vxlanTransmit } from "./vxlan";
+import { Tunnel, vxlanTransmit } from "./vxlan";
 import { physicalTransmit } from "./physical";
 import { Denial, allowAll } from "./denials";
 import { vlanReceive, vlanTransmit } from "./vlan";
@@ -38,6 +38,10 @@ export const LEARNING: u32 = 8;
 export const NOARP: u32 = 16;
 /** vxlan: its VTEPs have IPv6 addresses (VXLAN_F_IPV6). */
 export const VXLAN_IPV6: u32 = 32;
+/** vxlan: it has tunnels, and no VNI of its own. */
+export const VXLAN_TUNNELS: u32 = 64;
+/** bridge: its frames pass no hook, whatever the namespace has. */
+export const UNFILTERED: u32 = 128;
 /** bridge: what it forwards goes up to its own stack as well (IFF_PROMISC). A tap alone looks on. */
 export const PROMISCUOUS: u32 = 1 << 10;
 
@@ -81,6 +85,7 @@ export class Device {
   vni: u32;
   vxlanPort: u32;
   underlay: Namespace | null;
+  tunnels: Tunnel | null;
   /** physical: the segment that it is plugged into. */
   segment: usize;
   segmentNext: Device | null;

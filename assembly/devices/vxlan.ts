@@ -2,11 +2,15 @@
 // names for their MAC, headers pushed into the frame's own headroom; ARP answered from the device's neighbour table.
 //
 // A device speaks IPv4 or IPv6 to all of its VTEPs (VXLAN_F_IPV6); those of IPv6 stand in the database by their numbers.
+//
+// A device without a VNI of its own (VXLAN_F_COLLECT_METADATA, as Open vSwitch has them) has tunnels instead: to each VTEP with a VNI
+// for each direction. What it knows no VTEP for goes to all of them, and what comes back it learns from. Such packets have DF and no
+// checksum, which is their user's wish (OVS_TUNNEL_KEY_ATTR_DONT_FRAGMENT, no OVS_TUNNEL_KEY_ATTR_CSUM).
 
 import { Pool } from "../memory";
-import { CT_UNTRACKED, Frame, SOCKET_HASH, WHOLE, expandHeadroom, pull, push, takeFrame } from "../frame";
+import { CT_UNTRACKED, Frame, SOCKET_HASH, WHOLE, cloneFrame, expandHeadroom, pull, push, takeFrame } from "../frame";
 import { account, deliver, drop, Drop } from "../drops";
-import { Device, LEARNING, VXLAN_IPV6, VXLAN_PROXY, receive, scrub } from "./device";
+import { Device, LEARNING, VXLAN_IPV6, VXLAN_PROXY, VXLAN_TUNNELS, receive, scrub } from "./device";
 import { Namespace } from "../stack/namespace";
 import * as arp from "../wire/arp";
 import * as icmp from "../wire/icmp";
@@ -41,6 +45,16 @@ class Listener {
   /** Devices that it stands for. */
   devices: u32;
 }
+/** To one VTEP. */
+@unmanaged
+export class Tunnel {
+  next: Tunnel | null;
+  remote: u32;
+  vniOut: u32;
+  vniIn: u32;
+}
+const tunnels = new Pool(offsetof<Tunnel>(), 16);
+
 const listeners = new Index(64);
 const pool = new Pool(offsetof<Listener>(), 64);
 
@@ -52,6 +66,40 @@ export function openVxlan(device: Device, underlay: Namespace, vni: u32, port: u
   listen(device, underlay, ANY_VNI, port);
   listen(device, underlay, vni, port);
   underlay.vxlans++;
+}
+
+/** A device that is given tunnels. */
+export function openTunnels(device: Device, underlay: Namespace, port: u32): void {
+  device.vxlanPort = port;
+  device.underlay = underlay;
+  device.flags |= VXLAN_TUNNELS;
+  listen(device, underlay, ANY_VNI, port);
+  underlay.vxlans++;
+}
+
+export function addTunnel(device: Device, remote: u32, vniOut: u32, vniIn: u32): void {
+  tunnels.ensure(1);
+  const tunnel = changetype<Tunnel>(tunnels.take(offsetof<Tunnel>()));
+  tunnel.remote = remote;
+  tunnel.vniOut = vniOut;
+  tunnel.vniIn = vniIn;
+  tunnel.next = device.tunnels;
+  device.tunnels = tunnel;
+  listen(device, device.underlay!, vniIn, device.vxlanPort);
+}
+
+export function removeTunnel(device: Device, remote: u32): void {
+  let before: Tunnel | null = null;
+  let tunnel = device.tunnels;
+  while (tunnel && tunnel.remote != remote) {
+    before = tunnel;
+    tunnel = tunnel.next;
+  }
+  if (!tunnel) return;
+  if (before) before.next = tunnel.next;
+  else device.tunnels = tunnel.next;
+  unlisten(placeOf(device.underlay!, false), tunnel.vniIn, device.vxlanPort);
+  tunnels.give(changetype<usize>(tunnel));
 }
 
 // @ts-ignore: decorator
@@ -78,7 +126,8 @@ export function closeVxlan(device: Device): void {
   if (!underlay) return;
   const place = placeOf(underlay, (device.flags & VXLAN_IPV6) != 0);
   unlisten(place, ANY_VNI, device.vxlanPort);
-  unlisten(place, device.vni, device.vxlanPort);
+  if (!(device.flags & VXLAN_TUNNELS)) unlisten(place, device.vni, device.vxlanPort);
+  while (device.tunnels) removeTunnel(device, device.tunnels!.remote);
   underlay.vxlans--;
   device.underlay = null;
 }
@@ -95,11 +144,31 @@ export function vxlanTransmit(device: Device, frame: Frame): void {
   const at = frame.data;
   if (ethernet.type(at) == ethernet.TYPE_ARP && device.flags & VXLAN_PROXY) return answerArp(device, frame);
   const entry = findEntry(device.id, ethernet.destination(at), frame.time);
+  if (device.flags & VXLAN_TUNNELS) return transmitByTunnel(device, frame, entry ? entry.remote : 0);
   if (!entry || !entry.remote) return drop(frame, Drop.VXLAN_NO_REMOTE, device);
-  encapsulate(device, frame, entry.remote);
+  encapsulate(device, frame, entry.remote, device.vni);
 }
 
-function encapsulate(device: Device, frame: Frame, remote: u32): void {
+/** By the tunnel to `remote`, or with 0 by all: the last takes the frame itself. */
+function transmitByTunnel(device: Device, frame: Frame, remote: u32): void {
+  forget(frame);
+  let last: Tunnel | null = null;
+  let tunnel = device.tunnels;
+  while (tunnel) {
+    if (!remote || tunnel.remote == remote) {
+      if (last) {
+        const copy = cloneFrame(frame);
+        if (copy) encapsulate(device, copy, last.remote, last.vniOut);
+      }
+      last = tunnel;
+    }
+    tunnel = tunnel.next;
+  }
+  if (last) encapsulate(device, frame, last.remote, last.vniOut);
+  else drop(frame, Drop.VXLAN_NO_REMOTE, device);
+}
+
+function encapsulate(device: Device, frame: Frame, remote: u32, vni: u32): void {
   const underlay = device.underlay!;
   const v6 = (device.flags & VXLAN_IPV6) != 0;
   const outer = v6 ? OUTER6 : OUTER;
@@ -121,21 +190,22 @@ function encapsulate(device: Device, frame: Frame, remote: u32): void {
   const length = frame.length;
   const l4 = inner - vxlan.LENGTH - udp.LENGTH;
   const datagram = length - (outer - vxlan.LENGTH - udp.LENGTH);
-  vxlan.emit(l4 + udp.LENGTH, device.vni);
+  const byTunnel = (device.flags & VXLAN_TUNNELS) != 0;
+  vxlan.emit(l4 + udp.LENGTH, vni);
   udp.emit(l4, port, device.vxlanPort, datagram);
   if (v6) {
     udp.seal6(l4, datagram, source, remote);
     ipv6.emit(ip, ecn, 0, datagram, ipv4.UDP, HOP_LIMIT, source, remote);
     forget(frame);
   } else {
-    udp.seal(l4, datagram, source, remote);
-    ipv4.emit(ip, ecn, length, nextId(underlay, source, remote, ipv4.UDP), 0, TTL, ipv4.UDP, source, remote);
+    if (!byTunnel) udp.seal(l4, datagram, source, remote);
+    ipv4.emit(ip, ecn, length, nextId(underlay, source, remote, ipv4.UDP), byTunnel ? ipv4.DF : 0, TTL, ipv4.UDP, source, remote);
     if (recording) encapsulated(frame, idBucket(underlay, source, remote, ipv4.UDP));
   }
   scrub(frame);
   frame.fragmentMax = 0;
   frame.connectionInfo = CT_UNTRACKED;
-  note(frame, v6 ? Note.ENCAPSULATE | NoteFamily.V6 : Note.ENCAPSULATE, device.vni, source, port, remote, device.vxlanPort, device);
+  note(frame, v6 ? Note.ENCAPSULATE | NoteFamily.V6 : Note.ENCAPSULATE, vni, source, port, remote, device.vxlanPort, device);
   if (!v6) return output(underlay, frame);
   // A tunnel's packet is never cut by its sender over IPv6 (ip6_fragment: ignore_df is 0).
   frame.flags |= WHOLE;
@@ -253,6 +323,8 @@ export function vxlanReceive(namespace: Namespace, frame: Frame, header: u32, v6
     return true;
   }
   const device = changetype<Listener>(found).device;
+  const vni = vxlan.vni(at);
+  if (device.flags & VXLAN_TUNNELS) forget(frame);
   const ecn = v6 ? ipv6.ecn(ip) : ipv4.tos(ip) & 3;
   const remote = v6 ? keepAt(ip + ipv6.AT_SOURCE) : ipv4.source(ip);
   const time = frame.time;
@@ -281,7 +353,7 @@ export function vxlanReceive(namespace: Namespace, frame: Frame, header: u32, v6
   scrub(frame);
   frame.flags &= ~SOCKET_HASH;
   frame.fragmentMax = 0;
-  note(frame, v6 ? Note.DECAPSULATE | NoteFamily.V6 : Note.DECAPSULATE, device.vni, remote, 0, 0, 0, device);
+  note(frame, v6 ? Note.DECAPSULATE | NoteFamily.V6 : Note.DECAPSULATE, vni, remote, 0, 0, 0, device);
   receive(device, frame);
   return true;
 }

@@ -27,6 +27,11 @@ export function askArp(neighbour: Neighbour, frame: Frame | null, mac: u64, time
   sendArp(device, arp.REQUEST, mac, device.mac, sender, 0, target, time);
 }
 
+/** The device's own address, told to everybody who listens (RFC 5227 has zeros for the target's MAC; arping's has all ones). */
+export function announce(device: Device, address: u32, time: u64): void {
+  sendArp(device, arp.REQUEST, ethernet.BROADCAST, device.mac, address, ethernet.BROADCAST, address, time);
+}
+
 /** An ARP request that is injected at `device` makes the entry which its answer will fill, as asking does. */
 export function expectAnswer(device: Device, frame: Frame): void {
   const at = frame.data + ethernet.LENGTH;

@@ -91,6 +91,15 @@ export interface Driver {
   /** Options (`driver_opts`) that it knows, each with what is wrong with a value. Any other changes nothing, and is reported. */
   readonly options?: Readonly<Record<string, (value: string) => string | undefined>>;
 
+  /** Though its networks are a node's own, addresses are given out once for all nodes: from this subnet without a word, and to no gateway. */
+  readonly pool?: string;
+  /** The device that all of its networks on a node hang on; its MAC is the kernel's. */
+  readonly bridge?: string;
+  /** What its device in a sandbox is called, which has the kernel's MAC and the addresses of all of its networks. Else eth and a number. */
+  readonly interface?: string;
+  /** MTU of its endpoints without a word. */
+  readonly mtu?: number;
+
   /** The network comes into being on this node. */
   createNetwork(at: NetworkAt): void;
   /** It goes again; no endpoint is left on it. */

@@ -6,6 +6,7 @@ import { host, none } from './host.js';
 import { ipvlan } from './ipvlan.js';
 import { macvlan } from './macvlan.js';
 import { overlay } from './overlay.js';
+import { weave } from './weave.js';
 
 export {
   type Attachment,
@@ -19,7 +20,7 @@ export {
   type UserlandProxy,
 } from './driver.js';
 
-const BUILT_IN: readonly Driver[] = [bridge, overlay, macvlan, ipvlan, host, none];
+const BUILT_IN: readonly Driver[] = [bridge, overlay, macvlan, ipvlan, host, none, weave];
 
 /** A driver that is not there, as dockerd says it (plugin/errors.go, errNotFound). */
 export class UnknownDriver extends Error {

@@ -20,6 +20,7 @@ export type DeviceKind =
 // assembly/devices/device.ts
 const HAIRPIN = 2;
 const VXLAN_IPV6 = 32;
+const UNFILTERED = 128;
 const PROMISCUOUS = 1 << 10;
 const REASONS = Object.entries(Drop).filter(([name]) => name !== 'REASONS');
 
@@ -166,6 +167,25 @@ export class Device {
   get address(): string | undefined {
     const first = this.addresses[0];
     return first?.address;
+  }
+
+  /** Of a bridge: netfilter sees its frames no more. */
+  pass(): void {
+    const { memory } = this.engine;
+    memory.set(this.at, Layout.flags, memory.get(this.at, Layout.flags) | UNFILTERED);
+  }
+
+  /** Of a vxlan without a VNI: a way to one more VTEP, with a VNI for each direction. */
+  addTunnel(remote: string, { out, back }: { out: number; back: number }): void {
+    this.engine.exports.addTunnel(this.at, ipv4(remote), out, back);
+  }
+  removeTunnel(remote: string): void {
+    this.engine.exports.removeTunnel(this.at, ipv4(remote));
+  }
+
+  /** A gratuitous ARP request, as `arping -U` sends one, at `time`. */
+  announce(address: string, time: number): void {
+    this.engine.exports.announce(this.at, ipv4(address), BigInt(time));
   }
 
   /** Are both physical devices on one segment? */

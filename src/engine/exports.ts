@@ -41,6 +41,10 @@ export interface EngineExports extends Record<string, unknown> {
   deny(to: number, from: number, protocol: number, port: number): number;
   allow(to: number, denial: number): void;
   openVxlan(device: number, underlay: number, vni: number, port: number, v6: boolean): void;
+  openTunnels(device: number, underlay: number, port: number): void;
+  addTunnel(device: number, remote: number, vniOut: number, vniIn: number): void;
+  removeTunnel(device: number, remote: number): void;
+  announce(device: number, address: number, time: bigint): void;
   openVlan(device: number, lower: number, id: number): void;
   openMacvlan(device: number, lower: number, mode: number): void;
   openIpvlan(device: number, lower: number, mode: number, flags: number): void;

@@ -192,8 +192,10 @@ export class Namespace {
     return [here, there];
   }
 
-  addBridge(name: string, options: LinkOptions): Device {
+  /** `filtered: false`: netfilter never sees its frames, as those of Open vSwitch. */
+  addBridge(name: string, options: LinkOptions & { filtered?: boolean }): Device {
     const bridge = this.#add(name, 'bridge', options);
+    if (options.filtered === false) bridge.pass();
     this.#own(bridge, bridge);
     return bridge;
   }
@@ -307,13 +309,20 @@ export class Namespace {
     this.engine.exports.setFdb(bridge.id, low, high, 0, 0, FDB_STATIC | FDB_OWN);
   }
 
-  /** `over`: the family of its VTEPs' addresses, IPv4 without a word (`ip -6 link add … type vxlan`). */
+  /**
+   * `over`: the family of its VTEPs' addresses, IPv4 without a word (`ip -6 link add … type vxlan`). Without a VNI it is given
+   * tunnels (`type vxlan external`): Device.addTunnel.
+   */
   addVxlan(
     name: string,
-    options: LinkOptions & { vni: number; port: number; underlay: Namespace; over?: 4 | 6 },
+    options: LinkOptions & { vni?: number; port: number; underlay: Namespace; over?: 4 | 6 },
   ): Device {
     const device = this.#add(name, 'vxlan', options);
     const { memory, exports } = this.engine;
+    if (options.vni === undefined) {
+      exports.openTunnels(device.at, options.underlay.at, port(options.port));
+      return device;
+    }
     memory.set(device.at, DeviceLayout.flags, memory.get(device.at, DeviceLayout.flags) | FLAG_VXLAN_PROXY);
     exports.openVxlan(device.at, options.underlay.at, options.vni, port(options.port), options.over === 6);
     return device;

@@ -135,7 +135,7 @@ export class Allocator {
       ...(spec.scope ? { scope: spec.scope } : {}),
       ...(spec.internal ? { internal: true } : {}),
       ...(Object.keys(options).length > 0 ? { options } : {}),
-      mtu: mtu ? Number(mtu) : UNDERLAY_MTU,
+      mtu: mtu ? Number(mtu) : (this.drivers.get(spec.driver).mtu ?? UNDERLAY_MTU),
       icc: !isOff(options['com.docker.network.bridge.enable_icc']),
       masquerade: !isOff(options['com.docker.network.bridge.enable_ip_masquerade']),
       onNode: {},
@@ -167,6 +167,11 @@ export class Allocator {
     const underlay = [...nodes, ...hosts].flatMap(({ nic }) => nic.addresses.filter((one) => !one.includes(':')));
     const taken = networks.flatMap((one) => (this.isLocal(one) ? (one.onNode[node]?.subnet ?? []) : []));
     const config = spec.configs?.[node] ?? {};
+    const driver = this.drivers.get(network.driver);
+    if (driver.pool) {
+      this.#pooledOn(network, { ...spec, subnet: spec.subnet ?? driver.pool }, driver.bridge, node);
+      return;
+    }
     const wanted = config.subnet ?? spec.subnet;
     const subnet =
       wanted ??
@@ -190,6 +195,24 @@ export class Allocator {
       ...(byHand ? bridgeOptions(spec.options) : docker0?.here),
     };
     if (network.onNode[node]?.subnet6) network.ipv6 = true;
+  }
+
+  /** A network of a driver that gives addresses out once for all nodes. */
+  #pooledOn(network: Network, spec: NetworkSpec & { subnet: string }, bridge: string | undefined, node: string): void {
+    const alike = [network, ...this.topology.networks].filter((one) => one.driver === network.driver);
+    const [shared] = alike.flatMap(({ name, onNode }) =>
+      Object.entries(onNode).flatMap(([at, { subnet }]) =>
+        subnet === spec.subnet ? (this.#local.get(`${at} ${name}`) ?? []) : [],
+      ),
+    );
+    this.#local.set(`${node} ${network.name}`, shared ?? new Pools([openPool({ gateway: '', ...spec }).pool]));
+    const other = alike.find((one) => one.onNode[node]);
+    network.onNode[node] = {
+      subnet: spec.subnet,
+      gateway: '',
+      bridge: bridge ?? deviceOf(network),
+      bridgeMac: other?.onNode[node]?.bridgeMac ?? randomMac(this.#draw.next),
+    };
   }
 
   /** enable_ipv6 with its subnet; docker0 has both by daemon.json. The gateway's address is the first. */
@@ -321,15 +344,20 @@ export class Allocator {
     const key = `${sandbox.node} ${network.id}`;
     const port = (this.#joined.get(key) ?? 0) + 1;
     this.#joined.set(key, port);
+    const named = this.drivers.get(network.driver).interface;
+    const same = sandbox.endpoints.find((one) => one.interface === named);
     const index = this.#interfaces.get(sandbox) ?? 0;
-    this.#interfaces.set(sandbox, index + 1);
+    if (!named) this.#interfaces.set(sandbox, index + 1);
     const endpoint: Endpoint = {
       network: network.name,
-      interface: `eth${index}`,
+      interface: named ?? `eth${index}`,
       address: this.#poolOf(sandbox.node, network).withLength(address),
       ...(address6 ? { address6 } : {}),
-      mac: this.#macOf(sandbox.node, network, address, mac),
-      peer: { name: local ? `veth${this.#draw.hex(7)}` : `veth${port - 2}`, mac: randomMac(this.#draw.next) },
+      mac: named ? (same?.mac ?? mac ?? randomMac(this.#draw.next)) : this.#macOf(sandbox.node, network, address, mac),
+      peer: same?.peer ?? {
+        name: local ? `veth${this.#draw.hex(7)}` : `veth${port - 2}`,
+        mac: randomMac(this.#draw.next),
+      },
       port,
       ...(priority === undefined ? {} : { priority }),
     };

@@ -91,7 +91,8 @@ const STATELESS = new Set(['loopback', 'vxlan', 'ipvlan', 'dummy']);
 
 /** `@if46`: the number of the other end, or of the device below, in its own namespace. */
 function otherEnd({ kind, peer: end, lower, namespace }: Device, index: number): string {
-  if (kind === 'vxlan') return `@if${index}`;
+  // An overlay's was made in its node's namespace; one beside its NIC has no other end.
+  if (kind === 'vxlan') return namespace.name.endsWith('/host') ? '' : `@if${index}`;
   const peer = end ?? lower;
   if (!peer) return '';
   return peer.namespace === namespace ? `@${peer.name}` : `@if${linkOf(peer).index}`;
