@@ -101,7 +101,7 @@ function machine(topology: Topology, node: Node): Machine {
       ),
     );
     if (!on || (ends.length === 0 && network.driver !== 'overlay')) continue;
-    if (network.driver !== 'overlay' && network.driver !== 'bridge') {
+    if (!BRIDGED.has(network.driver)) {
       standOn(
         node,
         network,
@@ -113,20 +113,21 @@ function machine(topology: Topology, node: Node): Machine {
       continue;
     }
     const box = id(node.name, network.name);
-    const own = network.driver === 'overlay' ? `${on.bridge} ${on.gateway}` : `${on.gateway}/${length(on.subnet)}`;
-    const lines: Line[] = [{ text: own }];
+    const ownAddress = on.gateway === '' ? on.subnet : `${on.gateway}/${length(on.subnet)}`;
+    const lines: Line[] = [{ text: network.driver === 'overlay' ? `${on.bridge} ${on.gateway}` : ownAddress }];
     for (const { name, from } of ends.sort((a, b) => a.port - b.port)) {
       wires.push({ from, to: { box, line: lines.length }, kind: 'veth', network: network.name });
       lines.push({ text: name, network: network.name });
     }
-    if (on.vxlan) {
+    const tunnels = on.vxlan ? `${on.vxlan.name} VNI ${network.vni}` : TUNNELS[network.driver];
+    if (tunnels) {
       wires.push({
         from: { box, line: lines.length },
         to: { box: uplink, line: 0 },
         kind: 'vxlan',
         network: network.name,
       });
-      lines.push({ text: `${on.vxlan.name} VNI ${network.vni}`, network: network.name });
+      lines.push({ text: tunnels, network: network.name });
     } else wires.push({ from: { box, line: 0 }, to: { box: uplink, line: 0 }, kind: 'routed' });
     boxes.push({
       id: box,
@@ -140,6 +141,10 @@ function machine(topology: Topology, node: Node): Machine {
   for (const { name, addresses } of node.nics ?? []) boxes.push(card(node.name, name, addresses));
   return { name: node.name, title: `${node.name} · ${node.role}`, boxes, wires, uplink };
 }
+
+/** Drivers whose networks are a bridge on each node, and those of them that lead to other nodes without a VNI of the network's. */
+const BRIDGED = new Set(['bridge', 'overlay', 'weave']);
+const TUNNELS: Readonly<Record<string, string>> = { weave: 'vxlan-6784' };
 
 /** macvlan, ipvlan and the like: devices of sandboxes stand on the node's own device, or on a VLAN of it. */
 function standOn(

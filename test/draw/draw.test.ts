@@ -146,3 +146,15 @@ test('macvlans stand on their parent, without a bridge and without veths', () =>
     'eth0.50 192.168.50.1/24',
   );
 });
+
+test('Weave Net is a bridge on each node, with its subnet and the tunnels to the others', () => {
+  const text = readFileSync(new URL('../../examples/weave.yml', import.meta.url), 'utf8');
+  const { spec } = parseStackFile(text, { file: 'weave.yml' });
+  const drawn = pictureOf(plan(spec, 1).topology, 'weave.yml');
+  for (const node of ['node1', 'node2']) {
+    const { boxes = [], wires = [] } = drawn.nodes.find(({ name }) => name === node) ?? {};
+    const box = boxes.find(({ title }) => title === 'weave');
+    expect(box?.lines.map((line) => line.text)).toEqual(['10.0.1.0/24', expect.stringMatching(/^veth/), 'vxlan-6784']);
+    expect(wires.filter(({ kind }) => kind === 'vxlan')).toHaveLength(1);
+  }
+});
