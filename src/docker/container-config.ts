@@ -65,7 +65,7 @@ export function configOfTask(container: ContainerState, image: Image): Container
         'com.docker.swarm.service.name': task.service.spec.name,
         'com.docker.swarm.task': '',
         'com.docker.swarm.task.id': task.id,
-        'com.docker.swarm.task.name': `${task.name}.${task.id}`,
+        'com.docker.swarm.task.name': container.name,
       }
     : {};
   const overridden = process.command !== undefined && process.command.length > 0;

@@ -51,7 +51,8 @@ export class Tasks implements Agents {
     const networks = this.orchestrator.networksOf(task.spec);
     const container = this.containers.create(
       {
-        name: `${task.name}.${task.id}`,
+        // swarmkit api/naming: a global service's tasks are told apart by their nodes' ids.
+        name: `${task.spec.name}.${task.slot || node.id}.${task.id}`,
         node: node.name,
         ...(task.spec.image ? { image: task.spec.image } : {}),
         ...namingOf(task.spec),

@@ -262,6 +262,11 @@ describe('a service on the network host', () => {
     expect((await service('outside', {})).status).toBe(201);
     await served.world.until(() => served.world.cluster.task('outside.1').state === 'running');
     expect(await say('asks', 'wget', '-qO-', 'http://192.168.99.110/')).toContain('Served by node1.');
+    await service('everywhere', { Mode: { Global: {} } });
+    const everywhere = () => served.world.cluster.orchestrator.tasks.find(({ name }) => name === 'everywhere.node1');
+    await served.world.until(() => everywhere()?.container !== undefined);
+    const task = everywhere();
+    expect(task?.container?.name).toBe(`everywhere.${served.world.cluster.node('node1').id}.${task?.id}`);
     await service('ported', { EndpointSpec: { Ports: [{ TargetPort: 80, PublishedPort: 8000 }] } });
     const rejected = () => served.world.cluster.orchestrator.tasks.find(({ state }) => state === 'rejected');
     await served.world.until(() => rejected() !== undefined);

@@ -53,7 +53,7 @@ describe('a driver from outside the package', () => {
     expect(report.flows.map(({ ok }: { ok: boolean }) => ok)).toEqual([true]);
   });
 
-  it('is loaded to draw, to serve and to replay as well', async () => {
+  it('is loaded to draw, to serve and to replay as well', { timeout: 180_000 }, async () => {
     const driver = ['--driver', './plain.js'];
     swarmwire('draw', 'stack.yml', ...driver);
     expect(readFileSync(join(folder, 'drawings/stack.mmd'), 'utf8')).toContain('plain');
