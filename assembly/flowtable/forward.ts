@@ -4,7 +4,7 @@
 //
 // Everything is asked before anything is changed: whatever is not as it was, or is more than a plain segment of an
 // established connection, goes the slow way untouched. That is a SYN, FIN or RST, a fragment, IP options, a checksum that
-// is wrong, a TTL that runs out, a packet that does not fit, padding, a group's MAC, marks of congestion outside.
+// is wrong, a TTL that runs out, a packet that does not fit, a group's MAC, marks of congestion outside.
 
 import { Frame, SOCKET_HASH, headroom } from "../frame";
 import { Device, cross, mayCross } from "../devices/device";
@@ -56,7 +56,16 @@ export function enter(device: Device, frame: Frame): Entered {
   const at = frame.data;
   const outside = at + ethernet.LENGTH;
   let length = frame.length - ethernet.LENGTH;
-  if (!plainHeader(at, length)) return Entered.SLOW;
+  if (!plainHeader(at)) return Entered.SLOW;
+  // What follows the packet is padding: nobody but this device sees it, unless it is bridged on.
+  const total = ipv4.totalLength(outside);
+  if (total > length) return Entered.SLOW;
+  const padding = length - total;
+  if (padding) {
+    if (device.master || device.handlers) return Entered.SLOW;
+    if (total < ipv4.LENGTH + udp.LENGTH) return Entered.SLOW;
+    length = total;
+  }
   let ip = outside;
   let kind: u32 = 0;
   let protocol = ipv4.protocol(ip);
@@ -67,7 +76,8 @@ export function enter(device: Device, frame: Frame): Entered {
       kind = ENCAPSULATED;
       ip += INSIDE;
       length -= INSIDE;
-      if (!plainHeader(ip - ethernet.LENGTH, length)) return Entered.SLOW;
+      if (!plainHeader(ip - ethernet.LENGTH)) return Entered.SLOW;
+      if (ipv4.totalLength(ip) != length) return Entered.SLOW;
       if (ipv4.tos(outside) & 3) return Entered.SLOW;
       protocol = ipv4.protocol(ip);
     }
@@ -89,28 +99,26 @@ export function enter(device: Device, frame: Frame): Entered {
   else if ((flow.keyA ^ a) | (flow.keyB ^ b)) flow = findFlow(a, b);
   if (flow) {
     if (flow.generation == generation) {
-      if (passes(flow, frame, at, outside, ip, l4, length, protocol)) return Entered.DONE;
+      if (passes(flow, device, frame, at, outside, ip, l4, length, protocol, padding)) return Entered.DONE;
     }
   }
   if (tracing || watching || frame.connection || frame.mark) return Entered.SLOW;
   if (protocol == ipv4.TCP && tcp.flags(l4) & tcp.FIN) return Entered.SLOW;
-  begin(frame, a, b, ip, length, kind != 0);
+  begin(frame, a, b, ip, length, kind != 0, padding);
   return Entered.RECORDED;
 }
 
-/** An IPv4 packet without options, no fragment, that ends with the frame: type, version and length; flags and offset. */
+/** An IPv4 packet without options, and no fragment. */
 // @ts-ignore: decorator
 @inline
-function plainHeader(at: usize, length: u32): bool {
-  const ip = at + ethernet.LENGTH;
+function plainHeader(at: usize): bool {
   if ((load<u32>(at, 12) & 0x00ffffff) != 0x00450008) return false;
-  if (ipv4.isFragment(ip)) return false;
-  return ipv4.totalLength(ip) == length;
+  return !ipv4.isFragment(at + ethernet.LENGTH);
 }
 
 // @ts-ignore: decorator
 @inline
-function passes(flow: Flow, frame: Frame, at: usize, outside: usize, ip: usize, l4: usize, length: u32, protocol: u32): bool {
+function passes(flow: Flow, device: Device, frame: Frame, at: usize, outside: usize, ip: usize, l4: usize, length: u32, protocol: u32, padding: u32): bool {
   const track = flow.track;
   const time = frame.time;
   const tail = length - ipv4.LENGTH;
@@ -223,6 +231,10 @@ function passes(flow: Flow, frame: Frame, at: usize, outside: usize, ip: usize, 
 
   const shown = track.sights && ownsFrame(frame);
   if (shown) showBefore(flow, track, at, frame.length, ip, length, time);
+  if (padding) {
+    device.rxBytes += padding;
+    frame.length -= padding;
+  }
   const way = track.way;
   const data = rewrite(at, length, flow, track, way == <u8>Way.TUNNEL ? nextIdAt(track.ids) : 0);
   frame.length += <u32>(at - data);

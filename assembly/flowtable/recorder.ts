@@ -30,9 +30,9 @@ export let recording: usize = 0;
 
 const HEADERS: u32 = 192;
 const SCRATCH: u32 = 512;
-let made: Track = changetype<Track>(0);
-let header: usize = 0;
-let scratch: usize = 0;
+const made = changetype<Track>(arena(TRACK));
+const header = arena(HEADERS);
+const scratch = arena(SCRATCH);
 const connections: usize = memory.data(16);
 let outer: u32 = 0;
 let keyA: u64 = 0;
@@ -44,18 +44,15 @@ let startLinks: u32 = 0;
 let startFlags: u32 = 0;
 let startHash: u32 = 0;
 let length: u32 = 0;
+/** Behind the packet as it came in: only the first counter, and a tap there, know of it. */
+let padding: u32 = 0;
 let limit: u32 = 0;
 let until: u64 = 0;
 let outerPort: u32 = 0;
 let balanced: usize = 0;
 
-/** `frame` has come in with that key; `size` bytes from its innermost IP header on, `at`. */
-export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encapsulated: bool): void {
-  if (!header) {
-    made = changetype<Track>(arena(TRACK));
-    header = arena(HEADERS);
-    scratch = arena(SCRATCH);
-  }
+/** `frame` has come in with that key; `size` bytes from its innermost IP header on, `behind` it padding. */
+export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encapsulated: bool, behind: u32): void {
   recording = changetype<usize>(frame);
   memory.fill(changetype<usize>(made), 0, TRACK);
   memory.copy(header, frame.data, HEADERS);
@@ -68,6 +65,7 @@ export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encaps
   startFlags = frame.flags;
   startHash = frame.hash;
   length = size;
+  padding = behind;
   limit = 0xffff;
   until = u64.MAX_VALUE;
   balanced = 0;
@@ -106,7 +104,7 @@ export function counted(frame: Frame, at: usize, bytes: u32): void {
   if (n == COUNTERS) return forgo();
   const counter = counterOf(made, n);
   counter.at = at;
-  counter.more = <i32>(bytes - length);
+  counter.more = <i32>(bytes - length - (n ? 0 : padding));
   made.counters = <u8>(n + 1);
 }
 
@@ -161,7 +159,7 @@ export function fitted(frame: Frame, size: u32, room: u32): void {
 // @ts-ignore: decorator
 @inline
 export function sight(frame: Frame, device: Device, received: bool): void {
-  if (isRecording(frame) && !sighted(made, frame, device, received, start, length)) forgo();
+  if (isRecording(frame) && !sighted(made, frame, device, received, start, length, padding)) forgo();
 }
 
 /** The outer headers came off, or went on with an id out of `ids`. */

@@ -48,21 +48,21 @@ function stageOf(stages: usize, n: u32): Stage { return changetype<Stage>(stages
 // ---- recording
 
 const HEADERS: usize = 128;
-let seen: usize = 0;
+const seen = arena(HEADERS * SIGHTS);
 /** Frame's length there, less that of the packet. */
 const around: usize = memory.data(<i32>(SIGHTS * 4));
 
 /** A tap has seen the frame whose way is recorded into `made`. False: too many. */
-export function sighted(made: Track, frame: Frame, device: Device, received: bool, start: u64, length: u32): bool {
+export function sighted(made: Track, frame: Frame, device: Device, received: bool, start: u64, length: u32, padding: u32): bool {
   const n = <u32>made.sights;
   if (n == SIGHTS) return false;
-  if (!seen) seen = arena(HEADERS * SIGHTS);
   const sight = sightOf(made, n);
   sight.tap = device.tap - 1;
   sight.received = received ? 1 : 0;
   sight.after = <u32>(frame.time - start);
   memory.copy(seen + <usize>n * HEADERS, frame.data, HEADERS);
-  store<u32>(around + (<usize>n << 2), frame.length - length);
+  const more = frame.length - length;
+  store<u32>(around + (<usize>n << 2), padding && more == ethernet.LENGTH + padding ? ethernet.LENGTH : more);
   made.sights = <u8>(n + 1);
   return true;
 }

@@ -152,7 +152,7 @@ export function sightOf(track: Track, i: u32): Sight { return changetype<Sight>(
 
 const pool = new Pool(TRACK, 32, Of.TRAFFIC);
 const BUCKETS: u32 = 4096;
-let buckets: usize = 0;
+const buckets = arena(BUCKETS * sizeof<usize>());
 let firstDirty: Track | null = null;
 let settled: u64 = 0;
 
@@ -160,7 +160,6 @@ export function ensureTracks(): void { pool.ensure(16); }
 
 /** The track with the content of `made`, which may be that very one; null when there is no room. One flow more uses it. */
 export function intern(made: Track): Track | null {
-  if (!buckets) buckets = arena(BUCKETS * sizeof<usize>());
   let hash: u32 = 2166136261;
   for (let at = CONTENT; at < TRACK; at += 4) hash = (hash ^ load<u32>(changetype<usize>(made) + at)) * 16777619;
   const bucket = buckets + <usize>((hash ^ (hash >>> 16)) & (BUCKETS - 1)) * sizeof<usize>();

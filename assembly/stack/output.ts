@@ -153,7 +153,8 @@ export function pathMtu(namespace: Namespace, destination: u32): u32 {
 }
 
 const BUCKETS: u32 = 2048;
-let ids: usize = 0;
+const ids = arena(BUCKETS * 2);
+let drawn = false;
 
 /** Where `nextId` counts. */
 export function idBucket(namespace: Namespace, source: u32, destination: u32, protocol: u32): usize {
@@ -172,8 +173,8 @@ export function nextIdAt(at: usize): u32 {
 
 /** IP id for packets without a socket's own: one counter a (source, destination, protocol) bucket (__ip_select_ident). */
 export function nextId(namespace: Namespace, source: u32, destination: u32, protocol: u32): u32 {
-  if (!ids) {
-    ids = arena(BUCKETS * 2);
+  if (!drawn) {
+    drawn = true;
     for (let i: u32 = 0; i < BUCKETS; i++) store<u16>(ids + 2 * <usize>i, <u16>random());
   }
   return nextIdAt(idBucket(namespace, source, destination, protocol));

@@ -41,9 +41,9 @@ INLINE void put2(void *p, u16 v) { memcpy(p, &v, 2); }
 #define swap2 __builtin_bswap16
 #define swap4 __builtin_bswap32
 #define MAC 0xffffffffffffull
-#define SECOND 1000000000ull
+#define SECOND 1000u
 
-enum { BATCH = 256, VECTOR = 64, LONGEST = 1536, OUTER = 50, TCP = 6, UDP = 17, FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+enum { BATCH = 128, VECTOR = 64, LONGEST = 1536, OUTER = 50, TCP = 6, UDP = 17, FIN = 1, SYN = 2, RST = 4, ACK = 16 };
 
 // ---- checksums (RFC 1071, RFC 1624)
 
@@ -81,7 +81,10 @@ INLINE u32 pseudo(u64 addresses, u32 protocol, u32 length) { return words(addres
 
 // ---- tables: open addressing, keys in the slots, at most half full
 
-typedef struct { u64 a, b; u32 record, reply; u64 pad; } Slot;
+// A slot is half a cache line: the tuple, which connection and direction it is, and what the packet becomes: addresses,
+// ports, and what the checksums change by. `record` = connection << 3 | reply << 2 | kind; 0: free.
+typedef struct { u64 a; u32 ports, record; u64 to; u32 toPorts; u16 ip, l4; } Slot;
+_Static_assert(sizeof(Slot) == 32, "half a cache line");
 typedef struct { Slot *slots; u32 mask, count; } Table;
 
 static void *memory(size_t bytes) {
@@ -99,32 +102,39 @@ INLINE u64 hash(u64 a, u64 b) {
   x *= 0xD6E8FEB86659FD93ull;
   return x ^ x >> 32;
 }
+// What kind of tuple: never 0.
+enum { HOST_TCP = 1, SANDBOX_TCP = 2, HOST_UDP = 3 };
+INLINE u64 keyOf(u32 ports, u32 kind) { return ports | (u64)kind << 32; }
 static void grow(Table *t, u32 capacity) {
   Slot *old = t->slots;
   u32 slots = old ? t->mask + 1 : 0;
   t->slots = memory((size_t)capacity * sizeof(Slot));
   t->mask = capacity - 1;
   for (u32 i = 0; i < slots; i++) {
-    if (!old[i].b) continue;
-    u32 j = (u32)hash(old[i].a, old[i].b) & t->mask;
-    while (t->slots[j].b) j = (j + 1) & t->mask;
+    if (!old[i].record) continue;
+    u32 j = (u32)hash(old[i].a, keyOf(old[i].ports, old[i].record & 3)) & t->mask;
+    while (t->slots[j].record) j = (j + 1) & t->mask;
     t->slots[j] = old[i];
   }
   if (old) munmap(old, (size_t)slots * sizeof(Slot));
 }
-INLINE Slot *find(const Table *t, u32 i, u64 a, u64 b) {
+INLINE Slot *find(const Table *t, u32 i, u64 a, u32 ports, u32 kind) {
   for (;; i = (i + 1) & t->mask) {
     Slot *s = &t->slots[i];
-    if (likely(((s->a ^ a) | (s->b ^ b)) == 0)) return s;
-    if (!s->b) return 0;
+    if (likely(((s->a ^ a) | (s->ports ^ ports) | ((s->record ^ kind) & 3)) == 0)) return s;
+    if (!s->record) return 0;
   }
 }
-static void insert(Table *t, u64 a, u64 b, u32 record, u32 reply) {
-  u32 i = (u32)hash(a, b) & t->mask;
-  while (t->slots[i].b) i = (i + 1) & t->mask;
-  t->slots[i] = (Slot){a, b, record, reply, 0};
+INLINE u32 place(const Table *t, u64 a, u32 ports, u32 kind) { return (u32)hash(a, keyOf(ports, kind)) & t->mask; }
+static Slot *insert(Table *t, u64 a, u32 ports, u32 kind, u32 record, u32 reply) {
+  u32 i = place(t, a, ports, kind);
+  while (t->slots[i].record) i = (i + 1) & t->mask;
+  t->slots[i] = (Slot){.a = a, .ports = ports, .record = record << 3 | reply << 2 | kind};
   t->count++;
+  return &t->slots[i];
 }
+INLINE u32 recordOf(const Slot *s) { return s->record >> 3; }
+INLINE u32 replyOf(const Slot *s) { return s->record >> 2 & 1; }
 // Between batches.
 static void ensure(Table *t) {
   if ((t->count + 4 * BATCH) * 2 > t->mask) grow(t, (t->mask + 1) * 2);
@@ -132,29 +142,25 @@ static void ensure(Table *t) {
 
 // ---- conntrack
 
-enum { HOST = 1, SANDBOX = 2 };
 enum { SEEN_REPLY = 2, ASSURED = 4 };
-typedef struct { u32 end, maxEnd, maxWindow, maxAck; u8 scale, flags; u16 pad; } Direction;
+typedef struct { u32 end, maxEnd, maxWindow, maxAck; } Direction;
+// One cache line. Times are milliseconds, as the kernel's are jiffies.
 typedef struct __attribute__((aligned(64))) {
-  u64 deadline, streamAt;
-  u32 status, mark;
-  // What the addresses and ports of each direction become, and what the checksums change by.
-  u64 to[2];
-  u32 ports[2];
-  u16 ip[2], l4[2];
-  u8 state, lastDirection, lastKind, again;
+  u32 deadline, mark;
   Direction direction[2];
   u32 lastSequence, lastAck, lastEnd;
-  u16 lastWindow, port;
-  // In the sandbox: its balanced connection, and the tunnel's connection that carries it.
-  u32 balanced, outer;
+  u16 lastWindow;
+  u8 scale[2], flags[2];
+  u8 status, state, lastDirection, lastKind, again;
 } Connection;
-_Static_assert(sizeof(Connection) <= 128, "two cache lines");
+_Static_assert(sizeof(Connection) == 64, "one cache line");
 static Table tracked;
-static Connection *connections;
-static u32 lastConnection;
+static Connection *hosts, *sandboxes;
+static u32 lastHost, lastSandbox, lastOuter;
+// The tunnel's own connections: `streamAt` is when one becomes a stream.
+typedef struct { u32 deadline, streamAt, status, mark; } Datagrams;
+static Datagrams *outers;
 
-INLINE u64 keyB(u32 ports, u32 protocol, u32 namespace) { return (u64)ports | (u64)protocol << 32 | (u64)namespace << 40; }
 INLINE u64 turned(u64 addresses) { return addresses << 32 | addresses >> 32; }
 INLINE u32 turned4(u32 ports) { return ports << 16 | ports >> 16; }
 
@@ -166,7 +172,7 @@ static const u8 NEXT[2][6][10] = {
   {{XX, S2, XX, XX, XX, XX, XX, SS, XX, S2}, {XX, SR, IG, IG, IG, IG, IG, IG, IG, SR}, {XX, XX, FW, FW, LA, LA, LA, TW, CL, XX},
    {XX, IG, SR, ES, CW, CW, TW, TW, CL, IG}, {XX, CL, CL, CL, CL, CL, CL, CL, CL, CL}, {XX, XX, XX, XX, XX, XX, XX, XX, XX, XX}},
 };
-static const u64 TIMEOUT[10] = {0, 120 * SECOND, 60 * SECOND, 432000 * SECOND, 120 * SECOND, 60 * SECOND, 30 * SECOND, 120 * SECOND, 10 * SECOND, 120 * SECOND};
+static const u32 TIMEOUT[10] = {0, 120 * SECOND, 60 * SECOND, 432000 * SECOND, 120 * SECOND, 60 * SECOND, 30 * SECOND, 120 * SECOND, 10 * SECOND, 120 * SECOND};
 enum { UNACKNOWLEDGED = 16, MAX_ACK = 32 };
 #define LEAST_WINDOW 66000u
 INLINE int before(u32 a, u32 b) { return (i32)(a - b) < 0; }
@@ -179,7 +185,7 @@ INLINE u32 kindOf(u32 flags) {
 }
 
 // 0: it cannot be part of the connection. Segments carry no options here.
-INLINE int trackTcp(Connection *c, u32 reply, const u8 *l4, u32 length, u64 now) {
+INLINE int trackTcp(Connection *c, u32 reply, const u8 *l4, u32 length, u32 now) {
   u32 flags = l4[13], kind = kindOf(flags), sequence = swap4(get4(l4 + 4)), ack = swap4(get4(l4 + 8)), raw = swap2(get2(l4 + 14));
   u32 end = sequence + length - ((u32)(l4[12] >> 4) << 2) + (flags >> 1 & 1) + (flags & 1);
   u32 to = NEXT[reply][kind][c->state];
@@ -193,13 +199,13 @@ INLINE int trackTcp(Connection *c, u32 reply, const u8 *l4, u32 length, u64 now)
   if (!(flags & ACK)) ack = r->end;
   if (unlikely(!before(sequence, s->maxEnd + 1) || !before(ack, r->end + 1) || (r->maxWindow && !after(end, s->end - r->maxWindow - 1)) ||
                !after(ack, r->end - largest(s->maxWindow, LEAST_WINDOW) - 1))) return 0;
-  u32 window = flags & SYN ? raw : raw << s->scale;
+  u32 window = flags & SYN ? raw : raw << c->scale[reply];
   s->maxWindow = largest(s->maxWindow, window);
-  if (after(end, s->end)) s->end = end, s->flags |= UNACKNOWLEDGED;
-  if (flags & ACK && (!(s->flags & MAX_ACK) || after(ack, s->maxAck))) s->maxAck = ack, s->flags |= MAX_ACK;
+  if (after(end, s->end)) s->end = end, c->flags[reply] |= UNACKNOWLEDGED;
+  if (flags & ACK && (!(c->flags[reply] & MAX_ACK) || after(ack, s->maxAck))) s->maxAck = ack, c->flags[reply] |= MAX_ACK;
   if (r->maxWindow && after(end, s->maxEnd)) r->maxWindow += end - s->maxEnd;
   if (after(ack + window, r->maxEnd - 1)) r->maxEnd = ack + largest(window, 1);
-  if (ack == r->end) r->flags &= ~UNACKNOWLEDGED;
+  if (ack == r->end) c->flags[reply ^ 1] &= ~UNACKNOWLEDGED;
   if (kind == K_ACK) {
     if (c->lastDirection == reply && c->lastSequence == sequence && c->lastAck == ack && c->lastEnd == end && c->lastWindow == raw) c->again++;
     else c->lastSequence = sequence, c->lastAck = ack, c->lastEnd = end, c->lastWindow = raw, c->again = 0;
@@ -208,9 +214,9 @@ INLINE int trackTcp(Connection *c, u32 reply, const u8 *l4, u32 length, u64 now)
   c->lastDirection = reply;
   u32 from = c->state;
   c->state = to;
-  u64 timeout = TIMEOUT[to];
+  u32 timeout = TIMEOUT[to];
   if (c->again >= 3 && timeout > 300 * SECOND) timeout = 300 * SECOND;
-  if ((c->direction[0].flags | c->direction[1].flags) & UNACKNOWLEDGED && timeout > 300 * SECOND) timeout = 300 * SECOND;
+  if ((c->flags[0] | c->flags[1]) & UNACKNOWLEDGED && timeout > 300 * SECOND) timeout = 300 * SECOND;
   if (!c->lastWindow && timeout > 300 * SECOND) timeout = 300 * SECOND;
   if (c->status & SEEN_REPLY) {
     if (to == ES && (from == SR || from == ES)) c->status |= ASSURED;
@@ -219,41 +225,35 @@ INLINE int trackTcp(Connection *c, u32 reply, const u8 *l4, u32 length, u64 now)
   if (reply) c->status |= SEEN_REPLY;
   return 1;
 }
-INLINE void trackUdp(Connection *c, u64 now) {
-  u64 timeout = 30 * SECOND;
+INLINE void trackUdp(Datagrams *c, u32 now) {
+  u32 timeout = 30 * SECOND;
   if (c->status & SEEN_REPLY && now > c->streamAt) timeout = 120 * SECOND, c->status |= ASSURED;
   c->deadline = now + timeout;
 }
 
-static u32 newConnection(void) {
-  Connection *c = &connections[++lastConnection];
-  memset(c, 0, sizeof *c);
-  return lastConnection;
-}
 // `reply` is the tuple of the answers; both directions' translations follow from the two.
-static void confirm(u32 record, u64 a, u32 ports, u64 replyA, u32 replyPorts, u32 protocol, u32 namespace) {
-  Connection *c = &connections[record];
-  u64 tos[2] = {turned(replyA), turned(a)};
-  u32 tops[2] = {turned4(replyPorts), turned4(ports)};
-  u64 froms[2] = {a, replyA};
-  u32 fromps[2] = {ports, replyPorts};
-  for (u32 d = 0; d < 2; d++) {
-    c->to[d] = tos[d];
-    c->ports[d] = tops[d];
-    c->ip[d] = fold(words(~froms[d]) + words(tos[d]));
-    c->l4[d] = fold(words(~froms[d]) + words(tos[d]) + words((u64)(u32)~fromps[d]) + words(tops[d]));
-  }
-  insert(&tracked, a, keyB(ports, protocol, namespace), record, 0);
-  insert(&tracked, replyA, keyB(replyPorts, protocol, namespace), record, 1);
+static void translate(Slot *s, u64 to, u32 toPorts) {
+  s->to = to;
+  s->toPorts = toPorts;
+  s->ip = fold(words(~s->a) + words(to));
+  s->l4 = fold(words(~s->a) + words(to) + words((u64)(u32)~s->ports) + words(toPorts));
+}
+static Slot *confirm(u32 record, u64 a, u32 ports, u64 replyA, u32 replyPorts, u32 kind) {
+  translate(insert(&tracked, replyA, replyPorts, kind, record, 1), turned(a), turned4(ports));
+  Slot *s = insert(&tracked, a, ports, kind, record, 0);
+  translate(s, turned(replyA), turned4(replyPorts));
+  return s;
 }
 
 // ---- IPVS
 
 typedef struct { u32 address; u64 mac; u64 connections, inPackets, inBytes, outPackets, outBytes; u32 active, inactive; } Destination;
-typedef struct __attribute__((aligned(64))) { u64 deadline; Destination *destination; u8 state, counted; } Balanced;
+// Of the sandbox's connection of the same number, with the tunnel's port and connection that carry it.
+typedef struct { u32 deadline, outer; u16 port; u8 destination, state, counted; } Balanced;
+_Static_assert(sizeof(Balanced) == 16, "a quarter of a cache line");
 static Table balancedTable;
 static Balanced *balanced;
-static u32 lastBalanced, destinationCount, robin;
+static u32 destinationCount, robin;
 static Destination destinations[256];
 static u64 serviceInPackets, serviceInBytes, serviceOutPackets, serviceOutBytes;
 enum { V_ESTABLISHED = 1 };
@@ -262,15 +262,15 @@ static const u8 BALANCED_NEXT[2][4][11] = {
   {{3, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3}, {6, 7, 2, 5, 5, 5, 6, 7, 8, 9, 5}, {1, 1, 2, 1, 4, 5, 6, 7, 6, 9, 1}, {6, 6, 6, 3, 6, 6, 6, 6, 8, 9, 3}},
   {{2, 1, 2, 3, 2, 2, 2, 2, 2, 9, 3}, {5, 4, 2, 5, 4, 5, 6, 5, 8, 9, 5}, {1, 1, 2, 1, 4, 5, 6, 7, 8, 1, 1}, {6, 6, 2, 6, 6, 5, 6, 6, 6, 6, 6}},
 };
-INLINE void balance(Balanced *v, u32 out, u32 flags, u64 now) {
+INLINE void balance(Balanced *v, u32 out, u32 flags, u32 now) {
   u32 event = likely((flags & (SYN | FIN | RST)) == 0) ? 2 : flags & RST ? 3 : flags & SYN ? 0 : 1;
   v->state = BALANCED_NEXT[out][event][v->state];
   v->deadline = now + BALANCED_TIMEOUT[v->state] * SECOND;
   u32 active = v->state == V_ESTABLISHED;
   if (unlikely(v->counted != active)) {
     v->counted = active;
-    if (active) v->destination->inactive--, v->destination->active++;
-    else v->destination->active--, v->destination->inactive++;
+    if (active) destinations[v->destination].inactive--, destinations[v->destination].active++;
+    else destinations[v->destination].active--, destinations[v->destination].inactive++;
   }
 }
 
@@ -279,11 +279,12 @@ INLINE void balance(Balanced *v, u32 out, u32 flags, u64 now) {
 static u32 hostAddress, vtepAddress, sandboxAddress, sandboxOverlay, mark, vni;
 static u16 published;
 static u64 nicMac, gatewayMac, vtepMac, sandboxMac;
-static u64 forwardingUsed[512];
+static u32 forwardingUsed[256];
 static u8 head[64] __attribute__((aligned(64)));
 static u32 headIp, headUdp;
 static u16 outerId;
-static u64 learnedAt, neighbourAt, now = SECOND, drops, fresh;
+static u64 drops, fresh;
+static u32 learnedAt, neighbourAt, now = SECOND;
 static u64 devicePackets[2], deviceBytes[2];
 
 // ---- a batch
@@ -298,47 +299,42 @@ INLINE int headerOk(const u8 *ip, u32 length) {
 }
 
 static u32 outerConnection(u64 addresses, u32 ports) {
-  u32 record = newConnection();
-  Connection *c = &connections[record];
-  c->streamAt = now + 2 * SECOND;
-  confirm(record, addresses, ports, turned(addresses), turned4(ports), UDP, HOST);
+  u32 record = ++lastOuter;
+  outers[record] = (Datagrams){.streamAt = now + 2 * SECOND};
+  confirm(record, addresses, ports, turned(addresses), turned4(ports), HOST_UDP);
   return record;
 }
 
 // A client's SYN: DNAT to the sandbox.
 static __attribute__((noinline)) Slot *openHost(u64 a, u32 ports) {
   if ((u32)(a >> 32) != hostAddress || (ports >> 16) != published) return 0;
-  confirm(newConnection(), a, ports, (u64)sandboxAddress | a << 32, turned4(ports), TCP, HOST);
-  return find(&tracked, (u32)hash(a, keyB(ports, TCP, HOST)) & tracked.mask, a, keyB(ports, TCP, HOST));
+  return confirm(++lastHost, a, ports, (u64)sandboxAddress | a << 32, turned4(ports), HOST_TCP);
 }
 // In the sandbox: a mark, round robin, a source port that is free.
 static __attribute__((noinline)) Slot *openSandbox(u64 a, u32 ports) {
-  u32 record = newConnection();
-  connections[record].mark = mark;
-  Destination *d = &destinations[robin];
+  u32 record = ++lastSandbox;
+  sandboxes[record].mark = mark;
+  u32 chosen = robin;
+  Destination *d = &destinations[chosen];
   robin = robin + 1 == destinationCount ? 0 : robin + 1;
   u64 replyA = (u64)d->address | (u64)sandboxOverlay << 32;
   u32 replyPorts = turned4(ports);
-  while (find(&tracked, (u32)hash(replyA, keyB(replyPorts, TCP, SANDBOX)) & tracked.mask, replyA, keyB(replyPorts, TCP, SANDBOX)))
+  while (find(&tracked, place(&tracked, replyA, replyPorts, SANDBOX_TCP), replyA, replyPorts, SANDBOX_TCP))
     replyPorts = (replyPorts & 0xffff) | (u32)swap2(1024 + (swap2(replyPorts >> 16) + 1 - 1024) % 64512) << 16;
-  confirm(record, a, ports, replyA, replyPorts, TCP, SANDBOX);
-  u32 at = ++lastBalanced;
-  balanced[at] = (Balanced){.destination = d};
+  Slot *s = confirm(record, a, ports, replyA, replyPorts, SANDBOX_TCP);
   d->inactive++;
   d->connections++;
-  connections[record].balanced = at;
-  insert(&balancedTable, (u64)(u32)a | (u64)mark << 32, keyB(ports, TCP, SANDBOX), at, 0);
-  insert(&balancedTable, (u64)d->address | (u64)(u32)a << 32, keyB(turned4(ports), TCP, SANDBOX), at, 1);
+  insert(&balancedTable, (u64)(u32)a | (u64)mark << 32, ports, SANDBOX_TCP, record, 0);
+  insert(&balancedTable, (u64)d->address | (u64)(u32)a << 32, turned4(ports), SANDBOX_TCP, record, 1);
   // Which port the tunnel takes for this flow, and so which of its connections.
-  Connection *c = &connections[record];
-  u64 h = hash(c->to[0] ^ turned(c->to[0]), c->ports[0] ^ turned4(c->ports[0]));
-  c->port = swap2(32768 + (u16)((h & 0xffffffff) * 28231 >> 32));
+  u64 h = hash(s->to ^ turned(s->to), s->toPorts ^ turned4(s->toPorts));
+  u16 port = swap2(32768 + (u16)((h & 0xffffffff) * 28231 >> 32));
   u64 addresses = (u64)hostAddress | (u64)vtepAddress << 32;
-  u32 outerPorts = c->port | 0xb5120000u;
-  Slot *o = find(&tracked, (u32)hash(addresses, keyB(outerPorts, UDP, HOST)) & tracked.mask, addresses, keyB(outerPorts, UDP, HOST));
-  c->outer = o ? o->record : outerConnection(addresses, outerPorts);
+  u32 outerPorts = port | 0xb5120000u;
+  Slot *o = find(&tracked, place(&tracked, addresses, outerPorts, HOST_UDP), addresses, outerPorts, HOST_UDP);
+  balanced[record] = (Balanced){.destination = chosen, .port = port, .outer = o ? recordOf(o) : outerConnection(addresses, outerPorts)};
   fresh++;
-  return find(&tracked, (u32)hash(a, keyB(ports, TCP, SANDBOX)) & tracked.mask, a, keyB(ports, TCP, SANDBOX));
+  return s;
 }
 
 INLINE void copy(u8 *to, const u8 *from, u32 n) {
@@ -365,65 +361,54 @@ static __attribute__((noinline)) void forwardOut(u32 count) {
       P[i] = get4(ip + 20);
       ok[i] = get2(f + 12) == 8 && ip[9] == TCP && headerOk(ip, inLength[base + i] - 14) &&
               fold(sum(ip + 20, length - 20) + pseudo(A[i], TCP, length - 20)) == 0xffff && (get8(f) & MAC) == nicMac;
-      I[i] = (u32)hash(A[i], keyB(P[i], TCP, HOST)) & tracked.mask;
+      I[i] = place(&tracked, A[i], P[i], HOST_TCP);
       __builtin_prefetch(&tracked.slots[I[i]]);
       devicePackets[0]++;
       deviceBytes[0] += inLength[base + i];
     }
-    for (u32 i = 0; i < n; i++) {
-      Slot *s = &tracked.slots[I[i]];
-      __builtin_prefetch(&connections[s->record], 1);
-      __builtin_prefetch((u8 *)&connections[s->record] + 64, 1);
-    }
+    for (u32 i = 0; i < n; i++) __builtin_prefetch(&hosts[recordOf(&tracked.slots[I[i]])], 1);
     f = in + (size_t)base * stride;
     for (u32 i = 0; i < n; i++, f += stride) {
       if (unlikely(!ok[i])) continue;
-      Slot *s = find(&tracked, I[i], A[i], keyB(P[i], TCP, HOST));
+      Slot *s = find(&tracked, I[i], A[i], P[i], HOST_TCP);
       if (unlikely(!s) && !(s = openHost(A[i], P[i]))) { ok[i] = 0; continue; }
-      Connection *c = &connections[s->record];
-      if (unlikely(!trackTcp(c, s->reply, f + 34, swap2(get2(f + 16)) - 20, now))) { ok[i] = 0; continue; }
-      A[i] = c->to[s->reply];
-      P[i] = c->ports[s->reply];
-      ipDelta[i] = c->ip[s->reply];
-      l4Delta[i] = c->l4[s->reply];
-      u64 b = keyB(P[i], TCP, SANDBOX);
-      I[i] = (u32)hash(A[i], b) & tracked.mask;
+      if (unlikely(!trackTcp(&hosts[recordOf(s)], replyOf(s), f + 34, swap2(get2(f + 16)) - 20, now))) { ok[i] = 0; continue; }
+      A[i] = s->to;
+      P[i] = s->toPorts;
+      ipDelta[i] = s->ip;
+      l4Delta[i] = s->l4;
+      I[i] = place(&tracked, A[i], P[i], SANDBOX_TCP);
       __builtin_prefetch(&tracked.slots[I[i]]);
     }
     for (u32 i = 0; i < n; i++) {
-      Slot *s = &tracked.slots[I[i]];
-      __builtin_prefetch(&connections[s->record], 1);
-      __builtin_prefetch((u8 *)&connections[s->record] + 64, 1);
-    }
-    for (u32 i = 0; i < n; i++) {
-      const Connection *c = &connections[tracked.slots[I[i]].record];
-      __builtin_prefetch(&balanced[c->balanced], 1);
-      __builtin_prefetch(&connections[c->outer], 1);
+      u32 record = recordOf(&tracked.slots[I[i]]);
+      __builtin_prefetch(&sandboxes[record], 1);
+      __builtin_prefetch(&balanced[record], 1);
     }
     f = in + (size_t)base * stride;
     for (u32 i = 0; i < n; i++, f += stride) {
       if (unlikely(!ok[i])) continue;
-      u64 b = keyB(P[i], TCP, SANDBOX);
-      Slot *s = find(&tracked, I[i], A[i], b);
+      Slot *s = find(&tracked, I[i], A[i], P[i], SANDBOX_TCP);
       if (unlikely(!s)) s = openSandbox(A[i], P[i]);
-      Connection *c = &connections[s->record];
-      if (unlikely(!trackTcp(c, s->reply, f + 34, swap2(get2(f + 16)) - 20, now))) { ok[i] = 0; continue; }
-      Balanced *v = &balanced[c->balanced];
-      Destination *d = v->destination;
+      u32 record = recordOf(s);
+      Balanced *v = &balanced[record];
+      __builtin_prefetch(&outers[v->outer], 1);
+      if (unlikely(!trackTcp(&sandboxes[record], replyOf(s), f + 34, swap2(get2(f + 16)) - 20, now))) { ok[i] = 0; continue; }
+      Destination *d = &destinations[v->destination];
       u32 length = swap2(get2(f + 16));
       d->inPackets++;
       d->inBytes += length;
       serviceInPackets++;
       serviceInBytes += length;
       balance(v, 0, f[47], now);
-      A[i] = c->to[0];
-      P[i] = c->ports[0];
-      ipDelta[i] += c->ip[0];
-      l4Delta[i] += c->l4[0];
+      A[i] = s->to;
+      P[i] = s->toPorts;
+      ipDelta[i] += s->ip;
+      l4Delta[i] += s->l4;
       M[i] = d->mac;
-      O[i] = c->outer;
-      port[i] = c->port;
-      D[i] = d - destinations;
+      O[i] = v->outer;
+      port[i] = v->port;
+      D[i] = v->destination;
     }
     f = in + (size_t)base * stride;
     u8 *o = out + (size_t)base * stride;
@@ -435,7 +420,7 @@ static __attribute__((noinline)) void forwardOut(u32 count) {
       }
       learnedAt = neighbourAt = now;
       forwardingUsed[D[i]] = now;
-      trackUdp(&connections[O[i]], now);
+      trackUdp(&outers[O[i]], now);
       u32 length = swap2(get2(f + 16));
       u8 *g = o + OUTER, *ip = g + 14, *l4 = ip + 20;
       copy(g, f, length + 14);
@@ -469,7 +454,7 @@ static __attribute__((noinline)) void forwardOut(u32 count) {
 
 // Tunnel → node1 → client.
 static __attribute__((noinline)) void forwardBack(u32 count) {
-  static u64 A[VECTOR], K[VECTOR];
+  static u64 A[VECTOR];
   static u32 P[VECTOR], I[VECTOR], J[VECTOR], ipDelta[VECTOR], l4Delta[VECTOR];
   static u8 ok[VECTOR];
   for (u32 base = 0; base < count; base += VECTOR) {
@@ -485,70 +470,63 @@ static __attribute__((noinline)) void forwardBack(u32 count) {
               get2(f + 62) == 8 && ip[9] == TCP && headerOk(ip, whole - 50) &&
               fold(segment + pseudo(A[i], TCP, length - 20)) == 0xffff &&
               fold(sum(udp, 50) + segment + pseudo(get8(outside + 12), UDP, whole - 20)) == 0xffff && (get8(f) & MAC) == nicMac;
-      I[i] = (u32)hash(A[i], keyB(P[i], TCP, SANDBOX)) & tracked.mask;
-      K[i] = keyB(get4(udp), UDP, HOST);
-      J[i] = (u32)hash(get8(outside + 12), K[i]) & tracked.mask;
+      I[i] = place(&tracked, A[i], P[i], SANDBOX_TCP);
+      J[i] = place(&tracked, get8(outside + 12), get4(udp), HOST_UDP);
       __builtin_prefetch(&tracked.slots[I[i]]);
       __builtin_prefetch(&tracked.slots[J[i]]);
       devicePackets[0]++;
       deviceBytes[0] += inLength[base + i];
     }
     for (u32 i = 0; i < n; i++) {
-      Connection *c = &connections[tracked.slots[I[i]].record];
-      __builtin_prefetch(c, 1);
-      __builtin_prefetch((u8 *)c + 64, 1);
-      __builtin_prefetch(&connections[tracked.slots[J[i]].record], 1);
+      u32 record = recordOf(&tracked.slots[I[i]]);
+      __builtin_prefetch(&sandboxes[record], 1);
+      __builtin_prefetch(&balanced[record], 1);
+      __builtin_prefetch(&outers[recordOf(&tracked.slots[J[i]])], 1);
     }
     f = in + (size_t)base * stride;
     for (u32 i = 0; i < n; i++, f += stride) {
       if (unlikely(!ok[i])) continue;
-      Slot *o = find(&tracked, J[i], get8(f + 26), K[i]);
-      trackUdp(&connections[unlikely(!o) ? outerConnection(get8(f + 26), get4(f + 34)) : o->record], now);
-      Slot *s = find(&tracked, I[i], A[i], keyB(P[i], TCP, SANDBOX));
+      Slot *o = find(&tracked, J[i], get8(f + 26), get4(f + 34), HOST_UDP);
+      trackUdp(&outers[unlikely(!o) ? outerConnection(get8(f + 26), get4(f + 34)) : recordOf(o)], now);
+      Slot *s = find(&tracked, I[i], A[i], P[i], SANDBOX_TCP);
       if (unlikely(!s)) { ok[i] = 0; continue; }
-      Connection *c = &connections[s->record];
-      if (unlikely(!trackTcp(c, s->reply, f + 84, swap2(get2(f + 66)) - 20, now))) { ok[i] = 0; continue; }
-      A[i] = c->to[1];
-      P[i] = c->ports[1];
-      ipDelta[i] = c->ip[1];
-      l4Delta[i] = c->l4[1];
-      J[i] = c->balanced;
-      __builtin_prefetch(&balanced[J[i]], 1);
-      I[i] = (u32)hash(A[i], keyB(P[i], TCP, HOST)) & tracked.mask;
+      J[i] = recordOf(s);
+      if (unlikely(!trackTcp(&sandboxes[J[i]], replyOf(s), f + 84, swap2(get2(f + 66)) - 20, now))) { ok[i] = 0; continue; }
+      A[i] = s->to;
+      P[i] = s->toPorts;
+      ipDelta[i] = s->ip;
+      l4Delta[i] = s->l4;
+      I[i] = place(&tracked, A[i], P[i], HOST_TCP);
       __builtin_prefetch(&tracked.slots[I[i]]);
     }
-    for (u32 i = 0; i < n; i++) {
-      Connection *c = &connections[tracked.slots[I[i]].record];
-      __builtin_prefetch(c, 1);
-      __builtin_prefetch((u8 *)c + 64, 1);
-    }
+    for (u32 i = 0; i < n; i++) __builtin_prefetch(&hosts[recordOf(&tracked.slots[I[i]])], 1);
     f = in + (size_t)base * stride;
     u8 *o = out + (size_t)base * stride;
     for (u32 i = 0; i < n; i++, f += stride, o += stride) {
-      Slot *s = ok[i] ? find(&tracked, I[i], A[i], keyB(P[i], TCP, HOST)) : 0;
+      Slot *s = ok[i] ? find(&tracked, I[i], A[i], P[i], HOST_TCP) : 0;
       u32 length = swap2(get2(f + 66));
-      if (unlikely(!s) || unlikely(!trackTcp(&connections[s->record], s->reply, f + 84, length - 20, now))) {
+      if (unlikely(!s) || unlikely(!trackTcp(&hosts[recordOf(s)], replyOf(s), f + 84, length - 20, now))) {
         drops++;
         outLength[base + i] = 0;
         continue;
       }
       Balanced *v = &balanced[J[i]];
-      v->destination->outPackets++;
-      v->destination->outBytes += length;
+      Destination *d = &destinations[v->destination];
+      d->outPackets++;
+      d->outBytes += length;
       serviceOutPackets++;
       serviceOutBytes += length;
       balance(v, 1, f[97], now);
-      Connection *c = &connections[s->record];
       learnedAt = neighbourAt = now;
       copy(o, f + OUTER, length + 14);
       put8(o, (gatewayMac & MAC) | nicMac << 48);
       put4(o + 8, (u32)(nicMac >> 16));
       u8 *ip = o + 14;
       ip[8] -= 2;
-      put2(ip + 10, ~fold((u16)~get2(ip + 10) + ipDelta[i] + c->ip[1] + 0xfffd));
-      put8(ip + 12, c->to[1]);
-      put4(ip + 20, c->ports[1]);
-      put2(ip + 36, ~fold((u16)~get2(ip + 36) + l4Delta[i] + c->l4[1]));
+      put2(ip + 10, ~fold((u16)~get2(ip + 10) + ipDelta[i] + s->ip + 0xfffd));
+      put8(ip + 12, s->to);
+      put4(ip + 20, s->toPorts);
+      put2(ip + 36, ~fold((u16)~get2(ip + 36) + l4Delta[i] + s->l4));
       outLength[base + i] = length + 14;
       devicePackets[1]++;
       deviceBytes[1] += length + 14;
@@ -689,7 +667,7 @@ static void settle(void) {
     inLength[0] = control(in, flowCount + settled, ACK);
     passOne(0);
   }
-  now += 1000000;
+  now++;
 }
 
 static u64 digested(u64 h, const u8 *p, u32 n) {
@@ -723,8 +701,10 @@ static void configure(char *s) {
   while (slots < capacity) slots *= 2;
   grow(&tracked, slots * 4);
   grow(&balancedTable, slots * 2);
-  connections = memory((size_t)(capacity * 3 + (1 << 20)) * sizeof(Connection));
-  balanced = memory((size_t)(capacity + (1 << 19)) * sizeof(Balanced));
+  hosts = memory((size_t)(capacity + (1 << 20)) * sizeof(Connection));
+  sandboxes = memory((size_t)(capacity + (1 << 20)) * sizeof(Connection));
+  balanced = memory((size_t)(capacity + (1 << 20)) * sizeof(Balanced));
+  outers = memory((size_t)(1 << 20) * sizeof(Datagrams));
   in = memory((size_t)BATCH * LONGEST + 64);
   out = memory((size_t)BATCH * (LONGEST + 64));
   freshOut = memory(4096 * 128);

@@ -24,7 +24,16 @@ it('lives the same life with the flow table as without, whatever changes under i
   expect(fast).toBeGreaterThan(10_000);
 }, 300_000);
 
-it.each(['S5-overlay-vip', 'S6-ingress', 'S7-ingress-one', 'S11-custom-ingress'])(
+it.each([
+  'S3-publish',
+  'S5-overlay-vip',
+  'S6-ingress',
+  'S7-ingress-one',
+  'S9-encrypted-overlay',
+  'S10-macvlan-ipvlan',
+  'S11-custom-ingress',
+  'S14-scale',
+])(
   'lives the same life on the recorded swarm %s',
   async (name) => {
     const module = await checkedModule();
@@ -38,5 +47,5 @@ it.each(['S5-overlay-vip', 'S6-ingress', 'S7-ingress-one', 'S11-custom-ingress']
     }
     expect(fast).toBeGreaterThan(0);
   },
-  120_000,
+  240_000,
 );

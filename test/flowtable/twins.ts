@@ -81,7 +81,7 @@ export async function live(
     return found;
   };
   const tasks = topology.sandboxes
-    .filter(({ kind }) => kind === 'task')
+    .filter(({ kind }) => kind === 'task' || kind === 'container')
     .map(({ node, name }) => find(`${node}/${name}`));
   for (const task of tasks) {
     sockets.listen(task, 80, (connection) => {
@@ -111,7 +111,8 @@ export async function live(
   const streams: TcpConnection[] = [];
   const over = new Set<TcpConnection>();
   const datagrams = [client, ...tasks].map((from) => ({ from, socket: sockets.openUdp(from, 0, () => {}) }));
-  const ports = topology.services.flatMap(({ ports }) => ports.map(({ published }) => published));
+  const published = topology.services.flatMap(({ ports }) => ports.map(({ published }) => published));
+  const ports = published.length > 0 ? published : [80];
   const addresses = [
     ...topology.nodes.flatMap(({ nic }) => nic.addresses.map(hostPart)),
     ...topology.services.flatMap(({ vips }) => Object.values(vips).map(hostPart)),
@@ -133,7 +134,8 @@ export async function live(
     connection.onFailed = () => over.add(connection);
     connection.onEnd = (time) => connection.close(sockets.after(time));
   };
-  const say = (): void => {
+  /** What is said within `spell` comes at any time of it: tables age and change between two packets of a run. */
+  const say = (spell: number): void => {
     for (const stream of streams) {
       if (over.has(stream) || random.chance(0.3)) continue;
       stream.write(new Uint8Array(random.pick([1, 10, 600, 1448, 4000])).fill(65), engine.now + random.below(1000));
@@ -141,8 +143,9 @@ export async function live(
     for (const { socket } of datagrams) {
       const to = { address: random.pick([...addresses, ...inside]), port: random.pick([...ports, 80]) };
       const size = random.pick([1, 18, 500, 1450, 1480]);
+      const stride = random.pick([1, Math.ceil(spell / 8)]);
       for (let i = random.below(6); i > 0; i--)
-        socket.send(to, new Uint8Array(size).fill(random.below(3)), engine.now + i);
+        socket.send(to, new Uint8Array(size).fill(random.below(3)), engine.now + i * stride);
     }
   };
   const ruled: { remove(): void }[] = [];
@@ -208,15 +211,17 @@ export async function live(
 
   for (let step = 0; step < steps; step++) {
     if (streams.length < 12) open();
-    say();
+    const wait = random.weighted({ short: 70, middle: 20, seconds: 7, minutes: 3 });
+    const time = { short: 1, middle: 40, seconds: 4000, minutes: 400_000 }[wait] * MILLISECOND;
+    say(time);
+    // At once, or in the middle of what follows, between two events.
     if (random.chance(0.25)) change();
+    if (random.chance(0.25)) engine.at(engine.now + random.below(time), change);
     if (random.chance(0.05)) {
       const [stream] = streams.splice(random.below(streams.length), 1);
       if (random.chance(0.5)) stream?.close(engine.now);
       else stream?.abort(engine.now);
     }
-    const wait = random.weighted({ short: 70, middle: 20, seconds: 7, minutes: 3 });
-    const time = { short: 1, middle: 40, seconds: 4000, minutes: 400_000 }[wait] * MILLISECOND;
     engine.run(engine.now + random.between(1, time), (punted) => sockets.handle(punted));
     if (step % 5 === 0) seen.push(`step ${step} at ${engine.now}`, ...books(engine));
   }
