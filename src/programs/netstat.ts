@@ -13,6 +13,8 @@ export function* ifconfig(process: Process): Steps<number> {
   const [, ...args] = process.argv;
   const name = args.find((arg) => !arg.startsWith('-'));
   const { namespace } = process.machine;
+  const more = args.filter((arg) => arg !== name && !arg.startsWith('-'));
+  if (more.length > 0) throw changes(process, 'ifconfig', 'SIOCSIFFLAGS', 'ip link, ip addr');
   const links = linksOf(namespace).filter(({ device, up }) => (name === undefined ? up : device.name === name));
   if (name !== undefined && links.length === 0)
     throw new Exit(1, `ifconfig: ${name}: error fetching interface information: Device not found`);
@@ -49,6 +51,7 @@ export function* ifconfig(process: Process): Steps<number> {
 export function* route(process: Process): Steps<number> {
   const [, ...args] = process.argv;
   const options = readOptions('route', args, { short: 'neA:' });
+  if (options.operands.length > 0) throw changes(process, 'route', 'SIOCADDRT', 'ip route');
   const numeric = options.has('n');
   const rows = process.machine.namespace.routes
     .filter(({ table, type }) => table === 'main' && type === 'unicast')
@@ -80,6 +83,8 @@ export function* route(process: Process): Steps<number> {
 }
 
 export function* arp(process: Process): Steps<number> {
+  const options = readOptions('arp', process.argv.slice(1), { short: 'anevdsi:' });
+  if (options.has('d') || options.has('s')) throw changes(process, 'arp', 'SIOCSARP', 'ip neigh');
   for (const { address, mac, device, state } of neighboursOf(process.machine.namespace)) {
     if (state === 'NONE') continue;
     const permanent = state === 'PERMANENT' ? ' PERM' : '';
@@ -147,6 +152,16 @@ export function* ss(process: Process): Steps<number> {
 }
 
 // biome-ignore-end lint/correctness/useYield: every program is a generator, and these have nothing to wait for
+
+/** They show here, and no more: in a container nobody may change anything, and on a node `ip` does. */
+function changes({ machine }: Process, program: string, call: string, instead: string): Exit {
+  return new Exit(
+    1,
+    machine.host
+      ? `${program}: changing is not simulated: there is ${instead}`
+      : `${program}: ${call}: Operation not permitted`,
+  );
+}
 
 const STATES: Record<string, string> = { SYN_RECEIVED: 'SYN_RECV', FIN_WAIT_1: 'FIN_WAIT1', FIN_WAIT_2: 'FIN_WAIT2' };
 

@@ -60,7 +60,10 @@ function* echo(process: Process): Steps<number> {
 }
 
 function* grep(process: Process): Steps<number> {
-  const options = readOptions('grep', process.argv.slice(1), { short: 'ivcEnqowFe:A:B:', long: ['color=', 'colour='] });
+  const options = readOptions('grep', process.argv.slice(1), {
+    short: 'ivcEnqowFe:m:A:B:',
+    long: ['color=', 'colour='],
+  });
   const [first, ...names] = options.operands;
   const pattern = options.value('e') ?? first;
   if (pattern === undefined) throw new Exit(2, 'Usage: grep [OPTIONS] PATTERN [FILE]...');
@@ -80,7 +83,8 @@ function* grep(process: Process): Steps<number> {
   const lines = linesOf(yield* inputs(process, names));
   const hits = lines
     .map((line, index) => ({ line, index }))
-    .filter(({ line }) => match.test(line) !== options.has('v'));
+    .filter(({ line }) => match.test(line) !== options.has('v'))
+    .slice(0, wholeNumber('grep', options.value('m'), Number.POSITIVE_INFINITY));
   if (options.has('c')) process.stdout.write(`${hits.length}\n`);
   else if (!options.has('q')) {
     for (const { line, index } of hits) {

@@ -223,6 +223,14 @@ describe('sysctl', () => {
   });
 });
 
+test.each([
+  ['route add default gw 192.168.99.7', 'route: changing is not simulated: there is ip route\n'],
+  ['ifconfig eth0 down', 'ifconfig: changing is not simulated: there is ip link, ip addr\n'],
+  ['arp -d 192.168.99.1', 'arp: changing is not simulated: there is ip neigh\n'],
+])('%s is refused, never passed over', (command, err) => {
+  expect(run(command)).toEqual({ status: 1, out: '', err });
+});
+
 test('ipvsadm: a virtual service by hand', () => {
   run('ipvsadm -A -t 10.5.0.1:80 -s rr && ipvsadm -a -t 10.5.0.1:80 -r 192.168.99.1:8080 -m');
   expect(run('ipvsadm -ln').out).toBe(
