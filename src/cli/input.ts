@@ -7,6 +7,7 @@ import { type Capture, CaptureError, readCapture } from '../capture/read.js';
 import { type Driver, Drivers } from '../drivers/index.js';
 import { LinkTypeError, requireEthernet } from '../replay/diff-sides.js';
 import { parseStackFile, type StackFile } from '../stack-file/index.js';
+import type { EngineVersion } from '../topology/spec.js';
 import { BadInput } from './bad-input.js';
 
 const REASONS: Record<string, string> = {
@@ -67,10 +68,21 @@ export async function loadDrivers(files: readonly string[]): Promise<Driver[]> {
 }
 
 /** A stack file with its variables from the environment. @throws BadInput, StackFileError */
-export function readStackFile(file: string, nodes: number | undefined, drivers: readonly Driver[] = []): StackFile {
+export function readStackFile(
+  file: string,
+  nodes: number | undefined,
+  drivers: readonly Driver[] = [],
+  engine?: EngineVersion,
+): StackFile {
   const environment = Object.fromEntries(
     Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
   const text = new TextDecoder().decode(readInput(file));
-  return parseStackFile(text, { file, environment, drivers, ...(nodes === undefined ? {} : { nodes }) });
+  return parseStackFile(text, {
+    file,
+    environment,
+    drivers,
+    ...(nodes === undefined ? {} : { nodes }),
+    ...(engine === undefined ? {} : { engine }),
+  });
 }

@@ -9,6 +9,7 @@ their networks are simulated packet by packet, and every interface can be captur
   --driver FILE   a network driver of your own, a JavaScript module (may be given several times)
   --host URL      tcp://ADDRESS:PORT: node 1 listens there, node i on PORT + i - 1 (default: tcp://127.0.0.1:2375)
                   unix:///DIR: a socket for each node, DIR/NODE.sock
+  --engine V      which engine they are: 20.10 (default) or 28
   --public        listen on an address that others reach. They can do whatever you can: there is no password
   --out DIR       keep captures of every interface there, written when the server ends
   --seed N        what is drawn at random is drawn anew (default: 1)

@@ -6,10 +6,10 @@ import { openCapture } from '../capture/files.js';
 import { Recording } from '../capture/recording.js';
 import { type Listening, listen, type Place } from '../docker/server.js';
 import { World, type WorldOptions } from '../docker/world.js';
-import { parseStackFile } from '../stack-file/index.js';
+import { engineOf, parseStackFile } from '../stack-file/index.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
 import { PlanError } from '../swarm/plan.js';
-import type { StackSpec } from '../topology/spec.js';
+import { ENGINE_VERSIONS, type EngineVersion, type StackSpec } from '../topology/spec.js';
 import { readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';
 import type { Command } from './commands.js';
@@ -29,13 +29,20 @@ export const serve: Command = {
       public: { type: 'boolean', default: false },
       out: { type: 'string' },
       seed: { type: 'string' },
+      engine: { type: 'string' },
     });
     const [file, ...more] = positionals;
     if (more.length > 0) throw new BadInput(`serve: one stack file at a time, and ${more.join(', ')} is too many`);
     const nodes = wholeNumber('nodes', values.nodes, 1, MOST_NODES);
     const seed = wholeNumber('seed', values.seed, 0, Number.MAX_SAFE_INTEGER) ?? 1;
     const drivers = await loadDrivers(values.driver);
-    const spec = file === undefined ? emptyStack(nodes ?? 3) : readStackFile(file, nodes, drivers).spec;
+    const engine = values.engine === undefined ? undefined : engineOf(values.engine);
+    if (values.engine !== undefined && !engine)
+      throw new BadInput(
+        `--engine ${values.engine}: there is no such engine here`,
+        `one of ${ENGINE_VERSIONS.join(', ')}`,
+      );
+    const spec = file === undefined ? emptyStack(nodes ?? 3, engine) : readStackFile(file, nodes, drivers, engine).spec;
     const places = placesOf(
       values.host,
       spec.nodes.map(({ name }) => name),
@@ -63,8 +70,8 @@ export const serve: Command = {
   },
 };
 
-function emptyStack(nodes: number): StackSpec {
-  const { spec } = parseStackFile('services: {}\n', { file: 'serve', nodes });
+function emptyStack(nodes: number, engine: EngineVersion | undefined): StackSpec {
+  const { spec } = parseStackFile('services: {}\n', { file: 'serve', nodes, ...(engine ? { engine } : {}) });
   return { ...spec, swarm: false };
 }
 

@@ -22,7 +22,7 @@ import { taskRoutes } from './api/tasks.js';
 import { volumeRoutes } from './api/volumes.js';
 import { captureRoutes } from './capture-routes.js';
 import { hijack, hijackOf } from './hijack.js';
-import { API_VERSION, MAX_API_VERSION, MIN_API_VERSION } from './version.js';
+import { API_VERSION, MAX_API_VERSION, MIN_API_VERSION, RELEASES } from './version.js';
 import type { World } from './world.js';
 
 export interface Listening {
@@ -40,7 +40,7 @@ export function routesOf(engine: Engine): Hono<Env> {
   app.use(async (c, next) => {
     engine.world.catchUp();
     await next();
-    c.header('Server', 'Docker/20.10.24 (linux)');
+    c.header('Server', `Docker/${RELEASES[engine.world.topology.engine]} (linux)`);
     c.header('Api-Version', API_VERSION);
     c.header('Ostype', 'linux');
   });

@@ -5,31 +5,40 @@
 
 import type { Device, Namespace } from '../engine/index.js';
 import type { DaemonConfig } from '../topology/daemon.js';
-import { hostPart, type PublishedPort } from '../topology/topology.js';
+import { hostPart } from '../topology/topology.js';
+import { RULES } from './bridge-engines.js';
 import {
+  type Binding,
   type BridgeFacts,
   type BridgeRules,
   deleteRules,
-  inPortOrder,
+  type Family,
+  type FamilyFacts,
+  type GatewayMode,
   insertRules,
   type LinkedPort,
   type Placed,
-  RULES,
+  tablesOf,
 } from './bridge-rules.js';
 import type { Attachment, Driver, NetworkAt, NodeContext, RelayedPort } from './driver.js';
-import { address, flag, wholeNumber } from './option-values.js';
+import { address, addressOfEither, flag, oneOf, wholeNumber } from './option-values.js';
 
 /** What dockerd programs into every node before any network: chains, jumps, policy, sysctls. */
-export function programNode(node: NodeContext, swarm: boolean): void {
-  const { host, topology } = node;
+export function programNode(node: NodeContext): void {
+  const { host } = node;
   const daemon = daemonOf(node);
+  const rules = rulesOn(node);
   const forwards = daemon['ip-forward'] !== false;
   host.set('forward', forwards ? 1 : 0);
-  host.set('bridgeNetfilter', 1);
-  if (daemon.iptables === false) return;
-  RULES[topology.engine].node(host, { swarm, userlandProxy: hasProxy(node) });
-  // dockerd closes FORWARD only if it was dockerd that opened the way (setup_ip_forwarding.go).
-  if (!forwards) host.iptables.chain('filter', 'FORWARD').policy = 'ACCEPT';
+  if (rules.bridgeNetfilter === 'always') host.set('bridgeNetfilter', 1);
+  for (const family of familiesOn(node)) rules.node(tablesOf(host, family), { userlandProxy: hasProxy(node) });
+  // dockerd closes FORWARD only if it was dockerd that opened the way (setup_ip_forwarding.go): for IPv4 with docker0.
+  if (forwards) closeForward(node, 'ip');
+}
+
+function closeForward(node: NodeContext, family: Family): void {
+  if (!familiesOn(node).includes(family) || daemonOf(node)['ip-forward-no-drop'] === true) return;
+  tablesOf(node.host, family).chain('filter', 'FORWARD').policy = 'DROP';
 }
 
 function daemonOf({ topology, name }: NodeContext): DaemonConfig {
@@ -40,81 +49,110 @@ function hasProxy(node: NodeContext): boolean {
   return daemonOf(node)['userland-proxy'] !== false;
 }
 
+function rulesOn({ topology }: NodeContext): BridgeRules {
+  return RULES[topology.engine];
+}
+
+/** Those that the engine programs rules for, and that daemon.json leaves on. */
+function familiesOn(node: NodeContext): Family[] {
+  const { iptables, ip6tables } = daemonOf(node);
+  return rulesOn(node).families.filter((family) => (family === 'ip' ? iptables : ip6tables) !== false);
+}
+
 /** Is IPv6 on for the node's own devices (net.ipv6.conf.default.disable_ipv6)? */
 function hasIpv6({ topology, name }: NodeContext): boolean {
   return topology.nodes.find((one) => one.name === name)?.ipv6 === true;
 }
 
-/** The bridge of a network with IPv6: fe80::1, the gateway's address, and the node forwards (setup_ipv6_linux.go, setup_ipv6.go). */
-function addIpv6(host: Namespace, device: Device, gateway: string, subnet: string): void {
+/** The bridge of a network with IPv6: the gateway's address, and the node forwards (setup_ipv6_linux.go, setup_ip_forwarding.go). */
+function addIpv6(node: NodeContext, device: Device, gateway: string, subnet: string): void {
+  const { host } = node;
   host.ipv6.enable(host.device('lo'));
-  host.addAddress(device, 'fe80::1/64');
-  host.addAddress(device, `${gateway}/${subnet.split('/')[1]}`);
+  const older = node.topology.engine === '20.10';
+  if (older) host.addAddress(device, 'fe80::1/64');
+  host.addAddress(device, `${gateway}/${subnet.split('/')[1]}`, { nodad: !older });
+  if (host.ipv6.forwards || (!older && daemonOf(node)['ip-forward'] === false)) return;
   host.ipv6.forwards = true;
+  closeForward(node, 'ip6');
 }
 
+const LABEL = 'com.docker.network.bridge.';
+
 function factsOf({ node, network, here }: NetworkAt): BridgeFacts {
+  const options = network.options ?? {};
+  const families = familiesOn(node).flatMap((family): FamilyFacts[] => {
+    const digit = family === 'ip' ? '4' : '6';
+    const subnet = family === 'ip' ? here.subnet : here.subnet6;
+    const hostAddress = options[`com.docker.network.host_ipv${digit}`];
+    const mode = (options[`${LABEL}gateway_mode_ipv${digit}`] ?? 'nat') as GatewayMode;
+    return subnet ? [{ family, subnet, mode, ...(hostAddress ? { hostAddress } : {}) }] : [];
+  });
+  const trusted = (options[`${LABEL}trusted_host_interfaces`] ?? '').split(':');
   return {
     bridge: { name: here.bridge },
-    subnet: here.subnet,
+    families,
     icc: here.icc ?? network.icc,
     masquerade: here.masquerade ?? network.masquerade,
     internal: network.internal === true,
     userlandProxy: hasProxy(node),
+    trusted: trusted.filter((name) => name !== '').map((name) => ({ name })),
+    listensOver6: node.host.device('lo').ipv6,
+    directRouting: daemonOf(node)['allow-direct-routing'] === true,
   };
 }
 
 function program(at: NetworkAt, rules: readonly Placed[]): void {
-  if (daemonOf(at.node).iptables !== false) insertRules(at.node.host, rules);
+  insertRules(at.node.host, rules);
 }
 
 function revoke(at: NetworkAt, rules: readonly Placed[]): void {
   deleteRules(at.node.host, rules);
 }
 
-function rulesOf({ node }: NetworkAt): BridgeRules {
-  return RULES[node.topology.engine];
+/** A network without icc, or without docker-proxy, loads br_netfilter, which filters what bridges pass for both families. */
+function filterBridged({ node }: NetworkAt, { icc, userlandProxy, families }: BridgeFacts): void {
+  const { host } = node;
+  if (rulesOn(node).bridgeNetfilter === 'always' || (icc && userlandProxy) || families.length === 0) return;
+  if (host.get('forward') === 0) return;
+  host.set('bridgeNetfilter', 1);
+  host.set('bridgeNetfilter6', 1);
 }
 
-/**
- * Ports that the sandbox publishes, each at the address that it is published at (allocatePortsInternal). One that nobody gave an
- * address is published at `::`, too, where the node listens there.
- */
-function portsOf({ here, network, sandbox, node }: Attachment): (PublishedPort & { hostAddress: string })[] {
-  const binding = here.hostBinding ?? network.options?.['com.docker.network.bridge.host_binding_ipv4'];
-  const both = !binding && node.host.device('lo').ipv6;
-  return (sandbox.spec.publishes ?? []).flatMap((port) => [
-    { ...port, hostAddress: port.hostAddress || binding || '0.0.0.0' },
-    ...(both && !port.hostAddress ? [{ ...port, hostAddress: '::' }] : []),
-  ]);
+/** Ports that the sandbox publishes, each at the addresses that it is bound at. */
+function bindingsOf(attachment: Attachment): Binding[] {
+  const { here, network, sandbox, endpoint, node } = attachment;
+  const preset = here.hostBinding ?? network.options?.[`${LABEL}host_binding_ipv4`];
+  const facts = factsOf(attachment);
+  const given = (sandbox.spec.publishes ?? []).map((port) => ({ ...port, hostAddress: port.hostAddress ?? '' }));
+  const rules = rulesOn(node);
+  return rules.inOrder(given).flatMap((port) => rules.bindings(facts, endpoint, port, preset));
 }
-
-const overIpv6 = ({ hostAddress }: { hostAddress: string }) => hostAddress.includes(':');
 
 /** Rules of one endpoint's published ports and links. */
 function connectivityOf(attachment: Attachment): Placed[] {
   const facts = factsOf(attachment);
-  const rules = rulesOf(attachment);
-  const own = hostPart(attachment.endpoint.address);
-  const ports = inPortOrder(portsOf(attachment).filter((port) => !overIpv6(port))).flatMap((port) =>
-    rules.port(facts, own, port),
-  );
+  const rules = rulesOn(attachment.node);
+  const ports = bindingsOf(attachment).flatMap((binding) => rules.port(facts, binding));
   const links = facts.icc ? [] : linkedPorts(attachment).flatMap((port) => rules.link(facts, port));
   return [...ports, ...links];
 }
 
-/** What docker-proxy has to relay (libnetwork portmapper/mapper.go); from IPv6 to IPv6 where the container has an address. */
+/** What an endpoint's rules are as soon as it is there. */
+function endpointRules(attachment: Attachment): Placed[] {
+  const { address: own, address6 } = attachment.endpoint;
+  return rulesOn(attachment.node).endpoint(factsOf(attachment), [own, ...(address6 ? [address6] : [])]);
+}
+
+/** What docker-proxy has to relay (libnetwork portmapper/mapper.go). */
 function relayed(attachment: Attachment): RelayedPort[] {
-  const { node, endpoint } = attachment;
-  if (!hasProxy(node)) return [];
-  return portsOf(attachment).map((port) => ({
-    protocol: port.protocol,
-    host: { address: port.hostAddress, port: port.published },
-    container: {
-      address: hostPart((overIpv6(port) && endpoint.address6) || endpoint.address),
-      port: port.target,
-    },
-  }));
+  if (!hasProxy(attachment.node)) return [];
+  return bindingsOf(attachment)
+    .filter(({ published }) => published !== 0)
+    .map(({ protocol, hostAddress, published, address: container, target }) => ({
+      protocol,
+      host: { address: hostAddress, port: published },
+      container: { address: container, port: target },
+    }));
 }
 
 /** Legacy links (`docker run --link`): the container that has the link may connect to what the other one exposes. */
@@ -129,6 +167,14 @@ function linkedPorts({ endpoint }: Attachment): LinkedPort[] {
   );
 }
 
+function modeOf({ network }: NetworkAt, digit: '4' | '6'): string | undefined {
+  return network.options?.[`${LABEL}gateway_mode_ipv${digit}`];
+}
+
+function gatewayMode(option: string) {
+  return oneOf(option, ['nat', 'nat-unprotected', 'routed', 'isolated'], (value) => `unknown gateway mode ${value}`);
+}
+
 export const bridge: Driver = {
   name: 'bridge',
   scope: 'local',
@@ -139,25 +185,47 @@ export const bridge: Driver = {
     'com.docker.network.bridge.host_binding_ipv4': address('com.docker.network.bridge.host_binding_ipv4'),
     'com.docker.network.driver.mtu': wholeNumber('com.docker.network.driver.mtu'),
   },
+  optionsSince: {
+    '28': {
+      [`${LABEL}gateway_mode_ipv4`]: gatewayMode(`${LABEL}gateway_mode_ipv4`),
+      [`${LABEL}gateway_mode_ipv6`]: gatewayMode(`${LABEL}gateway_mode_ipv6`),
+      [`${LABEL}trusted_host_interfaces`]: () => undefined,
+      'com.docker.network.host_ipv4': address('com.docker.network.host_ipv4'),
+      'com.docker.network.host_ipv6': addressOfEither('com.docker.network.host_ipv6'),
+    },
+  },
 
   createNetwork(at) {
     const { node, network, here } = at;
     const device = node.host.addBridge(here.bridge, { mac: here.bridgeMac, mtu: here.mtu ?? network.mtu });
-    node.host.addAddress(device, `${here.bridgeAddress ?? here.gateway}/${here.subnet.split('/')[1]}`);
-    if (here.subnet6 && here.gateway6) addIpv6(node.host, device, here.gateway6, here.subnet6);
     const facts = factsOf(at);
+    // An isolated network's bridge has no address.
+    if (modeOf(at, '4') !== 'isolated')
+      node.host.addAddress(device, `${here.bridgeAddress ?? here.gateway}/${here.subnet.split('/')[1]}`);
+    if (here.subnet6 && here.gateway6 && modeOf(at, '6') !== 'isolated')
+      addIpv6(node, device, here.gateway6, here.subnet6);
     // 127.0.0.1 of the node leads to published ports by DNAT alone.
     if (!facts.userlandProxy) device.routeLocalnet = true;
-    program(at, rulesOf(at).network(facts));
+    filterBridged(at, facts);
+    program(at, rulesOn(node).network(facts));
   },
 
   deleteNetwork(at) {
     const { host } = at.node;
-    revoke(at, rulesOf(at).network(factsOf(at)));
+    revoke(at, rulesOn(at.node).network(factsOf(at)));
     removeFrom(host, at.here.bridge);
   },
 
-  join({ node, network, here, sandbox, endpoint }) {
+  createEndpoint(attachment) {
+    program(attachment, endpointRules(attachment));
+  },
+
+  deleteEndpoint(attachment) {
+    revoke(attachment, endpointRules(attachment));
+  },
+
+  join(at) {
+    const { node, network, here, sandbox, endpoint } = at;
     const mtu = here.mtu ?? network.mtu;
     const [inside, outside] = sandbox.namespace.addVeth(
       endpoint.interface,
@@ -170,11 +238,11 @@ export const bridge: Driver = {
     node.host.addPort(device, outside);
     // With its first port a bridge has a carrier, and makes its link-local address.
     if (hasIpv6(node)) node.host.ipv6.addLinkLocal(outside);
-    if (hasIpv6(node) || here.gateway6) node.host.ipv6.addLinkLocal(device);
+    if (hasIpv6(node) || (here.gateway6 && modeOf(at, '6') !== 'isolated')) node.host.ipv6.addLinkLocal(device);
     return {
       device: inside,
-      gateway: here.gateway,
-      ...(here.gateway6 ? { gateway6: here.route6 ?? here.gateway6 } : {}),
+      ...(modeOf(at, '4') === 'isolated' ? {} : { gateway: here.gateway }),
+      ...(here.gateway6 && modeOf(at, '6') !== 'isolated' ? { gateway6: here.route6 ?? here.gateway6 } : {}),
     };
   },
 
@@ -185,8 +253,10 @@ export const bridge: Driver = {
   programExternalConnectivity(attachment) {
     program(attachment, connectivityOf(attachment));
     forgetConnections(attachment);
+    const { host } = attachment.node;
     for (const { protocol, published } of attachment.sandbox.spec.publishes ?? [])
-      if (protocol === 'udp') attachment.node.host.forgetDatagramsTo(published);
+      if (protocol === 'udp')
+        for (const family of familiesOn(attachment.node)) host.forgetDatagramsTo(published, family);
     for (const port of relayed(attachment)) attachment.node.userlandProxy?.start(port);
   },
 
@@ -203,6 +273,7 @@ export const bridge: Driver = {
  */
 function forgetConnections({ node, endpoint }: Attachment): void {
   node.host.forgetConnectionsOf(hostPart(endpoint.address));
+  if (endpoint.address6) node.host.forgetConnectionsOf(hostPart(endpoint.address6));
 }
 
 /** Both ends of a veth go with either. An operator may have taken it away before. */

@@ -8,6 +8,7 @@
  */
 
 import type { Device, Engine, Namespace } from '../engine/index.js';
+import type { EngineVersion } from '../topology/spec.js';
 import type { Endpoint, Network, NetworkOnNode, Sandbox, Topology } from '../topology/topology.js';
 
 /** What a driver refuses, in dockerd's words. */
@@ -76,6 +77,14 @@ export interface Joined {
   routes?: { destination: string; gateway?: string }[];
 }
 
+/** Each with what is wrong with a value. */
+export type DriverOptions = Readonly<Record<string, (value: string) => string | undefined>>;
+
+/** The options that a driver knows in that engine version. */
+export function optionsOf(driver: Driver | undefined, engine: EngineVersion): DriverOptions {
+  return { ...driver?.options, ...driver?.optionsSince?.[engine] };
+}
+
 export interface Driver {
   /** As `driver:` in a stack file and `docker network create --driver` call it. */
   readonly name: string;
@@ -89,7 +98,9 @@ export interface Driver {
    */
   readonly only?: { network: string; namespace: 'node' | 'empty' };
   /** Options (`driver_opts`) that it knows, each with what is wrong with a value. Any other changes nothing, and is reported. */
-  readonly options?: Readonly<Record<string, (value: string) => string | undefined>>;
+  readonly options?: DriverOptions;
+  /** Those that an engine version knows beside them. */
+  readonly optionsSince?: Partial<Record<EngineVersion, DriverOptions>>;
 
   /** Though its networks are a node's own, addresses are given out once for all nodes: from this subnet without a word, and to no gateway. */
   readonly pool?: string;

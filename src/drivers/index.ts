@@ -15,6 +15,7 @@ export {
   type Joined,
   type NetworkAt,
   type NodeContext,
+  optionsOf,
   type Peer,
   type RelayedPort,
   type UserlandProxy,

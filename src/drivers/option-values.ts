@@ -1,5 +1,7 @@
 /** What is wrong with an option's value, in dockerd's words (libnetwork drivers/bridge/bridge.go, parseErr). */
 
+import { groupsOf } from '../topology/ipv6.js';
+
 type Check = (value: string) => string | undefined;
 
 const FLAGS = new Set(['1', 't', 'T', 'TRUE', 'true', 'True', '0', 'f', 'F', 'FALSE', 'false', 'False']);
@@ -31,4 +33,23 @@ export function address(option: string): Check {
 export function isAddress(text: string): boolean {
   const parts = text.split('.');
   return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
+}
+
+/** An address of either family. */
+export function addressOfEither(option: string): Check {
+  return (value) =>
+    isAddress(value) || isIpv6(value) ? undefined : `failed to parse ${option} value: ${value} (nil ip)`;
+}
+
+function isIpv6(text: string): boolean {
+  try {
+    return text.includes(':') && groupsOf(text).length === 8;
+  } catch {
+    return false;
+  }
+}
+
+export function oneOf(option: string, values: readonly string[], wrong: (value: string) => string): Check {
+  return (value) =>
+    values.includes(value) ? undefined : `failed to parse ${option} value: ${value} (${wrong(value)})`;
 }

@@ -13,7 +13,7 @@ import type {
   NetworkSpec,
   Protocol,
 } from '../topology/spec.js';
-import { isAddress } from './addresses.js';
+import { isAddress, isAddress6 } from './addresses.js';
 import type { Findings } from './findings.js';
 import { readNaming } from './naming.js';
 import { readMode } from './network-mode.js';
@@ -269,8 +269,10 @@ function portsOf({ ports = [] }: ContainerEntry, at: string, findings: Findings)
       );
       return [];
     }
-    const { ports: all, hostAddress } = reading;
-    if (hostAddress !== undefined && !isIpv4(hostAddress)) findings.refuse(where, `Invalid ip address: ${hostAddress}`);
+    const { ports: all } = reading;
+    const hostAddress = reading.hostAddress?.replace(/^\[(.*)\]$/, '$1');
+    if (hostAddress !== undefined && !isIpv4(hostAddress) && !isAddress6(hostAddress))
+      findings.refuse(where, `Invalid ip address: ${hostAddress}`);
     const address = hostAddress === undefined ? {} : { hostAddress };
     const [first] = all;
     const last = all.at(-1);

@@ -7,7 +7,7 @@ import type { Findings } from './findings.js';
 import { below } from './places.js';
 
 export function readDaemon(config: Record<string, unknown>, pointer: string, findings: Findings): DaemonConfig {
-  for (const { path, message } of problemsOf(config)) {
+  for (const { path, message } of problemsOf(config, findings.engine)) {
     const at = path.reduce<string>((place, part) => below(place, part), pointer);
     const { places } = findings;
     const unknown = path.length === 1 && message.startsWith('the following directives');

@@ -2,6 +2,7 @@
  * What the reading of one file has to say: reasons to refuse it, and notices about keys that have no effect.
  * Problems are gathered, so that an author sees all of them at once.
  */
+import type { EngineVersion } from '../topology/spec.js';
 import { type Notice, type Place, type Problem, StackFileError } from './error.js';
 import { Places } from './places.js';
 
@@ -13,6 +14,8 @@ interface Collected {
 
 export class Findings {
   readonly places = new Places();
+  /** Which engine the file is read for: what keys and options mean hangs on it. */
+  engine: EngineVersion = '20.10';
   /** What was understood in another way than its author may expect: unset variables, host addresses of ports. */
   readonly warnings: Notice[] = [];
   readonly #file: string;

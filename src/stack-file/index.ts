@@ -5,12 +5,13 @@
  * Names stay as the file has them: `docker stack deploy` would put the stack's name before each (`app_web`), and does not here.
  */
 import { type Driver, Drivers } from '../drivers/index.js';
-import type { StackSpec } from '../topology/spec.js';
+import type { EngineVersion, StackSpec } from '../topology/spec.js';
 import { type ComposeFile, entries } from './compose-file.js';
 import { composeSchema } from './compose-schema.js';
 import { composedServices } from './composed.js';
 import { containerAttachments, containersOf, readContainers } from './containers.js';
 import { readDocument } from './document.js';
+import { readEngine } from './engine.js';
 import type { Notice } from './error.js';
 import { Findings } from './findings.js';
 import { placeServices } from './placement.js';
@@ -20,6 +21,7 @@ import { readSwarmInit } from './swarm-init.js';
 import { SECTION, type Section, swarmwireSchema } from './swarmwire-schema.js';
 import { readSurroundings } from './x-swarmwire.js';
 
+export { engineOf } from './engine.js';
 export { type Notice, type Place, type Problem, StackFileError } from './error.js';
 
 export interface StackFile {
@@ -39,6 +41,8 @@ export interface StackFileOptions {
   environment?: Record<string, string>;
   /** How many nodes, whatever the file says. */
   nodes?: number;
+  /** Which engine, whatever the file says. */
+  engine?: EngineVersion;
   /** Network drivers beside Docker's own, which the file's networks may name. */
   drivers?: readonly Driver[];
 }
@@ -66,6 +70,7 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
   }
 
   const around = section as Section;
+  findings.engine = options.engine ?? readEngine(around, findings);
   const composed = around.swarm === false;
   const written = [...(composed ? composedServices(file, findings) : []), ...containersOf(around)];
   const { services, networks, names } = readStack(
@@ -89,7 +94,7 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
   findings.settle();
   return {
     spec: {
-      engine: '20.10',
+      engine: findings.engine,
       nodes,
       outside,
       networks,

@@ -4,7 +4,7 @@
  *
  * Docker puts the stack's name before a network's (`app_backend`). Names stay plain here, as their author wrote them.
  */
-import type { Drivers } from '../drivers/index.js';
+import { type Drivers, optionsOf } from '../drivers/index.js';
 import type { DriverName, NetworkSpec } from '../topology/spec.js';
 import { type ComposeFile, type ComposeNetwork, entries, isOn } from './compose-file.js';
 import type { Findings } from './findings.js';
@@ -240,7 +240,7 @@ function readOptions(
   if (isOn(network.enable_ipv6)) {
     const where = places.key(`${pointer}/enable_ipv6`);
     if (driver?.scope === 'swarm') findings.unsupport('enable_ipv6', where, OVERLAY_IPV6, owner);
-    else if (spec.subnet6 === undefined)
+    else if (spec.subnet6 === undefined && findings.engine === '20.10')
       findings.refuse(
         where,
         'could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the network',
@@ -257,7 +257,8 @@ function readOptions(
   for (const [option, value] of options) {
     const at = below(`${pointer}/driver_opts`, option);
     spec.options[option] = String(value ?? '');
-    const known = Object.hasOwn(driver?.options ?? {}, option) ? driver?.options?.[option] : undefined;
+    const checks = optionsOf(driver, findings.engine);
+    const known = Object.hasOwn(checks, option) ? checks[option] : undefined;
     const wrong = known?.(spec.options[option]);
     if (wrong) findings.refuse(places.value(at), wrong);
     else if (option === VNI_OPTION) readVni(value, spec, at, findings);

@@ -4,7 +4,7 @@
  */
 
 import { bridge } from '../drivers/bridge.js';
-import type { Driver } from '../drivers/index.js';
+import { type Driver, optionsOf } from '../drivers/index.js';
 import type { GwbridgeSpec, SwarmSpec } from '../topology/spec.js';
 import { canonical, contains, isAddress, subnetOf } from './addresses.js';
 import type { Findings } from './findings.js';
@@ -61,7 +61,9 @@ function readMade(written: MadeNetwork, driver: Driver, pointer: string, finding
     const at = below(`${pointer}/driver_opts`, option);
     const text = String(value ?? '');
     if (spec.options) spec.options[option] = text;
-    const known = Object.hasOwn(driver.options ?? {}, option) ? driver.options?.[option] : undefined;
+    const known = Object.hasOwn(optionsOf(driver, findings.engine), option)
+      ? optionsOf(driver, findings.engine)[option]
+      : undefined;
     const wrong = known?.(text);
     if (wrong) findings.refuse(places.value(at), wrong);
     else if (!known) tellUnknownOption(option, at, driver, undefined, findings);
@@ -77,7 +79,7 @@ export function tellUnknownOption(
   owner: string | undefined,
   findings: Findings,
 ): void {
-  const meant = nearest(option, Object.keys(driver?.options ?? {}));
+  const meant = nearest(option, Object.keys(optionsOf(driver, findings.engine)));
   const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
   const why = `the driver "${driver?.name}" does not know this option, and nothing changes${hint}`;
   findings.ignore(`driver_opts.${option}`, findings.places.key(pointer), why, owner);

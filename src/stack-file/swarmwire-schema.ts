@@ -133,6 +133,7 @@ const firewallPorts: SchemaObject = {
 const firewallNodes = { between: { ...texts, minItems: 2 }, from: textOrTexts, to: textOrTexts };
 
 export const swarmwireSchema: SchemaObject = map({
+  engine: { type: ['string', 'number'], hint: 'write engine: "28"' },
   nodes: {
     type: ['integer', 'array'],
     minimum: 1,
@@ -271,6 +272,7 @@ export const swarmwireSchema: SchemaObject = map({
 
 /** The section once `swarmwireSchema` has let it pass. */
 export interface Section {
+  engine?: string | number;
   nodes?: number | (string | NodeEntry)[];
   client?: HostEntry;
   /** The network of the routing mesh, made otherwise than by default. */

@@ -9,10 +9,10 @@ import { overlayMtu } from '../drivers/overlay-encryption.js';
 import { parentName } from '../drivers/parent.js';
 import type { DaemonConfig } from '../topology/daemon.js';
 import { Draw } from '../topology/draw.js';
-import { Pool6 } from '../topology/ipv6.js';
+import { ipv6Text, nextSubnet6, Pool6 } from '../topology/ipv6.js';
 import { bridgeMac, lowestMac, macOfAddress, randomMac } from '../topology/mac.js';
 import { nextSubnet, Pool, Pools, subnetOf } from '../topology/pools.js';
-import type { ContainerPortSpec, NetworkSpec, PoolSpec, Protocol } from '../topology/spec.js';
+import type { ContainerPortSpec, EngineVersion, NetworkSpec, PoolSpec, Protocol } from '../topology/spec.js';
 import {
   type Endpoint,
   hostPart,
@@ -29,13 +29,14 @@ import { GWBRIDGE } from './sandbox.js';
 
 /** Sets the stream of draws for ids apart from the others. */
 const IDS = 0x696473;
+const ULA = 0x756c61;
 const FIRST_VNI = 4096;
 const LAST_VNI = (1 << 24) - 1;
 const FIRST_MARK = 256;
 /** swarmkit portallocator: dynamicPortStart, dynamicPortEnd. */
 const DYNAMIC_PORTS = { first: 30000, last: 32767 };
 /** Of `docker run -p 80`, by engine version (libnetwork portallocator). */
-const FIRST_EPHEMERAL_PORT: Record<Topology['engine'], number> = { '20.10': 49153 };
+const FIRST_EPHEMERAL_PORT: Record<EngineVersion, number> = { '20.10': 49153, '28': 32768 };
 
 /** What is given out in order, going on behind the last one: a number that was taken back comes again last (idm, serial). */
 class Serial {
@@ -102,7 +103,7 @@ export class Allocator {
 
   constructor(
     readonly topology: Topology,
-    seed: number,
+    private readonly seed: number,
     readonly drivers: Drivers,
   ) {
     this.#draw = new Draw(seed);
@@ -121,10 +122,14 @@ export class Allocator {
     return this.drivers.get(driver).scope === 'local';
   }
 
+  #bridgeMac(): string {
+    return this.topology.engine === '20.10' ? bridgeMac(this.#draw.next) : randomMac(this.#draw.next);
+  }
+
   /** A network that is another one on each node: every node's own pool starts at 172.17.0.0/16. */
   localNetwork(spec: NetworkSpec, device: string | undefined, nodes: readonly string[]): Network {
     const { options = {} } = spec;
-    const macs = nodes.map(() => bridgeMac(this.#draw.next));
+    const macs = nodes.map(() => this.#bridgeMac());
     const id = this.#draw.hex(64);
     const mtu = options['com.docker.network.driver.mtu'];
     const network: Network = {
@@ -148,12 +153,12 @@ export class Allocator {
   extendLocal(network: Network, node: string): void {
     const [known] = Object.values(network.onNode);
     const spec: NetworkSpec = { name: network.name, driver: network.driver, ...optionsOf(network) };
-    this.#localOn(network, spec, known?.bridge ?? network.name, node, bridgeMac(this.#draw.next));
+    this.#localOn(network, spec, known?.bridge ?? network.name, node, this.#bridgeMac());
   }
 
   /** A network that the swarm knows and that is another one on each node comes to a node. */
   scopedOn(network: Network, spec: NetworkSpec, node: string): void {
-    this.#localOn(network, spec, undefined, node, bridgeMac(this.#draw.next));
+    this.#localOn(network, spec, undefined, node, this.#bridgeMac());
   }
 
   #localOn(network: Network, given: NetworkSpec, device: string | undefined, node: string, mac: string): void {
@@ -173,13 +178,13 @@ export class Allocator {
       return;
     }
     const wanted = config.subnet ?? spec.subnet;
-    const subnet =
-      wanted ??
-      nextSubnet('local', [...underlay, ...taken], this.#lastSubnet.get(node), daemon['default-address-pools']);
+    const subnet = wanted ?? nextSubnet('local', [...underlay, ...taken], this.#lastOf(node), poolsOf(daemon, 4));
     if (!wanted) this.#lastSubnet.set(node, subnet);
     const range = docker0?.range === undefined ? {} : { ipRange: docker0.range };
     const first = openPool({ ...spec, ...config, ...range, subnet }, docker0?.address);
     const further = (spec.furtherPools ?? []).map((one) => openPool(one));
+    // An isolated network has no gateway: its address is the first container's.
+    if (isIsolated(network, 4)) first.pool.give(first.gateway);
     this.#local.set(`${node} ${spec.name}`, new Pools([first.pool, ...further.map(({ pool }) => pool)]));
     network.onNode[node] = {
       subnet,
@@ -187,7 +192,7 @@ export class Allocator {
       ...(further.length > 0
         ? { further: further.map((one) => ({ subnet: one.pool.subnet, gateway: one.gateway })) }
         : {}),
-      ...this.#ipv6On(spec, node),
+      ...this.#ipv6On(spec, node, isIsolated(network, 6)),
       bridge: device ?? deviceOf(network, config.parent),
       bridgeMac: mac,
       // Without an address of its own a default gateway of another machine needs docker0 to have the next one.
@@ -216,12 +221,15 @@ export class Allocator {
   }
 
   /** enable_ipv6 with its subnet; docker0 has both by daemon.json. The gateway's address is the first. */
-  #ipv6On(spec: NetworkSpec, node: string): { subnet6: string; gateway6: string; route6?: string } | undefined {
+  #ipv6On(
+    spec: NetworkSpec,
+    node: string,
+    isolated: boolean,
+  ): { subnet6: string; gateway6: string; route6?: string } | undefined {
     const daemon = this.topology.nodes.find(({ name }) => name === node)?.daemon;
     const docker0 = spec.name === 'bridge' && daemon?.ipv6 === true;
     if (!docker0 && !spec.ipv6) return undefined;
-    const subnet6 = docker0 ? daemon['fixed-cidr-v6'] : spec.subnet6;
-    // As dockerd says it: 20.10 has no pool of IPv6 subnets to take one from.
+    const subnet6 = (docker0 ? daemon['fixed-cidr-v6'] : spec.subnet6) ?? this.#subnet6(node, daemon ?? {});
     if (!subnet6)
       throw new DockerError(
         500,
@@ -230,8 +238,36 @@ export class Allocator {
     const pool = new Pool6(subnet6);
     this.#local6.set(`${node} ${spec.name}`, pool);
     const gateway6 = spec.gateway6 ? pool.take(spec.gateway6) : pool.next();
+    if (isolated) pool.give(gateway6);
     const route6 = docker0 ? daemon['default-gateway-v6'] : undefined;
     return { subnet6, gateway6, ...(route6 ? { route6: pool.take(route6) } : {}) };
+  }
+
+  /** Engine 28 takes the lowest subnet that is free; 20.10 goes on behind the one that it gave last. */
+  #lastOf(scope: string): string | undefined {
+    return this.topology.engine === '20.10' ? this.#lastSubnet.get(scope) : undefined;
+  }
+
+  /** Out of daemon.json's IPv6 pools, or the node's own ULA prefix; 20.10 has none to take one from. */
+  #subnet6(node: string, daemon: DaemonConfig): string | undefined {
+    if (this.topology.engine === '20.10') return undefined;
+    const { networks } = this.topology;
+    const taken = networks.flatMap((one) => one.onNode[node]?.subnet6 ?? []);
+    for (const { base, size } of poolsOf(daemon, 6) ?? [{ base: this.#ulaOf(node), size: 64 }]) {
+      const found = nextSubnet6(base, size, taken);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  /** fd00::/8 and 40 bits of its dockerd's own, a /48 (deriveULABaseNetwork); dockerd draws its id when it first starts. */
+  #ulaOf(node: string): string {
+    const name = [...node].reduce(
+      (hash, letter) => Math.imul(hash ^ (letter.codePointAt(0) ?? 0), 16777619),
+      2166136261,
+    );
+    const draw = new Draw(this.seed ^ ULA ^ name);
+    return `${ipv6Text([0xfd00 | draw.between(0, 255), draw.between(0, 65535), draw.between(0, 65535), 0, 0, 0, 0, 0])}/48`;
   }
 
   /** `wanted`: subnets that others will ask for, which no network gets by chance. */
@@ -239,7 +275,7 @@ export class Allocator {
     const taken = [...this.#pools.values()].map(({ subnet }) => subnet);
     const { addressPools, maskLength = 24, dataPathPort = 4789 } = this.topology.swarmInit ?? {};
     const own = addressPools?.map((base) => ({ base, size: maskLength }));
-    const subnet = spec.subnet ?? nextSubnet('swarm', [...taken, ...wanted], this.#lastSubnet.get('swarm'), own);
+    const subnet = spec.subnet ?? nextSubnet('swarm', [...taken, ...wanted], this.#lastOf('swarm'), own);
     if (!spec.subnet) this.#lastSubnet.set('swarm', subnet);
     const pool = new Pool(subnet, true);
     const gateway = spec.gateway ? pool.take(spec.gateway) : pool.next();
@@ -368,7 +404,9 @@ export class Allocator {
 
   /** Behind an ipvlan's parent all have its MAC. */
   #macOf(node: string, { name, driver }: Network, address: string, wish: string | undefined): string {
-    if (driver !== 'ipvlan') return wish ?? macOfAddress(address);
+    // Since engine 28 bridges' and macvlans' endpoints draw theirs.
+    const draws = this.topology.engine !== '20.10' && driver !== 'overlay';
+    if (driver !== 'ipvlan') return wish ?? (draws ? randomMac(this.#draw.next) : macOfAddress(address));
     if (wish)
       throw new DockerError(500, `ipvlan interfaces do not support custom mac address assignment (network ${name})`);
     return this.topology.nodes.find((one) => one.name === node)?.nic.mac ?? macOfAddress(address);
@@ -421,31 +459,42 @@ export class Allocator {
   /** A port of one node. */
   publish(node: string, port: ContainerPortSpec): PublishedPort {
     const { hostAddress, target, protocol } = port;
-    const address = hostAddress || '0.0.0.0';
+    const addresses = this.#boundAt(hostAddress);
     const first =
       port.published ?? this.#ephemeral.get(`${node} ${protocol}`) ?? FIRST_EPHEMERAL_PORT[this.topology.engine];
     const last = port.published === undefined ? 65535 : (port.publishedLast ?? first);
+    const isTaken = (number: number) => addresses.some((address) => this.#isTaken(node, protocol, number, address));
     let published = first;
-    while (this.#isTaken(node, protocol, published, address) && published < last) published++;
-    if (this.#isTaken(node, protocol, published, address))
-      throw new DockerError(500, `Bind for ${address}:${published} failed: port is already allocated`);
+    while (isTaken(published) && published < last) published++;
+    if (isTaken(published))
+      throw new DockerError(500, `Bind for ${addresses[0]}:${published} failed: port is already allocated`);
     const key = `${node} ${protocol} ${published}`;
-    this.#published.set(key, (this.#published.get(key) ?? new Set()).add(address));
+    const at = this.#published.get(key) ?? new Set();
+    for (const address of addresses) at.add(address);
+    this.#published.set(key, at);
     if (port.published === undefined) this.#ephemeral.set(`${node} ${protocol}`, published + 1);
     return { published, target, protocol, ...(hostAddress ? { hostAddress } : {}) };
   }
 
-  /** A port at every address is in the way of the same at one, and the other way round. */
+  /** Since engine 28 a port without an address is one at every IPv6 address, too. */
+  #boundAt(hostAddress: string | undefined): string[] {
+    if (hostAddress) return [hostAddress];
+    return this.topology.engine === '20.10' ? ['0.0.0.0'] : ['0.0.0.0', '::'];
+  }
+
+  /** A port at every address is in the way of the same at one of that family, and the other way round. */
   #isTaken(node: string, protocol: Protocol, port: number, address: string): boolean {
     const at = this.#published.get(`${node} ${protocol} ${port}`);
     if (!at) return false;
-    return at.has(address) || at.has('0.0.0.0') || address === '0.0.0.0';
+    const every = address.includes(':') ? '::' : '0.0.0.0';
+    const alike = [...at].filter((one) => one.includes(':') === address.includes(':'));
+    return at.has(address) || at.has(every) || (address === every && alike.length > 0);
   }
 
   unpublish(node: string, { published, protocol, hostAddress }: PublishedPort): void {
     const key = `${node} ${protocol} ${published}`;
     const at = this.#published.get(key);
-    at?.delete(hostAddress || '0.0.0.0');
+    for (const address of this.#boundAt(hostAddress)) at?.delete(address);
     if (at?.size === 0) this.#published.delete(key);
   }
 }
@@ -501,6 +550,16 @@ function bridgeOptions(options: Record<string, string> | undefined): Partial<Net
     icc: !isOff(options?.['com.docker.network.bridge.enable_icc']),
     masquerade: !isOff(options?.['com.docker.network.bridge.enable_ip_masquerade']),
   };
+}
+
+function isIsolated({ options }: Network, family: 4 | 6): boolean {
+  return options?.[`com.docker.network.bridge.gateway_mode_ipv${family}`] === 'isolated';
+}
+
+/** daemon.json's pools of that family; undefined: Docker's own. */
+function poolsOf({ 'default-address-pools': pools = [] }: DaemonConfig, family: 4 | 6): typeof pools | undefined {
+  const found = pools.filter(({ base }) => base.includes(':') === (family === 6));
+  return found.length > 0 ? found : undefined;
 }
 
 function optionsOf({ options }: Network): { options?: Record<string, string> } {

@@ -1,28 +1,36 @@
 /**
- * The routing mesh's rules, engine 20.10 (reference: libnetwork service_linux.go programIngress, configureFWMark,
+ * The routing mesh's rules (reference: libnetwork service_linux.go programIngress, configureFWMark,
  * addRedirectRules; resolver_unix.go): on the node, in load balancers, in tasks.
  */
 
 import type { Namespace, RuleSpec } from '../engine/index.js';
+import type { EngineVersion } from '../topology/spec.js';
 import type { Balancer, Endpoint, Sandbox, Service } from '../topology/topology.js';
 import { hostPart } from '../topology/topology.js';
+
+/** In what engine versions differ: the chain that jumps to the mesh's, and the match that lets answers pass. */
+const BY_ENGINE: Record<EngineVersion, { from: string; stateMatch: 'state' | 'conntrack' }> = {
+  '20.10': { from: 'FORWARD', stateMatch: 'state' },
+  '28': { from: 'DOCKER-FORWARD', stateMatch: 'conntrack' },
+};
 
 /**
  * The chains of the mesh, ahead of every other: the jump to DOCKER-USER alone stays before theirs (programIngress,
  * arrangeIngressFilterRule).
  */
-export function programIngressChains({ iptables }: Namespace): void {
+export function programIngressChains({ iptables }: Namespace, engine: EngineVersion): void {
   for (const table of ['filter', 'nat'] as const) iptables.append(table, INGRESS_CHAIN, { target: 'RETURN' });
-  const { rules } = iptables.chain('filter', 'FORWARD');
+  const { from } = BY_ENGINE[engine];
+  const { rules } = iptables.chain('filter', from);
   const user = rules.findIndex(({ spec }) => spec.target === 'JUMP' && spec.chain === 'DOCKER-USER');
-  iptables.insert('filter', 'FORWARD', { target: 'JUMP', chain: INGRESS_CHAIN }, user + 1);
+  iptables.insert('filter', from, { target: 'JUMP', chain: INGRESS_CHAIN }, user + 1);
   for (const hook of ['PREROUTING', 'OUTPUT'])
     iptables.insert('nat', hook, { destinationType: 'LOCAL', target: 'JUMP', chain: INGRESS_CHAIN });
 }
 const INGRESS_CHAIN = 'DOCKER-INGRESS';
 
-export function revokeIngressChains({ iptables }: Namespace): void {
-  iptables.delete('filter', 'FORWARD', { target: 'JUMP', chain: INGRESS_CHAIN });
+export function revokeIngressChains({ iptables }: Namespace, engine: EngineVersion): void {
+  iptables.delete('filter', BY_ENGINE[engine].from, { target: 'JUMP', chain: INGRESS_CHAIN });
   for (const hook of ['PREROUTING', 'OUTPUT'])
     iptables.delete('nat', hook, { destinationType: 'LOCAL', target: 'JUMP', chain: INGRESS_CHAIN });
   for (const table of ['filter', 'nat'] as const) iptables.deleteChain(table, INGRESS_CHAIN);
@@ -49,17 +57,31 @@ export function revokeNodeForMesh(host: Namespace, gwbridge: string): void {
 type Port = Service['ports'][number];
 
 /** Published ports on the node: DNAT to the ingress sandbox, and the filter's consent. The newest come first. */
-export function publishOnNode({ iptables }: Namespace, ports: readonly Port[], ingressSandbox: string): void {
+export function publishOnNode(
+  { iptables }: Namespace,
+  engine: EngineVersion,
+  ports: readonly Port[],
+  ingressSandbox: string,
+): void {
   for (const port of ports)
-    for (const [table, rule] of rulesOf(port, ingressSandbox)) iptables.insert(table, INGRESS_CHAIN, rule);
+    for (const [table, rule] of rulesOf(engine, port, ingressSandbox)) iptables.insert(table, INGRESS_CHAIN, rule);
 }
 
-export function unpublishOnNode({ iptables }: Namespace, ports: readonly Port[], ingressSandbox: string): void {
+export function unpublishOnNode(
+  { iptables }: Namespace,
+  engine: EngineVersion,
+  ports: readonly Port[],
+  ingressSandbox: string,
+): void {
   for (const port of ports)
-    for (const [table, rule] of rulesOf(port, ingressSandbox)) iptables.delete(table, INGRESS_CHAIN, rule);
+    for (const [table, rule] of rulesOf(engine, port, ingressSandbox)) iptables.delete(table, INGRESS_CHAIN, rule);
 }
 
-function rulesOf({ published, protocol }: Port, address: string): ['nat' | 'filter', RuleSpec][] {
+function rulesOf(
+  engine: EngineVersion,
+  { published, protocol }: Port,
+  address: string,
+): ['nat' | 'filter', RuleSpec][] {
   return [
     ['nat', { protocol, dport: published, target: 'DNAT', address, port: published }],
     [
@@ -68,7 +90,7 @@ function rulesOf({ published, protocol }: Port, address: string): ['nat' | 'filt
         protocol,
         sport: published,
         states: ['RELATED', 'ESTABLISHED'],
-        stateMatch: 'state',
+        stateMatch: BY_ENGINE[engine].stateMatch,
         target: 'ACCEPT',
       },
     ],

@@ -199,7 +199,7 @@ export class Realizer implements Realized, Programmer {
       vtepOf,
       ...(userlandProxy ? { userlandProxy } : {}),
     };
-    programNode(context, false);
+    programNode(context);
     this.#nodes.set(node.name, context);
   }
 
@@ -295,14 +295,14 @@ export class Realizer implements Realized, Programmer {
 
   programMesh(name: string): void {
     const { host } = this.#node(name);
-    mesh.programIngressChains(host);
+    mesh.programIngressChains(host, this.topology.engine);
     if (this.#sandboxes.has(`${name}/ingress_sbox`)) mesh.programNodeForMesh(host, this.#gwbridge(name));
   }
 
   revokeMesh(name: string): void {
     const { host } = this.#node(name);
     mesh.revokeNodeForMesh(host, this.#gwbridge(name));
-    mesh.revokeIngressChains(host);
+    mesh.revokeIngressChains(host, this.topology.engine);
   }
 
   redirect(sandbox: Sandbox, service: Service, network: Network): void {
@@ -323,7 +323,8 @@ export class Realizer implements Realized, Programmer {
     if (!vip) return;
     if (network.ingress) {
       const way = sandbox.endpoints.find((one) => one.network === GWBRIDGE);
-      if (way) mesh.publishOnNode(this.#node(balancer.node).host, service.ports, hostPart(way.address));
+      if (way)
+        mesh.publishOnNode(this.#node(balancer.node).host, this.topology.engine, service.ports, hostPart(way.address));
     }
     const { subnet } = this.#at(balancer.node, network).here;
     mesh.programService(namespace, service, balancer, { endpoint, subnet, ingress: network.ingress });
@@ -345,7 +346,13 @@ export class Realizer implements Realized, Programmer {
     namespace.ipvs.remove(known);
     if (network.ingress) {
       const way = sandbox.endpoints.find((one) => one.network === GWBRIDGE);
-      if (way) mesh.unpublishOnNode(this.#node(balancer.node).host, service.ports, hostPart(way.address));
+      if (way)
+        mesh.unpublishOnNode(
+          this.#node(balancer.node).host,
+          this.topology.engine,
+          service.ports,
+          hostPart(way.address),
+        );
     }
     const others = service.balancers.some(
       (one) => one !== balancer && one.node === balancer.node && one.network === balancer.network,

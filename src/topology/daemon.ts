@@ -5,6 +5,7 @@
 
 import { IPv4, IPv4CidrRange } from 'ip-num';
 import { cidr6 } from './ipv6.js';
+import type { EngineVersion } from './spec.js';
 
 export interface AddressPool {
   /** CIDR */
@@ -37,7 +38,12 @@ export interface DaemonConfig {
   /** Where ports are published that name no address of the node. */
   ip?: string;
   'ip-forward'?: boolean;
+  /** FORWARD stays open where dockerd turns forwarding on. */
+  'ip-forward-no-drop'?: boolean;
+  /** May packets for containers' own addresses come in by any device? */
+  'allow-direct-routing'?: boolean;
   iptables?: boolean;
+  ip6tables?: boolean;
   /** Do containers on docker0 masquerade? */
   'ip-masq'?: boolean;
 }
@@ -52,8 +58,10 @@ type GoType = 'string' | 'int' | 'bool' | 'net.IP' | '[]string' | '[]*ipamutils.
 
 interface Key {
   type: GoType;
+  /** Engines before do not know it. */
+  since?: EngineVersion;
   /** What is wrong with a value of that type. */
-  wrong?: (value: never) => { at?: (string | number)[]; message: string } | undefined;
+  wrong?: (value: never, engine: EngineVersion) => { at?: (string | number)[]; message: string } | undefined;
 }
 
 /** One line a key: another one is added here, and to `DaemonConfig`. */
@@ -79,6 +87,9 @@ const KEYS: Record<keyof DaemonConfig, Key> = {
   ip: { type: 'net.IP', wrong: notIp },
   'ip-forward': { type: 'bool' },
   iptables: { type: 'bool' },
+  ip6tables: { type: 'bool' },
+  'ip-forward-no-drop': { type: 'bool', since: '28' },
+  'allow-direct-routing': { type: 'bool', since: '28' },
   'ip-masq': { type: 'bool' },
 };
 
@@ -114,11 +125,14 @@ const OTHERS = new Set(
 );
 
 /** Everything that dockerd would refuse to start with. */
-export function problemsOf(config: Readonly<Record<string, unknown>>): DaemonProblem[] {
+export function problemsOf(
+  config: Readonly<Record<string, unknown>>,
+  engine: EngineVersion = '20.10',
+): DaemonProblem[] {
   const problems: DaemonProblem[] = [];
   for (const [name, value] of Object.entries(config)) {
     const key = (KEYS as Record<string, Key | undefined>)[name];
-    if (!key || !Object.hasOwn(KEYS, name)) {
+    if (!key || !Object.hasOwn(KEYS, name) || (key.since && engine === '20.10')) {
       if (!OTHERS.has(name))
         problems.push({
           path: [name],
@@ -135,17 +149,24 @@ export function problemsOf(config: Readonly<Record<string, unknown>>): DaemonPro
       continue;
     }
     const wrong = (
-      key.wrong as ((value: unknown) => { at?: (string | number)[]; message: string } | undefined) | undefined
-    )?.(value);
+      key.wrong as
+        | ((value: unknown, engine: EngineVersion) => { at?: (string | number)[]; message: string } | undefined)
+        | undefined
+    )?.(value, engine);
     if (wrong) problems.push({ path: [name, ...(wrong.at ?? [])], message: wrong.message });
   }
   if (problems.length > 0) return problems;
-  return together(config as DaemonConfig);
+  return together(config as DaemonConfig, engine);
 }
 
 /** What is right by itself, and wrong beside another key. */
-function together(config: DaemonConfig): DaemonProblem[] {
+function together(config: DaemonConfig, engine: EngineVersion): DaemonProblem[] {
   const problems: DaemonProblem[] = [];
+  if (config.ip6tables && engine === '20.10')
+    problems.push({
+      path: ['ip6tables'],
+      message: 'ip6tables rules are only available if experimental features are enabled',
+    });
   const { bip, 'fixed-cidr': fixed, 'default-gateway': gateway } = config;
   if (config.iptables === false && config.icc === false)
     problems.push({
@@ -218,13 +239,17 @@ function notCidr(text: string): { message: string } | undefined {
   return right ? undefined : { message: `invalid CIDR address: ${text}` };
 }
 
-function wrongPools(pools: Record<string, unknown>[]): { at: (string | number)[]; message: string } | undefined {
+function wrongPools(
+  pools: Record<string, unknown>[],
+  engine: EngineVersion,
+): { at: (string | number)[]; message: string } | undefined {
   for (const [i, { base, size }] of pools.entries()) {
     const text = typeof base === 'string' ? base : '';
-    if (notCidr(text))
+    const six = engine !== '20.10' && text.includes(':');
+    if (six ? notCidr6(text) : notCidr(text))
       return { at: [i, 'base'], message: `invalid base pool "${text}": invalid CIDR address: ${text}` };
     const length = typeof size === 'number' ? size : 0;
-    if (!Number.isInteger(length) || length <= 0 || length < lengthOf(text) || length > 32)
+    if (!Number.isInteger(length) || length <= 0 || length < lengthOf(text) || length > (six ? 128 : 32))
       return { at: [i, 'size'], message: `invalid pools size: ${length}` };
   }
   return undefined;

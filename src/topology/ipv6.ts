@@ -75,6 +75,21 @@ export function linkLocal(mac: string, devId = 0): string {
   return ipv6Text([0xfe80, 0, 0, 0, ((a ^ 2) << 8) | b, (c << 8) | 0xff, 0xfe00 | d, (e << 8) | f]);
 }
 
+/** The lowest block of `length` bits in `base` that overlaps nothing in `taken`; undefined when there is none. */
+export function nextSubnet6(base: string, length: number, taken: readonly string[]): string | undefined {
+  const blocks = 1n << BigInt(Math.max(0, length - cidr6(base).length));
+  const step = 1n << BigInt(128 - length);
+  for (let i = 0n; i < blocks; i += 1n) {
+    const block = `${addressAt(base, i * step)}/${length}`;
+    const meets = (other: string) => {
+      const shorter = Math.min(length, cidr6(other).length);
+      return prefixOf(`${other.split('/')[0]}/${shorter}`) === prefixOf(`${block.split('/')[0]}/${shorter}`);
+    };
+    if (!taken.some(meets)) return block;
+  }
+  return undefined;
+}
+
 /** The address so many after the prefix's first. */
 function addressAt(subnet: string, place: bigint): string {
   const groups = groupsOf(prefixOf(subnet));

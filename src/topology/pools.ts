@@ -36,7 +36,7 @@ function spanOf(cidr: string): Span {
 
 /**
  * The next block of Docker's default pool that overlaps nothing in `taken`: behind `last`, the one that was given out last, and
- * then from the start (ipam's predefinedStartIndices). `own` pools stand for Docker's (default-address-pools). Throws a RangeError when the pool is used up.
+ * then from the start (ipam's predefinedStartIndices); without `last` the lowest, as in engines 28 and later. `own` pools stand for Docker's (default-address-pools). Throws a RangeError when the pool is used up.
  */
 export function nextSubnet(
   scope: Scope,

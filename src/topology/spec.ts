@@ -7,6 +7,10 @@ import type { DaemonConfig } from './daemon.js';
 
 export type Protocol = 'tcp' | 'udp';
 
+/** What a swarm's engines program, and how they behave. `28` is 28.5.2. */
+export const ENGINE_VERSIONS = ['20.10', '28'] as const;
+export type EngineVersion = (typeof ENGINE_VERSIONS)[number];
+
 /** A Docker host. `address` is its underlay address in CIDR form (192.168.99.110/24). */
 export interface NodeSpec {
   name: string;
@@ -311,7 +315,7 @@ export interface FirewallRule {
 /** Everything that a run starts from. */
 export interface StackSpec {
   /** Engine version whose rules are programmed. */
-  engine: '20.10';
+  engine: EngineVersion;
   nodes: NodeSpec[];
   outside: OutsideSpec[];
   networks: NetworkSpec[];

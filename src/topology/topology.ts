@@ -4,7 +4,7 @@
  */
 
 import type { DaemonConfig } from './daemon.js';
-import type { GwbridgeSpec, Protocol, SwarmSpec } from './spec.js';
+import type { EngineVersion, GwbridgeSpec, Protocol, SwarmSpec } from './spec.js';
 
 export interface Nic {
   name: string;
@@ -218,7 +218,7 @@ export interface EncryptionKey {
 }
 
 export interface Topology {
-  engine: '20.10';
+  engine: EngineVersion;
   /** `docker swarm init`. */
   swarmInit?: SwarmSpec;
   nodes: Node[];

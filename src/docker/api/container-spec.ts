@@ -184,7 +184,7 @@ function portsOf({ HostConfig: { PortBindings, PublishAllPorts }, ExposedPorts }
         protocol,
         ...(first ? { published: first } : {}),
         ...(last ? { publishedLast: last } : {}),
-        ...(HostIp && HostIp !== '0.0.0.0' && !HostIp.includes(':') ? { hostAddress: HostIp } : {}),
+        ...(HostIp ? { hostAddress: HostIp } : {}),
       };
     }),
   );

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { NodeState } from '../../swarm/state.js';
 import { hostPart } from '../../topology/topology.js';
 import { digestOf } from '../images.js';
-import { ENGINE_VERSION } from '../version.js';
+import { RELEASES } from '../version.js';
 import { hasLabels, labels, readFilters, readJson, refuseUnknown } from './body.js';
 import { type App, bodyOf, type Engine, flag, manager, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
@@ -200,7 +200,7 @@ export function swarmRoutes(app: App, engine: Engine): void {
         Platform: { Architecture: 'x86_64', OS: 'linux' },
         Resources: { NanoCPUs: 1_000_000_000, MemoryBytes: 2_147_483_648 },
         Engine: {
-          EngineVersion: ENGINE_VERSION,
+          EngineVersion: RELEASES[world.topology.engine],
           Plugins: ['bridge', 'host', 'ipvlan', 'macvlan', 'null', 'overlay'].map((Name) => ({
             Type: 'Network',
             Name,

@@ -3,7 +3,7 @@
 import { stream } from 'hono/streaming';
 import type { ClusterEvent } from '../../swarm/cluster.js';
 import { isPaused } from '../pause.js';
-import { API_VERSION, ENGINE_VERSION, MIN_API_VERSION } from '../version.js';
+import { API_VERSION, MIN_API_VERSION, RELEASES } from '../version.js';
 import { hasLabels, readFilters } from './body.js';
 import { summaryJson } from './container-json.js';
 import { type App, type Engine, timeText } from './context.js';
@@ -31,7 +31,7 @@ export function systemRoutes(app: App, engine: Engine): void {
       Components: [
         {
           Name: 'Engine',
-          Version: ENGINE_VERSION,
+          Version: RELEASES[world.topology.engine],
           Details: {
             ApiVersion: API_VERSION,
             MinAPIVersion: MIN_API_VERSION,
@@ -45,7 +45,7 @@ export function systemRoutes(app: App, engine: Engine): void {
           },
         },
       ],
-      Version: ENGINE_VERSION,
+      Version: RELEASES[world.topology.engine],
       ApiVersion: API_VERSION,
       MinAPIVersion: MIN_API_VERSION,
       GitCommit: '',
@@ -116,7 +116,7 @@ export function systemRoutes(app: App, engine: Engine): void {
       Name: node,
       Labels: [],
       ExperimentalBuild: false,
-      ServerVersion: ENGINE_VERSION,
+      ServerVersion: RELEASES[world.topology.engine],
       Runtimes: { runc: { path: 'runc' } },
       DefaultRuntime: 'runc',
       Swarm: swarmInfo(engine),
