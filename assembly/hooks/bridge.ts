@@ -137,9 +137,10 @@ export function bridgeForward(bridge: Device, to: Device, frame: Frame): void {
   if (!(v6 ? forward6(namespace, frame, bridge, bridge) : forward(namespace, frame, bridge, bridge))) return;
   if (!(v6 ? postrouting6(namespace, frame, bridge, bridge) : postrouting(namespace, frame, bridge, bridge))) return;
   resetConntrack(frame);
-  const limit = frame.fragmentMax ? min(v6 ? max(frame.fragmentMax, ipv6.LEAST_MTU) : frame.fragmentMax, to.mtu) : to.mtu;
+  const limit = frame.fragmentMax ? min(frame.fragmentMax, to.mtu) : to.mtu;
   if (recording) fitted(frame, frame.length, limit);
   if (frame.length <= limit) return send(to, frame, destination, source, type);
+  frame.out = to;
   let fragment = v6 ? fragmentFrame6(namespace, frame, limit) : fragmentFrame(frame, limit);
   while (fragment) {
     const next = fragment.next;

@@ -87,7 +87,8 @@ export function finishOutput6(namespace: Namespace, frame: Frame, device: Device
   if (out.kind != <u8>Kind.LOOPBACK) resetConntrack(frame);
   frame.out = out;
   const mtu = device ? out.mtu : min(out.mtu, mtuTo(namespace, frame.data + ipv6.AT_DESTINATION, out, frame.time));
-  const limit = frame.fragmentMax ? min(mtu, max(frame.fragmentMax, ipv6.LEAST_MTU)) : mtu;
+  // What came in fragments goes in fragments of that size, however small (ip6_fragment's fast path keeps them as they were).
+  const limit = frame.fragmentMax ? min(mtu, frame.fragmentMax) : mtu;
   if (frame.length <= limit) return toNeighbour(frame, out);
   if (frame.fragmentMax > mtu || frame.flags & WHOLE) {
     // It came in fragments that do not fit, or is not to be cut: who sent it is told.

@@ -21,6 +21,7 @@ import type { StackSpec } from '../../src/topology/spec.js';
 import { hostPart, type Topology } from '../../src/topology/topology.js';
 import { listenTcp } from '../../src/traffic/listener.js';
 import { readIn } from './files.js';
+import { filterIpv6 } from './ip6tables.js';
 import { addresses6Of, enableIpv6 } from './ipv6.js';
 import type { Random } from './random.js';
 
@@ -124,6 +125,7 @@ export async function createWorld(module: WebAssembly.Module, name: WorldName, r
   if (random.chance(0.3)) underlay.loss = 0.05;
   for (const [i, node] of shape.nodes.entries()) standOn(engine, node, i, random);
   if (random.chance(0.8)) enableIpv6(engine, random);
+  if (random.chance(0.7)) filterIpv6(engine, random);
   const sockets = new Sockets(engine);
   const all = [...namespaces.values()];
   for (const namespace of all) {

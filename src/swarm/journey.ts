@@ -45,8 +45,8 @@ function translations(realized: Realized, entry: ConnectionEntry, after: Tuple):
     steps.push({
       namespace,
       what: chosen?.spec.target === 'REDIRECT' ? 'REDIRECT' : chosen ? 'DNAT' : 'IPVS',
-      before: `${original.destination}:${original.dport}`,
-      after: `${after.destination}:${after.dport}`,
+      before: place(original.destination, original.dport),
+      after: place(after.destination, after.dport),
       ...(chosen ? { by: `nat ${chosen.chain.name}` } : destination ? { by: destination } : {}),
     });
   }
@@ -55,8 +55,8 @@ function translations(realized: Realized, entry: ConnectionEntry, after: Tuple):
     steps.push({
       namespace,
       what: chosen?.spec.target === 'MASQUERADE' ? 'MASQUERADE' : 'SNAT',
-      before: `${original.source}:${original.sport}`,
-      after: `${after.source}:${after.sport}`,
+      before: place(original.source, original.sport),
+      after: place(after.source, after.sport),
       ...(chosen ? { by: `nat ${chosen.chain.name}` } : {}),
     });
   }
@@ -88,6 +88,11 @@ function tunnel({ topology }: Realized, from: string, to: string): Step[] {
       by: `VNI ${network.vni}${network.encrypted ? ', in ESP' : ''}`,
     },
   ];
+}
+
+/** `172.18.0.2:80`, `[fd00::2]:80` */
+function place(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 function networksOf(topology: Realized['topology'], namespace: string): string[] {

@@ -4,8 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { Comments } from '../../src/capture/comments.js';
 import { Recording } from '../../src/capture/recording.js';
 import { captureRecords, type TraceNote } from '../../src/capture/trace.js';
-import { Note } from '../../src/engine/generated/layout.js';
+import { Note, NoteFamily } from '../../src/engine/generated/layout.js';
 import { ipv4, port } from '../../src/engine/wire.js';
+import { numberOf } from '../../src/engine/wire6.js';
 import { arpPacket, BROADCAST, ethernet, IPV4, tcpPacket, udpPacket } from '../engine/packets.js';
 import { ALICE, BOB, LEFT, RIGHT, routerWorld, type World } from '../engine/world.js';
 
@@ -207,6 +208,11 @@ describe('a comment', () => {
     expect(words(Note.SNAT)).toBe('nat, no rule: its tuple was taken: SNAT 10.0.1.2:4000 → 10.0.1.2:1024');
     expect(words(Note.UN_SNAT)).toContain('conntrack: un-SNAT');
     expect(words(Note.IPVS)).toBe('ipvs a removed service: 10.0.1.2:4000 → 10.0.1.2:1024 (Masq)');
+    const six = (address: string) => numberOf(engine.exports, address);
+    const translated = { ...changed, before: six('2001:db8::1'), after: six('fd00::2'), afterPort: port(80) };
+    expect(comments.change({ ...translated, kind: Note.DNAT | NoteFamily.V6 }).words).toBe(
+      'nat, no rule: its tuple was taken: DNAT [2001:db8::1]:4000 → [fd00::2]:80',
+    );
     for (const kind of Object.values(Note)) if (kind !== Note.NONE) expect(words(kind)).not.toMatch(/undefined|NaN/);
     expect(() => words(99)).toThrow('unknown kind 99');
   });

@@ -19,6 +19,9 @@ it('rules are written as iptables-save writes them', () => {
   expect(ruleText({ ipvs: true, destination: '10.0.0.0/24', target: 'SNAT', address: '10.0.0.2' })).toBe(
     '-d 10.0.0.0/24 -m ipvs --ipvs -j SNAT --to-source 10.0.0.2',
   );
+  expect(
+    ruleText({ notSource: 'fe80::/10', protocol: 'tcp', dport: 80, target: 'DNAT', address: 'fd00::2', port: 80 }),
+  ).toBe('! -s fe80::/10 -p tcp -m tcp --dport 80 -j DNAT --to-destination [fd00::2]:80');
   expect(ruleText({ target: 'MARK', value: 256 })).toBe('-j MARK --set-xmark 0x100/0xffffffff');
   expect(ruleText({ protocol: 'udp', sport: 53, target: 'SNAT', port: 53 })).toBe(
     '-p udp -m udp --sport 53 -j SNAT --to-source :53',
@@ -48,5 +51,6 @@ it('a whole swarm becomes namespaces, devices, routes, neighbours, rules and bal
 it('a namespace without a chain leaves netfilter alone', async () => {
   const { engine } = await buildLab(swarmMesh);
   const client = engine.namespaces.get('client/host');
-  expect(client && iptablesRestore(client)).toBeUndefined();
+  expect(client && iptablesRestore(client.iptables)).toBeUndefined();
+  expect(client && iptablesRestore(client.ip6tables)).toBeUndefined();
 });

@@ -49,7 +49,7 @@ function ask(path: string, ...options: string[]): string {
 }
 
 describe.skipIf(!tshark)('Wireshark (skipped: tshark is not installed)', () => {
-  test.each(['three-tier.yml', 'round-robin.yml', 'l2-networks.yml'])(
+  test.each(['three-tier.yml', 'round-robin.yml', 'l2-networks.yml', 'engine-28.yml'])(
     'has no complaint about any tap of %s',
     { timeout: 180_000 },
     async (example) => {

@@ -2,7 +2,16 @@
 
 import { netnsName, type Outcome, run } from './namespaces.js';
 
-export type Capability = 'bridge' | 'vxlan' | 'iptables' | 'br_netfilter' | 'ipvs';
+export type Capability =
+  | 'bridge'
+  | 'vxlan'
+  | 'macvlan'
+  | 'ipvlan'
+  | 'vlan'
+  | 'iptables'
+  | 'ip6tables'
+  | 'br_netfilter'
+  | 'ipvs';
 
 export interface Machine {
   /** `iptables`, `iptables-legacy` or `iptables-nft`: the first that works. */
@@ -37,6 +46,18 @@ function restores(program: string, rules: string): Outcome {
   return run({ argv: ['ip', 'netns', 'exec', netnsName('probe'), `${program}-restore`], input: rules });
 }
 
+const RULES6 = `*raw
+-A PREROUTING -d fd00::1/128 -j DROP
+COMMIT
+*nat
+-A POSTROUTING -s fd00::/64 -j MASQUERADE
+-A PREROUTING -p udp -m udp --dport 9 -m addrtype --dst-type LOCAL -j DNAT --to-destination [fd00::1]:9
+COMMIT
+*filter
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+COMMIT
+`;
+
 const RULES = `*nat
 -A POSTROUTING -s 10.0.0.0/8 -j MASQUERADE
 -A PREROUTING -p udp -m udp --dport 9 -m addrtype --dst-type LOCAL -j DNAT --to-destination 10.0.0.1:9
@@ -58,6 +79,11 @@ export function machine(): Machine {
   note('bridge', inProbe('ip', 'link', 'add', 'name', 'b0', 'type', 'bridge'), 'bridges cannot be made here');
   const vxlan = ['type', 'vxlan', 'id', '4096', 'dstport', '4789', 'proxy', 'learning', 'l2miss', 'l3miss'];
   note('vxlan', inProbe('ip', 'link', 'add', 'name', 'x0', ...vxlan), 'vxlan devices cannot be made here');
+  note(
+    'macvlan',
+    inProbe('ip', 'link', 'add', 'link', 'v1', 'name', 'm0', 'type', 'macvlan', 'mode', 'bridge'),
+    'macvlan devices cannot be made here',
+  );
   const tried = ['iptables', 'iptables-legacy', 'iptables-nft'].map((program) => ({
     program,
     ...restores(program, RULES),
@@ -69,6 +95,8 @@ export function machine(): Machine {
       tried[0] ?? { ok: false, out: '', why: '' },
       'iptables with NAT does not work here: apt-get install iptables',
     );
+  const six = (works?.program ?? 'iptables').replace('iptables', 'ip6tables');
+  note('ip6tables', restores(six, RULES6), 'ip6tables with NAT does not work here');
   note(
     'br_netfilter',
     inProbe('test', '-e', '/proc/sys/net/bridge/bridge-nf-call-iptables'),

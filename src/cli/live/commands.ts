@@ -16,10 +16,15 @@ export interface Command {
 /** The namespace whose bridge stands for the underlay's switch. */
 export const WIRE = 'wire';
 
-/** Everything quiet and by the book: no IPv6, no rate limits, no reverse path filter, reassembly that gives up soon. */
+/** Everything quiet and by the book: IPv6 where it is asked for, no rate limits, no reverse path filter, reassembly that gives up soon. */
 const SYSCTLS: Record<string, number> = {
   'net/ipv6/conf/all/disable_ipv6': 1,
   'net/ipv6/conf/default/disable_ipv6': 1,
+  'net/ipv6/conf/default/accept_dad': 0,
+  'net/ipv6/conf/default/accept_ra': 0,
+  'net/ipv6/conf/default/router_solicitations': 0,
+  'net/ipv6/conf/default/mldv2_unsolicited_report_interval': 1,
+  'net/ipv6/icmp/ratelimit': 0,
   'net/ipv4/conf/all/rp_filter': 0,
   'net/ipv4/conf/default/rp_filter': 0,
   'net/ipv4/conf/all/accept_redirects': 1,
@@ -54,6 +59,15 @@ export function commandsFor(lab: Lab, name: (namespace: string) => string, iptab
       `link set ${device.name} netns ${inside(device.namespace)}`,
     ]);
   }
+  // A macvlan is made beside the device that it stands on, under a name that nobody has, and moved to where it is to be.
+  for (const device of lab.engine.devices) {
+    const { id, name, kind, lower, mode, namespace } = device;
+    if (kind !== 'macvlan' || !lower) continue;
+    batch('ip', inside(lower.namespace), [
+      `link add link ${lower.name} name u${id} ${link(device)} type macvlan mode ${mode}`,
+      `link set u${id} netns ${inside(namespace)} name ${name}`,
+    ]);
+  }
   batch('ip', wire, wirePorts(lab));
   for (const namespace of lab.namespaces) {
     batch('ip', inside(namespace), masters(namespace));
@@ -67,9 +81,14 @@ export function commandsFor(lab: Lab, name: (namespace: string) => string, iptab
       inside(namespace),
       entries.map(({ vxlan, mac, remote }) => `fdb add ${mac} dev ${vxlan.name} dst ${remote} self permanent`),
     );
-    const rules = iptablesRestore(namespace);
-    if (rules !== undefined)
-      commands.push({ argv: ['ip', 'netns', 'exec', inside(namespace), `${iptables}-restore`], input: rules });
+    for (const [program, tables] of [
+      [iptables, namespace.iptables],
+      [iptables.replace('iptables', 'ip6tables'), namespace.ip6tables],
+    ] as const) {
+      const rules = iptablesRestore(tables);
+      if (rules !== undefined)
+        commands.push({ argv: ['ip', 'netns', 'exec', inside(namespace), `${program}-restore`], input: rules });
+    }
     const services = ipvsRestore(namespace);
     if (services.length > 0) {
       commands.push({
@@ -93,7 +112,14 @@ function sysctlsOf(namespace: Namespace): Record<string, number> {
   const on = (field: Parameters<Namespace['get']>[0]): number => (namespace.get(field) ? 1 : 0);
   return {
     'net/ipv4/ip_forward': on('forward'),
+    'net/ipv6/conf/all/forwarding': namespace.ipv6.forwards ? 1 : 0,
     'net/bridge/bridge-nf-call-iptables': on('bridgeNetfilter'),
+    'net/bridge/bridge-nf-call-ip6tables': on('bridgeNetfilter6'),
+    ...Object.fromEntries(
+      [...namespace.devices.values()]
+        .filter(({ addresses6 }) => addresses6.length > 0)
+        .map(({ name }) => [`net/ipv6/conf/${name}/disable_ipv6`, 0]),
+    ),
     ...(namespace.ipvs.services.length === 0
       ? {}
       : {
@@ -157,6 +183,15 @@ function layerThree(namespace: Namespace): string[] {
           `addr add ${address}/${length}${device.kind === 'loopback' || length > 30 ? '' : ' brd +'} dev ${device.name}`,
       ),
   );
+  // What is link-local the kernel makes of the MAC, as the engine has.
+  const addresses6 = devices.flatMap((device) =>
+    device.addresses6
+      .filter(({ address }) => address !== '::1' && !address.startsWith('fe80:'))
+      .map(({ address, length }) => `addr add ${address}/${length} dev ${device.name} nodad`),
+  );
+  const routes6 = namespace.ipv6.routes
+    .filter(({ gateway }) => gateway)
+    .map(({ destination, gateway, device }) => `route add ${destination} via ${gateway} dev ${device.name}`);
   // Those with a source came with an address, as in the kernel.
   const routes = namespace.routes
     .filter(({ table, source }) => table === 'main' && source === undefined)
@@ -167,7 +202,9 @@ function layerThree(namespace: Namespace): string[] {
   return [
     ...devices.map(({ name }) => `link set ${name} up`),
     ...addresses,
+    ...addresses6,
     ...routes,
+    ...routes6,
     ...namespace.neighbours.map(
       ({ address, mac, device }) => `neigh replace ${address} lladdr ${mac} nud permanent dev ${device.name}`,
     ),

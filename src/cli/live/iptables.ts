@@ -1,10 +1,10 @@
-/** The rules of a namespace of the engine as `iptables-restore` reads them. */
+/** The rules of a namespace of the engine as `iptables-restore` and `ip6tables-restore` read them. */
 
-import type { Chain, Namespace, RuleSpec, Table } from '../../engine/index.js';
+import type { Chain, Iptables, RuleSpec, Table } from '../../engine/index.js';
 
 /** Undefined: there is not one chain, so that nothing of netfilter is registered in the kernel either. */
-export function iptablesRestore({ iptables }: Namespace): string | undefined {
-  const text = Object.entries(iptables.chains)
+export function iptablesRestore({ chains: tables }: Iptables): string | undefined {
+  const text = Object.entries(tables)
     .filter(([, chains]) => chains.size > 0)
     .flatMap(([table, chains]) => tableText(table as Table, [...chains.values()]));
   return text.length === 0 ? undefined : `${text.join('\n')}\n`;
@@ -57,13 +57,16 @@ function targetWords(spec: RuleSpec): string[] {
       return ['-j', 'SNAT', '--to-source', end(spec)];
     case 'REDIRECT':
       return ['-j', 'REDIRECT', '--to-ports', String(spec.port)];
+    case 'REJECT':
+      return ['-j', 'REJECT', ...(spec.with ? ['--reject-with', spec.with] : [])];
     default:
       return ['-j', spec.target];
   }
 }
 
 function end({ address, port }: { address?: string; port?: number }): string {
-  return `${address ?? ''}${port === undefined ? '' : `:${port}`}`;
+  const host = address?.includes(':') && port !== undefined ? `[${address}]` : (address ?? '');
+  return `${host}${port === undefined ? '' : `:${port}`}`;
 }
 
 function hex(value: number): string {

@@ -117,7 +117,14 @@ export interface Tcp {
   data?: string;
 }
 
-export function tcp(header: Ip, { sport, dport, flags, seq = 0, ack = 0, data = '' }: Tcp): Uint8Array {
+export function tcp(header: Ip, written: Tcp): Uint8Array {
+  const segment = tcpSegment(written);
+  put16(segment, 16, ~sum16(segment, 0, segment.length, pseudo(header, 6, segment.length)) & 0xffff);
+  return ip(header, 6, segment);
+}
+
+/** Without its checksum. */
+export function tcpSegment({ sport, dport, flags, seq = 0, ack = 0, data = '' }: Tcp): Uint8Array {
   const mss = flags.includes('S') ? Uint8Array.of(2, 4, 0x05, 0xb4) : new Uint8Array();
   const segment = concat(new Uint8Array(20), mss, new TextEncoder().encode(data));
   put16(segment, 0, sport);
@@ -129,8 +136,7 @@ export function tcp(header: Ip, { sport, dport, flags, seq = 0, ack = 0, data = 
   segment[12] = ((20 + mss.length) / 4) << 4;
   segment[13] = [...flags].reduce((bits, letter) => bits | (FLAGS[letter] ?? 0), 0);
   put16(segment, 14, 64240);
-  put16(segment, 16, ~sum16(segment, 0, segment.length, pseudo(header, 6, segment.length)) & 0xffff);
-  return ip(header, 6, segment);
+  return segment;
 }
 
 export interface Icmp {

@@ -6,7 +6,9 @@ import { bridge } from './bridge.js';
 import { broadcasts } from './broadcasts.js';
 import { plainFragments, reassemblyTimeout, trackedFragments } from './fragments.js';
 import { icmp } from './icmp.js';
+import { macvlan } from './macvlan.js';
 import { nat } from './nat.js';
+import { nat66 } from './nat66.js';
 import { options } from './options.js';
 import { overlay } from './overlay.js';
 import { plainRedirects } from './plain-redirects.js';
@@ -18,6 +20,7 @@ export const CASES: readonly Case[] = [
   arp,
   bridge,
   nat,
+  nat66,
   tracking,
   icmp,
   broadcasts,
@@ -27,6 +30,7 @@ export const CASES: readonly Case[] = [
   plainFragments,
   trackedFragments,
   reassemblyTimeout,
+  macvlan,
   overlay,
   swarmHostMode,
   swarmMesh,
