@@ -20,7 +20,14 @@ import {
   type Placed,
   tablesOf,
 } from './bridge-rules.js';
-import type { Attachment, Driver, NetworkAt, NodeContext, RelayedPort } from './driver.js';
+import {
+  type Attachment,
+  type Driver,
+  DriverError,
+  type NetworkAt,
+  type NodeContext,
+  type RelayedPort,
+} from './driver.js';
 import { address, addressOfEither, flag, oneOf, wholeNumber } from './option-values.js';
 
 /** What dockerd programs into every node before any network: chains, jumps, policy, sysctls. */
@@ -197,6 +204,8 @@ export const bridge: Driver = {
 
   createNetwork(at) {
     const { node, network, here } = at;
+    if (!network.internal && (modeOf(at, '4') === 'isolated' || modeOf(at, '6') === 'isolated'))
+      throw new DriverError("gateway mode 'isolated' can only be used for an internal network");
     const device = node.host.addBridge(here.bridge, { mac: here.bridgeMac, mtu: here.mtu ?? network.mtu });
     const facts = factsOf(at);
     // An isolated network's bridge has no address.

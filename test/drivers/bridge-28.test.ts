@@ -6,7 +6,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Swarm } from '../../src/index.js';
 import { ip6tablesSave, iptablesSave } from '../../src/views/iptables-save.js';
-import { outcomes, swarmOf } from './stack.js';
+import { addresses, outcomes, swarmOf } from './stack.js';
 
 const NODE6 = '2001:db8:99::110';
 const CLIENT6 = '2001:db8:99::1';
@@ -250,6 +250,28 @@ traffic:
     expect(on('front')?.bridgeMac.startsWith('02:42')).toBe(false);
     const bridge = swarm.namespace('node1/host').device(on('front')?.bridge ?? '');
     expect(bridge.addresses6.map(({ address }) => address)).not.toContain('fe80::1');
+  });
+});
+
+describe('an isolated network', () => {
+  const isolated = (internal: boolean) =>
+    stack({
+      networks: `{ front: { driver: bridge, internal: ${internal}, driver_opts: { com.docker.network.bridge.gateway_mode_ipv4: isolated } } }`,
+      more: 'containers: { a: { networks: [front] }, b: { networks: [front] } }\ntraffic: [{ ping: { from: a, to: b } }]',
+    });
+
+  it('has a bridge without an address, and the first address is a container’s', async () => {
+    const swarm = await swarmOf(isolated(true));
+    expect(outcomes(swarm)).toEqual(['a > b: ok']);
+    const bridge = swarm.topology.networks.find(({ name }) => name === 'front')?.onNode.node1?.bridge ?? '';
+    expect(swarm.namespace('node1/host').device(bridge).addresses).toEqual([]);
+    expect(addresses(swarm, 'node1/ct-a')).toEqual({ eth0: '172.18.0.1/16' });
+  });
+
+  it('has to be internal', async () => {
+    await expect(swarmOf(isolated(false))).rejects.toThrow(
+      "gateway mode 'isolated' can only be used for an internal network",
+    );
   });
 });
 
