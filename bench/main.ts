@@ -15,6 +15,7 @@ import { Bench } from 'tinybench';
 import { BATCH, type Capturing, Mesh } from './mesh.js';
 import { build, Native } from './native.js';
 import { establish, opening, type Row, steady } from './rows.js';
+import { wayRow } from './ways.js';
 
 const { values } = parseArgs({
   options: {
@@ -47,9 +48,12 @@ interface Result {
   nativeNsPerPacket: number | null;
 }
 
+/** What a row's books are read from. */
+type World = Pick<Mesh, 'engine' | 'books'>;
+
 interface Measured {
   row: Row;
-  mesh: Mesh;
+  mesh: World;
   samples: number[];
   native: { least: number; median: number }[];
 }
@@ -67,7 +71,7 @@ const reference = async (mesh: Mesh, flows: number): Promise<Native | undefined>
 };
 
 const measured: Measured[] = [];
-const add = (mesh: Mesh, row: Row) => measured.push({ row, mesh, samples: [], native: [] });
+const add = (mesh: World, row: Row) => measured.push({ row, mesh, samples: [], native: [] });
 const create = async (capture: Capturing = 'off'): Promise<Mesh> => {
   const mesh = await Mesh.create(capture);
   mesh.engine.exports.setFlowTable(values.slow ? 0 : 1);
@@ -94,6 +98,14 @@ for (const flows of numbers(values.flows)) {
       say(`${flows} captured flows are being established`);
       const mesh = await create(capture);
       add(mesh, await steady(await establish(mesh, 'tcp', flows, undefined), 'out', size, undefined, capture));
+    }
+  }
+  for (const name of ['decapsulation', 'east-west', 'vip'] as const) {
+    if (!wanted(name)) continue;
+    for (const size of numbers(values.size)) {
+      say(`${flows} flows of ${name} are being established`);
+      const { row, world } = await wayRow(name, flows, size, values.slow);
+      add(world, row);
     }
   }
   if (wanted('mesh-syn')) {
@@ -209,7 +221,7 @@ else {
   }
   console.log(table.toString());
   console.log(
-    `One core, captures off, batches of ${BATCH} frames, 1 % of them new connections and 1 % closing ones; least of all batches. ` +
+    `One core, captures off but where a row says so, batches of ${BATCH} frames; of the mesh's TCP 1 % new connections and 1 % closing ones; least of all batches. ` +
       'Every frame in came out; checksums, counters and the C reference agree.',
   );
   if ('skipped' in built) console.log(`The C reference was skipped: ${built.skipped}.`);

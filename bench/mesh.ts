@@ -27,7 +27,7 @@ const FILE = 1 << 28;
 /** Are node1's taps on, and where do their records go? */
 export type Capturing = 'off' | 'memory' | 'file';
 
-const SPEC: StackSpec = {
+export const SPEC: StackSpec = {
   engine: '20.10',
   nodes: [
     { name: 'node1', role: 'manager' },

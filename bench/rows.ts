@@ -371,7 +371,7 @@ function atLeast(found: number, wanted: number, what: string): void {
   if (found < wanted) throw new Error(`${what}: ${found}, fewer than ${wanted}`);
 }
 
-function shuffled(count: number): Uint32Array {
+export function shuffled(count: number): Uint32Array {
   const random = new Random(1);
   const order = Uint32Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {
