@@ -21,6 +21,8 @@ const CHECKSUMS = ['ip', 'tcp', 'udp'].flatMap((protocol) => ['-o', `${protocol}
 // Wireshark takes port 1080 for SOCKS.
 const DECODE = ['-d', 'tcp.port==1080,http'];
 const WARNING = 0x600000;
+/** Taps that see frames: on L2 networks most devices see none, and one node without a swarm has few. */
+const LEAST: Record<string, number> = { 'l2-networks.yml': 15, 'engine-28.yml': 10 };
 
 async function run(example: string): Promise<Swarm> {
   const file = new URL(`../../examples/${example}`, import.meta.url);
@@ -78,8 +80,7 @@ describe.skipIf(!tshark)('Wireshark (skipped: tshark is not installed)', () => {
           .filter((line) => (line.split('\t')[1] ?? '').split(',').some((severity) => Number(severity) >= WARNING));
         expect(complaints, tap).toEqual([]);
       }
-      // On L2 networks most devices have no frames: there is no bridge, no tunnel.
-      expect(seen).toBeGreaterThan(example === 'l2-networks.yml' ? 15 : 30);
+      expect(seen).toBeGreaterThan(LEAST[example] ?? 30);
     },
   );
 
