@@ -5,9 +5,8 @@
 
 import { Names } from '../dns/index.js';
 import { type Driver, Drivers } from '../drivers/index.js';
-import { Engine, type Listener, type Namespace, Sockets, type UdpSocket } from '../engine/index.js';
+import { Engine, type Namespace, Sockets } from '../engine/index.js';
 import { Computer, type Program, programOf, type Started } from '../programs/index.js';
-import { until } from '../programs/steps.js';
 import { EngineClock } from '../swarm/clock.js';
 import { Cluster, type ClusterEvent } from '../swarm/cluster.js';
 import { deploy, emptyTopology } from '../swarm/deploy.js';
@@ -16,11 +15,11 @@ import type { ContainerState } from '../swarm/state.js';
 import type { StackSpec } from '../topology/spec.js';
 import { namespaceOf, type Sandbox, type Topology } from '../topology/topology.js';
 import { DockerProxies } from '../traffic/docker-proxy.js';
-import { listenTcp, listenUdp } from '../traffic/listener.js';
 import { type ContainerConfig, configOfTask } from './container-config.js';
 import { type Health, watchHealth } from './health.js';
-import { type Image, imageOf, SERVE, withTag } from './images.js';
+import { digestOf, type Image, imageOf, SERVE, withTag } from './images.js';
 import { ContainerIo } from './io.js';
+import { listening } from './listening.js';
 import { NodeHost } from './node-host.js';
 
 const MILLISECOND = 1_000_000;
@@ -77,7 +76,6 @@ export class World {
   /** Images by node: `docker images` of one does not show another's. */
   readonly #images = new Map<string, Map<string, Image>>();
   readonly #eventWatchers = new Set<(event: ClusterEvent) => void>();
-  readonly #changes = new Set<() => void>();
   readonly #now: () => number;
   /** Wall clock (ms) at virtual time 0; runs ahead move it back. */
   #zero: number;
@@ -227,12 +225,11 @@ export class World {
 
   #changed(): void {
     this.names.follow();
-    for (const then of this.#changes) then();
   }
 
   /** 64 hexadecimal digits, from the seed's own sequence. */
   newId(): string {
-    return withTagFree(`${this.cluster.options.seed} ${++this.#draws}`);
+    return digestOf(`${this.cluster.options.seed} ${++this.#draws}`);
   }
 
   // --- Images ---
@@ -373,44 +370,10 @@ export class World {
   }
 
   #ownProgram(name: string, container: ContainerState, sandbox: Sandbox): Program | undefined {
-    const { sockets } = this;
     const config = this.configOf(container);
     // What an image runs by itself and there is no program for: it listens.
     if (name !== SERVE && (name !== config.image.command[0] || programOf(name))) return undefined;
-    const namespace = this.namespace(namespaceOf(sandbox));
-    return function* serve(process) {
-      const listeners: Listener[] = [];
-      const datagrams: UdpSocket[] = [];
-      const close = () => {
-        for (const listener of listeners) sockets.endListener(listener, sockets.engine.now);
-        for (const socket of datagrams) sockets.closeUdp(socket);
-      };
-      const service = container.task?.service.path;
-      const ports = [
-        ...config.exposes,
-        ...container.spec.ports.map(({ target: port, protocol }) => ({ port, protocol })),
-        ...(service?.ports ?? []).map(({ target: port, protocol }) => ({ port, protocol })),
-      ];
-      const once = new Set(ports.map(({ port, protocol }) => `${port}/${protocol}`));
-      for (const key of once) {
-        const [port, protocol] = key.split('/');
-        const name = container.task?.name ?? container.name;
-        const label = `${name} on ${container.node}`;
-        try {
-          if (protocol === 'udp') datagrams.push(listenUdp(sockets, namespace, Number(port), label));
-          else listeners.push(listenTcp(sockets, namespace, Number(port), label, []));
-        } catch {
-          process.stderr.write(`bind: 0.0.0.0:${port}/${protocol}: Address already in use\n`);
-          close();
-          return 1;
-        }
-      }
-      try {
-        return yield* until<number>(() => undefined);
-      } finally {
-        close();
-      }
-    };
+    return listening(this.sockets, this.namespace(namespaceOf(sandbox)), container, config);
   }
 
   /** Shells and sleep do not hear SIGTERM as process 1; servers end at once, and well. */
@@ -429,8 +392,4 @@ export class World {
     for (const container of this.cluster.containers.values())
       if (container.sandbox === sandbox) this.#ios.get(container.id)?.end();
   }
-}
-
-function withTagFree(text: string): string {
-  return imageOf(text.replaceAll(' ', '-'), 0n).id.slice(7);
 }

@@ -11,7 +11,7 @@ const REDIRECTS = 50;
 export function* curl(process: Process): Steps<number> {
   const [, ...args] = process.argv;
   const options = readOptions('curl', args, {
-    short: 'sSo:OIivfLkX:H:d:m:w:A:4',
+    short: 'sSo:OIivfLkX:H:d:m:w:A:46',
     long: [
       'silent',
       'show-error',
@@ -29,6 +29,8 @@ export function* curl(process: Process): Steps<number> {
       'write-out=',
       'user-agent=',
       'insecure',
+      'ipv4',
+      'ipv6',
     ],
   });
   const on = (letter: string, word: string) => options.has(letter) || options.has(word);
@@ -46,7 +48,7 @@ export function* curl(process: Process): Steps<number> {
     const started = now(process);
     let address = url.host;
     if (!isIpv4(address) && !isIpv6(address)) {
-      const [found] = yield* lookUp(process, url.host, on('4', '') ? 4 : 0);
+      const [found] = yield* lookUp(process, url.host, on('4', 'ipv4') ? 4 : on('6', 'ipv6') ? 6 : 0);
       if (found === undefined) throw fail(6, `Could not resolve host: ${url.host}`);
       address = found;
     }

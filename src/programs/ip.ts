@@ -1,6 +1,6 @@
-/** `ip addr|link|route|neigh` in a container: busybox's (libiproute). Showing only; a node's own is host/ip.ts. */
+/** `ip addr|link|route|neigh` in a container: busybox's (libiproute), or iproute2's. Showing only; a node's own is host/ip.ts. */
 
-import { ipAddr, ipNeigh, ipRoute } from '../views/index.js';
+import { ipAddr, ipNeigh, ipRoute, ipRoute6 } from '../views/index.js';
 import { Exit, type Process } from './process.js';
 import type { Steps } from './steps.js';
 
@@ -20,7 +20,8 @@ export function* ip(process: Process): Steps<number> {
   if (!showing && !(name && process.machine.namespace.devices.has(name))) {
     throw new Exit(1, 'ip: RTNETLINK answers: Operation not permitted');
   }
-  process.stdout.write(shown(process, object, object === 'route' || object === 'neighbour' ? undefined : name));
+  const family = flags.includes('-6') ? 6 : flags.includes('-4') ? 4 : undefined;
+  process.stdout.write(shown(process, object, object === 'route' || object === 'neighbour' ? undefined : name, family));
   return 0;
 }
 
@@ -31,22 +32,39 @@ const ALIASES: Record<string, (typeof OBJECTS)[number]> = {
   arp: 'neighbour',
 };
 
-function shown(process: Process, object: (typeof OBJECTS)[number], name: string | undefined): string {
-  const { namespace } = process.machine;
-  if (object === 'neighbour') return ipNeigh(namespace);
-  if (object === 'route') return busyboxRoutes(ipRoute(namespace));
+function shown(
+  process: Process,
+  object: (typeof OBJECTS)[number],
+  name: string | undefined,
+  family: 4 | 6 | undefined,
+): string {
+  const { namespace, flavour } = process.machine;
+  const busybox = flavour === 'busybox';
+  if (object === 'neighbour') {
+    const lines = ipNeigh(namespace).split(/(?<=\n)/);
+    return lines
+      .filter((line) => family === undefined || line.split(' ')[0]?.includes(':') === (family === 6))
+      .join('');
+  }
+  if (object === 'route') {
+    const text = family === 6 ? ipRoute6(namespace) : ipRoute(namespace);
+    return busybox ? busyboxRoutes(text) : text;
+  }
   if (name !== undefined && !namespace.devices.has(name)) {
     throw new Exit(1, `ip: can't find device '${name}'`);
   }
-  const blocks = ipAddr(namespace)
+  // A family leaves devices out that have no address of it, and the line with the hardware address.
+  const only = object === 'link' ? undefined : family;
+  const blocks = ipAddr(namespace, only ? { family: only } : {})
     .split(/^(?=\d+: )/m)
     .filter((block) => block !== '');
   const wanted = blocks.filter((block) => name === undefined || new RegExp(`^\\d+: ${name}[@:]`).test(block));
   return wanted
     .map((block) => block.split('\n').filter((line) => line !== ''))
-    .map(([heading = '', hardware = '', ...addresses]) => {
-      const lines = object === 'link' ? [] : addresses;
-      return [busyboxHeading(heading), hardware.replace(/ link-netns.*$/, ''), ...lines];
+    .map(([heading = '', ...rest]) => {
+      const lines = object === 'link' ? rest.slice(0, 1) : rest;
+      if (busybox) return [busyboxHeading(heading), ...lines.map((line) => line.replace(/ link-netns.*$/, ''))];
+      return [object === 'link' ? heading.replace(' group default', ' mode DEFAULT group default') : heading, ...lines];
     })
     .map((lines) => lines.map((line) => `${line}\n`).join(''))
     .join('');
@@ -60,5 +78,5 @@ function busyboxHeading(heading: string): string {
 
 /** busybox leaves the protocol out, and has two spaces before `src`. */
 function busyboxRoutes(text: string): string {
-  return text.replaceAll(' proto kernel', '').replaceAll(' src ', '  src ');
+  return text.replaceAll(/ proto kernel| pref medium/g, '').replaceAll(/ (?=src |metric )/g, '  ');
 }

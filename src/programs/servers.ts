@@ -13,11 +13,11 @@ function requestLine(received: Uint8Array): string {
 
 function* serveHttp(process: Process, port: number, software: string): Steps<number> {
   const { machine, stdout } = process;
-  const { sockets, namespace } = machine;
-  const { engine } = namespace;
-  let listener: ReturnType<typeof sockets.listen>;
+  const { sockets } = machine;
+  const { engine } = machine.namespace;
+  let close: () => void;
   try {
-    listener = sockets.listen(namespace, port, (connection) => {
+    close = listenAtAll(process, port, (connection) => {
       let received: Uint8Array = new Uint8Array();
       connection.onData = (piece, time) => {
         const grown = new Uint8Array(received.length + piece.length);
@@ -42,12 +42,36 @@ function* serveHttp(process: Process, port: number, software: string): Steps<num
   } catch {
     throw new Exit(1, `${software}: bind() to 0.0.0.0:${port} failed (98: Address already in use)`);
   }
-  machine.owns(process, listener.socket);
   try {
     return yield* until<number>(() => undefined);
   } finally {
-    sockets.endListener(listener, engine.now);
+    close();
   }
+}
+
+/** At every address of both families; returns what ends it. @throws if the port is taken */
+function listenAtAll(
+  process: Process,
+  port: number,
+  accept: Parameters<Process['machine']['sockets']['listen']>[2],
+): () => void {
+  const { machine } = process;
+  const { sockets, namespace } = machine;
+  const listeners: ReturnType<typeof sockets.listen>[] = [];
+  const close = () => {
+    for (const listener of listeners) sockets.endListener(listener, namespace.engine.now);
+  };
+  try {
+    for (const address of ['0.0.0.0', '::']) {
+      const listener = sockets.listen(namespace, port, accept, address);
+      listeners.push(listener);
+      machine.owns(process, listener.socket);
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return close;
 }
 
 function page(software: string, host: string): string {
@@ -76,12 +100,11 @@ function* redisServer(process: Process): Steps<number> {
   const options = readOptions('redis-server', process.argv.slice(1), {
     long: ['port=', 'appendonly=', 'save=', 'protected-mode='],
   });
-  const { sockets, namespace } = process.machine;
-  const { engine } = namespace;
+  const { sockets } = process.machine;
   const port = wholeNumber('redis-server', options.value('port'), 6379);
-  let listener: ReturnType<typeof sockets.listen>;
+  let close: () => void;
   try {
-    listener = sockets.listen(namespace, port, (connection) => {
+    close = listenAtAll(process, port, (connection) => {
       let received: Uint8Array = new Uint8Array();
       connection.onData = (piece, time) => {
         const grown = new Uint8Array(received.length + piece.length);
@@ -94,12 +117,11 @@ function* redisServer(process: Process): Steps<number> {
   } catch {
     throw new Exit(1, `Could not create server TCP listening socket *:${port}: bind: Address already in use`);
   }
-  process.machine.owns(process, listener.socket);
   process.stdout.write(`1:M * Ready to accept connections tcp\n`);
   try {
     return yield* until<number>(() => undefined);
   } finally {
-    sockets.endListener(listener, engine.now);
+    close();
   }
 }
 

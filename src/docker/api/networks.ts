@@ -124,8 +124,14 @@ export function networkRoutes(app: App, engine: Engine): void {
         ? [
             {
               Subnet: subnet ?? '',
+              ...(spec?.ipRange ? { IPRange: spec.ipRange } : {}),
               ...(on?.gateway || spec?.gateway ? { Gateway: on?.gateway || spec?.gateway } : {}),
+              ...(spec?.auxAddresses ? { AuxiliaryAddresses: spec.auxAddresses } : {}),
             },
+            ...(on?.further ?? spec?.furtherPools ?? []).map(({ subnet: Subnet, gateway }) => ({
+              Subnet,
+              ...(gateway ? { Gateway: gateway } : {}),
+            })),
             ...(on?.subnet6 ? [{ Subnet: on.subnet6, Gateway: on.gateway6 }] : []),
           ]
         : [];

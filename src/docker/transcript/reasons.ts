@@ -27,10 +27,13 @@ export interface Reason {
 }
 
 const LISTS =
-  /\b(?:(?:network|container|node|service|image|volume|stack) ls|docker (?:ps|images)|service ps|ip (?:a|addr|address|link|route|r)\b|ip netns|brctl show|netstat|ss |route)/;
+  /\b(?:(?:network|container|node|service|image|volume|stack) ls|docker (?:ps|images)|service ps|ip (?:a|addr|address|link|route|r)\b|ip netns\s*$|ipvsadm|brctl show|netstat|ss |route)/;
 const JSON_LINE = /^\s*(?:"[^"]*":|[[\]{}"])/;
 const MODULES =
   /^\s*(?:\d+: )?(?:tunl0|ip6tnl0|sit0|gre0|gretap0|erspan0|ip_vti0|ip6_vti0|ip6gre0|teql0)@NONE:|^\s*link\/(?:ipip|tunnel6|sit|gre|void) /;
+
+/** iptables 1.8.9 and later print a protocol's number. */
+const PROTOCOLS: Record<string, string> = { 0: 'all', 1: 'icmp', 6: 'tcp', 17: 'udp' };
 
 /** What other versions of a tool, a client and a kernel print besides, and the names of machines. */
 function withoutVersions(line: string, machines: readonly string[]): string {
@@ -41,6 +44,7 @@ function withoutVersions(line: string, machines: readonly string[]): string {
     )
     .replace(/@if<n>|@\w+(?=:)| link-netns\S* \S+| link-netnsid \d+|,M-DOWN/g, '')
     .replace(/ ENGINE VERSION$| \d+\.\d+\.\d+$/, '')
+    .replace(/^(<count> \S+) (0|1|6|17) /, (_, head: string, number: string) => `${head} ${PROTOCOLS[number]} `)
     .replace(/-v or -vv|-v\[v\]\.\.\./, '-v')
     .replace(/(?:capture size|snapshot length) \d+/, 'snapshot length');
   for (const name of machines) text = text.replaceAll(new RegExp(`(?<![\\w.-])${name}(?![\\w-])`, 'g'), '<host>');
@@ -70,6 +74,7 @@ export const REASONS: readonly Reason[] = [
       if (gone !== undefined && removed.has(gone) && /not found|No such container/.test(output)) return true;
       const [, taken] =
         /network with name ([\w.-]+) already exists|\(([\w.-]+)\) is already using parent/.exec(output) ?? [];
+      if (/You cannot remove a running container/.test(output)) return true;
       return /already/.test(output) && (taken === 'docker_gwbridge' || [...made].some((name) => output.includes(name)));
     },
   },

@@ -378,9 +378,20 @@ export class Guide {
     for (const name of gone.split(/\s+/)) this.#removed.add(name);
   }
 
+  /** Earlier engines called the ingress sandbox by an id: it is the last namespace that they list, made before all others. */
+  #learnSandbox({ command, expected }: Step, ours: readonly string[]): void {
+    if (!/\bip netns\s*$/.test(command) || !ours.some((line) => /^ingress_sbox\b/.test(line))) return;
+    const theirs = expected.filter((line) => /^[0-9a-f]{12}\b/.test(line)).at(-1);
+    if (theirs === undefined || expected.some((line) => /ingress_sbox/.test(line))) return;
+    const id = theirs.slice(0, 12);
+    this.#meanings.note(id, 'ingress_sbox', true);
+    this.#notes.push(`${id} is the sandbox of the ingress network: ingress_sbox in later engines`);
+  }
+
   #judge(step: Step, where: string, typed: string, output: string, status: number): Result {
     const ours = output.split('\n').map((line) => line.replace(/^\/ # (?=\S)/, ''));
     const rows = compare(step.expected, ours);
+    this.#learnSandbox(step, ours);
     for (const row of rows) if (row.kind === 'same') this.#meanings.learn(row.theirs ?? '', row.ours ?? '');
     const base = { step, where, typed, notes: this.#notes };
     const context = {

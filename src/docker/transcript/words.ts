@@ -34,6 +34,9 @@ const ASIDE: readonly [RegExp, string][] = [
   [/\((policy \w+) \d+[KMG]? packets, \d+[KMG]? bytes\)/g, '($1)'],
   [/^\s*\d+[KMG]?\s+\d+[KMG]?\s+(?=[A-Z][\w-]* )/g, '<count> '],
   [/\bid \d+, seq\b/g, 'id <n>, seq'],
+  // Marks of published services count up.
+  [/\bFWM\s+\d+/g, 'FWM <n>'],
+  [/\bMARK set 0x[0-9a-f]+/g, 'MARK set <n>'],
   [/"Index": \d+/g, '"Index": <n>'],
   // Which task of a service runs where is drawn.
   [/\b([\w-]+)\.\d+\.<id>/g, '$1.<task>'],
@@ -64,6 +67,7 @@ const TOKENS = [
 
 export class Meanings {
   readonly #ours = new Map<string, string>();
+  readonly #fixed = new Set<string>();
 
   /** Two lines that are the same. */
   learn(theirs: string, ours: string): void {
@@ -74,8 +78,11 @@ export class Meanings {
     }
   }
 
-  note(theirs: string, ours: string): void {
-    if (!EVERYWHERE.test(theirs)) this.#ours.set(theirs, ours);
+  /** One that is `fixed` is not learned anew. */
+  note(theirs: string, ours: string, fixed = false): void {
+    if (EVERYWHERE.test(theirs) || this.#fixed.has(theirs)) return;
+    this.#ours.set(theirs, ours);
+    if (fixed) this.#fixed.add(theirs);
   }
 
   /** Undefined: the guide has not shown it. */
@@ -98,5 +105,6 @@ export class Meanings {
 
   clear(): void {
     this.#ours.clear();
+    this.#fixed.clear();
   }
 }
