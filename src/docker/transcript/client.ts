@@ -29,7 +29,11 @@ export interface ClientOptions {
 
 /** `28.2.2`; undefined: there is no such program. */
 export function clientVersion(program: string): string | undefined {
-  const { status, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync(program, ['--version'], {
+    encoding: 'utf8',
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+  });
   return status === 0 ? (/version ([\d.]+)/.exec(stdout)?.[1] ?? stdout.trim()) : undefined;
 }
 

@@ -14,7 +14,9 @@ const SILENT = 400;
 const DETACH = '\x10\x11';
 
 export function hasTerminals(): boolean {
-  return spawnSync('script', ['--version'], { stdio: 'ignore' }).error === undefined;
+  return (
+    spawnSync('script', ['--version'], { stdio: 'ignore', timeout: 20_000, killSignal: 'SIGKILL' }).error === undefined
+  );
 }
 
 export class Session {
