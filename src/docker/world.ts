@@ -371,8 +371,10 @@ export class World {
 
   #ownProgram(name: string, container: ContainerState, sandbox: Sandbox): Program | undefined {
     const config = this.configOf(container);
-    // What an image runs by itself and there is no program for: it listens.
-    if (name !== SERVE && (name !== config.image.command[0] || programOf(name))) return undefined;
+    // What an image runs by itself and there is no program for, and what is asked of an image that nobody knows: it listens.
+    const [own] = config.image.command;
+    const asked = own === SERVE && !config.attachStdout && name === config.command[0];
+    if (name !== SERVE && ((name !== own && !asked) || programOf(name))) return undefined;
     return listening(this.sockets, this.namespace(namespaceOf(sandbox)), container, config);
   }
 

@@ -51,12 +51,22 @@ function withoutVersions(line: string, machines: readonly string[]): string {
   return text.replace(/ +/g, ' ');
 }
 
+/** The line on the other side that is the same but for versions. */
+export function twinOf({ theirs, ours, kind }: Row, { rows, machines }: Context): string | undefined {
+  const form = withoutVersions(theirs ?? ours ?? '', machines);
+  const other = kind === 'theirs' ? 'ours' : 'theirs';
+  return rows.find((row) => row.kind !== 'same' && withoutVersions(row[other] ?? '', machines) === form)?.[other];
+}
+
 export const REASONS: readonly Reason[] = [
   {
     name: 'not-simulated',
     words: 'a program that swarmwire does not simulate',
     explains: (_, { output }) =>
       /\b(?:sh|exec): "?[\w./-]+"?: (?:not found|executable file not found)|executable file not found in \$PATH/.test(
+        output,
+      ) ||
+      /: command not found$|Unit \S+ (?:could not be|not) found|not an http or ftp url|Protocol "https" not supp/m.test(
         output,
       ),
   },
@@ -131,12 +141,8 @@ export const REASONS: readonly Reason[] = [
   {
     name: 'tool-version',
     words: 'the same, but for what other versions of the tool print besides, and for the names of machines',
-    explains: ({ theirs, ours, kind }, { rows, machines }) => {
-      const form = withoutVersions(theirs ?? ours ?? '', machines);
-      if (/^inet6 /.test(form)) return true;
-      const other = kind === 'theirs' ? 'ours' : 'theirs';
-      return rows.some((row) => row.kind !== 'same' && withoutVersions(row[other] ?? '', machines) === form);
-    },
+    explains: (row, context) =>
+      /^inet6 /.test(plainForm(row.theirs ?? row.ours ?? '')) || twinOf(row, context) !== undefined,
   },
   {
     name: 'internet',

@@ -12,7 +12,7 @@ import { compare, contradicts, type Row } from './compare.js';
 import type { Block } from './guide.js';
 import { Machines } from './machines.js';
 import { outsideFor } from './outside.js';
-import { type Reason, reasonFor } from './reasons.js';
+import { type Reason, reasonFor, twinOf } from './reasons.js';
 import { Session } from './session.js';
 import type { Step } from './steps.js';
 import { Terminal } from './terminal.js';
@@ -425,6 +425,8 @@ export class Guide {
     for (const row of rows) {
       if (row.kind !== 'theirs' && row.kind !== 'ours') continue;
       const reason = reasonFor(row, context);
+      const twin = reason?.name === 'tool-version' && row.theirs !== undefined ? twinOf(row, context) : undefined;
+      if (twin !== undefined) this.#meanings.learn(row.theirs ?? '', twin);
       if (reason) reasons.add(reason);
       else unexplained = true;
     }
