@@ -241,3 +241,26 @@ describe('without ESP', () => {
     expectConserved(swarm.engine);
   });
 });
+
+describe('with the flow table and without', () => {
+  it('the same frames pass and the same are stopped, while connections are open', async () => {
+    const seen = async (on: 0 | 1) => {
+      const swarm = await standing('');
+      swarm.engine.exports.setFlowTable(on);
+      swarm.tap('node1/host/eth0');
+      swarm.tap('node2/host/eth0');
+      const rule = { block: [{ protocol: 'data-path' as const }], from: ['node1'], to: ['node2'] };
+      swarm.engine.at(3e9, () => swarm.cluster.block(rule));
+      swarm.engine.at(5e9, () => swarm.cluster.unblock(rule));
+      const pings = swarm.send({ kind: 'ping', from: 'cli', to: '10.0.1.4', count: 8, size: 56 });
+      const asked = Array.from({ length: 3 }, () => ask(swarm).answeredBy);
+      expectConserved(swarm.engine);
+      const frames = swarm.frames().map(({ tap, time, data }) => `${tap} ${time} ${Buffer.from(data).toString('hex')}`);
+      return { frames, pings: pings.detail, asked, missing: missing(swarm), drops: swarm.engine.drops.length };
+    };
+    const slow = await seen(0);
+    expect(slow.pings).toMatch(/^6 of 8 answered/);
+    expect(slow.missing).toHaveLength(1);
+    expect(await seen(1)).toEqual(slow);
+  });
+});
