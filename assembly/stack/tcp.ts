@@ -135,7 +135,8 @@ export function tcpAction(socket: Socket, kind: Ask, value: u32): void {
       if (socket.state == State.SYN_SENT) request(socket, WORK_SYN, now);
       break;
     case Ask.RELEASE:
-      socket.released = value;
+      // What was written later for an earlier time has taken what stands before it along.
+      if (tcp.after(value, socket.released)) socket.released = value;
       if (socket.state >= State.ESTABLISHED) sendNow(socket);
       break;
     case Ask.SHUTDOWN: return shutdown(socket);

@@ -138,7 +138,10 @@ export async function live(
   const say = (spell: number): void => {
     for (const stream of streams) {
       if (over.has(stream) || random.chance(0.3)) continue;
-      stream.write(new Uint8Array(random.pick([1, 10, 600, 1448, 4000])).fill(65), engine.now + random.below(1000));
+      stream.write(
+        new Uint8Array(random.pick([1, 10, 600, 1448, 4000])).fill(65),
+        engine.now + random.below(random.pick([1000, spell])),
+      );
     }
     for (const { socket } of datagrams) {
       const to = { address: random.pick([...addresses, ...inside]), port: random.pick([...ports, 80]) };

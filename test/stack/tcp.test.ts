@@ -17,6 +17,19 @@ const told = (world: Pair) => segmentsAt(world).map(({ from, flags }) => `${from
 const every = (world: Pair, check: (packet: Uint8Array) => boolean) =>
   expect(segmentsAt(world).every(({ packet }) => check(packet))).toBe(true);
 
+describe('what is written', () => {
+  it('goes in the order of writing, also where a later write names an earlier time', async () => {
+    const world = await pair();
+    const { client, server } = connect(world);
+    world.run(1);
+    client.write(letters(3000), 9 * SECOND);
+    client.write(letters(2000, 7), 3 * SECOND);
+    world.run(30);
+    expect(server.data).toEqual(Uint8Array.of(...letters(3000), ...letters(2000, 7)));
+    expectConserved(world.engine);
+  });
+});
+
 describe('the handshake', () => {
   it('is SYN, SYN-ACK, ACK, and both ends hear of it', async () => {
     const world = await pair();
