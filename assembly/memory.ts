@@ -41,7 +41,13 @@ export class Pool {
   constructor(private size: usize, private chunk: u32, private kind: Of = Of.CONFIGURATION) {}
 
   /** At least `wanted` free records; between vectors only. */
+  // @ts-ignore: decorator
+  @inline
   ensure(wanted: u32): void {
+    if (this.free < wanted) this.grow(wanted);
+  }
+
+  private grow(wanted: u32): void {
     while (this.free < wanted) {
       const count = max(this.chunk, min(this.total, 65536));
       let at = arena(this.size * <usize>count);

@@ -60,7 +60,7 @@ export function ensure(): void {
   ensureFlows();
 }
 
-/** Within a vector, after a frame that went the slow way: slots, of which a flood takes many; the rest now and then. */
+/** After an event, and within a vector after a frame that went the slow way: slots, of which a flood takes many; the rest now and then. */
 export function topUp(): void {
   ensureFrames();
   if (++since < 8) return;
@@ -70,13 +70,15 @@ export function topUp(): void {
 let since: u32 = 0;
 
 export function runUntil(until: u64): Stopped {
+  ensure();
   while (true) {
     if (puntsFull()) return Stopped.PUNTS;
     if (captureFull()) return Stopped.CAPTURE;
     if (ciphersFull()) return Stopped.CIPHERS;
     const ciphers = cipherHorizon();
     const horizon = min(puntHorizon(), ciphers);
-    ensure();
+    calm();
+    topUp();
     if (!next(min(until, horizon))) {
       setNow(min(until, horizon));
       if (now >= nextSweep) sweep();

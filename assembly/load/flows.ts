@@ -58,6 +58,9 @@ export class LoadFlow {
   pending: u8;
   /** Something new was acknowledged: the next segment confirms the neighbour. */
   confirm: u8;
+  /** Id of the namespace where it arrives, if a socket there takes it, as long as that is so (`bindings`). */
+  goal: u32;
+  bindings: u32;
 }
 /** A cache line. */
 const FLOW: usize = (offsetof<LoadFlow>() + 63) & ~63;

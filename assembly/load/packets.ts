@@ -4,7 +4,7 @@
 import { CONFIRM, Frame, SOCKET_HASH, current } from "../frame";
 import { Namespace } from "../stack/namespace";
 import { newPacket, outputLater } from "../stack/sockets";
-import { output } from "../stack/output";
+import { output, pathMtu } from "../stack/output";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
@@ -55,7 +55,7 @@ export function asSender(flow: LoadFlow, later: bool): void {
 }
 
 /** Whoever got the packet at `ip`, of that protocol's header at `l4`, sends next. */
-export function asReceiver(flow: LoadFlow, namespace: Namespace, ip: usize, l4: usize, mtu: u32): void {
+export function asReceiver(flow: LoadFlow, namespace: Namespace, ip: usize, l4: usize): void {
   sender.later = true;
   sender.namespace = namespace;
   sender.address = ipv4.destination(ip);
@@ -64,7 +64,13 @@ export function asReceiver(flow: LoadFlow, namespace: Namespace, ip: usize, l4: 
   sender.toPort = load<u16>(l4);
   sender.idAt = changetype<usize>(flow) + offsetof<LoadFlow>("answerId");
   sender.hash = rotl<u32>(flow.hash, 16) | 1;
-  sender.mtu = mtu;
+  sender.mtu = 0;
+}
+
+/** Of the way to whom it is sent. */
+function mtu(): u32 {
+  if (!sender.mtu) sender.mtu = pathMtu(sender.namespace, sender.to);
+  return sender.mtu;
 }
 
 /** SYN or SYN-ACK. */
@@ -75,7 +81,7 @@ export function sendSyn(sequence: u32, acknowledgment: u32, time: u64): bool {
   const flags = acknowledgment ? tcp.SYN | tcp.ACK : tcp.SYN;
   const l4 = at + ipv4.LENGTH;
   tcp.emit(l4, sender.port, sender.toPort, sequence, acknowledgment, header, flags, SYN_WINDOW);
-  store<u32>(l4, tcp.OPTION_MSS | (4 << 8) | (<u32>bswap<u16>(<u16>mssOf(sender.mtu)) << 16), 20);
+  store<u32>(l4, tcp.OPTION_MSS | (4 << 8) | (<u32>bswap<u16>(<u16>mssOf(mtu())) << 16), 20);
   store<u32>(l4, tcp.OPTION_NOP | (tcp.OPTION_NOP << 8) | (tcp.OPTION_SACK_PERMITTED << 16) | (2 << 24), 24);
   store<u32>(l4, tcp.OPTION_NOP | (tcp.OPTION_WINDOW_SCALE << 8) | (3 << 16) | (SCALE << 24), 28);
   // A SYN-ACK comes from no full socket in Linux: id 0.
@@ -104,7 +110,7 @@ export function sendDatagram(length: u32, number: u32, kind: LoadKind, time: u64
   const l4 = at + ipv4.LENGTH;
   udp.emit(l4, sender.port, sender.toPort, size);
   fill(l4 + udp.LENGTH, length, number);
-  finish(ipv4.UDP, size, ipv4.LENGTH + size <= sender.mtu ? ipv4.DF : 0, nextId(), kind);
+  finish(ipv4.UDP, size, ipv4.LENGTH + size <= mtu() ? ipv4.DF : 0, nextId(), kind);
   return true;
 }
 

@@ -5,7 +5,7 @@
 import { Frame } from "../frame";
 import { deliver } from "../drops";
 import { Namespace } from "../stack/namespace";
-import { pathMtu } from "../stack/output";
+import { State, bindings, findSocket } from "../stack/sockets";
 import * as options from "../stack/tcp-options";
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
@@ -20,29 +20,29 @@ const DEFAULT_MSS: u32 = 536;
 /** An acknowledgment tells of so many segments. */
 const DELAYED: u8 = 2;
 
-/** A segment of a load, checked, whose header is at `l4`; `listens`: somebody listens at its port. False: it is none of the load's business. */
-export function loadSegment(namespace: Namespace, frame: Frame, listens: bool, l4: usize, header: u32, length: u32): bool {
+/** A segment of a load, checked, whose header is at `l4`. False: nobody here expects it. */
+export function loadSegment(namespace: Namespace, frame: Frame, l4: usize, header: u32, length: u32): bool {
   if (!underWay(frame)) return false;
   const flow = flowOf(frame.load);
   const ip = frame.data;
   if (isSender(flow, namespace, ip, l4)) atSender(flow, frame, l4, header, length);
-  else if (listens) atReceiver(flow, namespace, frame, ip, l4, length);
+  else if (listens(flow, namespace, frame, ip, l4, State.LISTEN)) atReceiver(flow, namespace, frame, ip, l4, length);
   else return false;
   deliver(frame);
   return true;
 }
 
 /** The same for a datagram of `length` bytes of data. */
-export function loadDatagram(namespace: Namespace, frame: Frame, listens: bool, l4: usize, length: u32): bool {
+export function loadDatagram(namespace: Namespace, frame: Frame, l4: usize, length: u32): bool {
   if (!underWay(frame)) return false;
   const flow = flowOf(frame.load);
   const ip = frame.data;
   if (isSender(flow, namespace, ip, l4)) {
     if (owns(frame.load)) countAnswer(ipv4.UDP, length);
-  } else if (listens) {
+  } else if (listens(flow, namespace, frame, ip, l4, State.BOUND)) {
     count(namespace, frame, ipv4.UDP, length, firstOf(flow));
     if (answering) {
-      asReceiver(flow, namespace, ip, l4, pathMtu(namespace, ipv4.source(ip)));
+      asReceiver(flow, namespace, ip, l4);
       sendDatagram(length, numberAt(l4 + udp.LENGTH, length), LoadKind.ANSWER, frame.time);
     }
   } else return false;
@@ -52,6 +52,16 @@ export function loadDatagram(namespace: Namespace, frame: Frame, listens: bool, 
 
 function underWay(frame: Frame): bool {
   return books.phase != LoadPhase.NONE && frame.load <= flowCount && ipv4.version(frame.data) == 4;
+}
+
+/** Has somebody a socket of that state for it? Asked once, until some socket comes or goes. */
+function listens(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usize, l4: usize, state: State): bool {
+  if (flow.bindings == bindings && flow.goal == namespace.id) return true;
+  const socket = findSocket(namespace, ipv4.protocol(ip), ipv4.destination(ip), load<u16>(l4, 2), ipv4.source(ip), load<u16>(l4), frame.time);
+  if (!socket || socket.state != state) return false;
+  flow.bindings = bindings;
+  flow.goal = namespace.id;
+  return true;
 }
 
 function isSender(flow: LoadFlow, namespace: Namespace, ip: usize, l4: usize): bool {
@@ -90,7 +100,7 @@ function atReceiver(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usiz
   const flags = tcp.flags(l4);
   const sequence = tcp.sequence(l4);
   if (flags & tcp.RST) return;
-  asReceiver(flow, namespace, ip, l4, pathMtu(namespace, ipv4.source(ip)));
+  asReceiver(flow, namespace, ip, l4);
   if (flags & tcp.SYN) {
     flow.answered = sequence + 1;
     sendSyn(flow.answerNext, flow.answered, frame.time);

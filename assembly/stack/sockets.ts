@@ -229,10 +229,14 @@ export function foreignSocket(namespace: Namespace, protocol: u32, local: u32, l
   return false;
 }
 
+/** Grows whenever a socket gets a tuple or loses it. */
+export let bindings: u32 = 1;
+
 /** Into the index. False: that tuple is taken, or the index is full. */
 export function indexSocket(socket: Socket): bool {
   if (index.find(socket.a, socket.b) || !index.insert(changetype<usize>(socket))) return false;
   socket.indexed = 1;
+  bindings++;
   return true;
 }
 
@@ -241,6 +245,7 @@ export function moveSocket(socket: Socket, local: u32, remote: u32, remotePort: 
   if (index.find(keyA(local, remote), keyB(socket.namespace.id, protocolOf(socket), socket.localPort, remotePort))) return false;
   index.remove(changetype<usize>(socket));
   socket.indexed = 0;
+  bindings++;
   address(socket, local, socket.localPort, remote, remotePort);
   return indexSocket(socket);
 }
@@ -257,6 +262,7 @@ export function removeSocket(socket: Socket): void {
   if (socket.dead) return;
   if (socket.indexed) index.remove(changetype<usize>(socket));
   socket.indexed = 0;
+  bindings++;
   forgetId(socket);
   socket.dead = 1;
   socket.state = State.CLOSED;

@@ -67,8 +67,8 @@ export function tcpReceive(namespace: Namespace, frame: Frame): void {
   acknowledgment = tcp.acknowledgment(header);
   flags = tcp.flags(header);
   length = total - headerLength;
+  if (frame.load && loadSegment(namespace, frame, header, headerLength, length)) return;
   const socket = findSocket(namespace, protocol, local, tcp.destination(header), remote, tcp.source(header), time);
-  if (frame.load && loadSegment(namespace, frame, socket != null && socket.state == State.LISTEN, header, headerLength, length)) return;
   if (!socket) return toNobody(namespace, frame);
   options.parse(header, headerLength);
   switch (socket.state) {

@@ -129,8 +129,8 @@ export function udpReceive(namespace: Namespace, frame: Frame): void {
   const destination = v6 ? numberAt(ip + ipv6.AT_DESTINATION) : ipv4.destination(ip);
   if (v6 ? !udp.checksumOk6(header, length, ip) : !udp.checksumOk(header, length, source, destination)) return drop(frame, Drop.UDP_CSUM, frame.device);
   const protocol = v6 ? ipv4.UDP | ipv6.V6 : ipv4.UDP;
+  if (frame.load && loadDatagram(namespace, frame, header, length - udp.LENGTH)) return;
   const socket = findSocket(namespace, protocol, destination, udp.destination(header), source, udp.source(header), frame.time);
-  if (frame.load && loadDatagram(namespace, frame, socket != null && socket.state == State.BOUND, header, length - udp.LENGTH)) return;
   if (!socket) {
     if (namespace.silent) return deliver(frame);
     if (v6) sendPortUnreachable6(namespace, frame);

@@ -6,23 +6,14 @@
  * meets half a capture. Frames are written as they come: a file may be larger than memory.
  */
 
-import {
-  appendFileSync,
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { OrderedSink } from './ordered.js';
 import type { PacketBlock } from './packet-block.js';
 import { pcapHeader, pcapRecord } from './pcap.js';
 import { pcapngHeader, type TapDescription } from './pcapng.js';
 import type { CaptureSink } from './recording.js';
+import { type ByteFile, WriteBehind, WriteThrough } from './write-behind.js';
 
 export type CaptureFormat = 'pcapng' | 'pcap';
 
@@ -40,6 +31,9 @@ export interface WrittenFile {
 }
 
 export interface CaptureFile extends CaptureSink {
+  /** Bytes that the system has still to write, and until `most` are left: only in the background are there any. */
+  readonly waiting: number;
+  settle(most?: number): Promise<void>;
   /** Completes what was written and gives it its name. */
   finish(): WrittenFile[];
   /** Leaves nothing behind. */
@@ -51,7 +45,8 @@ const CHUNK = 1 << 20;
 
 /**
  * Opens `DIRECTORY/NAME.pcapng`, or the folder `DIRECTORY/NAME/` for pcap files; `directory` is made if it is not there.
- * `taps` gives the engine's taps as they are at the time: their number may grow while frames come.
+ * `taps` gives the engine's taps as they are at the time: their number may grow while frames come. In the `background` the
+ * system writes a pcapng while frames are made, and `settle` must come before `finish`.
  * @throws CaptureFileError
  */
 export function openCapture(
@@ -59,11 +54,12 @@ export function openCapture(
   directory: string,
   name: string,
   taps: () => readonly TapDescription[],
+  { background = false } = {},
 ): CaptureFile {
   return attempt(directory, () => {
     makeDirectory(directory);
     return format === 'pcapng'
-      ? new PcapngFile(join(directory, `${name}.pcapng`), taps)
+      ? new PcapngFile(join(directory, `${name}.pcapng`), taps, background)
       : new PcapFolder(join(directory, name), taps);
   });
 }
@@ -87,7 +83,7 @@ export function writePcap(path: string, frames: readonly { time: bigint; data: U
 export class PcapngFile implements CaptureFile, OrderedSink {
   readonly #path: string;
   readonly #part: string;
-  readonly #file: number;
+  readonly #file: ByteFile;
   readonly #taps: () => readonly TapDescription[];
   #chunks: Uint8Array[] = [];
   #gathered = 0;
@@ -96,11 +92,11 @@ export class PcapngFile implements CaptureFile, OrderedSink {
   #frames = 0;
   #bytes = 0;
 
-  constructor(path: string, taps: () => readonly TapDescription[]) {
+  constructor(path: string, taps: () => readonly TapDescription[], background: boolean) {
     this.#path = path;
     this.#part = temporary(path);
     this.#taps = taps;
-    this.#file = openSync(this.#part, 'w');
+    this.#file = background ? new WriteBehind(this.#part) : new WriteThrough(this.#part);
     this.#put(pcapngHeader([]));
   }
 
@@ -113,7 +109,7 @@ export class PcapngFile implements CaptureFile, OrderedSink {
   writeOrdered(records: Uint8Array, frames: number): void {
     this.#describe();
     this.#flush();
-    attempt(this.#path, () => writeAll(this.#file, records));
+    attempt(this.#path, () => this.#file.write(records));
     this.#bytes += records.length;
     this.#frames += frames;
   }
@@ -135,24 +131,38 @@ export class PcapngFile implements CaptureFile, OrderedSink {
 
   #flush(): void {
     if (this.#gathered === 0) return;
-    attempt(this.#path, () => writeAll(this.#file, Buffer.concat(this.#chunks)));
+    attempt(this.#path, () => this.#file.write(Buffer.concat(this.#chunks)));
     this.#bytes += this.#gathered;
     this.#chunks = [];
     this.#gathered = 0;
+  }
+
+  get waiting(): number {
+    return this.#file.waiting;
+  }
+
+  async settle(most?: number): Promise<void> {
+    if (most === undefined) {
+      this.#describe();
+      this.#flush();
+    }
+    await this.#file.settle(most).catch((error) => {
+      throw refused(this.#path, error);
+    });
   }
 
   finish(): WrittenFile[] {
     this.#describe();
     this.#flush();
     return attempt(this.#path, () => {
-      closeSync(this.#file);
+      this.#file.close();
       renameSync(this.#part, this.#path);
       return [{ path: this.#path, bytes: this.#bytes, frames: this.#frames }];
     });
   }
 
   discard(): void {
-    closeSync(this.#file);
+    this.#file.close();
     rmSync(this.#part, { force: true });
   }
 }
@@ -167,6 +177,7 @@ interface PcapPart {
 
 /** A file per tap that saw frames. Files are opened to append only, so that their number is no matter. */
 class PcapFolder implements CaptureFile {
+  readonly waiting = 0;
   readonly #folder: string;
   readonly #part: string;
   readonly #taps: () => readonly TapDescription[];
@@ -224,6 +235,8 @@ class PcapFolder implements CaptureFile {
     });
   }
 
+  async settle(): Promise<void> {}
+
   discard(): void {
     rmSync(this.#part, { recursive: true, force: true });
   }
@@ -249,12 +262,6 @@ function temporary(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}.part`);
 }
 
-/** A write may take fewer bytes than it was given. */
-function writeAll(file: number, bytes: Uint8Array): void {
-  let at = 0;
-  while (at < bytes.length) at += writeSync(file, bytes, at);
-}
-
 const REASONS: Record<string, string> = {
   EACCES: 'permission denied',
   EEXIST: 'a file of that name is in the way',
@@ -270,8 +277,11 @@ function attempt<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new CaptureFileError(`cannot write ${path}: ${REASONS[code] ?? message}`, { cause: error });
+    throw refused(path, error as NodeJS.ErrnoException);
   }
+}
+
+function refused(path: string, error: NodeJS.ErrnoException): Error {
+  if (error.code === undefined) return error;
+  return new CaptureFileError(`cannot write ${path}: ${REASONS[error.code] ?? error.message}`, { cause: error });
 }

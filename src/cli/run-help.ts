@@ -13,7 +13,8 @@ is not touched.
                    The same file and seed give the same bytes on every machine
   --driver FILE    a network driver of your own, a JavaScript module; a network of the stack file names it with
                    "driver:" (may be given several times)
-  --no-comments    frames alone: a smaller pcapng, written faster
+  --no-comments    frames alone: a smaller pcapng, written faster; without a word of it so if there is a load
+  --comments       comments on a load's frames as well
   --json           one JSON document on standard output instead of text, for programs
 
 What traffic? An "x-swarmwire" section in the stack file may say so; without it the client outside the swarm tries every
@@ -47,4 +48,6 @@ Looking at a pcapng that holds every interface:
   tshark -r captures/three-tier.pcapng -Y 'frame.comment contains "DOCKER-INGRESS"' -T fields -e frame.comment
   tshark -r captures/three-tier.pcapng -Y 'frame.interface_name == "node1/host/eth0"'
 
-Exit codes: 0 every flow was answered, 1 a flow failed, 2 bad input (nothing is written then).`;
+Ctrl-C ends a run early: captures are whole up to then, and the report says what is missing.
+
+Exit codes: 0 every flow was answered, 1 a flow failed, 2 bad input (nothing is written then), 130 interrupted.`;

@@ -11,6 +11,8 @@ import type { Topology } from '../topology/topology.js';
 import { type DropReport, dropsOf } from './drops.js';
 
 export interface RunReport {
+  /** Ctrl-C: when in virtual time (ns), and how many flows were over by then. What comes after is missing. */
+  interrupted?: { at: number; flows: number; of: number };
   /** Every flow was answered, every frame is accounted for and was captured. */
   ok: boolean;
   swarmwire: string;
@@ -70,6 +72,7 @@ export interface Ran {
   files: WrittenFile[];
   keys: RunReport['captures']['keys'];
   recording: Recorded;
+  interrupted: RunReport['interrupted'];
 }
 
 export function reportOf(ran: Ran): RunReport {
@@ -79,7 +82,8 @@ export function reportOf(ran: Ran): RunReport {
   const balanced = account.made === account.delivered + account.dropped + account.inFlight;
   const missed = engine.exports.missed();
   return {
-    ok: flows.every(allAnswered) && balanced && missed === 0,
+    ...(ran.interrupted ? { interrupted: ran.interrupted } : {}),
+    ok: !ran.interrupted && flows.every(allAnswered) && balanced && missed === 0,
     swarmwire: ran.version,
     file: ran.file,
     seed: ran.seed,

@@ -19,6 +19,7 @@ export function renderRun(report: RunReport, colours: Colours): string[] {
     stackLines(report, colours),
     noticeLines(report, colours),
     flowLines(report.flows, colours),
+    interruptedLines(report, colours),
     changeLines(report, colours),
     report.missingPorts.map(({ words }) => `${colours.yellow('firewall')}: ${words}`),
     captureLines(report, colours),
@@ -35,6 +36,16 @@ function stackLines({ file, stack }: RunReport, colours: Colours): string[] {
   const parts = [nodesText(stack.nodes), ...networks, ...stack.services.map(serviceText)];
   const line = `${colours.bold(file)}: ${parts.join(' · ')}`;
   return [line, ...stack.pending.map((words) => `${colours.yellow('pending')}: ${words}`)];
+}
+
+function interruptedLines({ interrupted }: RunReport, colours: Colours): string[] {
+  if (!interrupted) return [];
+  const { at, flows, of } = interrupted;
+  return [
+    colours.yellow(
+      `interrupted after ${duration(at)} of virtual time, ${flows} of ${plural(of, 'flow')} over: the captures are whole up to then, and what would have followed is missing`,
+    ),
+  ];
 }
 
 function changeLines({ changes }: RunReport, colours: Colours): string[] {

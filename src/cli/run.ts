@@ -1,6 +1,7 @@
 /** `swarmwire run`: a stack file becomes a swarm, its traffic is sent, what every tap saw is written. */
 
 import { basename, join } from 'node:path';
+import { setImmediate as immediately } from 'node:timers/promises';
 import { ESP_PREFERENCES, espSa } from '../capture/esp-keys.js';
 import { type CaptureFile, type CaptureFormat, openCapture, PcapngFile, type WrittenFile } from '../capture/files.js';
 import { OrderedRecording } from '../capture/ordered.js';
@@ -14,6 +15,7 @@ import { oneOf, readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';
 import type { Command } from './commands.js';
 import { loadDrivers, readStackFile } from './input.js';
+import { Interrupt } from './interrupt.js';
 import { writeOutputs } from './output.js';
 import { ProgressLine } from './progress.js';
 import { RUN_HELP } from './run-help.js';
@@ -22,6 +24,8 @@ import { renderRun } from './run-text.js';
 import type { Terminal } from './terminal.js';
 import { version } from './version.js';
 
+/** As a shell says of a program that SIGINT has ended. */
+const INTERRUPTED = 130;
 const FORMATS: readonly CaptureFormat[] = ['pcapng', 'pcap'];
 
 interface RunOptions {
@@ -31,7 +35,8 @@ interface RunOptions {
   format: CaptureFormat;
   seed: number;
   json: boolean;
-  comments: boolean;
+  /** Undefined: unless there is a load. */
+  comments: boolean | undefined;
   /** Files. */
   drivers: string[];
 }
@@ -43,7 +48,7 @@ export const run: Command = {
     const report = await simulate(options, terminal);
     if (options.json) terminal.out(JSON.stringify(report, null, 2));
     else terminal.out(renderRun(report, terminal.colours).join('\n'));
-    return report.ok ? 0 : 1;
+    return report.interrupted ? INTERRUPTED : report.ok ? 0 : 1;
   },
 };
 
@@ -54,6 +59,7 @@ function readOptions(args: readonly string[]): RunOptions {
     format: { type: 'string', default: 'pcapng' },
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
+    comments: { type: 'boolean', default: false },
     'no-comments': { type: 'boolean', default: false },
     driver: { type: 'string', multiple: true, default: [] },
   });
@@ -73,7 +79,7 @@ function readOptions(args: readonly string[]): RunOptions {
     format: oneOf('format', values.format, FORMATS),
     seed: wholeNumber('seed', values.seed, 0, Number.MAX_SAFE_INTEGER) ?? 1,
     json: values.json,
-    comments: !values['no-comments'],
+    comments: values['no-comments'] ? false : values.comments ? true : undefined,
     drivers: values.driver,
   };
 }
@@ -81,35 +87,72 @@ function readOptions(args: readonly string[]): RunOptions {
 async function simulate(options: RunOptions, terminal: Terminal): Promise<RunReport> {
   const drivers = await loadDrivers(options.drivers);
   const stack = readStackFile(options.file, options.nodes, drivers);
-  const swarm = await layOut(stack, options, drivers);
+  // Of a load's frames there are too many to be read one by one.
+  const comments = options.comments ?? !stack.spec.traffic.some(({ kind }) => kind === 'load');
+  const swarm = await layOut(stack, { ...options, comments }, drivers);
   swarm.tapEverything();
   const { engine } = swarm;
   const taps = () => engine.taps.map(({ path, mtu }) => ({ name: path, mtu }));
-  const capture = openCapture(options.format, options.out, captureName(options.file), taps);
+  const capture = openCapture(options.format, options.out, captureName(options.file), taps, { background: true });
   // The file keeps the frames: the swarm need not gather them in memory as well.
   engine.onCapture = undefined;
-  const ordered = capture instanceof PcapngFile && !options.comments;
+  const ordered = capture instanceof PcapngFile && !comments;
   const recording = ordered ? new OrderedRecording(engine, capture) : new Recording(engine, capture);
-  const { flows, files } = play(swarm, recording, capture, terminal);
+  const { flows, files, interrupted } = await play(swarm, recording, capture, terminal);
   const keys = writeKeys(swarm, join(options.out, `${captureName(options.file)}.wireshark`));
-  return reportOf({ version: version(), ...options, stack, swarm, flows, files, keys, recording });
+  return reportOf({
+    version: version(),
+    ...options,
+    comments,
+    stack,
+    swarm,
+    flows,
+    files,
+    keys,
+    recording,
+    interrupted,
+  });
 }
 
-function play(
-  swarm: Swarm,
-  recording: Recorded,
-  capture: CaptureFile,
-  terminal: Terminal,
-): { flows: FlowReport[]; files: WrittenFile[] } {
+interface Played {
+  flows: FlowReport[];
+  files: WrittenFile[];
+  interrupted: RunReport['interrupted'];
+}
+
+/** Bytes of captures that may wait for the disk. */
+const MOST_WAITING = 64 << 20;
+/** Between two looks at signals and finished writes, ms. */
+const LOOK = 50;
+
+async function play(swarm: Swarm, recording: Recorded, capture: CaptureFile, terminal: Terminal): Promise<Played> {
   const progress = new ProgressLine(terminal.watched);
+  const interrupt = new Interrupt();
   try {
-    const flows = swarm.play(({ flows, of }) => progress.update(flows, of, 'flows'));
+    const steps = swarm.playing();
+    let looked = performance.now();
+    let step = steps.next();
+    while (!step.done && !interrupt.came) {
+      const { flows, of, packets, ofPackets } = step.value;
+      if (packets !== undefined && ofPackets !== undefined) progress.update(packets, ofPackets, 'packets');
+      else progress.update(flows, of, 'flows');
+      if (capture.waiting > MOST_WAITING) await capture.settle(MOST_WAITING / 2);
+      if (performance.now() - looked > LOOK) {
+        await immediately();
+        looked = performance.now();
+      }
+      step = steps.next();
+    }
+    const interrupted = step.done ? undefined : { at: swarm.engine.now, flows: step.value.flows, of: step.value.of };
+    if (!step.done) steps.return([]);
     recording.finish();
-    return { flows, files: capture.finish() };
+    await capture.settle();
+    return { flows: swarm.reports, files: capture.finish(), interrupted };
   } catch (error) {
     capture.discard();
     throw error;
   } finally {
+    interrupt.end();
     progress.clear();
   }
 }
@@ -127,7 +170,7 @@ function writeKeys({ engine }: Swarm, directory: string): RunReport['captures'][
 
 async function layOut(
   { spec }: StackFile,
-  { file, seed, comments }: RunOptions,
+  { file, seed, comments }: RunOptions & { comments: boolean },
   drivers: readonly Driver[],
 ): Promise<Swarm> {
   try {

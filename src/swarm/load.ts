@@ -165,7 +165,10 @@ export class LoadRun {
   #reportOf(books: LoadBooks): LoadReport {
     const { spec } = this;
     const { sent, received, answered, left, cut, opened, refused, unanswered } = books;
-    const lost = sent.packets - received.packets;
+    // Of one that is interrupted the rest is still on its way.
+    const ended = [...books.losses].reduce((sum, [reason, count]) => sum + (NO_LOSS.has(reason) ? 0 : count), 0);
+    const gone = sent.packets - received.packets;
+    const lost = this.done ? gone : Math.min(gone, ended);
     const seconds = Math.max(books.lastReceived - books.firstSent, 0) / 1e9;
     const rateOf = (count: number) => (seconds > 0 ? count / seconds : 0);
     return {

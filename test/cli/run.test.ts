@@ -1,12 +1,13 @@
 /** `swarmwire run`, from the file to the captures. */
 
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readCapture } from '../../src/capture/read.js';
 import type { RunReport } from '../../src/cli/run-report.js';
-import { EXAMPLES, swarmwire } from './command.js';
+import { EXAMPLES, MAIN, swarmwire } from './command.js';
 
 const THREE_TIER = join(EXAMPLES, 'three-tier.yml');
 let folder = '';
@@ -191,4 +192,44 @@ test('an out directory that cannot be written is bad input', () => {
   const { code, out, err } = swarmwire(['run', THREE_TIER, '--out', file]);
   expect([code, out]).toEqual([2, '']);
   expect(err).toBe(`swarmwire: cannot write ${file}: a file of that name is in the way\n`);
+});
+
+describe('a load', () => {
+  const stack = (packets: number) => `services:
+  web: { image: nginx, ports: ["8080:80"], deploy: { replicas: 2 } }
+x-swarmwire:
+  traffic:
+    - load: { to: "node1:8080", flows: 10, packets: ${packets}, rate: 100kpps }
+`;
+
+  it('is told task by task, and captured in the order of time without comments', () => {
+    const { code, out } = swarmwire(['run', write('load.yml', stack(5000))], { cwd: folder });
+    expect(code).toBe(0);
+    expect(out).toMatch(/client → node1:8080 load {2}5 000 of 5 000 packets arrived \(tcp, 10 flows; 100 kpps, 51\.2 Mbps/);
+    expect(out).toMatch(/web\.1 on node\d +5 flows +2 500 packets +50\.0 %/);
+    const { frames } = readCapture(readFileSync(join(folder, 'captures', 'load.pcapng')));
+    expect(frames.length).toBeGreaterThan(50_000);
+    expect(frames.some(({ comment }) => comment !== undefined)).toBe(false);
+    expect(frames.every(({ time }, index) => index === 0 || time >= (frames[index - 1]?.time ?? 0n))).toBe(true);
+  });
+
+  it('ends early by Ctrl-C: what is captured is whole, and what is missing is said', async () => {
+    const child = spawn(process.execPath, [MAIN, 'run', write('endless.yml', stack(1_000_000_000))], { cwd: folder });
+    let out = '';
+    child.stdout.on('data', (text) => {
+      out += text;
+    });
+    const file = () => readdirSync(join(folder, 'captures')).some((name) => name.includes('endless') && name.endsWith('.part'));
+    while (!existsSync(join(folder, 'captures')) || !file()) await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    child.kill('SIGINT');
+    const code = await new Promise((resolve) => child.on('exit', resolve));
+    expect(code).toBe(130);
+    expect(out).toMatch(/^interrupted after .* of virtual time, 0 of 1 flow over: the captures are whole up to then/m);
+    expect(out).toMatch(/packets were not sent/);
+    const capture = readCapture(readFileSync(join(folder, 'captures', 'endless.pcapng')));
+    expect(capture.truncated).toBe(false);
+    expect(capture.warnings).toEqual([]);
+    expect(file()).toBe(false);
+  }, 30_000);
 });

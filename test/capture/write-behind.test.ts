@@ -1,0 +1,38 @@
+/** Bytes that the system writes while their maker goes on: all of them, in order, and what is refused is said. */
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { WriteBehind, WriteThrough } from '../../src/capture/write-behind.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'swarmwire-write-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+it.each([
+  ['in the background', WriteBehind],
+  ['at once', WriteThrough],
+])('writes pieces of any size in their order, %s', async (_, File) => {
+  const path = join(folder, File.name);
+  const file = new File(path);
+  const pieces = [1, 70_000, 1 << 20, 3_000_001, 0, 17].map((length, index) => new Uint8Array(length).fill(index + 1));
+  const scratch = new Uint8Array(3_000_001);
+  for (const piece of pieces) {
+    // The maker uses its bytes again at once.
+    scratch.set(piece);
+    file.write(scratch.subarray(0, piece.length));
+    scratch.fill(255);
+  }
+  await file.settle();
+  expect(file.waiting).toBe(0);
+  file.close();
+  expect(Buffer.compare(readFileSync(path), Buffer.concat(pieces))).toBe(0);
+});
+
+it('says what the system refuses', async () => {
+  const file = new WriteBehind('/dev/full');
+  file.write(new Uint8Array(2 << 20));
+  await expect(file.settle()).rejects.toMatchObject({ code: 'ENOSPC' });
+  expect(() => file.write(new Uint8Array(1))).toThrow('ENOSPC');
+  file.close();
+});
