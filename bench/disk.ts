@@ -24,6 +24,8 @@ export interface DiskResult {
   writeSeconds: number;
   ratioToWrites: number;
   nsPerPacket: number;
+  /** Of all threads, of which the system's own share of the writes is part. */
+  cpuSeconds: number;
 }
 
 function stack(packets: number, flows: number, size: number): string {
@@ -51,6 +53,7 @@ async function captured(directory: string, packets: number, flows: number, size:
   if (!(capture instanceof PcapngFile)) throw new Error('no pcapng');
   const recording = new OrderedRecording(engine, capture);
   const start = performance.now();
+  const before = process.cpuUsage();
   for (const _ of swarm.playing()) if (capture.waiting > MOST_WAITING) await capture.settle(MOST_WAITING / 2);
   recording.finish();
   await capture.settle();
@@ -58,8 +61,9 @@ async function captured(directory: string, packets: number, flows: number, size:
   if (!file || !swarm.reports[0]?.ok) throw new Error(`the load did not arrive: ${swarm.reports[0]?.detail}`);
   sync(file.path);
   const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(before);
   rmSync(file.path);
-  return { seconds, bytes: file.bytes, frames: file.frames };
+  return { seconds, cpu: (user + system) / 1e6, bytes: file.bytes, frames: file.frames };
 }
 
 function written(directory: string, bytes: number): number {
@@ -81,6 +85,7 @@ export async function disk(parent: string, packets: number, turns: number): Prom
   const size = 64;
   const ours: number[] = [];
   const theirs: number[] = [];
+  const cpu: number[] = [];
   let bytes = 0;
   let frames = 0;
   try {
@@ -88,6 +93,7 @@ export async function disk(parent: string, packets: number, turns: number): Prom
       const one = await captured(directory, packets, flows, size);
       ({ bytes, frames } = one);
       ours.push(one.seconds);
+      cpu.push(one.cpu);
       theirs.push(written(directory, bytes));
     }
   } finally {
@@ -105,5 +111,6 @@ export async function disk(parent: string, packets: number, turns: number): Prom
     writeSeconds,
     ratioToWrites: Math.round((seconds / writeSeconds) * 100) / 100,
     nsPerPacket: Math.round((seconds * 1e9) / packets),
+    cpuSeconds: Math.min(...cpu),
   };
 }

@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { Bench } from 'tinybench';
 import { BATCH, type Capturing, Mesh } from './mesh.js';
+import { asked, MORE, more } from './more.js';
 import { build, Native } from './native.js';
 import { establish, opening, type Row, steady } from './rows.js';
 import { wayRow } from './ways.js';
@@ -30,8 +31,13 @@ const { values } = parseArgs({
     turns: { type: 'string', default: '3' },
     /** Without the flow table: what the slow way costs. */
     slow: { type: 'boolean', default: false },
+    ...MORE,
   },
 });
+if (asked(values)) {
+  await more(values);
+  process.exit();
+}
 const numbers = (text: string) => text.split(',').map(Number);
 const wanted = (name: string) => !values.only || values.only.split(',').includes(name);
 

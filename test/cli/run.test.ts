@@ -202,10 +202,12 @@ x-swarmwire:
     - load: { to: "node1:8080", flows: 10, packets: ${packets}, rate: 100kpps }
 `;
 
-  it('is told task by task, and captured in the order of time without comments', () => {
+  test('is told task by task, and captured in the order of time without comments', () => {
     const { code, out } = swarmwire(['run', write('load.yml', stack(5000))], { cwd: folder });
     expect(code).toBe(0);
-    expect(out).toMatch(/client → node1:8080 load {2}5 000 of 5 000 packets arrived \(tcp, 10 flows; 100 kpps, 51\.2 Mbps/);
+    expect(out).toMatch(
+      /client → node1:8080 load {2}5 000 of 5 000 packets arrived \(tcp, 10 flows; 100 kpps, 51\.2 Mbps/,
+    );
     expect(out).toMatch(/web\.1 on node\d +5 flows +2 500 packets +50\.0 %/);
     const { frames } = readCapture(readFileSync(join(folder, 'captures', 'load.pcapng')));
     expect(frames.length).toBeGreaterThan(50_000);
@@ -213,13 +215,14 @@ x-swarmwire:
     expect(frames.every(({ time }, index) => index === 0 || time >= (frames[index - 1]?.time ?? 0n))).toBe(true);
   });
 
-  it('ends early by Ctrl-C: what is captured is whole, and what is missing is said', async () => {
+  test('ends early by Ctrl-C: what is captured is whole, and what is missing is said', async () => {
     const child = spawn(process.execPath, [MAIN, 'run', write('endless.yml', stack(1_000_000_000))], { cwd: folder });
     let out = '';
     child.stdout.on('data', (text) => {
       out += text;
     });
-    const file = () => readdirSync(join(folder, 'captures')).some((name) => name.includes('endless') && name.endsWith('.part'));
+    const file = () =>
+      readdirSync(join(folder, 'captures')).some((name) => name.includes('endless') && name.endsWith('.part'));
     while (!existsSync(join(folder, 'captures')) || !file()) await new Promise((resolve) => setTimeout(resolve, 50));
     await new Promise((resolve) => setTimeout(resolve, 300));
     child.kill('SIGINT');
