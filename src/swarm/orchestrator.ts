@@ -22,6 +22,9 @@ export interface Agents {
 }
 
 export class Orchestrator {
+  /** Tasks that have no node yet, and how many live ones each node has: a swarm of thousands is not counted for each of them. */
+  readonly #pending = new Set<TaskState>();
+  readonly #loads = new Map<string, number>();
   /** What is to happen once a task has come to a state. */
   readonly #waiting = new Map<TaskState, { when: (task: TaskState) => boolean; then: () => void }[]>();
 
@@ -92,7 +95,9 @@ export class Orchestrator {
   }
 
   #set(task: TaskState, state: TaskStatus, message: string, error?: string): void {
-    task.state = state;
+    this.#change(task, () => {
+      task.state = state;
+    });
     task.message = message;
     if (error !== undefined) task.error = error;
     task.updated = this.records.clock.now;
@@ -103,6 +108,20 @@ export class Orchestrator {
     if (left.length > 0) this.#waiting.set(task, left);
     else this.#waiting.delete(task);
     for (const { then } of due) then();
+  }
+
+  /** What may end a task's life changes it here, so that its node's count is true. */
+  #change(task: TaskState, change: () => void): void {
+    const before = countedLive(task);
+    change();
+    const more = countedLive(task) - before;
+    if (more !== 0 && task.node !== undefined) this.#loads.set(task.node, (this.#loads.get(task.node) ?? 0) + more);
+  }
+
+  #place(task: TaskState, node: string): void {
+    if (task.node === node) return;
+    task.node = node;
+    this.#loads.set(node, (this.#loads.get(node) ?? 0) + countedLive(task));
   }
 
   /** Calls `then` once, as soon as `when` holds. */
@@ -135,7 +154,7 @@ export class Orchestrator {
         if (this.records.nodes.get(name)?.availability !== 'active' || wanted.some(({ node }) => node === name))
           continue;
         const task = this.#make(service, 0, name);
-        task.node = name;
+        this.#place(task, name);
         made.push(task);
       }
     } else {
@@ -171,6 +190,7 @@ export class Orchestrator {
       task.addresses.set(network.name, this.records.allocator.address('', network));
     }
     service.tasks.add(task);
+    this.#pending.add(task);
     return task;
   }
 
@@ -187,16 +207,22 @@ export class Orchestrator {
   /** Every task that has no node yet gets one, if one will have it. */
   #schedule(): void {
     const assigned: TaskState[] = [];
-    for (const service of this.services.values()) {
+    for (const service of this.#unscheduled()) {
+      const own = new Map<string, number>();
+      for (const task of service.tasks)
+        if (task.node !== undefined && task.state !== 'pending' && isLive(task))
+          own.set(task.node, (own.get(task.node) ?? 0) + 1);
       for (const task of service.tasks) {
         if (task.state !== 'pending') continue;
-        const node = task.spec.mode === 'global' ? task.node : this.#choose(task);
+        const node = task.spec.mode === 'global' ? task.node : this.#choose(task, own);
         if (!node) {
           task.error = `no suitable node (scheduling constraints not satisfied on ${this.records.nodes.size} node${this.records.nodes.size === 1 ? '' : 's'})`;
           continue;
         }
         delete task.error;
-        task.node = node;
+        this.#place(task, node);
+        own.set(node, (own.get(node) ?? 0) + 1);
+        this.#pending.delete(task);
         task.state = 'assigned';
         task.message = 'scheduler assigned task to node';
         assigned.push(task);
@@ -206,15 +232,24 @@ export class Orchestrator {
     for (const task of assigned) if (task.desired === 'running') this.agents.start(task);
   }
 
-  #choose(task: TaskState): string | undefined {
-    const { spec, service } = task;
-    const count = (node: string, tasks: Iterable<TaskState>) =>
-      [...tasks].filter((one) => one !== task && one.node === node && isLive(one)).length;
+  /** Services with tasks that wait for a node, in the order in which they were made. */
+  #unscheduled(): ServiceState[] {
+    const found = new Set<ServiceState>();
+    for (const task of this.#pending) {
+      if (task.state === 'pending') found.add(task.service);
+      else this.#pending.delete(task);
+    }
+    const there = [...found].filter((service) => this.services.get(service.spec.name) === service);
+    return there.length < 2 ? there : [...this.services.values()].filter((service) => found.has(service));
+  }
+
+  /** `own`: how many live tasks of its service each node has. */
+  #choose(task: TaskState, own: ReadonlyMap<string, number>): string | undefined {
+    const { spec } = task;
     const nodes = [...this.records.nodes.values()].filter((node) => isEligible(node) && node.availability === 'active');
     const free = allowed(nodes.map(candidate), spec.constraints).filter(
       ({ name }) =>
-        !this.#portTaken(task, name) &&
-        (spec.maxReplicasPerNode ?? Number.POSITIVE_INFINITY) > count(name, service.tasks),
+        !this.#portTaken(task, name) && (spec.maxReplicasPerNode ?? Number.POSITIVE_INFINITY) > (own.get(name) ?? 0),
     );
     if (spec.placement === 'spread') {
       const names = free.map(({ name }) => name);
@@ -228,6 +263,8 @@ export class Orchestrator {
     const own = new Map(free.map(({ name }) => [name, count(name, service.tasks)]));
     const of = (map: Map<string, number>) => (node: string) => map.get(node) ?? 0;
     return best(free, { own: of(own), all: of(loads) }, spec.preferences)?.name;
+    const of = (map: ReadonlyMap<string, number>) => (node: string) => map.get(node) ?? 0;
+    return best(free, { own: of(own), all: of(this.#loads) }, spec.preferences)?.name;
   }
 
   /** Every container on the node, running or not, and tasks that are to have one. */
@@ -258,7 +295,9 @@ export class Orchestrator {
   /** No longer wanted: it stops, and if it is to be removed it is forgotten then. */
   #end(task: TaskState, desired: 'shutdown' | 'remove'): void {
     const before = task.desired;
-    task.desired = desired;
+    this.#change(task, () => {
+      task.desired = desired;
+    });
     const { state } = task;
     if (isRunning(task) && this.#isStarted(task)) {
       if (before !== 'shutdown') this.agents.stop(task);
@@ -273,6 +312,9 @@ export class Orchestrator {
 
   #forget(task: TaskState): void {
     task.service.tasks.delete(task);
+    // A task that is forgotten is no node's load, however it stood.
+    if (task.node !== undefined && countedLive(task)) this.#loads.set(task.node, (this.#loads.get(task.node) ?? 0) - 1);
+    this.#pending.delete(task);
     this.#waiting.delete(task);
     this.giveAddresses(task);
     this.agents.remove(task);
@@ -303,7 +345,7 @@ export class Orchestrator {
     }
     if (task.spec.mode === 'global' && (node.availability === 'drain' || !isEligible(node))) return;
     const next = this.#make(service, task.slot, node.name);
-    if (next.spec.mode === 'global') next.node = node.name;
+    if (next.spec.mode === 'global') this.#place(next, node.name);
     next.desired = 'ready';
     this.#prune(service, task.slot, node.name);
     // A drained node's tasks move at once, but only when the old one has stopped; a node that is down is not waited for.
@@ -375,7 +417,7 @@ export class Orchestrator {
 
   #renew(task: TaskState, order: 'stop-first' | 'start-first', done: () => void): void {
     const next = this.#make(task.service, task.slot, task.node);
-    if (next.spec.mode === 'global' && task.node) next.node = task.node;
+    if (next.spec.mode === 'global' && task.node) this.#place(next, task.node);
     const start = () => {
       if (next.desired !== 'ready') return;
       next.desired = 'running';
@@ -423,6 +465,10 @@ function isEligible({ member, state }: NodeState): boolean {
 
 function isLive(task: TaskState): boolean {
   return isRunning(task) && task.desired !== 'shutdown' && task.desired !== 'remove';
+}
+
+function countedLive(task: TaskState): number {
+  return isLive(task) ? 1 : 0;
 }
 
 /** Slots to go: those that do not run, then those of the nodes with most of them, then the highest. */

@@ -76,16 +76,18 @@ export class Processes {
     const addresses = sandbox.endpoints.flatMap(({ address, address6 }) => [address, ...(address6 ? [address6] : [])]);
     const own = [sandbox.task, ...addresses.map(hostPart)];
     const domains = (this.spec.roles ?? []).flatMap((role) => (role.role === 'dns' ? [role.domain] : []));
+    const asked = this.#asked();
+    // To find all names of one of thousands takes time: only if somebody asks.
     const called = new Set([
-      ...namesOfSandbox(topology, sandbox),
+      ...(asked.length > 0 ? namesOfSandbox(topology, sandbox) : []),
       ...domains.flatMap((domain) => domainNames(sandbox, domain)),
     ]);
-    for (const { to, port, protocol } of this.#asked())
+    for (const { to, port, protocol } of asked)
       if (own.includes(to) || called.has(to.toLowerCase().replace(/\.$/, '')))
         this.#open(namespace, port, protocol, name, upstreams);
     // Whom it is linked to has one more name now.
     const linked = (sandbox.extraHosts ?? []).map(({ address }) => address);
-    for (const other of topology.sandboxes)
+    for (const other of linked.length > 0 ? topology.sandboxes : [])
       if (other.node === sandbox.node && other.endpoints.some(({ address }) => linked.includes(hostPart(address))))
         this.start(other);
   }

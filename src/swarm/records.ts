@@ -49,7 +49,7 @@ export interface ClusterOptions {
 export class Records {
   readonly nodes = new Map<string, NodeState>();
   /** By id. */
-  readonly containers = new Map<string, ContainerState>();
+  readonly containers = new ContainersByNode();
   readonly services = new Map<string, ServiceState>();
   readonly networkSpecs = new Map<Network, NetworkSpec>();
   readonly allocator: Allocator;
@@ -96,7 +96,7 @@ export class Records {
   }
 
   containersOn(node: string): ContainerState[] {
-    return [...this.containers.values()].filter((one) => one.node === node);
+    return [...this.containers.on(node)];
   }
 
   /** As `docker events` tells it. */
@@ -113,5 +113,30 @@ export class Records {
   /** Something of the topology is another than before. */
   changed(): void {
     this.options.runtime?.changed?.();
+  }
+}
+
+/** By id; and those of a node, in the order in which they came. */
+class ContainersByNode extends Map<string, ContainerState> {
+  // `super()` may call `set` before fields are there.
+  #nodes: Map<string, Set<ContainerState>> | undefined;
+
+  on(node: string): Iterable<ContainerState> {
+    return this.#nodes?.get(node) ?? [];
+  }
+
+  override set(id: string, container: ContainerState): this {
+    this.delete(id);
+    this.#nodes ??= new Map();
+    const here = this.#nodes.get(container.node);
+    if (here) here.add(container);
+    else this.#nodes.set(container.node, new Set([container]));
+    return super.set(id, container);
+  }
+
+  override delete(id: string): boolean {
+    const container = this.get(id);
+    if (container) this.#nodes?.get(container.node)?.delete(container);
+    return super.delete(id);
   }
 }
