@@ -8,6 +8,7 @@ import { Device } from "./devices/device";
 import { Frame, freeFrame } from "./frame";
 import { releaseUnconfirmed } from "./tables/connections";
 import { lose } from "./load/load";
+import { ownsFrame } from "./load/shards";
 
 export enum Drop {
   NONE,
@@ -96,15 +97,16 @@ export const account = new Account();
 
 /** The frame ends at its goal: a socket took it, or the stack itself (ARP, ICMP, a merged fragment). */
 export function deliver(frame: Frame): void {
-  account.delivered++;
+  if (ownsFrame(frame)) account.delivered++;
   if (frame.connection) releaseUnconfirmed(frame);
   freeFrame(frame);
 }
 
 /** The frame ends at `place` for `reason`: counted there, whatever device it came by. */
 export function drop(frame: Frame, reason: Drop, place: Device | null): void {
-  account.dropped++;
-  if (place) {
+  const own = ownsFrame(frame);
+  if (own) account.dropped++;
+  if (place && own) {
     const at = place.drops + (<usize>reason << 2);
     store<u32>(at, load<u32>(at) + 1);
   }

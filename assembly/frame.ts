@@ -11,6 +11,7 @@ import { forget } from "./flowtable/recorder";
 import { Device } from "./devices/device";
 import { CONFIRMED, Connection } from "./tables/connections";
 import { account } from "./drops";
+import { owns } from "./load/shards";
 import { Association } from "./tables/xfrm";
 import { Of } from "./tables/generation";
 
@@ -131,6 +132,8 @@ function sizeOf(kind: u32): usize { return kind == Slot.SHORT ? SHORT : kind == 
 /** Where its slot ends, whatever `end` says. */
 export function slotEnd(frame: Frame): usize { return changetype<usize>(frame) + sizeOf(frame.slot); }
 
+let lastId: u32 = 0;
+
 /** A slot for a frame of `length` bytes with headroom before it, or null when there is no memory. */
 export function takeFrame(length: u32): Frame | null {
   const kind = <usize>length <= SHORT_FRAME ? Slot.SHORT : <usize>length <= SMALL - META - HEADROOM ? Slot.SMALL : Slot.LARGE;
@@ -157,7 +160,8 @@ export function takeFrame(length: u32): Frame | null {
   frame.length = length;
   frame.end = at + size;
   frame.slot = <u8>kind;
-  frame.id = ++account.made;
+  frame.id = ++lastId;
+  if (owns(current)) account.made++;
   frame.load = current;
   return frame;
 }
@@ -198,7 +202,7 @@ export function cloneFrame(frame: Frame): Frame | null {
   // Two frames carry the connection now; whoever ends first must not take it from the other.
   const connection = copy.connection;
   if (connection && !(connection.status & CONFIRMED)) connection.frames++;
-  account.cloned++;
+  if (owns(copy.load)) account.cloned++;
   return copy;
 }
 
@@ -217,7 +221,7 @@ export function copyToLarger(frame: Frame, tail: u32): Frame | null {
   larger.data = data;
   larger.id = id;
   memory.copy(data, frame.data, frame.length);
-  account.delivered++;
+  if (owns(frame.load)) account.delivered++;
   freeFrame(frame);
   return larger;
 }

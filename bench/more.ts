@@ -1,35 +1,80 @@
 /** The benchmark's other subjects, each asked for by an option of its own; all but the way of single packets, which is `main.ts`'s. */
 
 import { disk } from './disk.js';
+import { growth, type SetUp, setUp } from './growth.js';
+import { peers } from './peers.js';
 
 export const MORE = {
   /** A directory on the disk that is to be measured. */
   disk: { type: 'string' },
   packets: { type: 'string', default: '1000000' },
+  /** A folder for charts. */
+  growth: { type: 'string' },
+  containers: { type: 'string' },
+  /** What a user would pick otherwise (bench/peers). */
+  peers: { type: 'boolean', default: false },
 } as const;
 
 interface Values {
   disk?: string | undefined;
   packets: string;
+  growth?: string | undefined;
+  containers?: string | undefined;
+  peers: boolean;
   turns: string;
+  flows: string;
   json: boolean;
 }
 
-export function asked({ disk }: Values): boolean {
-  return disk !== undefined;
+const CONTAINERS = '500,1000,2000,5000,10000';
+const FLOWS = '1000,10000,100000,1000000';
+
+export function asked({ disk, growth, containers, peers }: Values): boolean {
+  return disk !== undefined || growth !== undefined || containers !== undefined || peers;
 }
 
 export async function more(values: Values): Promise<void> {
   if (values.disk !== undefined) {
     const result = await disk(values.disk, Number(values.packets), Number(values.turns));
-    print(values.json, result, [
-      `${result.frames} frames at every tap, ${(result.bytes / 1e9).toFixed(2)} GB, fsync included:`,
-      `  ${result.seconds.toFixed(2)} s, ${result.nsPerPacket} ns a packet; ${result.cpuSeconds.toFixed(2)} s of processors' time`,
-      `  ${result.writeSeconds.toFixed(2)} s for the same bytes by writes of 1 MiB: ${result.ratioToWrites} times that`,
-    ]);
+    print(
+      values.json,
+      [result],
+      [
+        `${result.frames} frames at every tap, ${(result.bytes / 1e9).toFixed(2)} GB, fsync included:`,
+        `  ${result.seconds.toFixed(2)} s, ${result.nsPerPacket} ns a packet; ${result.cpuSeconds.toFixed(2)} s of processors' time`,
+        `  ${result.writeSeconds.toFixed(2)} s for the same bytes by writes of 1 MiB: ${result.ratioToWrites} times that`,
+      ],
+    );
+  } else if (values.growth !== undefined) {
+    const counts = (values.containers ?? CONTAINERS).split(',').map(Number);
+    const flows = values.flows === '1000,100000' ? FLOWS : values.flows;
+    const results = growth(values.growth, counts, flows);
+    print(
+      values.json,
+      results,
+      results.map((row) => JSON.stringify(row)),
+    );
+  } else if (values.containers !== undefined) {
+    const result = await setUp(Number(values.containers));
+    print(values.json, [result], [words(result)]);
+  } else {
+    const results = await peers();
+    print(
+      values.json,
+      results,
+      results.map((one) =>
+        'skipped' in one
+          ? `${one.name}: skipped: ${one.skipped}`
+          : `${one.name}: ${one.nsPerPacket} ns a packet, ${one.mpps} Mpps (${one.what})`,
+      ),
+    );
   }
 }
 
-function print(json: boolean, result: object, lines: readonly string[]): void {
-  process.stdout.write(`${json ? JSON.stringify({ results: [result] }, null, 2) : lines.join('\n')}\n`);
+function words({ containers, nodes, seconds, cpuSeconds, mebibytes }: SetUp): string {
+  return `${containers} containers on ${nodes} nodes: ${seconds.toFixed(2)} s, ${cpuSeconds.toFixed(2)} s of a processor, ${mebibytes} MiB`;
+}
+
+function print(json: boolean, results: readonly object[], lines: readonly string[]): void {
+  process.stdout.write(`${json ? JSON.stringify({ results }, null, 2) : lines.join('\n')}\n`);
 }

@@ -243,8 +243,8 @@ class PcapFolder implements CaptureFile {
 }
 
 /** With its parents. (Node's own `recursive` does not come back where a parent takes no entries, as in /proc.) */
-function makeDirectory(path: string): void {
-  if (isDirectory(path)) return;
+export function makeDirectory(path: string): string {
+  if (isDirectory(path)) return path;
   if (dirname(path) !== path) makeDirectory(dirname(path));
   try {
     mkdirSync(path);
@@ -252,6 +252,7 @@ function makeDirectory(path: string): void {
     // Another process may have been quicker.
     if (!isDirectory(path)) throw error;
   }
+  return path;
 }
 
 function isDirectory(path: string): boolean {

@@ -25,9 +25,9 @@ const EXPECTED: Record<string, string> = {
   VXLAN_NO_REMOTE: 'broadcast has no tunnel to go through: Docker writes no entry for it',
 };
 
-export function dropsOf(engine: Engine): DropReport {
+export function dropsOf({ drops }: Pick<Engine, 'drops'>): DropReport {
   const byReason = new Map<string, DropCount>();
-  for (const { device, reason, count } of engine.drops) {
+  for (const { device, reason, count } of drops) {
     let drop = byReason.get(reason);
     if (!drop) {
       drop = { reason, count: 0, devices: {} };

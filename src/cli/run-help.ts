@@ -14,6 +14,7 @@ is not touched.
   --driver FILE    a network driver of your own, a JavaScript module; a network of the stack file names it with
                    "driver:" (may be given several times)
   --no-comments    frames alone: a smaller pcapng, written faster; without a word of it so if there is a load
+  --workers N      a load is shared by N threads, an engine each; what comes of it is the same
   --comments       comments on a load's frames as well
   --json           one JSON document on standard output instead of text, for programs
 

@@ -1,13 +1,13 @@
 /** What came of a run, as data: `--json` prints it as it is, `run-text.ts` says it in words. */
 
 import type { CaptureFormat, WrittenFile } from '../capture/files.js';
-import type { Recorded } from '../capture/recording.js';
 import type { Account } from '../engine/index.js';
 import type { Notice, StackFile } from '../stack-file/index.js';
 import type { MissingPort } from '../swarm/missing-ports.js';
-import type { ChangeReport, FlowReport, Swarm } from '../swarm/swarm.js';
+import type { ChangeReport, FlowReport } from '../swarm/swarm.js';
 import type { Protocol } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
+import type { Outcome } from '../workers/outcome.js';
 import { type DropReport, dropsOf } from './drops.js';
 
 export interface RunReport {
@@ -67,45 +67,41 @@ export interface Ran {
   format: CaptureFormat;
   comments: boolean;
   stack: StackFile;
-  swarm: Swarm;
-  flows: FlowReport[];
+  outcome: Outcome;
   files: WrittenFile[];
   keys: RunReport['captures']['keys'];
-  recording: Recorded;
   interrupted: RunReport['interrupted'];
 }
 
 export function reportOf(ran: Ran): RunReport {
-  const { stack, swarm, flows, recording } = ran;
-  const { engine } = swarm;
-  const { account } = engine;
+  const { stack, outcome } = ran;
+  const { account, flows, missed, changes, missingPorts } = outcome;
   const balanced = account.made === account.delivered + account.dropped + account.inFlight;
-  const missed = engine.exports.missed();
   return {
     ...(ran.interrupted ? { interrupted: ran.interrupted } : {}),
     ok: !ran.interrupted && flows.every(allAnswered) && balanced && missed === 0,
     swarmwire: ran.version,
     file: ran.file,
     seed: ran.seed,
-    stack: { ...stackOf(swarm.topology), pending: swarm.pending },
+    stack: { ...stackOf(outcome.topology), pending: outcome.pending },
     flows,
-    changes: swarm.changes,
-    missingPorts: swarm.missingPorts,
+    changes,
+    missingPorts,
     notices: { ignored: stack.ignored, unsupported: stack.unsupported, warnings: stack.warnings },
     captures: {
       format: ran.format,
       directory: ran.out,
       comments: ran.comments && ran.format === 'pcapng',
-      interfaces: engine.taps.map(({ path }, index) => ({ name: path, frames: recording.framesAt(index) })),
-      frames: recording.frames,
+      interfaces: outcome.taps.map(({ name, frames }) => ({ name, frames })),
+      frames: outcome.frames,
       files: ran.files,
       missed,
-      late: recording.late,
+      late: outcome.late,
       keys: ran.keys,
     },
-    drops: dropsOf(engine),
+    drops: dropsOf(outcome),
     frames: { ...account, balanced },
-    virtualTime: engine.now,
+    virtualTime: outcome.now,
   };
 }
 

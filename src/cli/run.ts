@@ -1,16 +1,26 @@
 /** `swarmwire run`: a stack file becomes a swarm, its traffic is sent, what every tap saw is written. */
 
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { setImmediate as immediately } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { ESP_PREFERENCES, espSa } from '../capture/esp-keys.js';
-import { type CaptureFile, type CaptureFormat, openCapture, PcapngFile, type WrittenFile } from '../capture/files.js';
+import {
+  type CaptureFile,
+  type CaptureFormat,
+  makeDirectory,
+  openCapture,
+  PcapngFile,
+  type WrittenFile,
+} from '../capture/files.js';
 import { OrderedRecording } from '../capture/ordered.js';
 import { type Recorded, Recording } from '../capture/recording.js';
 import type { Driver } from '../drivers/index.js';
 import type { StackFile } from '../stack-file/index.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
 import { PlanError } from '../swarm/plan.js';
-import { type FlowReport, Swarm } from '../swarm/swarm.js';
+import { type Progress, Swarm } from '../swarm/swarm.js';
+import { type Outcome, outcomeOf } from '../workers/outcome.js';
+import { share } from '../workers/share.js';
 import { oneOf, readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';
 import type { Command } from './commands.js';
@@ -26,6 +36,7 @@ import { version } from './version.js';
 
 /** As a shell says of a program that SIGINT has ended. */
 const INTERRUPTED = 130;
+const MOST_WORKERS = 64;
 const FORMATS: readonly CaptureFormat[] = ['pcapng', 'pcap'];
 
 interface RunOptions {
@@ -39,6 +50,8 @@ interface RunOptions {
   comments: boolean | undefined;
   /** Files. */
   drivers: string[];
+  /** Engines that share loads. */
+  workers: number;
 }
 
 export const run: Command = {
@@ -62,6 +75,7 @@ function readOptions(args: readonly string[]): RunOptions {
     comments: { type: 'boolean', default: false },
     'no-comments': { type: 'boolean', default: false },
     driver: { type: 'string', multiple: true, default: [] },
+    workers: { type: 'string', default: '1' },
   });
   const [file, ...more] = positionals;
   if (file === undefined) {
@@ -81,6 +95,7 @@ function readOptions(args: readonly string[]): RunOptions {
     json: values.json,
     comments: values['no-comments'] ? false : values.comments ? true : undefined,
     drivers: values.driver,
+    workers: wholeNumber('workers', values.workers, 1, MOST_WORKERS) ?? 1,
   };
 }
 
@@ -89,41 +104,84 @@ async function simulate(options: RunOptions, terminal: Terminal): Promise<RunRep
   const stack = readStackFile(options.file, options.nodes, drivers);
   // Of a load's frames there are too many to be read one by one.
   const comments = options.comments ?? !stack.spec.traffic.some(({ kind }) => kind === 'load');
-  const swarm = await layOut(stack, { ...options, comments }, drivers);
-  swarm.tapEverything();
-  const { engine } = swarm;
-  const taps = () => engine.taps.map(({ path, mtu }) => ({ name: path, mtu }));
-  const capture = openCapture(options.format, options.out, captureName(options.file), taps, { background: true });
-  // The file keeps the frames: the swarm need not gather them in memory as well.
-  engine.onCapture = undefined;
-  const ordered = capture instanceof PcapngFile && !comments;
-  const recording = ordered ? new OrderedRecording(engine, capture) : new Recording(engine, capture);
-  const { flows, files, interrupted } = await play(swarm, recording, capture, terminal);
-  const keys = writeKeys(swarm, join(options.out, `${captureName(options.file)}.wireshark`));
-  return reportOf({
-    version: version(),
-    ...options,
-    comments,
-    stack,
-    swarm,
-    flows,
-    files,
-    keys,
-    recording,
-    interrupted,
-  });
+  const name = captureName(options.file);
+  const { outcome, files, left } =
+    options.workers > 1
+      ? await playShared(stack, { ...options, comments }, name, terminal)
+      : await playAlone(
+          await layOut(stack, { ...options, comments }, drivers),
+          { ...options, comments },
+          name,
+          terminal,
+        );
+  const keys = writeKeys(outcome, join(options.out, `${name}.wireshark`));
+  const interrupted = left && { at: outcome.now, flows: left.flows, of: left.of };
+  return reportOf({ version: version(), ...options, comments, stack, outcome, files, keys, interrupted });
 }
 
 interface Played {
-  flows: FlowReport[];
+  outcome: Outcome;
   files: WrittenFile[];
-  interrupted: RunReport['interrupted'];
+  /** How far it had come when it was interrupted, if it was. */
+  left: Progress | undefined;
 }
 
 /** Bytes of captures that may wait for the disk. */
 const MOST_WAITING = 64 << 20;
 /** Between two looks at signals and finished writes, ms. */
 const LOOK = 50;
+
+function playAlone(
+  swarm: Swarm,
+  { format, out, comments }: RunOptions & { comments: boolean },
+  name: string,
+  terminal: Terminal,
+): Promise<Played> {
+  swarm.tapEverything();
+  const { engine } = swarm;
+  const taps = () => engine.taps.map(({ path, mtu }) => ({ name: path, mtu }));
+  const capture = openCapture(format, out, name, taps, { background: true });
+  // The file keeps the frames: the swarm need not gather them in memory as well.
+  engine.onCapture = undefined;
+  const ordered = capture instanceof PcapngFile && !comments;
+  const recording = ordered ? new OrderedRecording(engine, capture) : new Recording(engine, capture);
+  return play(swarm, recording, capture, terminal);
+}
+
+/** By several engines, each in a thread of its own. */
+async function playShared(
+  { spec }: StackFile,
+  { file, seed, workers, drivers, format, out, comments }: RunOptions & { comments: boolean },
+  name: string,
+  terminal: Terminal,
+): Promise<Played> {
+  const progress = new ProgressLine(terminal.watched);
+  const interrupt = new Interrupt();
+  try {
+    return await share({
+      spec,
+      seed,
+      comments,
+      workers,
+      drivers: drivers.map((driver) => pathToFileURL(resolve(driver)).href),
+      directory: makeDirectory(out),
+      open: (taps) => openCapture(format, out, name, () => taps, { background: true }),
+      onProgress: (step) => show(progress, step),
+      interrupted: () => interrupt.came,
+    });
+  } catch (error) {
+    if (error instanceof Error && error.name === 'PlanError') throw new BadInput(`${file}: ${error.message}`);
+    throw error;
+  } finally {
+    interrupt.end();
+    progress.clear();
+  }
+}
+
+function show(progress: ProgressLine, { flows, of, packets, ofPackets }: Progress): void {
+  if (packets !== undefined && ofPackets !== undefined) progress.update(packets, ofPackets, 'packets');
+  else progress.update(flows, of, 'flows');
+}
 
 async function play(swarm: Swarm, recording: Recorded, capture: CaptureFile, terminal: Terminal): Promise<Played> {
   const progress = new ProgressLine(terminal.watched);
@@ -133,9 +191,7 @@ async function play(swarm: Swarm, recording: Recorded, capture: CaptureFile, ter
     let looked = performance.now();
     let step = steps.next();
     while (!step.done && !interrupt.came) {
-      const { flows, of, packets, ofPackets } = step.value;
-      if (packets !== undefined && ofPackets !== undefined) progress.update(packets, ofPackets, 'packets');
-      else progress.update(flows, of, 'flows');
+      show(progress, step.value);
       if (capture.waiting > MOST_WAITING) await capture.settle(MOST_WAITING / 2);
       if (performance.now() - looked > LOOK) {
         await immediately();
@@ -143,11 +199,11 @@ async function play(swarm: Swarm, recording: Recorded, capture: CaptureFile, ter
       }
       step = steps.next();
     }
-    const interrupted = step.done ? undefined : { at: swarm.engine.now, flows: step.value.flows, of: step.value.of };
-    if (!step.done) steps.return([]);
+    const left = step.done ? undefined : step.value;
+    if (left) steps.return([]);
     recording.finish();
     await capture.settle();
-    return { flows: swarm.reports, files: capture.finish(), interrupted };
+    return { outcome: outcomeOf(swarm, recording), files: capture.finish(), left };
   } catch (error) {
     capture.discard();
     throw error;
@@ -158,8 +214,8 @@ async function play(swarm: Swarm, recording: Recorded, capture: CaptureFile, ter
 }
 
 /** Beside the captures, if any network is encrypted: a configuration with which Wireshark reads the inside of ESP. */
-function writeKeys({ engine }: Swarm, directory: string): RunReport['captures']['keys'] {
-  const text = espSa(engine.espKeys);
+function writeKeys({ espKeys }: Outcome, directory: string): RunReport['captures']['keys'] {
+  const text = espSa(espKeys);
   if (text === '') return undefined;
   writeOutputs([
     { path: join(directory, 'esp_sa'), text },

@@ -52,6 +52,8 @@ export interface EngineOptions {
   captureBuffer?: number;
   /** Say in a packet comment what each hop changed. */
   comments?: boolean;
+  /** This engine is one of `count` that share loads: it captures and counts what is its own (assembly/load/shards). */
+  shard?: { index: number; count: number };
   /** What seals and opens ESP; without it the best that the machine has. */
   cipher?: CipherMaker;
   /** Another build of the module: tests load the checked one. */
@@ -136,7 +138,14 @@ export class Engine {
     engine.exports.setServiceDelay(engine.serviceDelay);
     engine.exports.openCapture(options.captureBuffer ?? 4 << 20);
     engine.exports.setTracing(options.comments ? 1 : 0);
+    if (options.shard) engine.#share(options.shard);
     return engine;
+  }
+
+  #shared = false;
+  #share({ index, count }: { index: number; count: number }): void {
+    this.exports.setShard(index, count);
+    this.#shared = count > 1;
   }
 
   /** Virtual time, ns since the run's start. */
@@ -297,15 +306,18 @@ export class Engine {
   }
 
   get account(): Account {
-    const { made, injected, generated, cloned, delivered, dropped, inFlight } = this.exports;
+    const { exports } = this;
+    const [made, injected, cloned] = [exports.made() >>> 0, exports.injected() >>> 0, exports.cloned() >>> 0];
+    const [delivered, dropped] = [exports.delivered() >>> 0, exports.dropped() >>> 0];
     return {
-      made: made() >>> 0,
-      injected: injected() >>> 0,
-      generated: generated() >>> 0,
-      cloned: cloned() >>> 0,
-      delivered: delivered() >>> 0,
-      dropped: dropped() >>> 0,
-      inFlight: inFlight() >>> 0,
+      made,
+      injected,
+      // Of those that share a load each counts what is its own, and only the rest follows from it.
+      generated: this.#shared ? made - injected - cloned : exports.generated() >>> 0,
+      cloned,
+      delivered,
+      dropped,
+      inFlight: this.#shared ? made - delivered - dropped : exports.inFlight() >>> 0,
     };
   }
 

@@ -10,6 +10,10 @@ import type { Parties } from './parties.js';
 
 export interface LoadReport {
   protocol: Protocol;
+  /** Packets that were asked for. */
+  asked: number;
+  /** All was sent, and what could arrive has arrived. */
+  over: boolean;
   flows: {
     asked: number;
     /** TCP: connections; UDP: flows of which something has arrived. */
@@ -28,7 +32,9 @@ export interface LoadReport {
   notSent: number;
   /** Segments that were made shorter: the receiver's MSS allows no longer ones. */
   cut: number;
-  /** From the first packet that was sent to the last that arrived, ns of virtual time. */
+  /** ns of virtual time; and from the first packet that was sent to the last that arrived. */
+  firstSent: number;
+  lastReceived: number;
   duration: number;
   /** Of what arrived, a second. */
   rate: { packets: number; bits: number };
@@ -169,10 +175,12 @@ export class LoadRun {
     const ended = [...books.losses].reduce((sum, [reason, count]) => sum + (NO_LOSS.has(reason) ? 0 : count), 0);
     const gone = sent.packets - received.packets;
     const lost = this.done ? gone : Math.min(gone, ended);
-    const seconds = Math.max(books.lastReceived - books.firstSent, 0) / 1e9;
-    const rateOf = (count: number) => (seconds > 0 ? count / seconds : 0);
+    const duration = Math.max(books.lastReceived - books.firstSent, 0);
+    const rateOf = (count: number) => (duration > 0 ? (count * 1e9) / duration : 0);
     return {
       protocol: spec.protocol,
+      asked: spec.packets,
+      over: this.done,
       flows: { asked: spec.flows, opened, refused, unanswered },
       sent,
       received,
@@ -180,7 +188,9 @@ export class LoadRun {
       lost: { packets: lost, reasons: lost > 0 ? reasonsOf(books.losses, lost) : {} },
       notSent: left,
       cut,
-      duration: Math.round(seconds * 1e9),
+      firstSent: books.firstSent,
+      lastReceived: books.lastReceived,
+      duration,
       rate: { packets: rateOf(received.packets), bits: rateOf(received.bytes * 8) },
       tasks: this.#tasks(books),
     };

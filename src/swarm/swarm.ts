@@ -53,6 +53,8 @@ export interface SwarmOptions {
   /** ns since 1970 of the run's start. */
   epoch?: bigint;
   captureBuffer?: number;
+  /** Of `count` swarms that share the loads of one spec this is number `index` (src/workers). */
+  shard?: { index: number; count: number };
   /** Network drivers beside Docker's own: a network's `driver` is one by its name. */
   drivers?: readonly Driver[];
 }
@@ -166,6 +168,7 @@ export class Swarm {
       seed,
       epoch: options.epoch ?? EPOCH,
       comments: options.comments ?? false,
+      ...(options.shard ? { shard: options.shard } : {}),
       ...(options.captureBuffer === undefined ? {} : { captureBuffer: options.captureBuffer }),
     });
     return new Swarm(spec, engine, { seed, drivers });

@@ -1,0 +1,88 @@
+/** Reports of engines that share a load, added up. All that is no load is the same in every one. */
+
+import type { LoadCount } from '../engine/index.js';
+import type { FlowReport } from '../swarm/swarm.js';
+
+type LoadReport = NonNullable<FlowReport['load']>;
+
+/** `parts`: the flows of each engine, in their order. */
+export function mergeFlows(parts: readonly (readonly FlowReport[])[]): FlowReport[] {
+  return (parts[0] ?? []).map((flow, at) => {
+    const loads = parts.flatMap((flows) => flows[at]?.load ?? []);
+    return flow.load && loads.length > 1
+      ? withLoad(
+          flow,
+          mergeLoads(loads),
+          parts.map((flows) => flows[at]),
+        )
+      : flow;
+  });
+}
+
+function withLoad(flow: FlowReport, load: LoadReport, all: readonly (FlowReport | undefined)[]): FlowReport {
+  const { received, lost, notSent, flows } = load;
+  const finished = Math.max(...all.map((one) => one?.finished ?? 0));
+  const ok = all.every((one) => one?.load?.over) && received.packets > 0;
+  return {
+    ...flow,
+    load,
+    finished,
+    ok: ok && lost.packets + notSent + flows.refused + flows.unanswered === 0,
+    detail: `${received.packets} of ${load.asked} packets arrived`,
+  };
+}
+
+function mergeLoads(loads: readonly LoadReport[]): LoadReport {
+  const [first] = loads as [LoadReport];
+  const times = loads.filter(({ sent }) => sent.packets > 0);
+  const began = Math.min(...times.map(({ firstSent }) => firstSent));
+  const ended = Math.max(...loads.map(({ lastReceived }) => lastReceived));
+  const duration = Math.max(0, ended - began);
+  const received = countsOf(loads.map((load) => load.received));
+  const perSecond = (count: number) => (duration > 0 ? (count * 1e9) / duration : 0);
+  return {
+    ...first,
+    sent: countsOf(loads.map(({ sent }) => sent)),
+    received,
+    ...(first.answered ? { answered: countsOf(loads.flatMap(({ answered }) => answered ?? [])) } : {}),
+    lost: {
+      packets: loads.reduce((sum, { lost }) => sum + lost.packets, 0),
+      reasons: reasonsOf(loads),
+    },
+    cut: loads.reduce((sum, { cut }) => sum + cut, 0),
+    firstSent: began,
+    lastReceived: ended,
+    duration,
+    rate: { packets: perSecond(received.packets), bits: perSecond(received.bytes * 8) },
+    tasks: tasksOf(loads, received),
+  };
+}
+
+function countsOf(counts: readonly LoadCount[]): LoadCount {
+  return {
+    packets: counts.reduce((sum, { packets }) => sum + packets, 0),
+    bytes: counts.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
+
+function reasonsOf(loads: readonly LoadReport[]): Record<string, number> {
+  const reasons: Record<string, number> = {};
+  for (const { lost } of loads)
+    for (const [reason, count] of Object.entries(lost.reasons)) reasons[reason] = (reasons[reason] ?? 0) + count;
+  return Object.fromEntries(Object.entries(reasons).sort(([, a], [, b]) => b - a));
+}
+
+function tasksOf(loads: readonly LoadReport[], received: LoadCount): LoadReport['tasks'] {
+  const tasks = new Map<string, LoadReport['tasks'][number]>();
+  for (const task of loads.flatMap((load) => load.tasks)) {
+    const { flows = 0, packets = 0, bytes = 0 } = tasks.get(task.name) ?? {};
+    const merged = {
+      name: task.name,
+      flows: flows + task.flows,
+      packets: packets + task.packets,
+      bytes: bytes + task.bytes,
+    };
+    tasks.set(task.name, { ...merged, share: received.packets > 0 ? merged.packets / received.packets : 0 });
+  }
+  return [...tasks.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+}
