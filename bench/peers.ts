@@ -40,14 +40,21 @@ function swarmwire(): Peer {
   );
 }
 
+/** A system's own Python has the packages of its distribution. */
+const PYTHONS = ['python3', '/usr/bin/python3'];
+
 function scapy(folder: string): Peer {
   const name = 'scapy';
-  try {
-    execFileSync('python3', ['-c', 'import scapy'], { stdio: 'pipe' });
-  } catch {
-    return { name, skipped: 'python3 has no scapy (apt-get install python3-scapy)' };
-  }
-  const out = execFileSync('python3', [join(folder, 'scapy.py')], { stdio: 'pipe', timeout: HOUR });
+  const python = PYTHONS.find((one) => {
+    try {
+      execFileSync(one, ['-c', 'import scapy'], { stdio: 'pipe' });
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  if (!python) return { name, skipped: 'python3 has no scapy (apt-get install python3-scapy)' };
+  const out = execFileSync(python, [join(folder, 'mesh_scapy.py')], { stdio: 'pipe', timeout: HOUR });
   return measured(name, 'dissects, rewrites and builds the frame; no state', Number(out.toString()));
 }
 
