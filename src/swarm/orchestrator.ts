@@ -259,10 +259,6 @@ export class Orchestrator {
       const wanted = spec.placement[(task.slot - 1) % spec.placement.length];
       return free.some(({ name }) => name === wanted) ? wanted : undefined;
     }
-    const loads = new Map(free.map(({ name }) => [name, count(name, this.tasks)]));
-    const own = new Map(free.map(({ name }) => [name, count(name, service.tasks)]));
-    const of = (map: Map<string, number>) => (node: string) => map.get(node) ?? 0;
-    return best(free, { own: of(own), all: of(loads) }, spec.preferences)?.name;
     const of = (map: ReadonlyMap<string, number>) => (node: string) => map.get(node) ?? 0;
     return best(free, { own: of(own), all: of(this.#loads) }, spec.preferences)?.name;
   }
