@@ -55,6 +55,11 @@ export class NodeHost implements Host {
     return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
+  /** A host outside has none. */
+  get #hasDocker(): boolean {
+    return this.world.topology.nodes.some(({ name }) => name === this.node);
+  }
+
   namespaceOf(pid: number): Namespace | undefined {
     if (pid === 1 || pid === DAEMON) return this.world.namespace(`${this.node}/host`);
     for (const container of this.world.cluster.containers.values()) {
@@ -72,7 +77,7 @@ export class NodeHost implements Host {
       const owner = computer?.namespace === namespace ? computer.owner(entry) : undefined;
       if (owner) return { ...owner, pid: pidOf(container) };
     }
-    if (namespace.name !== `${this.node}/host`) return undefined;
+    if (namespace.name !== `${this.node}/host` || !this.#hasDocker) return undefined;
     const published = this.world.topology.sandboxes
       .filter(({ node }) => node === this.node)
       .flatMap(({ publishes = [] }) => publishes)
@@ -82,7 +87,7 @@ export class NodeHost implements Host {
   }
 
   service(unit: string): Service | undefined {
-    if (unit !== 'docker') return undefined;
+    if (unit !== 'docker' || !this.#hasDocker) return undefined;
     return {
       description: 'Docker Application Container Engine',
       pid: DAEMON,

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Ended, Served } from './served.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -13,6 +13,9 @@ services:
 networks: { back: {} }
 `;
 
+// Each command is a process of its own, and a busy machine takes its time to start one.
+vi.setConfig({ testTimeout: 240_000 });
+
 let served: Served;
 beforeAll(async () => {
   served = await Served.of(2, STACK);
@@ -20,7 +23,10 @@ beforeAll(async () => {
 afterAll(() => served.close());
 
 const on = (node: string, command: readonly string[], typed?: string): Promise<Ended> =>
-  served.client(process.execPath, [MAIN, 'node', node, '--', ...command], typed === undefined ? {} : { typed });
+  served.client(process.execPath, [MAIN, 'node', node, '--', ...command], {
+    seconds: 90,
+    ...(typed === undefined ? {} : { typed }),
+  });
 
 describe('swarmwire node', () => {
   test("prints what the command prints, and ends with the command's status", async () => {
@@ -74,6 +80,11 @@ describe('swarmwire node', () => {
     });
     expect(status).toBe(0);
     expect(out).toMatch(/--- 192\.168\.99\.111 ping statistics ---\n2 packets transmitted, 2 received, 0% packet loss/);
+  });
+
+  test('a host outside has no Docker', async () => {
+    expect((await on('client', ['systemctl', 'restart', 'docker'])).status).toBe(5);
+    expect((await on('client', ['netstat', '-tulpn'])).out).not.toContain('dockerd');
   });
 
   test('shows the namespaces of the swarm, and what is in them', async () => {
