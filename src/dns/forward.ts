@@ -6,6 +6,11 @@ import { concat, Deframer, framed } from './message.js';
 
 const PORT = 53;
 
+/** What a socket is bound to that is to speak to this server: any address of its family. */
+export function anyOf(server: string): string {
+  return server.includes(':') ? '::' : '0.0.0.0';
+}
+
 export interface Exchange {
   /** The first message that came back; undefined: none did. */
   response?: Uint8Array;
@@ -26,11 +31,6 @@ export function exchange(
   { at, patience, accept }: { at: number; patience: number; accept: (response: Uint8Array) => boolean },
   done: (result: Exchange) => void,
 ): void {
-  if (server.includes(':')) {
-    // No socket here speaks IPv6 yet: as on a machine without it, the network cannot be reached.
-    done({ finished: at });
-    return;
-  }
   const all = messages instanceof Uint8Array ? [messages] : messages;
   if (transport === 'udp') overUdp();
   else overTcp();
@@ -51,6 +51,7 @@ export function exchange(
         if (accept(data)) finish({ response: data.slice(), finished: time });
       },
       (_type, _code, time) => finish({ finished: time }),
+      anyOf(server),
     );
     const stop = sockets.engine.at(at + patience, (time) => finish({ finished: time }));
     const to = { address: server, port: PORT };

@@ -6,7 +6,7 @@
 
 import type { Namespace, Sockets } from '../engine/index.js';
 import { Draw } from '../topology/draw.js';
-import { hostPart, namespaceOf, type Sandbox, type Topology } from '../topology/topology.js';
+import { namespaceOf, type Sandbox, type Topology } from '../topology/topology.js';
 import { behaviourOf } from './behaviour.js';
 import { listenForDomain } from './docker-domain.js';
 import { containerFiles, machineHosts, machineResolvConf } from './files.js';
@@ -100,12 +100,9 @@ export class Names {
       };
       const counts: Counts = new Map();
       this.#outside.push({ namespace: namespace.name, counts });
-      listenDns(
-        this.sockets,
-        namespace,
-        { counts },
-        zoneHandler(zone, (time) => this.sockets.after(time)),
-      );
+      const families = namespace.device('lo').ipv6 ? ['0.0.0.0', '::'] : ['0.0.0.0'];
+      const handler = zoneHandler(zone, (time) => this.sockets.after(time));
+      for (const address of families) listenDns(this.sockets, namespace, { address, counts }, handler);
     }
   }
 
@@ -182,9 +179,7 @@ export class Names {
   }
 }
 
-/** The address that a program connects to: an IPv6 one first, where there is a way to it (RFC 6724, section 6). */
-export function firstAddress({ addresses }: Lookup, namespace: Namespace): string | undefined {
-  const found = addresses.map(hostPart);
-  const reachable = (address: string) => address.includes(':') && namespace.sourceFor(address) !== undefined;
-  return found.find(reachable) ?? found.find((address) => !address.includes(':'));
+/** The address that a program connects to: the first; an IPv6 address that there is no way to is not tried. */
+function firstAddress({ addresses }: Lookup, namespace: Namespace): string | undefined {
+  return addresses.find((address) => !address.includes(':') || namespace.sourceFor(address) !== undefined);
 }

@@ -4,10 +4,11 @@
  * (src/network/lookup_name.c, res_msend.c).
  */
 
-import type { Namespace, Sockets, UdpSocket } from '../engine/index.js';
+import type { Datagram, Namespace, Sockets, UdpSocket } from '../engine/index.js';
 import { readHosts, readResolvConf } from './files.js';
-import { exchange } from './forward.js';
+import { anyOf, exchange } from './forward.js';
 import { isName, query, RCODE, type RecordType, type Response, readResponse } from './message.js';
+import { inOrder } from './preference.js';
 
 export type Libc = 'glibc' | 'musl';
 
@@ -34,7 +35,7 @@ export interface Lookup {
   /** Whose program asked: `node2/task-web.1`. */
   namespace: string;
   name: string;
-  /** IPv4 and IPv6 as they were found; empty: it failed. */
+  /** IPv4 and IPv6, in the order in which a program tries them; empty: it failed. */
   addresses: string[];
   /** Where they come from: nothing was looked up, /etc/hosts, or a server. */
   from: 'number' | 'hosts' | 'dns' | 'nowhere';
@@ -56,7 +57,13 @@ interface Outcome {
 
 /** Looks `name` up from `at` on; `finish` is called once. Literal addresses are themselves. */
 export function lookUp(world: LookupWorld, name: string, at: number, finish: (result: Lookup) => void): void {
-  const done = (result: Omit<Lookup, 'namespace'>) => finish({ namespace: world.namespace.name, ...result });
+  const { namespace, libc } = world;
+  const done = (result: Omit<Lookup, 'namespace'>) =>
+    finish({
+      namespace: namespace.name,
+      ...result,
+      addresses: inOrder(result.addresses, libc, (address) => namespace.sourceFor(address)),
+    });
   if (isLiteral(name)) {
     done({ name, addresses: [name], from: 'number', finished: at });
     return;
@@ -256,10 +263,6 @@ function askServer(
   patience: number,
   done: (end: End) => void,
 ): void {
-  if (server.includes(':')) {
-    done({ kind: 'silent', time: at });
-    return;
-  }
   let over = false;
   const finish = (end: End) => {
     if (over) return;
@@ -283,6 +286,7 @@ function askServer(
       if (pair.whole) finish({ kind: 'whole', time });
     },
     (_type, _code, time) => finish({ kind: 'silent', time }),
+    anyOf(server),
   );
   const stop = sockets.engine.at(at + patience, (time) => finish({ kind: 'silent', time }));
   const to = { address: server, port: PORT };
@@ -299,7 +303,6 @@ function askAll(
   done: (outcome: Outcome) => void,
 ): void {
   const pair = new Pair(name, below);
-  const reachable = servers.filter((server) => !server.includes(':'));
   let over = false;
   let server: string | undefined;
   let retries = 2 * pair.queries.length;
@@ -308,14 +311,14 @@ function askAll(
     if (over) return;
     over = true;
     stop();
-    sockets.closeUdp(socket);
+    for (const socket of open) sockets.closeUdp(socket);
     done(pair.outcome(server, time));
   };
-  const socket: UdpSocket = sockets.openUdp(namespace, 0, ({ data, from, time }) => {
+  const take = ({ data, from, time }: Datagram, socket: UdpSocket): void => {
     const response = readResponse(data);
     const index = response ? pair.indexOf(response) : -1;
     const asked = pair.queries[index];
-    if (over || !response || !asked || pair.responses[index] || !reachable.includes(from.address)) return;
+    if (over || !response || !asked || pair.responses[index] || !servers.includes(from.address)) return;
     if (response.rcode === RCODE.SERVFAIL && retries-- > 0) {
       socket.send(from, asked.bytes, sockets.after(time));
       return;
@@ -335,7 +338,12 @@ function askAll(
     }
     pair.responses[index] = response;
     if (pair.whole && !pair.responses.some((one) => one?.truncated)) finish(time);
-  });
+  };
+  // One socket of musl's speaks both families, from one port.
+  const open: UdpSocket[] = [];
+  for (const any of new Set(servers.map(anyOf)))
+    open.push(sockets.openUdp(namespace, open[0]?.port ?? 0, take, undefined, any));
+  const socketFor = (address: string) => open.find(({ ipv6 }) => ipv6 === address.includes(':'));
   const interval = (timeout * SECOND) / attempts;
   const send = (n: number, time: number) => {
     if (n === attempts) {
@@ -345,7 +353,7 @@ function askAll(
     let sent = false;
     for (const [i, { bytes }] of pair.queries.entries()) {
       if (pair.responses[i]) continue;
-      for (const address of reachable) sent = socket.send({ address, port: PORT }, bytes, time) || sent;
+      for (const address of servers) sent = socketFor(address)?.send({ address, port: PORT }, bytes, time) || sent;
     }
     if (!sent && !pair.responses.some((one) => one !== undefined)) finish(time);
     else stop = sockets.engine.at(time + interval, (then) => send(n + 1, then));

@@ -14,16 +14,14 @@ export function isIpv6(text: string): boolean {
   return text.includes(':') && /^[0-9a-f:.]+(%\w+)?$/i.test(text);
 }
 
-/** All that the name stands for, of a family (0: both), IPv4 first: getaddrinfo(), by real queries. Empty: nobody knows it. */
+/** All that the name stands for, of a family (0: both), in getaddrinfo()'s order, by real queries. Empty: nobody knows it. */
 export function* lookUp(process: Process, name: string, family: 0 | 4 | 6): Steps<string[]> {
   const { names, namespace } = process.machine;
   const { addresses } = yield* until<Lookup>((done) => {
     names.lookUp(namespace, name, now(process), done);
     return undefined;
   });
-  const four = family === 6 ? [] : addresses.filter(isIpv4);
-  const six = family === 4 ? [] : addresses.filter(isIpv6);
-  return [...four, ...six];
+  return addresses.filter((address) => family === 0 || isIpv6(address) === (family === 6));
 }
 
 /** @throws Exit with `words` for a name that nobody knows. */

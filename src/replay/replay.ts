@@ -9,6 +9,7 @@ import { ipv4, ipv6 } from '../dissect/notation.js';
 import { Engine, type Namespace } from '../engine/index.js';
 import { type Realized, realize } from '../swarm/realize.js';
 import { Changing } from './changing.js';
+import { completed } from './checksums.js';
 import type { TapFrame } from './compare.js';
 import type { Inputs, SocketAddress } from './inputs.js';
 import { injectedIn, type Mode, type Stimulus } from './scenario.js';
@@ -86,8 +87,10 @@ export async function play(
 
 function inject(
   { engine, namespaces }: Realized,
-  { namespace: recorded, device: name, socket, data, time, kind }: Stimulus,
+  { namespace: recorded, device: name, socket, data: seen, time, kind }: Stimulus,
 ): void {
+  // A device that has checksums made below it (lo, macvlan, ipvlan) shows them partial.
+  const data = completed(seen);
   const namespace = namespaces.get(namespaceName(recorded));
   if (!namespace) throw new Error(`a frame is to be injected in ${recorded}, which is not in the topology`);
   if (!socket) {
