@@ -300,11 +300,11 @@ function nodesOf(written: Section['nodes'], count: number | undefined, hosts: Ho
           configOf(config, below(`${pointer}/networks`, network), findings),
         ]),
       );
+    if (entry.address6 !== undefined) spec.address6 = hosts.address6(entry.address6, `${pointer}/address6`);
     readInterfaces(entry, spec, pointer, hosts, findings);
     if (entry.docker_gwbridge !== undefined)
       spec.gwbridge = readGwbridge(entry.docker_gwbridge, `${pointer}/docker_gwbridge`, findings);
     if (entry.daemon !== undefined) spec.daemon = readDaemon(entry.daemon, `${pointer}/daemon`, findings);
-    if (entry.address6 !== undefined) spec.address6 = hosts.address6(entry.address6, `${pointer}/address6`);
     if (entry.ipv6 !== undefined) spec.ipv6 = entry.ipv6;
     if (entry.labels !== undefined)
       spec.labels = Object.fromEntries(Object.entries(entry.labels).map(([key, value]) => [key, String(value)]));
@@ -331,6 +331,10 @@ function configOf(entry: ConfigEntry, pointer: string, findings: Findings): Node
   };
 }
 
+/** moby#41691: the kernel refuses what 20.10 tells its vxlan devices (EAFNOSUPPORT). */
+const TUNNELS_OVER_IPV4 =
+  'engine 20.10 makes tunnels for IPv4 alone: overlay networks carry nothing between nodes with an IPv6 data path; engine 25.0 and later do';
+
 /** Further NICs, and which address the others are told (`--advertise-addr`, `--data-path-addr`): an address, or an interface's. */
 function readInterfaces(entry: NodeEntry, spec: NodeSpec, pointer: string, hosts: Hosts, findings: Findings): void {
   const all = Object.entries(entry.interfaces ?? {});
@@ -355,16 +359,17 @@ function readInterfaces(entry: NodeEntry, spec: NodeSpec, pointer: string, hosts
     ['eth0', hostOf(spec.address ?? '')],
     ...all.map(([name, one]) => [name, hostOf(one.address)] as const),
   ]);
+  const address6 = spec.address6 && hostOf(spec.address6);
   const resolved = (wish: string | undefined, key: string): string | undefined => {
     if (wish === undefined) return undefined;
     const address = own.get(wish) ?? wish;
-    if (![...own.values()].includes(address))
+    if (![...own.values(), address6].includes(address))
       findings.refuse(
         findings.places.value(`${pointer}/${key}`),
-        isAddress(wish)
+        isAddress(wish) || isAddress6(wish)
           ? `must specify a ${key === 'advertise_addr' ? 'listening' : 'data path'} address because ${wish} is no address of ${spec.name}`
           : `could not find interface "${wish}"`,
-        `${spec.name} has ${[...own].map(([name, value]) => `${name} (${value})`).join(', ')}`,
+        `${spec.name} has ${[...own].map(([name, value]) => `${name} (${value})`).join(', ')}${address6 ? `, ${address6}` : ''}`,
       );
     return address;
   };
@@ -372,4 +377,7 @@ function readInterfaces(entry: NodeEntry, spec: NodeSpec, pointer: string, hosts
   const dataPath = resolved(entry.data_path_addr, 'data_path_addr');
   if (advertise !== undefined) spec.advertiseAddress = advertise;
   if (dataPath !== undefined) spec.dataPathAddress = dataPath;
+  const key = dataPath === undefined ? 'advertise_addr' : 'data_path_addr';
+  if ((dataPath ?? advertise)?.includes(':'))
+    findings.warn(key, findings.places.value(`${pointer}/${key}`), TUNNELS_OVER_IPV4);
 }

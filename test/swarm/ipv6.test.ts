@@ -170,3 +170,34 @@ x-swarmwire:
   // A container without an IPv6 address is reached over IPv4; what has an IPv4 address of its own is not published at ::.
   expect(results).toEqual([true, true, true, false]);
 });
+
+test('a node’s IPv6 address as its data path: engine 20.10 says by name that its tunnels cannot, and they carry nothing', async () => {
+  const text = (key: string, own: (host: number) => string) => `
+services: {}
+networks: { net: { driver: overlay, attachable: true } }
+x-swarmwire:
+  nodes:
+    - { name: node1, address6: "2001:db8:99::110/64", ${key}: "${own(110)}" }
+    - { name: node2, address6: "2001:db8:99::111/64", ${key}: "${own(111)}" }
+  containers:
+    one: { node: node1, networks: [net] }
+    two: { node: node2, networks: [net] }
+  traffic:
+    - ping: { from: one, to: two }
+`;
+  for (const key of ['data_path_addr', 'advertise_addr']) {
+    const { spec, warnings } = read(text(key, (host) => `2001:db8:99::${host}`));
+    expect(warnings.map((one) => one.key)).toEqual([key, key]);
+    expect(warnings[0]?.message).toContain('engine 20.10 makes tunnels for IPv4 alone');
+    const swarm = await Swarm.create(spec);
+    expect(swarm.play().map(({ ok }) => ok)).toEqual([false]);
+    const drops = swarm.engine.drops.map(({ reason, device }) => `${device.path} ${reason}`);
+    expect(drops).toContain('node1/ov-net/vxlan0 VXLAN_NO_REMOTE');
+  }
+  const { spec, warnings } = read(text('data_path_addr', (host) => `192.168.99.${host}`));
+  expect(warnings).toEqual([]);
+  expect((await Swarm.create(spec)).play().map(({ ok }) => ok)).toEqual([true]);
+  expect(() => read(text('data_path_addr', () => '2001:db8:99::999'))).toThrow(
+    '2001:db8:99::999 is no address of node1',
+  );
+});
