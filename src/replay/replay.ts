@@ -89,8 +89,8 @@ function inject(
   { engine, namespaces }: Realized,
   { namespace: recorded, device: name, socket, data: seen, time, kind }: Stimulus,
 ): void {
-  // A device that has checksums made below it (lo, macvlan, ipvlan) shows them partial.
-  const data = completed(seen);
+  // macvlan and ipvlan have checksums made by the device below, and show them partial.
+  const data = name === 'lo' ? seen : completed(seen);
   const namespace = namespaces.get(namespaceName(recorded));
   if (!namespace) throw new Error(`a frame is to be injected in ${recorded}, which is not in the topology`);
   if (!socket) {
