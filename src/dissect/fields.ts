@@ -4,28 +4,29 @@
  * numbers on the wire, not Wireshark's relative ones.
  */
 
+import { DNS_NAMES, DNS_PORT, dnsFields } from './dns.js';
+import { ICMPV6_NAMES, icmpv6Body, icmpv6Rest } from './icmpv6.js';
 import { type Layer, u16, u32 } from './layers.js';
 import { hex, hexNumber, ipv4, ipv6, mac } from './notation.js';
+import {
+  type Found,
+  hex8,
+  hex16,
+  hex32,
+  number8,
+  number16,
+  number24,
+  number32,
+  raw,
+  type Shape,
+  taken,
+} from './shape.js';
 
-export interface Field {
-  name: string;
+/** Its value is as a person reads it, and as exact as the bytes; undefined for payloads, whose bytes are compared themselves. */
+export interface Field extends Found {
   layer: Layer;
-  start: number;
-  end: number;
-  /** As a person reads it, and as exact as the bytes; undefined for payloads, whose bytes are compared themselves. */
-  value: string | undefined;
 }
 
-/** A field within a header: name, offset, size in bytes, and how it is written. */
-type Shape = readonly [name: string, at: number, size: number, show: (bytes: Uint8Array, at: number) => string];
-
-const number8 = (bytes: Uint8Array, at: number) => String(bytes[at] ?? 0);
-const number16 = (bytes: Uint8Array, at: number) => String(u16(bytes, at));
-const number32 = (bytes: Uint8Array, at: number) => String(u32(bytes, at));
-const hex8 = (bytes: Uint8Array, at: number) => hexNumber(bytes[at] ?? 0, 2);
-const hex16 = (bytes: Uint8Array, at: number) => hexNumber(u16(bytes, at), 4);
-const hex32 = (bytes: Uint8Array, at: number) => hexNumber(u32(bytes, at), 8);
-const number24 = (bytes: Uint8Array, at: number) => String(u32(bytes, at) >>> 8);
 const highBits = (shift: number) => (bytes: Uint8Array, at: number) => String((bytes[at] ?? 0) >> shift);
 
 const ETH: readonly Shape[] = [
@@ -149,11 +150,6 @@ const ICMPV6: readonly Shape[] = [
   ['icmpv6.code', 1, 1, number8],
   ['icmpv6.checksum', 2, 2, hex16],
 ];
-const ICMPV6_ECHO: readonly Shape[] = [
-  ['icmpv6.echo.identifier', 4, 2, number16],
-  ['icmpv6.echo.sequence_number', 6, 2, number16],
-];
-const ICMPV6_OTHER: readonly Shape[] = [['icmpv6.reserved', 4, 4, hex32]];
 
 const ESP: readonly Shape[] = [
   ['esp.spi', 0, 4, hex32],
@@ -183,11 +179,17 @@ type Variable = (typeof VARIABLE)[number];
 
 const SHAPES = [
   ...[ETH, VLAN, ARP, IP, IPV6, IPV6_FRAGMENT, UDP, TCP, TCP_OPTION, ...Object.values(TCP_OPTIONS), VXLAN],
-  ...[ICMP, ICMP_ECHO, ICMP_FRAGMENTATION_NEEDED, ICMP_OTHER, ICMPV6, ICMPV6_ECHO, ICMPV6_OTHER, ESP, ESP_TRAILER],
+  ...[ICMP, ICMP_ECHO, ICMP_FRAGMENTATION_NEEDED, ICMP_OTHER, ICMPV6, ESP, ESP_TRAILER],
 ];
 
 /** Every name that a field of a frame can have. */
-export const FIELD_NAMES: readonly string[] = [...new Set([...SHAPES.flat().map(([name]) => name), ...VARIABLE])];
+export const FIELD_NAMES: readonly string[] = [
+  ...new Set([...SHAPES.flat().map(([name]) => name), ...VARIABLE, ...ICMPV6_NAMES, ...DNS_NAMES]),
+];
+
+function speaksDns(frame: Uint8Array, udp: Layer): boolean {
+  return u16(frame, udp.start) === DNS_PORT || u16(frame, udp.start + 2) === DNS_PORT;
+}
 
 /** All fields of a frame whose layers are known. */
 export function fieldsOf(frame: Uint8Array, layers: readonly Layer[]): Field[] {
@@ -202,14 +204,15 @@ class Header {
   ) {}
 
   *#take(shapes: readonly Shape[], start = this.layer.start): Generator<Field> {
-    for (const [name, at, size, show] of shapes) {
-      const value = show(this.frame, start + at);
-      yield { name, layer: this.layer, start: start + at, end: start + at + size, value };
-    }
+    yield* this.#of(taken(shapes, this.frame, start));
   }
 
   *#bytes(name: Variable, start: number, end: number): Generator<Field> {
-    if (end > start) yield { name, layer: this.layer, start, end, value: undefined };
+    yield* this.#of(raw(name, start, end));
+  }
+
+  *#of(found: Iterable<Found>): Generator<Field> {
+    for (const field of found) yield { ...field, layer: this.layer };
   }
 
   *fields(): Generator<Field> {
@@ -254,12 +257,10 @@ class Header {
         else yield* this.#take(type === 3 && code === 4 ? ICMP_FRAGMENTATION_NEEDED : ICMP_OTHER);
         break;
       }
-      case 'icmpv6': {
-        const type = frame[layer.start];
+      case 'icmpv6':
         yield* this.#take(ICMPV6);
-        yield* this.#take(type === 128 || type === 129 ? ICMPV6_ECHO : ICMPV6_OTHER);
+        yield* this.#of(icmpv6Rest(frame, layer.start));
         break;
-      }
       case 'esp':
         yield* this.#take(ESP);
         if (layer.body > layer.start + 8) yield* this.#bytes('esp.iv', layer.start + 8, layer.body);
@@ -281,13 +282,21 @@ class Header {
   }
 
   *#payload(): Generator<Field> {
-    const { start, end } = this.layer;
-    const carrier = this.outside?.name;
-    if (carrier === 'esp' && this.outside?.body === start && start - this.outside.start === 8) {
+    const { frame, layer, outside } = this;
+    const { start, end } = layer;
+    const carrier = outside?.body === start ? outside : undefined;
+    if (carrier?.name === 'esp' && start - carrier.start === 8) {
       const ivEnd = Math.min(start + ESP_IV_LENGTH, end);
       yield* this.#bytes('esp.iv', start, ivEnd);
       yield* this.#bytes('esp.encrypted_data', ivEnd, end);
-    } else yield* this.#bytes(carrier === 'udp' || carrier === 'tcp' ? `${carrier}.payload` : 'data.data', start, end);
+    } else if (carrier?.name === 'icmpv6' && !layer.quoted)
+      yield* this.#of(icmpv6Body(frame, frame[carrier.start] ?? 0, start, end));
+    else if (carrier?.name === 'udp' && !layer.quoted && speaksDns(frame, carrier))
+      yield* this.#of(dnsFields(frame, start, end));
+    else {
+      const name = outside?.name;
+      yield* this.#bytes(name === 'udp' || name === 'tcp' ? `${name}.payload` : 'data.data', start, end);
+    }
   }
 
   *#tcpOptions(): Generator<Field> {
