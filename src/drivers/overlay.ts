@@ -7,7 +7,7 @@
 import type { Device, Namespace } from '../engine/index.js';
 import { lowestMac } from '../topology/mac.js';
 import { hostPart } from '../topology/topology.js';
-import type { Driver, NetworkAt, Peer } from './driver.js';
+import { type Driver, DriverError, type NetworkAt, type Peer } from './driver.js';
 import { encryptionIn, encryptionOf, type NodeEncryption } from './overlay-encryption.js';
 
 /** Of this network on this node; with it come br0 and vxlan0. */
@@ -63,6 +63,11 @@ export const overlay: Driver = {
 
   createNetwork(at) {
     const { node, network, here } = at;
+    // Without the rules that tell its packets from others (ip6tables -m bpf) they would go in clear: rather not at all.
+    if (network.encrypted && familyOf(at) === 6)
+      throw new DriverError(
+        `network ${network.name}: encryption between IPv6 data path addresses is not simulated yet; give ${node.name} an IPv4 data_path_addr`,
+      );
     const namespace = node.engine.namespace(`${node.name}/ov-${network.name}`);
     namespace.set('forward', 1);
     namespace.set('bridgeNetfilter', 1);

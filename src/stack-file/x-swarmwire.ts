@@ -378,6 +378,6 @@ function readInterfaces(entry: NodeEntry, spec: NodeSpec, pointer: string, hosts
   if (advertise !== undefined) spec.advertiseAddress = advertise;
   if (dataPath !== undefined) spec.dataPathAddress = dataPath;
   const key = dataPath === undefined ? 'advertise_addr' : 'data_path_addr';
-  if ((dataPath ?? advertise)?.includes(':'))
+  if ((dataPath ?? advertise)?.includes(':') && findings.engine.startsWith('20.'))
     findings.warn(key, findings.places.value(`${pointer}/${key}`), TUNNELS_OVER_IPV4);
 }

@@ -201,3 +201,35 @@ x-swarmwire:
     '2001:db8:99::999 is no address of node1',
   );
 });
+
+test('engine 28: overlays go over IPv6 between such nodes, the routing mesh too; encrypted ones are refused by name', async () => {
+  const text = (options: string) => `
+services:
+  web: { image: nginx, networks: [net], ports: ["8080:80"], deploy: { replicas: 1, placement: { constraints: [node.hostname==node2] } } }
+networks: { net: { driver: overlay, attachable: true, driver_opts: { ${options} } } }
+x-swarmwire:
+  engine: "28"
+  nodes:
+    - { name: node1, address6: "2001:db8:99::110/64", data_path_addr: "2001:db8:99::110" }
+    - { name: node2, address6: "2001:db8:99::111/64", data_path_addr: "2001:db8:99::111" }
+  containers:
+    one: { node: node1, networks: [net] }
+    two: { node: node2, networks: [net] }
+  traffic:
+    - ping: { from: one, to: two }
+    - http: { from: one, to: "web:80" }
+    - http: { from: client, to: "node1:8080" }
+`;
+  const { spec, warnings } = read(text('com.docker.network.driver.mtu: "1480"'));
+  expect(warnings).toEqual([]);
+  const swarm = await Swarm.create(spec);
+  swarm.tapEverything();
+  expect(swarm.play().map(({ ok }) => ok)).toEqual([true, true, true]);
+  const wire = swarm.frames('node1/host/eth0').map(({ data }) => data);
+  const tunnels = wire.filter((data) => data[12] === 0x86 && data[20] === 17 && data[56] === 0x12 && data[57] === 0xb5);
+  expect(tunnels.length).toBeGreaterThan(10);
+  expect(wire.some((data) => data[12] === 8 && data[23] === 17 && data[36] === 0x12 && data[37] === 0xb5)).toBe(false);
+  await expect(Swarm.create(read(text('encrypted: ""')).spec)).rejects.toThrow(
+    'network net: encryption between IPv6 data path addresses is not simulated yet',
+  );
+});
