@@ -99,11 +99,21 @@ export function insertRules(host: Namespace, rules: readonly Placed[]): void {
     // The table comes with both of its chains.
     if (table === 'raw') for (const hook of ['PREROUTING', 'OUTPUT']) tables.chain(table, hook);
     if (tables.has(table, chain, rule)) continue;
-    const { rules: there } = tables.chain(table, chain);
-    const top =
-      chain === 'FORWARD' ? there.filter(({ spec }) => spec.target === 'JUMP' && JUMPS.has(spec.chain)).length : 0;
-    tables.insert(table, chain, rule, at === 'top' ? top : there.length);
+    const top = chain === 'FORWARD' ? jumpsFirst(tables, table) : 0;
+    tables.insert(table, chain, rule, at === 'top' ? top : tables.chain(table, chain).rules.length);
   }
+}
+
+/** Docker takes its jumps back to the top of FORWARD, over whatever else was put there (EnsureJumpRule); how many there are. */
+function jumpsFirst(tables: Iptables, table: Placed['table']): number {
+  const { rules } = tables.chain(table, 'FORWARD');
+  const jumps = rules.map(({ spec }) => spec).filter((spec) => spec.target === 'JUMP' && JUMPS.has(spec.chain));
+  for (const [at, jump] of jumps.entries()) {
+    if (rules[at]?.spec === jump) continue;
+    tables.delete(table, 'FORWARD', jump);
+    tables.insert(table, 'FORWARD', jump, at);
+  }
+  return jumps.length;
 }
 
 /** `iptables -D` for each. */
