@@ -15,6 +15,7 @@ import type { ContainerState } from '../swarm/state.js';
 import type { StackSpec } from '../topology/spec.js';
 import { namespaceOf, type Sandbox, type Topology } from '../topology/topology.js';
 import { DockerProxies } from '../traffic/docker-proxy.js';
+import { MeshPorts } from '../traffic/mesh-ports.js';
 import { type ContainerConfig, configOfTask } from './container-config.js';
 import { type Health, watchHealth } from './health.js';
 import { digestOf, type Image, imageOf, SERVE, withTag } from './images.js';
@@ -97,7 +98,8 @@ export class World {
     this.topology = emptyTopology(spec);
     this.sockets = new Sockets(engine);
     const userlandProxy = (host: Namespace) => new DockerProxies(this.sockets, host);
-    this.realized = new Realizer(engine, this.topology, { drivers, userlandProxy });
+    const meshPorts = (host: Namespace) => new MeshPorts(this.sockets, host);
+    this.realized = new Realizer(engine, this.topology, { drivers, userlandProxy, meshPorts });
     this.names = new Names({ topology: this.topology, namespaces: this.realized.namespaces }, this.sockets, seed);
     engine.onCapture = undefined;
     const clock = new EngineClock(engine);

@@ -123,7 +123,7 @@ export function* netstat(process: Process): Steps<number> {
     const state = entry.protocol === 'udp' ? '' : (STATES[entry.state] ?? entry.state);
     const owner = programs ? ownerOf(process, entry) : '';
     process.stdout.write(
-      `${entry.protocol.padEnd(5)} ${'0'.padStart(6)} ${'0'.padStart(6)} ${place(entry.local).padEnd(23)} ${place(entry.remote).padEnd(23)} ${state.padEnd(11)} ${owner}\n`,
+      `${`${entry.protocol}${entry.ipv6 ? '6' : ''}`.padEnd(5)} ${'0'.padStart(6)} ${'0'.padStart(6)} ${place(entry.local).padEnd(23)} ${place(entry.remote).padEnd(23)} ${state.padEnd(11)} ${owner}\n`,
     );
   }
   return 0;

@@ -19,6 +19,7 @@ import {
   type Service,
   type Topology,
 } from '../topology/topology.js';
+import type { MeshPorts } from '../traffic/mesh-ports.js';
 import type { Stop, Wire } from './firewall.js';
 import { joiningOrder } from './joining.js';
 import * as mesh from './mesh.js';
@@ -72,6 +73,8 @@ export interface RealizeOptions {
   drivers?: readonly Driver[];
   /** A node's docker-proxies. */
   userlandProxy?: (host: Namespace) => UserlandProxy;
+  /** What a node has open for the mesh's ports. */
+  meshPorts?: (host: Namespace) => Pick<MeshPorts, 'hold' | 'release'>;
 }
 
 /** @throws UnknownDriver */
@@ -86,6 +89,9 @@ export class Realizer implements Realized, Programmer {
   readonly #drivers: Drivers;
   readonly #latency: number;
   readonly #proxy: RealizeOptions['userlandProxy'];
+  readonly #meshPortsOf: RealizeOptions['meshPorts'];
+  /** By node. */
+  readonly #meshPorts = new Map<string, Pick<MeshPorts, 'hold' | 'release'>>();
   readonly #nodes = new Map<string, NodeContext>();
   readonly #sandboxes = new Map<string, LiveSandbox>();
   /** Endpoints of networks of scope `swarm`: what the nodes tell each other. */
@@ -99,9 +105,10 @@ export class Realizer implements Realized, Programmer {
   constructor(
     readonly engine: Engine,
     readonly topology: Topology,
-    { latency = 50_000, drivers, userlandProxy }: RealizeOptions = {},
+    { latency = 50_000, drivers, userlandProxy, meshPorts }: RealizeOptions = {},
   ) {
     this.#proxy = userlandProxy;
+    this.#meshPortsOf = meshPorts;
     this.#drivers = new Drivers(drivers);
     this.#latency = latency;
     this.underlay = engine.segment(latency);
@@ -191,6 +198,8 @@ export class Realizer implements Realized, Programmer {
       return there?.dataPath ?? hostPart(there?.nic.addresses[0] ?? '');
     };
     const userlandProxy = this.#proxy?.(host);
+    const meshPorts = this.#meshPortsOf?.(host);
+    if (meshPorts) this.#meshPorts.set(node.name, meshPorts);
     const context: NodeContext = {
       name: node.name,
       engine,
@@ -325,6 +334,7 @@ export class Realizer implements Realized, Programmer {
       const way = sandbox.endpoints.find((one) => one.network === GWBRIDGE);
       if (way)
         mesh.publishOnNode(this.#node(balancer.node).host, this.topology.engine, service.ports, hostPart(way.address));
+      this.#meshPorts.get(balancer.node)?.hold(service.ports);
     }
     const { subnet } = this.#at(balancer.node, network).here;
     mesh.programService(namespace, service, balancer, { endpoint, subnet, ingress: network.ingress });
@@ -353,6 +363,7 @@ export class Realizer implements Realized, Programmer {
           service.ports,
           hostPart(way.address),
         );
+      this.#meshPorts.get(balancer.node)?.release(service.ports);
     }
     const others = service.balancers.some(
       (one) => one !== balancer && one.node === balancer.node && one.network === balancer.network,

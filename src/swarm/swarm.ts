@@ -9,6 +9,7 @@ import { Engine, type Namespace, type Segment, Sockets } from '../engine/index.j
 import type { ChangeSpec, StackSpec, TrafficSpec } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
 import { DockerProxies } from '../traffic/docker-proxy.js';
+import { MeshPorts } from '../traffic/mesh-ports.js';
 import { apply, words } from './changes.js';
 import { EngineClock } from './clock.js';
 import { Cluster, type ClusterEvent } from './cluster.js';
@@ -84,7 +85,8 @@ export class Swarm {
     const topology = emptyTopology(spec);
     this.sockets = new Sockets(engine);
     const userlandProxy = (host: Namespace) => new DockerProxies(this.sockets, host);
-    this.realized = new Realizer(engine, topology, { drivers, userlandProxy });
+    const meshPorts = (host: Namespace) => new MeshPorts(this.sockets, host);
+    this.realized = new Realizer(engine, topology, { drivers, userlandProxy, meshPorts });
     this.#parties = new Parties(this.realized);
     engine.onCapture = (records) => this.#records.push(records);
     const clock = new EngineClock(engine);

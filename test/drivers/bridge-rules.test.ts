@@ -68,7 +68,7 @@ test("what an operator put on top of FORWARD is below Docker's jumps and rules a
   for (const chain of ['DOCKER-USER', 'DOCKER-ISOLATION-STAGE-1'])
     if (!iptables.has('filter', 'FORWARD', { target: 'JUMP', chain }))
       iptables.append('filter', 'FORWARD', { target: 'JUMP', chain });
-  iptables.insert('filter', 'FORWARD', { target: 'DROP', in: 'eth9' }, 0);
+  iptables.insert('filter', 'FORWARD', { target: 'DROP', in: { name: 'eth9' } }, 0);
   insertRules(host, rules.network(factsOf(host.addBridge('br-front', { mac: '02:42:00:00:00:01', mtu: 1500 }))));
   const said = iptables
     .chain('filter', 'FORWARD')

@@ -339,3 +339,13 @@ x-swarmwire:
     ).toThrow(/stack\.yml:\d+:\d+: there is no node "node9"/);
   });
 });
+
+it('dockerd has a socket open for each port of the mesh, as long as a task is behind it', async () => {
+  const swarm = await standing();
+  const open = () => swarm.sockets.entries(swarm.namespace('node3/host')).filter(({ local }) => local.port === 8080);
+  expect(open()).toMatchObject([{ protocol: 'tcp', ipv6: true, state: 'LISTEN', local: { address: '::' } }]);
+  expect(ask(swarm).ok).toBe(true);
+  swarm.cluster.serviceUpdate('web', { replicas: 0 });
+  swarm.run(30_000);
+  expect(open()).toEqual([]);
+});
