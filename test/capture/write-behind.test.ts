@@ -15,8 +15,8 @@ it.each([
 ])('writes pieces of any size in their order, %s', async (_, File) => {
   const path = join(folder, File.name);
   const file = new File(path);
-  const pieces = [1, 70_000, 1 << 20, 3_000_001, 0, 17].map((length, index) => new Uint8Array(length).fill(index + 1));
-  const scratch = new Uint8Array(3_000_001);
+  const pieces = [1, 70_000, 1 << 20, 9_000_001, 0, 17].map((length, index) => new Uint8Array(length).fill(index + 1));
+  const scratch = new Uint8Array(9_000_001);
   for (const piece of pieces) {
     // The maker uses its bytes again at once.
     scratch.set(piece);
