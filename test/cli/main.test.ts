@@ -27,7 +27,7 @@ describe('swarmwire', () => {
     const section = /\n\n( {2}x-swarmwire:[\s\S]*?)\n\n/.exec(out)?.[1] ?? '';
     const services = 'services:\n  web: { image: nginx, ports: ["8080:80", "5353:53/udp"] }\n';
     const { spec } = parseStackFile(services + section.replace(/^ {2}/gm, ''), { file: 'help' });
-    expect(spec.traffic.map(({ kind }) => kind)).toEqual(['http', 'udp', 'ping']);
+    expect(spec.traffic.map(({ kind }) => kind)).toEqual(['http', 'udp', 'ping', 'load']);
   });
 
   test('conformance --help tells its contract', () => {
