@@ -16,7 +16,7 @@ import { BATCH, type Capturing, Mesh } from './mesh.js';
 import { asked, MORE, more } from './more.js';
 import { build, Native } from './native.js';
 import { establish, opening, type Row, steady } from './rows.js';
-import { wayRow } from './ways.js';
+import { WAYS, wayRow } from './ways.js';
 
 const { values } = parseArgs({
   options: {
@@ -106,7 +106,7 @@ for (const flows of numbers(values.flows)) {
       add(mesh, await steady(await establish(mesh, 'tcp', flows, undefined), 'out', size, undefined, capture));
     }
   }
-  for (const name of ['decapsulation', 'east-west', 'vip'] as const) {
+  for (const name of WAYS) {
     if (!wanted(name)) continue;
     for (const size of numbers(values.size)) {
       say(`${flows} flows of ${name} are being established`);

@@ -264,7 +264,7 @@ export class Mesh {
 }
 
 /** Frames of these taps out of finished Enhanced Packet Blocks. */
-function framesIn(records: Uint8Array, taps: ReadonlySet<number>): Uint8Array[] {
+export function framesIn(records: Uint8Array, taps: ReadonlySet<number>): Uint8Array[] {
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   const found: Uint8Array[] = [];
   for (let at = 0; at < records.length; at += view.getUint32(at + 4, true)) {

@@ -1,27 +1,36 @@
 /**
  * Ways through a node beside the routing mesh's way out and back: from the tunnel to a task's socket, from a container to one of
- * another node, and to a service's virtual IP. Datagrams of many ports, one of each flow in turn. No C program goes beside them.
+ * another node, also encrypted, to a service's virtual IP, and to a port that a bridge publishes. Datagrams of many ports, one of each flow in turn. No C program goes beside them.
  */
 
+import { createDecipheriv } from 'node:crypto';
 import { type Device, Engine, Sockets } from '../src/engine/index.js';
 import { plan } from '../src/swarm/plan.js';
 import { type Realized, realize } from '../src/swarm/realize.js';
 import type { ServiceSpec, StackSpec } from '../src/topology/spec.js';
 import { hostPart } from '../src/topology/topology.js';
+import { bridgeWay } from './bridge.js';
 import { fromClient } from './frames.js';
-import { addressNumber, ethernet, ipv4, macBytes, seal, TYPE_IPV4, UDP, udp } from './headers.js';
-import { BATCH, type Books, Mesh, SPEC, STRIDE } from './mesh.js';
+import { addressNumber, concat, ethernet, get16, get32, ipv4, macBytes, seal, TYPE_IPV4, UDP, udp } from './headers.js';
+import { BATCH, type Books, framesIn, Mesh, SPEC, STRIDE } from './mesh.js';
 import { expect, flowOf, type Row, shuffled } from './rows.js';
 
-export type WayName = 'decapsulation' | 'east-west' | 'vip';
+export const WAYS = ['decapsulation', 'east-west', 'vip', 'encrypted', 'bridge-publish', 'ipv6'] as const;
+export type WayName = (typeof WAYS)[number];
 
 /** A swarm, the device where frames come in, and how many came out so far. */
-interface Way {
+export interface Way {
   engine: Engine;
   into: Device;
   frames: Uint8Array[];
   arrived(): number;
   settle(): void;
+  /** Its packets are not in the flow table: ESP, IPv6. */
+  slow?: boolean;
+  /** What is timed beside the frames' coming in. */
+  work?(): void;
+  /** Frames that leave are kept from now on; what it returns throws when one of so many is not what it should be. */
+  watch?(): (count: number) => void;
 }
 
 const MILLISECOND = 1e6;
@@ -88,8 +97,13 @@ async function decapsulation(flows: number, size: number): Promise<Way> {
 }
 
 /** A container of node1 sends to those of node2, or to their service's virtual IP; a bare device stands where node2 was. */
-async function overlayWay(flows: number, size: number, virtual: boolean): Promise<Way> {
-  const realized = await stand(OVERLAY);
+async function overlayWay(flows: number, size: number, name: 'east-west' | 'vip' | 'encrypted'): Promise<Way> {
+  const encrypted = name === 'encrypted';
+  const realized = await stand(
+    encrypted
+      ? { ...OVERLAY, networks: OVERLAY.networks.map((one) => ({ ...one, options: { encrypted: '' } })) }
+      : OVERLAY,
+  );
   const { engine, topology, underlay } = realized;
   const endpointOf = (wanted: (sandbox: (typeof topology.sandboxes)[number]) => boolean) =>
     topology.sandboxes
@@ -122,7 +136,7 @@ async function overlayWay(flows: number, size: number, virtual: boolean): Promis
   const frames = Array.from({ length: flows }, (_, i) => {
     const task = tasks[i % tasks.length];
     if (!task || !vip) throw new Error('nobody to send to');
-    const to = virtual ? { address: vip, mac: balancer.mac } : task;
+    const to = name === 'vip' ? { address: vip, mac: balancer.mac } : task;
     const data = udp(1024 + (i % 60_000), 80 + Math.floor(i / 60_000), new Uint8Array(size - 42).fill(0x78));
     const packet = ipv4(
       {
@@ -144,7 +158,52 @@ async function overlayWay(flows: number, size: number, virtual: boolean): Promis
     learn();
     fresh = exports.time();
   };
-  return { engine, into: peerOf(sender), frames, arrived: () => sink.drops.get('OTHERHOST') ?? 0, settle };
+  const way = { engine, into: peerOf(sender), frames, arrived: () => sink.drops.get('OTHERHOST') ?? 0, settle };
+  if (!encrypted) return way;
+  // Ciphers are asked while time passes: a microsecond is enough, and is timed.
+  const work = () => void engine.run(engine.now + 1000);
+  const own = host.device('eth0').address ?? '';
+  return { ...way, slow: true, work, watch: () => decrypts(engine, sink, own, frames) };
+}
+
+/** What the sink sees is ESP of node1 whose inside, opened with the key, is a frame that was sent (RFC 4303, RFC 4106). */
+function decrypts(engine: Engine, sink: Device, from: string, frames: readonly Uint8Array[]): (count: number) => void {
+  const sent = new Map(frames.map((frame) => [flowIn(frame), frame]));
+  let captured: Uint8Array[] = [];
+  engine.onCapture = (records) => captured.push(records.slice());
+  sink.tap();
+  const number = engine.taps.indexOf(sink);
+  return (count) => {
+    engine.drain();
+    const seen = captured.flatMap((records) => framesIn(records, new Set([number])));
+    captured = [];
+    expect(seen.length, count, 'captured frames');
+    for (const frame of seen) {
+      const spi = get32(frame, 34);
+      const key = engine.espKeys.find((one) => one.spi === spi && hostPart(one.source) === hostPart(from))?.key;
+      if (frame[23] !== 50 || !key) throw new Error(`a frame left that is no ESP of ours: protocol ${frame[23]}`);
+      const nonce = concat(key.subarray(16, 20), frame.subarray(42, 50));
+      const opener = createDecipheriv('aes-128-gcm', key.subarray(0, 16), nonce, { authTagLength: ICV });
+      opener.setAAD(frame.subarray(34, 42));
+      const end = 14 + get16(frame, 16) - ICV;
+      opener.setAuthTag(frame.subarray(end, end + ICV));
+      const plain = concat(opener.update(frame.subarray(50, end)), opener.final());
+      // Outer UDP and VXLAN before it, padding and trailer behind it.
+      const inner = plain.subarray(16, plain.length - 2 - (plain[plain.length - 2] ?? 0));
+      const meant = sent.get(flowIn(inner));
+      if (!meant || Buffer.compare(meant, inner) !== 0) throw new Error('what was encrypted is no frame that was sent');
+    }
+  };
+}
+/** Docker's AES-GCM has a check value of 64 bits. */
+const ICV = 8;
+/** Destination and ports. */
+const flowIn = (frame: Uint8Array) => `${get32(frame, 30)} ${get32(frame, 34)}`;
+
+function wayOf(name: WayName, flows: number, size: number): Promise<Way> {
+  if (name === 'decapsulation') return decapsulation(flows, size);
+  if (name === 'bridge-publish' || name === 'ipv6') return bridgeWay(flows, size, name === 'ipv6');
+  return overlayWay(flows, size, name);
 }
 
 /** The row, and what its books are. */
@@ -154,8 +213,7 @@ export async function wayRow(
   size: number,
   slow: boolean,
 ): Promise<{ row: Row; world: { engine: Engine; books: Books } }> {
-  const way =
-    name === 'decapsulation' ? await decapsulation(flows, size) : await overlayWay(flows, size, name === 'vip');
+  const way = await wayOf(name, flows, size);
   const { engine, into, frames } = way;
   engine.exports.setFlowTable(slow ? 0 : 1);
   const slots = engine.exports.scratch(BATCH * STRIDE) >>> 0;
@@ -171,7 +229,14 @@ export async function wayRow(
       view.setUint32(lengths + 4 * i, frame.length, true);
     }
   };
-  const batch = () => engine.exports.receiveBatch(into.at, slots, lengths, STRIDE, BATCH);
+  const { work } = way;
+  const receive = () => engine.exports.receiveBatch(into.at, slots, lengths, STRIDE, BATCH);
+  const batch = work
+    ? () => {
+        receive();
+        work();
+      }
+    : receive;
   const pass = () => {
     stage();
     batch();
@@ -179,6 +244,7 @@ export async function wayRow(
   };
   // Every flow is there, and recorded.
   for (let i = 0; i < 2 * flows + BATCH; i += BATCH) pass();
+  const check = way.watch?.();
   const world = {
     engine,
     get books(): Books {
@@ -214,7 +280,8 @@ export async function wayRow(
       expect(after.arrived - before.arrived, batches * BATCH, 'frames that arrived');
       expect(after.received - before.received, batches * BATCH, 'frames in');
       const now = engine.exports.fastPackets();
-      if (!slow && now - fast < 0.99 * batches * BATCH)
+      check?.(batches * BATCH);
+      if (!slow && !way.slow && now - fast < 0.99 * batches * BATCH)
         throw new Error(`${now - fast} of ${batches * BATCH} packets took the fast way`);
       fast = now;
     },
