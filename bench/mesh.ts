@@ -217,8 +217,7 @@ export class Mesh {
   /** What left it arrives at the sinks, which have seen it: the records of their captures. */
   drain(): Uint8Array[] {
     const { engine } = this;
-    engine.exports.run(engine.exports.time() + DRAIN);
-    engine.drain();
+    engine.run(engine.now + DRAIN);
     const captured = this.#captured;
     this.#captured = [];
     return captured;

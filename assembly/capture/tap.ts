@@ -59,6 +59,10 @@ export let buffer: usize = 0;
 /** Bytes that the buffer holds. */
 export let room: u32 = 0;
 let used: u32 = 0;
+/** Bytes that were there already after the last time that it was drained. */
+let left: u32 = 0;
+/** As much is worth a stop: the records are still in the processor's cache when they are put in order and copied. */
+const WORTH: u32 = 512 << 10;
 export let captured: u64 = 0;
 /** Added to virtual time: ns since 1970 of the run's start. */
 export let epoch: u64 = 0;
@@ -69,7 +73,7 @@ export function openCapture(bytes: u32): void {
     buffer = arena(bytes + SLACK);
     room = bytes;
   }
-  used = 0;
+  setCaptureLength(0);
 }
 /** Twice the room: what is there waits, and fills it. Between vectors only. */
 export function widenCapture(): void {
@@ -85,10 +89,13 @@ export function setTracing(on: bool): void {
 }
 export function captureAt(): usize { return buffer; }
 export function captureLength(): u32 { return used; }
-export function setCaptureLength(bytes: u32): void { used = bytes; }
-export function clearCapture(): void { used = 0; }
-/** A run stops to be drained while a burst still fits; what comes beyond the brim is counted, never written. */
-export function captureFull(): bool { return room != 0 && room - used < room >>> 1; }
+export function setCaptureLength(bytes: u32): void {
+  used = bytes;
+  left = bytes;
+}
+export function clearCapture(): void { setCaptureLength(0); }
+/** A run stops to be drained, and always while a burst still fits; what comes beyond the brim is counted, never written. */
+export function captureFull(): bool { return used - left > WORTH || (room != 0 && room - used < room >>> 1); }
 export let missed: u32 = 0;
 
 export function tap(device: Device, frame: Frame, received: bool): void {

@@ -54,3 +54,22 @@ test('the buffer grows where more waits than it holds', async () => {
   expect(small.missed).toBe(0);
   expect(small.bytes.equals(large.bytes)).toBe(true);
 });
+
+test('records are handed on by half megabytes, while they are in the cache', async () => {
+  const { spec } = parseStackFile(
+    `services: { web: { image: nginx, ports: ["8080:80/udp"], deploy: { replicas: 3 } } }
+x-swarmwire: { traffic: [ load: { to: "node1:8080", protocol: udp, flows: 10, packets: 4000, rate: 100kpps } ] }`,
+    { file: 'stack.yml' },
+  );
+  const swarm = await Swarm.create(spec, { seed: 3 });
+  swarm.tapEverything();
+  swarm.engine.onCapture = undefined;
+  const pieces: number[] = [];
+  const recording = new OrderedRecording(swarm.engine, { writeOrdered: ({ length }) => void pieces.push(length) });
+  swarm.play();
+  recording.finish();
+  expect(pieces.reduce((sum, length) => sum + length)).toBeGreaterThan(4 << 20);
+  expect(Math.max(...pieces)).toBeLessThan(1 << 20);
+  expect(recording.late).toBe(0);
+  expect(swarm.engine.exports.missed()).toBe(0);
+});
