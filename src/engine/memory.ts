@@ -30,7 +30,8 @@ export class Memory {
   }
 
   #refresh(): void {
-    if (this.#bytes.buffer === this.memory.buffer) return;
+    // A buffer whose memory has grown is detached: it has no length any more, which is quicker seen than that it is another.
+    if (this.#bytes.length !== 0) return;
     this.#bytes = new Uint8Array(this.memory.buffer);
     this.#view = new DataView(this.memory.buffer);
   }

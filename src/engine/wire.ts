@@ -5,16 +5,32 @@
 
 /** '10.0.0.1' → u32. Throws a RangeError for what is no IPv4 address. */
 export function ipv4(text: string): number {
-  const parts = text.split('.');
   let value = 0;
-  if (parts.length !== 4) throw new RangeError(`"${text}" is no IPv4 address`);
-  for (let i = 3; i >= 0; i--) {
-    const part = parts[i] ?? '';
-    const byte = Number(part);
-    if (!/^\d{1,3}$/.test(part) || byte > 255) throw new RangeError(`"${text}" is no IPv4 address`);
-    value = value * 256 + byte;
+  let byte = 0;
+  let digits = 0;
+  let parts = 0;
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? DOT : text.charCodeAt(i);
+    if (code === DOT) {
+      if (digits === 0 || byte > 255 || parts === 4) throw noIpv4(text);
+      value |= byte << (8 * parts++);
+      byte = digits = 0;
+    } else {
+      const digit = code - ZERO;
+      if (digit < 0 || digit > 9 || ++digits > 3) throw noIpv4(text);
+      byte = byte * 10 + digit;
+    }
   }
+  if (parts !== 4) throw noIpv4(text);
   return value >>> 0;
+}
+
+const ZERO = 48;
+const DOT = 46;
+const COLON = 58;
+
+function noIpv4(text: string): RangeError {
+  return new RangeError(`"${text}" is no IPv4 address`);
 }
 
 export function ipv4Text(value: number): string {
@@ -23,7 +39,9 @@ export function ipv4Text(value: number): string {
 
 /** '10.0.1.0/24' → address and prefix length; without a length it is 32. */
 export function cidr(text: string): { address: number; length: number } {
-  const [address = '', length = '32'] = text.split('/');
+  const slash = text.indexOf('/');
+  if (slash < 0) return { address: ipv4(text), length: 32 };
+  const [address = '', length = ''] = text.split('/');
   const bits = Number(length);
   if (!/^\d{1,2}$/.test(length) || bits > 32) throw new RangeError(`"${text}" is no IPv4 prefix`);
   return { address: ipv4(address), length: bits };
@@ -49,17 +67,39 @@ export interface MacHalves {
   high: number;
 }
 
-/** '02:42:0a:00:00:02' → its six bytes. */
-export function macBytes(text: string): number[] {
-  const bytes = text.split(':').map((part) => (/^[0-9a-f]{1,2}$/i.test(part) ? Number.parseInt(part, 16) : Number.NaN));
-  if (bytes.length !== 6 || bytes.some(Number.isNaN)) throw new RangeError(`"${text}" is no MAC address`);
-  return bytes;
+/** '02:42:0a:00:00:02' → the halves of the u64: two digits at most between colons. Throws a RangeError for what is no MAC. */
+export function mac(text: string): MacHalves {
+  let low = 0;
+  let high = 0;
+  let byte = 0;
+  let digits = 0;
+  let parts = 0;
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? COLON : text.charCodeAt(i);
+    if (code === COLON) {
+      if (digits === 0 || parts === 6) throw noMac(text);
+      if (parts < 4) low |= byte << (8 * parts);
+      else high |= byte << (8 * (parts - 4));
+      parts++;
+      byte = digits = 0;
+    } else {
+      const digit = hexDigit(code);
+      if (digit < 0 || ++digits > 2) throw noMac(text);
+      byte = byte * 16 + digit;
+    }
+  }
+  if (parts !== 6) throw noMac(text);
+  return { low: low >>> 0, high };
 }
 
-/** '02:42:0a:00:00:02' → the halves of the u64. */
-export function mac(text: string): MacHalves {
-  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = macBytes(text);
-  return { low: (a | (b << 8) | (c << 16) | (d << 24)) >>> 0, high: e | (f << 8) };
+function hexDigit(code: number): number {
+  if (code >= ZERO && code < ZERO + 10) return code - ZERO;
+  const letter = (code | 32) - 97;
+  return letter >= 0 && letter < 6 ? letter + 10 : -1;
+}
+
+function noMac(text: string): RangeError {
+  return new RangeError(`"${text}" is no MAC address`);
 }
 
 export function macText({ low, high }: MacHalves): string {

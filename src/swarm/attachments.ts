@@ -23,6 +23,10 @@ export interface Wish extends Partial<Omit<AttachmentSpec, 'name'>> {
 export class Attachments {
   /** Sandboxes by node, and by their networks: who is on a network is asked with every change. */
   readonly #byNetwork = new Map<Network, Set<Sandbox>>();
+  /** How many sandboxes have, or share, a name on a node: `node/name`. */
+  readonly #names = new Map<string, number>();
+  /** Networks by name and by id, as they came. */
+  readonly #networks = new Map<string, Network[]>();
 
   constructor(
     readonly topology: Topology,
@@ -32,8 +36,7 @@ export class Attachments {
 
   /** A network as one node knows it: one of the whole swarm, or its own. */
   find(name: string, node?: string): Network | undefined {
-    const { networks } = this.topology;
-    const named = networks.filter((one) => one.name === name || one.id === name);
+    const named = this.#networks.get(name) ?? [];
     return (
       named.find((one) => node !== undefined && one.onNode[node]) ??
       // The default bridge is one network that all nodes have, and services may be on it.
@@ -56,8 +59,15 @@ export class Attachments {
     return this.#byNetwork.get(network) ?? new Set();
   }
 
-  add(network: Network): void {
+  /** It is in the topology from now on, if nowhere yet. */
+  note(network: Network): void {
     this.topology.networks.push(network);
+    for (const key of new Set([network.name, network.id]))
+      this.#networks.set(key, [...(this.#networks.get(key) ?? []), network]);
+  }
+
+  add(network: Network): void {
+    this.note(network);
     for (const node of Object.keys(network.onNode)) this.programmer.createNetwork(node, network);
   }
 
@@ -65,6 +75,11 @@ export class Attachments {
   remove(network: Network): void {
     for (const node of Object.keys(network.onNode)) this.leaveNode(network, node);
     this.topology.networks.splice(this.topology.networks.indexOf(network), 1);
+    for (const key of [network.name, network.id]) {
+      const left = (this.#networks.get(key) ?? []).filter((one) => one !== network);
+      if (left.length > 0) this.#networks.set(key, left);
+      else this.#networks.delete(key);
+    }
     this.allocator.giveNetwork(network);
   }
 
@@ -120,6 +135,7 @@ export class Attachments {
 
   addSandbox(sandbox: Sandbox): void {
     this.topology.sandboxes.push(sandbox);
+    for (const name of namesOf(sandbox)) this.#names.set(name, (this.#names.get(name) ?? 0) + 1);
     this.programmer.addSandbox(sandbox);
   }
 
@@ -134,6 +150,16 @@ export class Attachments {
     this.allocator.giveSandbox(sandbox);
     const { sandboxes } = this.topology;
     sandboxes.splice(sandboxes.lastIndexOf(sandbox), 1);
+    for (const name of namesOf(sandbox)) {
+      const left = (this.#names.get(name) ?? 0) - 1;
+      if (left > 0) this.#names.set(name, left);
+      else this.#names.delete(name);
+    }
+  }
+
+  /** Is there a sandbox of that name on the node, or one that shares the namespace of one? */
+  isTaken(node: string, name: string): boolean {
+    return this.#names.has(`${node}/${name}`);
   }
 
   /** The sandbox gets an endpoint on the network; docker_gwbridge comes and goes as a way out is needed. */
@@ -214,4 +240,9 @@ export class Attachments {
     const inward = (network: Network) => this.allocator.drivers.get(network.driver).needsGateway === true;
     return networks.length > 0 && networks.every(inward);
   }
+}
+
+/** Names on its node that nobody else can have while it is there. */
+function namesOf({ node, name, shares }: Sandbox): string[] {
+  return shares === undefined ? [`${node}/${name}`] : [`${node}/${name}`, `${node}/${shares}`];
 }

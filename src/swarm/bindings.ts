@@ -118,7 +118,7 @@ export class Bindings {
     this.#bound.set(key(node, network), bound.add(backend));
     if (balancer.destinations.includes(address)) return;
     balancer.destinations.unshift(address);
-    this.programmer.addBackend({ ...service, ports }, balancer, address);
+    this.programmer.addBackend(withPorts(service, ports), balancer, address);
   }
 
   #unbind(node: string, backend: Backend): void {
@@ -130,7 +130,7 @@ export class Bindings {
     const at = balancer?.destinations.indexOf(address) ?? -1;
     if (!balancer || at < 0) return;
     balancer.destinations.splice(at, 1);
-    this.programmer.removeBackend({ ...service, ports }, balancer, address);
+    this.programmer.removeBackend(withPorts(service, ports), balancer, address);
     if (balancer.destinations.length === 0) service.balancers.splice(service.balancers.indexOf(balancer), 1);
   }
 }
@@ -139,7 +139,13 @@ function key(node: string, { id }: Network): string {
   return `${node} ${id}`;
 }
 
+/** The service as the task's spec publishes it. */
+function withPorts(service: Service, ports: Ports): Service {
+  return service.ports === ports ? service : { ...service, ports };
+}
+
 function samePorts(one: Ports, other: Ports): boolean {
+  if (one === other) return true;
   const text = (ports: Ports) => ports.map(({ published, target, protocol }) => `${published}:${target}/${protocol}`);
   return text(one).join() === text(other).join();
 }

@@ -159,10 +159,7 @@ export class Containers {
 
   /** A name of our own: the one before may not have gone yet. */
   #sandboxName(node: string, name: string, { id }: ContainerState): string {
-    const taken = this.records.topology.sandboxes.some(
-      (one) => one.node === node && (one.name === name || one.shares === name),
-    );
-    return taken ? `${name}.${id.slice(0, 5)}` : name;
+    return this.records.attachments.isTaken(node, name) ? `${name}.${id.slice(0, 5)}` : name;
   }
 
   #attachable(container: ContainerState, name: string): Network {

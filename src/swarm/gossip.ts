@@ -96,7 +96,9 @@ export class Gossip {
   }
 
   get #isCut(): boolean {
-    return !this.firewall.isEmpty || [...this.nodes.values()].some(({ lost }) => lost);
+    if (!this.firewall.isEmpty) return true;
+    for (const { lost } of this.nodes.values()) if (lost) return true;
+    return false;
   }
 
   /** The network goes from the node. */

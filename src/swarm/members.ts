@@ -87,7 +87,7 @@ export class Members {
     this.networks.local(GWBRIDGE_SPEC, GWBRIDGE, node);
     const network = this.records.allocator.overlay(spec, wanted);
     this.records.networkSpecs.set(network, spec);
-    this.records.topology.networks.push(network);
+    this.records.attachments.note(network);
     this.#enter(state);
   }
 

@@ -194,7 +194,8 @@ export class Realizer implements Realized, Programmer {
     if (node.ipv6 || nic.ipv6) startIpv6(host, nic);
     if (node.gateway6) host.addRoute('::/0', nic, node.gateway6);
     const vtepOf = (other: string) => {
-      const there = topology.nodes.find((one) => one.name === other);
+      const there = this.#machines.get(other) ?? topology.nodes.find((one) => one.name === other);
+      if (there) this.#machines.set(other, there);
       return there?.dataPath ?? hostPart(there?.nic.addresses[0] ?? '');
     };
     const userlandProxy = this.#proxy?.(host);
@@ -211,6 +212,9 @@ export class Realizer implements Realized, Programmer {
     programNode(context);
     this.#nodes.set(node.name, context);
   }
+
+  /** Nodes by name, once asked for: none ever goes from the topology. */
+  readonly #machines = new Map<string, Node>();
 
   /** A further wire between machines, by name. */
   #segment(name: string): Segment {
@@ -379,15 +383,23 @@ export class Realizer implements Realized, Programmer {
   }
 
   #balancerOf(balancer: Balancer): { sandbox: Sandbox; endpoint: Endpoint; network: Network; namespace: Namespace } {
-    const network = this.topology.networks.find(
-      ({ name, onNode }) => name === balancer.network && onNode[balancer.node] !== undefined,
-    );
+    const known = this.#balanced.get(balancer);
+    const network =
+      known?.onNode[balancer.node] !== undefined
+        ? known
+        : this.topology.networks.find(
+            ({ name, onNode }) => name === balancer.network && onNode[balancer.node] !== undefined,
+          );
+    if (network) this.#balanced.set(balancer, network);
     const name = `${balancer.node}/${network?.ingress ? 'ingress_sbox' : `lb-${balancer.network}`}`;
     const live = this.#sandboxes.get(name);
     const endpoint = live?.spec.endpoints.find((one) => one.network === balancer.network);
     if (!network || !live || !endpoint) throw new Error(`there is no load balancer ${name}`);
     return { sandbox: live.spec, endpoint, network, namespace: live.namespace };
   }
+
+  /** The networks of load balancers, once found. */
+  readonly #balanced = new WeakMap<Balancer, Network>();
 
   #gwbridge(node: string): string {
     return this.topology.networks.find(({ name }) => name === GWBRIDGE)?.onNode[node]?.bridge ?? GWBRIDGE;

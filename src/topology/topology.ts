@@ -237,5 +237,6 @@ export function namespaceOf({ node, name, shares }: Pick<Sandbox, 'node' | 'name
 
 /** The address of an endpoint without its length. */
 export function hostPart(address: string): string {
-  return address.split('/')[0] ?? address;
+  const slash = address.indexOf('/');
+  return slash < 0 ? address : address.slice(0, slash);
 }
