@@ -6,15 +6,16 @@ import { Namespace } from "../stack/namespace";
 import * as ipv4 from "../wire/ipv4";
 import { addressType } from "../tables/routes";
 import {
-  Chain, DESTINATION, DESTINATION_TYPE, DPORT, Hook, IN, IPVS, MARKED, OUT, POLICY, POLICY_IPSEC, POLICY_OUT, PROTOCOL, Rule, SOURCE, SOURCE_TYPE, SPORT, STATE,
+  BPF, Chain, DESTINATION, DESTINATION_TYPE, DPORT, Hook, IN, IPVS, MARKED, OUT, POLICY, POLICY_IPSEC, POLICY_OUT, PROTOCOL, Rule, SOURCE, SOURCE_TYPE, SPORT, STATE,
   STATE_ESTABLISHED, STATE_INVALID, STATE_NEW, STATE_RELATED, STATE_UNTRACKED, Target, U32,
 } from "../tables/rules";
 import { sendError } from "../stack/icmp";
 import { sendError6 } from "../stack/icmp6";
+import { bpfMatches } from "./bpf";
 import { headersMatch6 } from "./filter6";
 import { natTarget } from "./nat";
 import { u32Matches } from "./u32";
-import { outboundPolicy } from "./xfrm";
+import { outboundPolicy, outboundPolicy6 } from "./xfrm";
 import { counted, forget, recording } from "../flowtable/recorder";
 import { note, Note } from "../capture/tap";
 
@@ -111,6 +112,7 @@ function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, v6: 
   if (recording && match & ~REPEATS) forget(frame);
   if (match & POLICY && !policyMatches(rule, namespace, frame, v6)) return false;
   if (match & U32 && u32Matches(rule.u32, ip, frame.length) == ((invert & U32) != 0)) return false;
+  if (match & BPF && !bpfMatches(rule.bpf, ip, frame.length)) return false;
   if (match & MARKED && ((frame.mark & rule.markMask) == rule.markValue) == ((invert & MARKED) != 0)) return false;
   return true;
 }
@@ -140,9 +142,9 @@ function headersMatch(rule: Rule, namespace: Namespace, frame: Frame, ip: usize,
   return true;
 }
 
-/** `-m policy`: has it come out of ESP, or will it go through it (xt_policy)? Policies are IPv4's alone. */
+/** `-m policy`: has it come out of ESP, or will it go through it (xt_policy)? */
 function policyMatches(rule: Rule, namespace: Namespace, frame: Frame, v6: bool): bool {
-  const ipsec = rule.policy & POLICY_OUT ? !v6 && outboundPolicy(namespace, frame) != null : (frame.flags & SECPATH) != 0;
+  const ipsec = rule.policy & POLICY_OUT ? (v6 ? outboundPolicy6(namespace, frame) : outboundPolicy(namespace, frame)) != null : (frame.flags & SECPATH) != 0;
   return ipsec == ((rule.policy & POLICY_IPSEC) != 0);
 }
 

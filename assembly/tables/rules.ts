@@ -35,6 +35,7 @@ export const IPVS: u32 = 1024;
 export const MARKED: u32 = 2048;
 export const U32: u32 = 4096;
 export const POLICY: u32 = 8192;
+export const BPF: u32 = 16384;
 
 // Rule.policy, of `-m policy`
 /** --dir out; else in */
@@ -89,6 +90,8 @@ export class Rule {
   markMask: u32;
   /** `-m u32`: its program (hooks/u32). */
   u32: usize;
+  /** `-m bpf`: its program (hooks/bpf). */
+  bpf: usize;
   policy: u8;
   target: u32;
   jump: Chain | null;

@@ -1,15 +1,18 @@
 /**
- * The overlay driver's encryption of engine 20.10 (libnetwork drivers/overlay/encryption.go): per node, which VNIs must be
- * encrypted, and for each peer the security associations of the keys that are known.
+ * The overlay driver's encryption (libnetwork drivers/overlay/encryption.go): per node, which VNIs must be encrypted, and for each
+ * peer the security associations of the keys that are known.
  *
  *   leaving    mangle OUTPUT marks VXLAN of the VNI, an outbound policy sends what is marked through ESP
  *   arriving   filter INPUT drops VXLAN of the VNI that did not come out of ESP
  *
  * Three keys are known at a time, the middle one by age is the primary: a node sends with it, and receives with any. The
  * SPI tells peer, direction and key apart, and is the salt as well.
+ *
+ * Engine 20.10 finds the VNI by `-m u32`, in iptables alone, and leaves its rules when the network goes. Engine 28 (28.5.2) finds
+ * it by `-m bpf`, in the tables of the data path's family, and takes its rules away again.
  */
 
-import type { Association, Namespace, Rule } from '../engine/index.js';
+import type { Association, Iptables, Namespace, Rule, RuleMatch } from '../engine/index.js';
 import { groupsOf } from '../topology/ipv6.js';
 import type { EncryptionKey } from '../topology/topology.js';
 
@@ -18,8 +21,7 @@ export const MARK = 0xd0c4e3;
 /** What ESP adds at the least: SPI 4, sequence 4, IV 8, pad length 1, next header 1, ICV 8. */
 export const EXPANSION = 26;
 const UDP = 17;
-/** 20.10's policies name it, whatever the data path's port is. */
-const POLICY_PORT = 4789;
+const VXLAN_PORT = 4789;
 
 /** MTU of an overlay over an underlay of `mtu` (maxMTU). */
 export function overlayMtu(mtu: number, encrypted: boolean): number {
@@ -48,6 +50,14 @@ function mapped(address: string): number[] {
   return [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, ...address.split('.').map(Number)];
 }
 
+/** What decides how a node programs it. */
+export interface Manner {
+  /** The engine's version. */
+  engine: string;
+  /** The data path's port. */
+  port: number;
+}
+
 interface Spis {
   forward: number;
   reverse: number;
@@ -58,14 +68,24 @@ export class NodeEncryption {
   #keys: EncryptionKey[] = [];
   /** By the peer's address: SPIs in the order of the keys. */
   readonly #peers = new Map<string, Spis[]>();
-  /** By VNI. They outlive their network, as dockerd leaves them. */
+  /** By VNI. */
   readonly #rules = new Map<number, Rule[]>();
 
   constructor(
     readonly host: Namespace,
     /** The node's own address, as its peers know it. */
     readonly address: string,
+    readonly manner: Manner = { engine: '20.10', port: VXLAN_PORT },
   ) {}
+
+  get #old(): boolean {
+    return this.manner.engine.startsWith('20.');
+  }
+
+  /** Where rules are written: 20.10 knows no ip6tables (transportIPTable). */
+  get #tables(): Iptables {
+    return !this.#old && this.address.includes(':') ? this.host.ip6tables : this.host.iptables;
+  }
 
   get keys(): readonly EncryptionKey[] {
     return this.#keys;
@@ -78,16 +98,21 @@ export class NodeEncryption {
   }
 
   /** A secure network has come to this node (initSubnetSandbox: programMangle, programInput). */
-  requireFor(vni: number, port: number): void {
+  requireFor(vni: number): void {
     if (this.#rules.has(vni)) return;
-    const { iptables } = this.host;
+    const iptables = this.#tables;
+    const { port: dport } = this.manner;
     for (const chain of ['PREROUTING', 'INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING']) iptables.chain('mangle', chain);
-    const match = { protocol: 'udp', dport: port, u32: `0>>22&0x3C@12&0xFFFFFF00=${vni << 8}` } as const;
-    this.#rules.set(vni, [
+    const match: RuleMatch = { protocol: 'udp', dport, ...(this.#old ? { u32: u32Of(vni) } : { bpf: bpfOf(vni) }) };
+    const rules = [
       iptables.append('mangle', 'OUTPUT', { ...match, target: 'MARK', value: MARK }),
       iptables.insert('filter', 'INPUT', { ...match, policy: { dir: 'in', pol: 'none' }, target: 'DROP' }),
-      iptables.append('filter', 'INPUT', { ...match, policy: { dir: 'in', pol: 'ipsec' }, target: 'ACCEPT' }),
-    ]);
+    ];
+    if (this.#old)
+      rules.push(
+        iptables.append('filter', 'INPUT', { ...match, policy: { dir: 'in', pol: 'ipsec' }, target: 'ACCEPT' }),
+      );
+    this.#rules.set(vni, rules);
   }
 
   /** A network that is not secure has this VNI now: rules of one that had it before go. */
@@ -96,9 +121,14 @@ export class NodeEncryption {
     this.#rules.delete(vni);
   }
 
+  /** The secure network has gone from this node (DeleteNetwork). Rules of 20.10 outlive it. */
+  networkGone(vni: number): void {
+    if (!this.#old) this.releaseFor(vni);
+  }
+
   /**
    * An endpoint of a secure network is known to be behind this address (setupEncryption). What is programmed stays when the
-   * last one goes: 20.10 looks for a node without peers, and the peer that goes is among those that it finds.
+   * last one goes: dockerd looks for a node without peers, and the peer that goes is among those that it finds.
    */
   addPeer(peer: string): void {
     if (this.#peers.has(peer)) return;
@@ -162,8 +192,20 @@ export class NodeEncryption {
   #sendWith(peer: string, { forward: spi }: Spis): void {
     const ends = { source: this.address, destination: peer };
     const template = { ...ends, spi, reqid: MARK };
-    this.host.xfrm.setPolicy({ ...ends, protocol: UDP, port: POLICY_PORT, mark: MARK, markMask: 0xffffffff, template });
+    // 20.10's policies name VXLAN's own port, whatever the data path's is.
+    const port = this.#old ? VXLAN_PORT : this.manner.port;
+    this.host.xfrm.setPolicy({ ...ends, protocol: UDP, port, mark: MARK, markMask: 0xffffffff, template });
   }
+}
+
+/** VXLAN of this VNI, 12 bytes behind the IPv4 header (matchVXLAN of 20.10). */
+function u32Of(vni: number): string {
+  return `0>>22&0x3C@12&0xFFFFFF00=${vni << 8}`;
+}
+
+/** The same in either family: X = the payload's offset; A = 4 bytes from X + 4, shifted by 8; is it the VNI? (vniMatchBPF) */
+function bpfOf(vni: number): string {
+  return `7,32 0 0 4294963252,7 0 0 0,64 0 0 4,116 0 0 8,21 1 0 ${vni},6 0 0 0,6 0 0 4294967295`;
 }
 
 /** The primary comes first, the pruned one goes: as dockerd's list has it, whose order tells which association is which. */
@@ -187,10 +229,15 @@ function bytesOf(hex: string): Uint8Array {
 const byHost = new WeakMap<Namespace, NodeEncryption>();
 
 /** What this node has programmed; made when it is first asked for. */
-export function encryptionOf(host: Namespace, address: string, keys: readonly EncryptionKey[]): NodeEncryption {
+export function encryptionOf(
+  host: Namespace,
+  address: string,
+  keys: readonly EncryptionKey[],
+  manner: Manner,
+): NodeEncryption {
   let known = byHost.get(host);
   if (!known) {
-    known = new NodeEncryption(host, address);
+    known = new NodeEncryption(host, address, manner);
     known.setKeys(keys);
     byHost.set(host, known);
   }

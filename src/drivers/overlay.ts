@@ -7,7 +7,7 @@
 import type { Device, Namespace } from '../engine/index.js';
 import { lowestMac } from '../topology/mac.js';
 import { hostPart } from '../topology/topology.js';
-import { type Driver, DriverError, type NetworkAt, type Peer } from './driver.js';
+import type { Driver, NetworkAt, Peer } from './driver.js';
 import { encryptionIn, encryptionOf, type NodeEncryption } from './overlay-encryption.js';
 
 /** Of this network on this node; with it come br0 and vxlan0. */
@@ -23,10 +23,18 @@ function vxlanOf({ network, node, here }: NetworkAt): NonNullable<NetworkAt['her
   throw new Error(`overlay ${network.name} has no vxlan device on ${node.name}`);
 }
 
+/** `--data-path-port` */
+function portOf(network: NetworkAt['network']): number {
+  return network.dataPathPort ?? 4789;
+}
+
 /** IPsec between this node and its peers, if the network is encrypted. */
 function encryptionAt({ node, network }: NetworkAt): NodeEncryption | undefined {
   if (!network.encrypted) return undefined;
-  return encryptionOf(node.host, node.vtepOf(node.name), node.topology.keys ?? []);
+  return encryptionOf(node.host, node.vtepOf(node.name), node.topology.keys ?? [], {
+    engine: node.topology.engine,
+    port: portOf(network),
+  });
 }
 
 /**
@@ -63,11 +71,6 @@ export const overlay: Driver = {
 
   createNetwork(at) {
     const { node, network, here } = at;
-    // Without the rules that tell its packets from others (ip6tables -m bpf) they would go in clear: rather not at all.
-    if (network.encrypted && familyOf(at) === 6)
-      throw new DriverError(
-        `network ${network.name}: encryption between IPv6 data path addresses is not simulated yet; give ${node.name} an IPv4 data_path_addr`,
-      );
     const namespace = node.engine.namespace(`${node.name}/ov-${network.name}`);
     namespace.set('forward', 1);
     namespace.set('bridgeNetfilter', 1);
@@ -75,14 +78,13 @@ export const overlay: Driver = {
     namespace.addAddress(bridge, `${here.gateway}/${here.subnet.split('/')[1]}`);
     const { name, mac } = vxlanOf(at);
     if (network.vni === undefined) throw new Error(`overlay ${network.name} has no VNI`);
-    const port = network.dataPathPort ?? 4789;
-    if (network.encrypted) encryptionAt(at)?.requireFor(network.vni, port);
+    if (network.encrypted) encryptionAt(at)?.requireFor(network.vni);
     else encryptionIn(node.host)?.releaseFor(network.vni);
     const vxlan = namespace.addVxlan(name, {
       mac,
       mtu: network.mtu,
       vni: network.vni,
-      port,
+      port: portOf(network),
       underlay: node.host,
       over: familyOf(at),
     });
@@ -91,6 +93,7 @@ export const overlay: Driver = {
 
   deleteNetwork(at) {
     at.node.engine.removeNamespace(namespaceOf(at));
+    if (at.network.vni !== undefined) encryptionAt(at)?.networkGone(at.network.vni);
   },
 
   join(attachment) {

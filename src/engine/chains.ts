@@ -1,5 +1,6 @@
 /** Rule chains read back from the engine: every rule as its record says, in the order in which a packet meets them. */
 
+import { bpfText } from './bpf.js';
 import { Chain as ChainLayout, Route6Type, RouteType, Rule as RuleLayout, Target } from './generated/layout.js';
 import { deviceAt } from './links.js';
 import type { Field } from './memory.js';
@@ -118,6 +119,10 @@ function matchOf(tables: Iptables, at: number, spec: RuleMatch | undefined): Rul
   if (match & MATCH.u32) {
     const program = memory.get(at, L.u32);
     found.u32 = u32Text((index) => memory.view.getUint32(program + index * 4, true));
+  }
+  if (match & MATCH.bpf) {
+    const program = memory.get(at, L.bpf);
+    found.bpf = bpfText((index) => memory.view.getUint32(program + index * 4, true));
   }
   if (match & MATCH.policy) {
     const bits = memory.get(at, L.policy);

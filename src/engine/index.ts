@@ -14,7 +14,16 @@ export {
 } from './namespace.js';
 export type { Punted } from './punts.js';
 export type { InterfaceName } from './rule-interfaces.js';
-export { Chain, type HookName, Iptables, Rule, type RuleSpec, type State, type Table } from './rules.js';
+export {
+  Chain,
+  type HookName,
+  Iptables,
+  Rule,
+  type RuleMatch,
+  type RuleSpec,
+  type State,
+  type Table,
+} from './rules.js';
 export {
   type Datagram,
   type EchoError,

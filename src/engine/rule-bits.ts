@@ -27,6 +27,7 @@ export const MATCH = {
   mark: 2048,
   u32: 4096,
   policy: 8192,
+  bpf: 16384,
 } as const;
 /** `--reject-with`: type and code of the error. */
 export const REJECTIONS = {

@@ -1,5 +1,6 @@
 /** Rule chains as iptables and ip6tables know them: a rule as data, written into the engine, read back with its counters. */
 
+import { bpfProgram } from './bpf.js';
 import type { Engine } from './engine.js';
 import { Chain as ChainLayout, Route6Type, RouteType, Rule as RuleLayout, Target } from './generated/layout.js';
 import type { Field } from './memory.js';
@@ -49,6 +50,8 @@ export interface RuleMatch {
   ipvs?: true;
   /** `-m u32 --u32`: an expression, as iptables reads it. */
   u32?: string;
+  /** `-m bpf --bytecode`: a program in numbers, as iptables reads it. */
+  bpf?: string;
   /** `-m policy --dir … --pol …` */
   policy?: { dir: 'in' | 'out'; pol: 'none' | 'ipsec' };
   /** `-m mark --mark VALUE/MASK` */
@@ -224,9 +227,8 @@ export class Iptables {
     return rule;
   }
 
-  /** A program of `-m u32`, written where it stays. */
-  #program(expression: string): number {
-    const program = u32Program(expression);
+  /** A program of `-m u32` or `-m bpf`, written where it stays. */
+  #program(program: Uint32Array): number {
     const at = this.engine.exports.scratch(program.byteLength) >>> 0;
     program.forEach((word, i) => {
       this.engine.memory.view.setUint32(at + i * 4, word, true);
@@ -308,7 +310,11 @@ export class Iptables {
     if (spec.ipvs) match |= MATCH.ipvs;
     if (spec.u32) {
       match |= MATCH.u32;
-      memory.set(at, L.u32, this.#program(spec.u32));
+      memory.set(at, L.u32, this.#program(u32Program(spec.u32)));
+    }
+    if (spec.bpf) {
+      match |= MATCH.bpf;
+      memory.set(at, L.bpf, this.#program(bpfProgram(spec.bpf)));
     }
     if (spec.policy) {
       match |= MATCH.policy;

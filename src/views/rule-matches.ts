@@ -123,6 +123,14 @@ const u32: Extension = {
   options: { u32: ({ value }) => ({ u32: value }) },
 };
 
+const bpf: Extension = {
+  names: ['bpf'],
+  written: ({ bpf: one }) => (one ? { name: 'bpf', words: ['--bytecode', `"${one}"`] } : undefined),
+  // -L prints the instructions without their number.
+  shown: ({ bpf: one }) => (one ? `match bpf ${one.replace(/^\d+,/, '')}` : ''),
+  options: { bytecode: ({ value }) => ({ bpf: value }) },
+};
+
 const ADDRESS_TYPES =
   'UNSPEC UNICAST LOCAL BROADCAST ANYCAST MULTICAST BLACKHOLE UNREACHABLE PROHIBIT THROW NAT XRESOLVE'.split(' ');
 const SIDES = [
@@ -213,4 +221,15 @@ function unsupported(what: string): RangeError {
   return new RangeError(`${what}: not simulated`);
 }
 
-export const EXTENSIONS: readonly Extension[] = [state, policy, ports, u32, conntrack, addrtype, ipvs, mark, comment];
+export const EXTENSIONS: readonly Extension[] = [
+  state,
+  policy,
+  ports,
+  u32,
+  bpf,
+  conntrack,
+  addrtype,
+  ipvs,
+  mark,
+  comment,
+];

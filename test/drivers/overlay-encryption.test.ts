@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { encryptionIn, NodeEncryption, overlayMtu, spiOf } from '../../src/drivers/overlay-encryption.js';
 import { KeyRing } from '../../src/swarm/key-ring.js';
 import { Draw } from '../../src/topology/draw.js';
-import { iptablesSave, ipXfrmPolicy, ipXfrmState } from '../../src/views/index.js';
+import { ip6tablesSave, iptablesSave, ipXfrmPolicy, ipXfrmState } from '../../src/views/index.js';
 import { checkedEngine } from '../engine/checked.js';
 import { ASSOCIATIONS } from '../engine/recorded-esp.js';
 import { recorded } from '../replay/recorded.js';
@@ -68,9 +68,9 @@ const sendsWith = ({ xfrm }: Awaited<ReturnType<typeof node>>['host']) =>
 describe('a node', () => {
   it('has rules for an encrypted network as soon as the network is there: a later one drops first and accepts last', async () => {
     const { host, encryption } = await node();
-    encryption.requireFor(4100, 4789);
-    encryption.requireFor(4103, 4789);
-    encryption.requireFor(4100, 4789);
+    encryption.requireFor(4100);
+    encryption.requireFor(4103);
+    encryption.requireFor(4100);
     const rules = iptablesSave(host)
       .split('\n')
       .filter((line) => line.startsWith('-A'));
@@ -88,6 +88,48 @@ describe('a node', () => {
     expect(ipXfrmState(host) + ipXfrmPolicy(host)).toBe('');
   });
 
+  it('of engine 28 finds the VNI by -m bpf, in its data path’s own family, drops, and takes it all away with the network', async () => {
+    const engine = await checkedEngine();
+    for (const [address, show, other] of [
+      [HERE, iptablesSave, ip6tablesSave],
+      ['2001:db8:99::110', ip6tablesSave, iptablesSave],
+    ] as const) {
+      const host = engine.namespace(`${address}/host`);
+      const encryption = new NodeEncryption(host, address, { engine: '28', port: 4790 });
+      encryption.requireFor(4100);
+      const bpf =
+        '-m bpf --bytecode "7,32 0 0 4294963252,7 0 0 0,64 0 0 4,116 0 0 8,21 1 0 4100,6 0 0 0,6 0 0 4294967295"';
+      const rules = () => show(host).match(/^-A .*/gm) ?? [];
+      expect(rules()).toEqual([
+        `-A OUTPUT -p udp -m udp --dport 4790 ${bpf} -j MARK --set-xmark 0xd0c4e3/0xffffffff`,
+        `-A INPUT -p udp -m policy --dir in --pol none -m udp --dport 4790 ${bpf} -j DROP`,
+      ]);
+      expect(other(host)).not.toContain('-A ');
+      encryption.networkGone(4100);
+      expect(rules()).toEqual([]);
+    }
+  });
+
+  it('of engine 28 sends VXLAN of the data path’s port through ESP; 20.10 that of port 4789, whatever is asked', async () => {
+    const engine = await checkedEngine();
+    const portOf = (version: string) => {
+      const host = engine.namespace(`${version}/host`);
+      const encryption = new NodeEncryption(host, HERE, { engine: version, port: 4790 });
+      encryption.setKeys([YOUNGEST, OLDEST, PRIMARY]);
+      encryption.addPeer(THERE);
+      return host.xfrm.policies.map(({ port }) => port);
+    };
+    expect(portOf('28.5.2')).toEqual([4790]);
+    expect(portOf('20.10')).toEqual([4789]);
+  });
+
+  it('leaves its rules where they are when the network goes, with engine 20.10', async () => {
+    const { host, encryption } = await node();
+    encryption.requireFor(4100);
+    encryption.networkGone(4100);
+    expect(iptablesSave(host).match(/^-A .*/gm)).toHaveLength(3);
+  });
+
   it('receives with three keys and sends with the second oldest', async () => {
     const { host, encryption } = await node();
     encryption.addPeer(THERE);
@@ -98,8 +140,8 @@ describe('a node', () => {
 
   it('takes the rules out when a network that is not encrypted gets the VNI', async () => {
     const { host, encryption } = await node();
-    encryption.requireFor(4100, 4789);
-    encryption.requireFor(4103, 4789);
+    encryption.requireFor(4100);
+    encryption.requireFor(4103);
     encryption.releaseFor(4100);
     encryption.releaseFor(4100);
     const rules = iptablesSave(host).match(/^-A .*/gm) ?? [];

@@ -5,9 +5,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { ESP_PREFERENCES, espSa } from '../../src/capture/esp-keys.js';
 import { pcapHeader, pcapRecord } from '../../src/capture/pcap.js';
 import { parseStackFile, Swarm } from '../../src/index.js';
-import { ipAddr, ipNeigh, ipRoute6 } from '../../src/views/index.js';
+import { ip6tablesSave, ipAddr, ipNeigh, ipRoute6 } from '../../src/views/index.js';
 import { read, refusal } from '../stack-file/reading.js';
 
 const tshark = spawnSync('tshark', ['--version']).status === 0;
@@ -202,7 +203,7 @@ x-swarmwire:
   );
 });
 
-test('engine 28: overlays go over IPv6 between such nodes, the routing mesh too; encrypted ones are refused by name', async () => {
+test('engine 28: overlays go over IPv6 between such nodes, the routing mesh too', async () => {
   const text = (options: string) => `
 services:
   web: { image: nginx, networks: [net], ports: ["8080:80"], deploy: { replicas: 1, placement: { constraints: [node.hostname==node2] } } }
@@ -229,7 +230,78 @@ x-swarmwire:
   const tunnels = wire.filter((data) => data[12] === 0x86 && data[20] === 17 && data[56] === 0x12 && data[57] === 0xb5);
   expect(tunnels.length).toBeGreaterThan(10);
   expect(wire.some((data) => data[12] === 8 && data[23] === 17 && data[36] === 0x12 && data[37] === 0xb5)).toBe(false);
-  await expect(Swarm.create(read(text('encrypted: ""')).spec)).rejects.toThrow(
-    'network net: encryption between IPv6 data path addresses is not simulated yet',
+});
+
+test('engine 28: encrypted overlays go over IPv6 in ESP alone; Wireshark opens every frame by the written keys', async () => {
+  const { spec, warnings } = read(`
+services:
+  web: { image: nginx, networks: [net], deploy: { replicas: 1, placement: { constraints: [node.hostname==node2] } } }
+networks: { net: { driver: overlay, attachable: true, driver_opts: { encrypted: "", com.docker.network.driver.mtu: "1480" } } }
+x-swarmwire:
+  engine: "28"
+  nodes:
+    - { name: node1, address6: "2001:db8:99::110/64", data_path_addr: "2001:db8:99::110" }
+    - { name: node2, address6: "2001:db8:99::111/64", data_path_addr: "2001:db8:99::111" }
+  containers:
+    one: { node: node1, networks: [net] }
+    two: { node: node2, networks: [net] }
+  traffic:
+    - ping: { from: one, to: two }
+    - http: { from: one, to: "web:80" }
+`);
+  expect(warnings).toEqual([]);
+  const swarm = await Swarm.create(spec);
+  swarm.tapEverything();
+  expect(swarm.play().map(({ ok, detail }) => (ok ? 'ok' : detail))).toEqual(['ok', 'ok']);
+  swarm.rotateKeys();
+  swarm.engine.run(swarm.engine.now + 1e9, swarm.sockets.handle);
+  expect(swarm.play().map(({ ok, detail }) => (ok ? 'ok' : detail))).toEqual(['ok', 'ok']);
+  const wire = swarm.frames('node1/host/eth0').map(({ data }) => data);
+  const over6 = (protocol: number) => wire.filter((data) => data[12] === 0x86 && data[20] === protocol);
+  const esp = over6(50);
+  expect(esp.length).toBeGreaterThan(20);
+  expect(over6(17)).toEqual([]);
+  const host = swarm.realized.namespaces.get('node2/host');
+  if (!host) throw new Error('no such namespace');
+  expect(ip6tablesSave(host)).toMatch(/-A INPUT -p udp -m policy --dir in --pol none .* -m bpf --bytecode .* -j DROP/);
+  if (!tshark) return;
+  const folder = mkdtempSync(join(directory, 'esp-'));
+  writeFileSync(join(folder, 'esp_sa'), espSa(swarm.engine.espKeys));
+  writeFileSync(join(folder, 'preferences'), ESP_PREFERENCES);
+  const file = join(folder, 'esp.pcap');
+  writeFileSync(file, Buffer.concat([pcapHeader(), ...esp.map((data) => pcapRecord({ time: 0n, data }))]));
+  const options = ['-o', 'udp.check_checksum:TRUE', '-T', 'fields', '-e', 'esp.icv_good', '-e', 'vxlan.vni'];
+  const { stdout, stderr } = spawnSync('tshark', ['-r', file, ...options], {
+    encoding: 'utf8',
+    env: { ...process.env, WIRESHARK_CONFIG_DIR: folder },
+  });
+  const vni = swarm.topology.networks.find(({ name }) => name === 'net')?.vni;
+  expect(stdout.split('\n').filter(Boolean), stderr).toEqual(esp.map(() => `1\t${vni}`));
+});
+
+test('engine 28: what is for an encrypted network and comes in clear over IPv6 is dropped', async () => {
+  const { spec } = read(`
+services: {}
+networks: { net: { driver: overlay, attachable: true, driver_opts: { encrypted: "" } } }
+x-swarmwire:
+  engine: "28"
+  nodes:
+    - { name: node1, address6: "2001:db8:99::110/64", data_path_addr: "2001:db8:99::110" }
+    - { name: node2, address6: "2001:db8:99::111/64", data_path_addr: "2001:db8:99::111" }
+  containers:
+    one: { node: node1, networks: [net] }
+    two: { node: node2, networks: [net] }
+  traffic:
+    - ping: { from: one, to: two }
+`);
+  const swarm = await Swarm.create(spec);
+  const sender = swarm.realized.namespaces.get('node1/host');
+  // Without its mark it is no policy's.
+  for (const rule of [...(sender?.ip6tables.chain('mangle', 'OUTPUT').rules ?? [])]) rule.remove();
+  expect(swarm.play().map(({ ok }) => ok)).toEqual([false]);
+  const receiver = swarm.realized.namespaces.get('node2/host');
+  expect(receiver?.ip6tables.chain('filter', 'INPUT').rules[0]?.packets).toBeGreaterThan(0);
+  expect(swarm.engine.drops.map(({ reason, device }) => `${device.path} ${reason}`)).toContain(
+    'node2/host/eth0 NETFILTER_DROP',
   );
 });
