@@ -12,20 +12,21 @@ import { Draw } from '../topology/draw.js';
 import { ipv6Text, nextSubnet6, Pool6 } from '../topology/ipv6.js';
 import { bridgeMac, lowestMac, macOfAddress, randomMac } from '../topology/mac.js';
 import { nextSubnet, Pool, Pools, subnetOf } from '../topology/pools.js';
-import type { ContainerPortSpec, EngineVersion, NetworkSpec, PoolSpec, Protocol } from '../topology/spec.js';
+import type { NetworkSpec, PoolSpec } from '../topology/spec.js';
 import {
   type Endpoint,
   hostPart,
   type Network,
   type NetworkOnNode,
-  type PublishedPort,
   type Sandbox,
   type Topology,
 } from '../topology/topology.js';
 import { DockerError } from './errors.js';
 import { KeyRing } from './key-ring.js';
 import { UNDERLAY_MTU } from './machines.js';
+import { Ports } from './ports.js';
 import { GWBRIDGE } from './sandbox.js';
+import { Serial } from './serial.js';
 
 /** Sets the stream of draws for ids apart from the others. */
 const IDS = 0x696473;
@@ -33,38 +34,6 @@ const ULA = 0x756c61;
 const FIRST_VNI = 4096;
 const LAST_VNI = (1 << 24) - 1;
 const FIRST_MARK = 256;
-/** swarmkit portallocator: dynamicPortStart, dynamicPortEnd. */
-const DYNAMIC_PORTS = { first: 30000, last: 32767 };
-/** Of `docker run -p 80`, by engine version (libnetwork portallocator). */
-const FIRST_EPHEMERAL_PORT: Record<EngineVersion, number> = { '20.10': 49153, '28': 32768 };
-
-/** What is given out in order, going on behind the last one: a number that was taken back comes again last (idm, serial). */
-class Serial {
-  readonly #taken = new Set<number>();
-  #next: number;
-  constructor(
-    private readonly first: number,
-    private readonly last: number,
-  ) {
-    this.#next = first;
-  }
-  take(wanted: number): boolean {
-    if (this.#taken.has(wanted)) return false;
-    this.#taken.add(wanted);
-    return true;
-  }
-  next(): number | undefined {
-    for (let i = this.first; i <= this.last; i++) {
-      const value = this.#next;
-      this.#next = value < this.last ? value + 1 : this.first;
-      if (this.take(value)) return value;
-    }
-    return undefined;
-  }
-  give(value: number): void {
-    this.#taken.delete(value);
-  }
-}
 
 interface EndpointWish {
   address?: string;
@@ -83,16 +52,7 @@ export class Allocator {
   /** IPv6 addresses of networks that have them, each node's own. */
   readonly #local6 = new Map<string, Pool6>();
   readonly #vnis = new Serial(FIRST_VNI, LAST_VNI);
-  readonly #dynamic = {
-    tcp: new Serial(DYNAMIC_PORTS.first, DYNAMIC_PORTS.last),
-    udp: new Serial(DYNAMIC_PORTS.first, DYNAMIC_PORTS.last),
-  };
-  readonly #ingressPorts = new Set<string>();
-  /** Ports that somebody is going to ask for by number: `protocol port`. */
-  readonly avoidedPorts = new Set<string>();
-  /** `node protocol port` → the addresses that it is taken at. */
-  readonly #published = new Map<string, Set<string>>();
-  readonly #ephemeral = new Map<string, number>();
+  readonly ports: Ports;
   readonly #marks = new Map<string, number>();
   /** How many ports have joined a bridge, ever: `node network`. */
   readonly #joined = new Map<string, number>();
@@ -106,6 +66,7 @@ export class Allocator {
     private readonly seed: number,
     readonly drivers: Drivers,
   ) {
+    this.ports = new Ports(topology);
     this.#draw = new Draw(seed);
     this.#ids = new Draw(seed ^ IDS);
   }
@@ -427,75 +388,6 @@ export class Allocator {
     const mark = this.#marks.get(node) ?? FIRST_MARK;
     this.#marks.set(node, mark + 1);
     return mark;
-  }
-
-  /** A port that the whole swarm publishes. `service` is for the complaint. */
-  ingressPort(service: string, wish: number | undefined, protocol: Protocol): number {
-    if (wish === undefined) {
-      for (;;) {
-        const port = this.#dynamic[protocol].next();
-        if (port === undefined) throw new DockerError(500, 'dynamic port space is exhausted');
-        if (!this.#ingressPorts.has(`${protocol} ${port}`) && !this.avoidedPorts.has(`${protocol} ${port}`)) {
-          this.#ingressPorts.add(`${protocol} ${port}`);
-          return port;
-        }
-      }
-    }
-    const key = `${protocol} ${wish}`;
-    if (this.#ingressPorts.has(key))
-      throw new DockerError(
-        400,
-        `rpc error: code = InvalidArgument desc = port '${wish}' is already in use by service '${service}' as an ingress port`,
-      );
-    this.#ingressPorts.add(key);
-    this.#dynamic[protocol].take(wish);
-    return wish;
-  }
-  giveIngressPort(port: number, protocol: Protocol): void {
-    this.#ingressPorts.delete(`${protocol} ${port}`);
-    this.#dynamic[protocol].give(port);
-  }
-
-  /** A port of one node. */
-  publish(node: string, port: ContainerPortSpec): PublishedPort {
-    const { hostAddress, target, protocol } = port;
-    const addresses = this.#boundAt(hostAddress);
-    const first =
-      port.published ?? this.#ephemeral.get(`${node} ${protocol}`) ?? FIRST_EPHEMERAL_PORT[this.topology.engine];
-    const last = port.published === undefined ? 65535 : (port.publishedLast ?? first);
-    const isTaken = (number: number) => addresses.some((address) => this.#isTaken(node, protocol, number, address));
-    let published = first;
-    while (isTaken(published) && published < last) published++;
-    if (isTaken(published))
-      throw new DockerError(500, `Bind for ${addresses[0]}:${published} failed: port is already allocated`);
-    const key = `${node} ${protocol} ${published}`;
-    const at = this.#published.get(key) ?? new Set();
-    for (const address of addresses) at.add(address);
-    this.#published.set(key, at);
-    if (port.published === undefined) this.#ephemeral.set(`${node} ${protocol}`, published + 1);
-    return { published, target, protocol, ...(hostAddress ? { hostAddress } : {}) };
-  }
-
-  /** Since engine 28 a port without an address is one at every IPv6 address, too. */
-  #boundAt(hostAddress: string | undefined): string[] {
-    if (hostAddress) return [hostAddress];
-    return this.topology.engine === '20.10' ? ['0.0.0.0'] : ['0.0.0.0', '::'];
-  }
-
-  /** A port at every address is in the way of the same at one of that family, and the other way round. */
-  #isTaken(node: string, protocol: Protocol, port: number, address: string): boolean {
-    const at = this.#published.get(`${node} ${protocol} ${port}`);
-    if (!at) return false;
-    const every = address.includes(':') ? '::' : '0.0.0.0';
-    const alike = [...at].filter((one) => one.includes(':') === address.includes(':'));
-    return at.has(address) || at.has(every) || (address === every && alike.length > 0);
-  }
-
-  unpublish(node: string, { published, protocol, hostAddress }: PublishedPort): void {
-    const key = `${node} ${protocol} ${published}`;
-    const at = this.#published.get(key);
-    for (const address of this.#boundAt(hostAddress)) at?.delete(address);
-    if (at?.size === 0) this.#published.delete(key);
   }
 }
 

@@ -145,7 +145,7 @@ export class Attachments {
       (a, b) => Number(a.network === GWBRIDGE) - Number(b.network === GWBRIDGE),
     );
     for (const endpoint of order) this.#leave(sandbox, endpoint);
-    for (const port of sandbox.publishes ?? []) this.allocator.unpublish(sandbox.node, port);
+    for (const port of sandbox.publishes ?? []) this.allocator.ports.unpublish(sandbox.node, port);
     this.programmer.removeSandbox(sandbox);
     this.allocator.giveSandbox(sandbox);
     const { sandboxes } = this.topology;

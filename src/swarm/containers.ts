@@ -108,7 +108,7 @@ export class Containers {
     const { node, spec } = container;
     // Ports of a container that has the node's own are the node's: they are not published.
     for (const port of sandbox.shares === undefined ? spec.ports : [])
-      sandbox.publishes = [...(sandbox.publishes ?? []), this.records.allocator.publish(node, port)];
+      sandbox.publishes = [...(sandbox.publishes ?? []), this.records.allocator.ports.publish(node, port)];
     if (networks.some(({ network }) => network.name !== 'bridge')) sandbox.resolver = this.records.allocator.resolver();
     // A manager gives a container its address first; the load balancer that comes to the node with the network has the next one.
     const taken = new Map<Network, string>();
@@ -126,7 +126,7 @@ export class Containers {
   #takeDown(container: ContainerState, sandbox: Sandbox): void {
     const names = sandbox.endpoints.map(({ network }) => network);
     if (container.sandbox) this.records.attachments.removeSandbox(sandbox);
-    else for (const port of sandbox.publishes ?? []) this.records.allocator.unpublish(container.node, port);
+    else for (const port of sandbox.publishes ?? []) this.records.allocator.ports.unpublish(container.node, port);
     delete container.sandbox;
     container.exitCode = 128;
     this.networks.tidy(container.node, names);

@@ -17,9 +17,9 @@ export class Services {
 
   /** Ports that are asked for by number in what is about to be deployed: nobody gets them by chance. */
   avoidPorts(specs: readonly ServiceSpec[]): void {
-    this.records.allocator.avoidedPorts.clear();
+    this.records.allocator.ports.avoided.clear();
     for (const { published, protocol } of specs.flatMap(({ ports }) => ports))
-      if (published !== undefined) this.records.allocator.avoidedPorts.add(`${protocol} ${published}`);
+      if (published !== undefined) this.records.allocator.ports.avoided.add(`${protocol} ${published}`);
   }
 
   find(name: string): ServiceState {
@@ -78,10 +78,10 @@ export class Services {
       wanted.some(({ published, protocol }) => published === one.published && protocol === one.protocol),
     );
     for (const port of before)
-      if (!kept.includes(port)) this.records.allocator.giveIngressPort(port.published, port.protocol);
+      if (!kept.includes(port)) this.records.allocator.ports.giveIngress(port.published, port.protocol);
     path.ports = wanted.map(({ published, target, protocol }) => {
       const same = kept.find((one) => one.published === published && one.protocol === protocol);
-      const port = same?.published ?? this.records.allocator.ingressPort(spec.name, published, protocol);
+      const port = same?.published ?? this.records.allocator.ports.ingress(spec.name, published, protocol);
       return { published: port, target, protocol };
     });
     // A network that is another one on each node has no VIP: its name means the tasks (cnmallocator, isNodeLocal).
@@ -138,7 +138,7 @@ export class Services {
     const { path } = service;
     this.orchestrator.remove(service);
     this.records.topology.services.splice(this.records.topology.services.indexOf(path), 1);
-    for (const { published, protocol } of path.ports) this.records.allocator.giveIngressPort(published, protocol);
+    for (const { published, protocol } of path.ports) this.records.allocator.ports.giveIngress(published, protocol);
     for (const [network, address] of Object.entries(path.vips)) {
       const found = this.records.attachments.find(network);
       if (found) this.records.allocator.giveAddress('', found, address);
