@@ -1,7 +1,7 @@
 /**
  * The ports of the routing mesh on one node: dockerd has a socket open for each, so that nobody else takes it, and never reads from
  * it. Who comes past the mesh's rules, as over IPv6, is let in by the kernel and hears nothing (reference: libnetwork
- * service_linux.go, plumbIngressProxy).
+ * service_linux.go, plumbProxy).
  */
 
 import type { Namespace, Sockets } from '../engine/index.js';
