@@ -119,11 +119,13 @@ export function* netstat(process: Process): Steps<number> {
   process.stdout.write(
     `Active Internet connections ${kind}\nProto Recv-Q Send-Q Local Address           Foreign Address         State       ${programs ? 'PID/Program name    ' : ''}\n`,
   );
+  // busybox calls both families by one name.
+  const six = process.machine.flavour === 'busybox' ? '' : '6';
   for (const entry of rows) {
     const state = entry.protocol === 'udp' ? '' : (STATES[entry.state] ?? entry.state);
     const owner = programs ? ownerOf(process, entry) : '';
     process.stdout.write(
-      `${`${entry.protocol}${entry.ipv6 ? '6' : ''}`.padEnd(5)} ${'0'.padStart(6)} ${'0'.padStart(6)} ${place(entry.local).padEnd(23)} ${place(entry.remote).padEnd(23)} ${state.padEnd(11)} ${owner}\n`,
+      `${`${entry.protocol}${entry.ipv6 ? six : ''}`.padEnd(5)} ${'0'.padStart(6)} ${'0'.padStart(6)} ${place(entry.local).padEnd(23)} ${place(entry.remote).padEnd(23)} ${state.padEnd(11)} ${owner}\n`,
     );
   }
   return 0;
