@@ -1,5 +1,7 @@
 /** Big-endian fields and checksums (RFC 1071) of frames that may be broken: whatever is not there reads as zero. */
 
+import { joined } from '../src/bytes.js';
+
 export const ETHERNET = 14;
 export const TYPE_IPV4 = 0x0800;
 export const TYPE_ARP = 0x0806;
@@ -31,15 +33,7 @@ export function macBytes(text: string): Uint8Array {
   return Uint8Array.from(text.split(':'), (part) => Number.parseInt(part, 16));
 }
 
-export function concat(...parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
+export const concat = (...parts: readonly Uint8Array[]) => joined(parts);
 
 function complement(bytes: Uint8Array, start: number, end: number, seed: number): number {
   let sum = seed;

@@ -128,14 +128,7 @@ function headersMatch(rule: Rule, namespace: Namespace, frame: Frame, ip: usize,
     if (ipv4.flagsAndOffset(ip) & ipv4.OFFSET) return false;
     const l4 = ip + ipv4.headerLength(ip);
     if (l4 + 4 > frame.data + frame.length) return false;
-    if (match & SPORT) {
-      const port = bswap<u16>(load<u16>(l4));
-      if ((port >= rule.sportMin && port <= rule.sportMax) == ((invert & SPORT) != 0)) return false;
-    }
-    if (match & DPORT) {
-      const port = bswap<u16>(load<u16>(l4, 2));
-      if ((port >= rule.dportMin && port <= rule.dportMax) == ((invert & DPORT) != 0)) return false;
-    }
+    if (!rule.portsMatch(l4, match, invert)) return false;
   }
   if (match & SOURCE_TYPE && (addressType(namespace, ipv4.source(ip)) == <i32>rule.sourceType) == ((invert & SOURCE_TYPE) != 0)) return false;
   if (match & DESTINATION_TYPE && (addressType(namespace, ipv4.destination(ip)) == <i32>rule.destinationType) == ((invert & DESTINATION_TYPE) != 0)) return false;

@@ -21,15 +21,7 @@ export function headersMatch6(rule: Rule, namespace: Namespace, frame: Frame, ma
   if (match & (SPORT | DPORT)) {
     if (ipv6.fragmentAt && ipv6.fragmentWord(ip + ipv6.fragmentAt) & ipv6.OFFSET) return false;
     if (ipv6.upperAt + 4 > frame.length) return false;
-    const l4 = ip + ipv6.upperAt;
-    if (match & SPORT) {
-      const port = bswap<u16>(load<u16>(l4));
-      if ((port >= rule.sportMin && port <= rule.sportMax) == ((invert & SPORT) != 0)) return false;
-    }
-    if (match & DPORT) {
-      const port = bswap<u16>(load<u16>(l4, 2));
-      if ((port >= rule.dportMin && port <= rule.dportMax) == ((invert & DPORT) != 0)) return false;
-    }
+    if (!rule.portsMatch(ip + ipv6.upperAt, match, invert)) return false;
   }
   if (match & SOURCE_TYPE && (addressType6(namespace, source, null) == <i32>rule.sourceType) == ((invert & SOURCE_TYPE) != 0)) return false;
   if (match & DESTINATION_TYPE && (addressType6(namespace, destination, null) == <i32>rule.destinationType) == ((invert & DESTINATION_TYPE) != 0)) return false;

@@ -107,6 +107,20 @@ export class Rule {
   rejectCode: u8;
   packets: u64;
   bytes: u64;
+
+  /** Do the ports of the segment or datagram at `l4` match (xt_tcpudp)? `match` and `invert` are the rule's. */
+  @inline
+  portsMatch(l4: usize, match: u32, invert: u32): bool {
+    if (match & SPORT) {
+      const port = bswap<u16>(load<u16>(l4));
+      if ((port >= this.sportMin && port <= this.sportMax) == ((invert & SPORT) != 0)) return false;
+    }
+    if (match & DPORT) {
+      const port = bswap<u16>(load<u16>(l4, 2));
+      if ((port >= this.dportMin && port <= this.dportMax) == ((invert & DPORT) != 0)) return false;
+    }
+    return true;
+  }
 }
 
 const rules = new Pool(offsetof<Rule>(), 128);

@@ -15,6 +15,7 @@
  * top bit is set; without it the unit is a microsecond. The lowest two bits of the flags: 1 = received, 2 = transmitted.
  */
 
+import { joined } from '../bytes.js';
 import type { Capture, CapturedFrame, CaptureInterface, Direction } from './read.js';
 import { Warnings } from './read-warnings.js';
 
@@ -322,14 +323,4 @@ function writeBlock(type: number, parts: readonly Uint8Array[]): Uint8Array {
   const body = joined(parts);
   const length = u32(body.length + 12);
   return joined([u32(type), length, body, length]);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

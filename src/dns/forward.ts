@@ -1,8 +1,9 @@
 /** A query handed on to another server (RFC 1035, section 7; libnetwork resolver.go, forwardExtDNS). */
 
+import { joined } from '../bytes.js';
 import type { Namespace, Sockets } from '../engine/index.js';
 import type { Transport } from './listener.js';
-import { concat, Deframer, framed } from './message.js';
+import { Deframer, framed } from './message.js';
 
 const PORT = 53;
 
@@ -76,7 +77,7 @@ export function exchange(
       connection.abort(time);
       finish({ finished: time });
     });
-    connection.onConnected = (time) => connection.write(concat(all.map(framed)), sockets.after(time));
+    connection.onConnected = (time) => connection.write(joined(all.map(framed)), sockets.after(time));
     connection.onData = (piece, time) => {
       const response = stream.take(piece).find(accept);
       if (!response || over) return;

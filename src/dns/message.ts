@@ -8,6 +8,7 @@
  */
 
 import packet from 'dns-packet';
+import { joined } from '../bytes.js';
 
 /** RFC 1035, section 4.1.1. */
 export const RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const;
@@ -267,7 +268,7 @@ function withRecords(head: Uint8Array, records: readonly Answer[], compress: boo
     pieces.push(piece);
     length += piece.length;
   }
-  return concat(pieces);
+  return joined(pieces);
 }
 
 /** Where the question's name and what it ends with stand. */
@@ -291,9 +292,9 @@ function compressed(record: Answer, at: number, known: Map<string, number>): Uin
   if (skip !== undefined) {
     const target = nameCodec.decode(buffer(data), skip);
     const short = shortName(target, at + owner.length + 10 + skip, known);
-    data = concat([data.subarray(0, skip), short]);
+    data = joined([data.subarray(0, skip), short]);
   }
-  return concat([owner, fixed, Uint8Array.of(data.length >> 8, data.length & 0xff), data]);
+  return joined([owner, fixed, Uint8Array.of(data.length >> 8, data.length & 0xff), data]);
 }
 
 /** A name with a pointer in place of the longest end that stands elsewhere already. */
@@ -311,21 +312,11 @@ function shortName(name: string, at: number, known: Map<string, number>): Uint8A
   return Uint8Array.from([...bytes, 0]);
 }
 
-export function concat(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
-}
-
 // --- TCP (RFC 1035, section 4.2.2) ---
 
 /** The message behind its length. */
 export function framed(message: Uint8Array): Uint8Array {
-  return concat([Uint8Array.of(message.length >> 8, message.length & 0xff), message]);
+  return joined([Uint8Array.of(message.length >> 8, message.length & 0xff), message]);
 }
 
 /** Cuts a stream into messages. */
@@ -334,7 +325,7 @@ export class Deframer {
 
   /** The messages that are whole now. */
   take(piece: Uint8Array): Uint8Array[] {
-    this.#rest = concat([this.#rest, piece]);
+    this.#rest = joined([this.#rest, piece]);
     const messages: Uint8Array[] = [];
     while (this.#rest.length >= 2) {
       const length = word(this.#rest, 0);

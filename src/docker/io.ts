@@ -3,6 +3,7 @@
  * terminal, output is framed as the Engine API has it: [stream, 0, 0, 0, length (4 bytes, big endian)], then the bytes.
  */
 
+import { joined } from '../bytes.js';
 import { type Output, Pipe, Terminal } from '../programs/index.js';
 
 export type StreamName = 'stdout' | 'stderr';
@@ -70,7 +71,7 @@ export class ContainerIo {
   /** A log entry is a line. */
   #keep({ stream, time, data }: LogEntry): void {
     let from = 0;
-    const whole = joined(this.#last[stream], data);
+    const whole = joined([this.#last[stream], data]);
     for (let at = whole.indexOf(10); at >= 0; at = whole.indexOf(10, from)) {
       this.log.push({ stream, time, data: whole.subarray(from, at + 1) });
       from = at + 1;
@@ -115,11 +116,4 @@ export function frameOf(stream: number, data: Uint8Array): Uint8Array {
   new DataView(frame.buffer).setUint32(4, data.length);
   frame.set(data, 8);
   return frame;
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(a.length + b.length);
-  whole.set(a);
-  whole.set(b, a.length);
-  return whole;
 }

@@ -5,6 +5,7 @@
 
 import type { Duplex } from 'node:stream';
 import * as v from 'valibot';
+import { joined } from '../bytes.js';
 import type { Started } from '../programs/index.js';
 import { readJson } from './api/body.js';
 import { ApiError } from './api/errors.js';
@@ -145,9 +146,7 @@ export class Frames {
 
   /** False: that is no frame, or one too long. */
   take(data: Uint8Array): boolean {
-    const whole = new Uint8Array(this.#rest.length + data.length);
-    whole.set(this.#rest);
-    whole.set(data, this.#rest.length);
+    const whole = joined([this.#rest, data]);
     let at = 0;
     while (whole.length - at >= 8) {
       const length = new DataView(whole.buffer).getUint32(at + 4);

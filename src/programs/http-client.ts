@@ -1,5 +1,6 @@
 /** One HTTP request over the engine's TCP, for wget and curl. RFC 9112. */
 
+import { joined } from '../bytes.js';
 import type { TcpConnection } from '../engine/index.js';
 import { now, type Process, SECOND } from './process.js';
 import { Mailbox, type Steps } from './steps.js';
@@ -73,10 +74,7 @@ export function* fetchHttp(
         onConnect?.(connection);
         connection.write(request, sockets.after(letter.time));
       } else if (letter.kind === 'data') {
-        const grown = new Uint8Array(whole.length + letter.data.length);
-        grown.set(whole);
-        grown.set(letter.data, whole.length);
-        whole = grown;
+        whole = joined([whole, letter.data]);
         const response = parse(whole, letter.time, false, headOnly);
         if (response) return { kind: 'response', response };
       } else if (letter.kind === 'end') {

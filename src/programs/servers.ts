@@ -1,5 +1,6 @@
 /** Programs that wait to be asked: nginx and its kin, httpd, redis-server. They run until they are stopped. */
 
+import { joined } from '../bytes.js';
 import { answer, isHttp, isWhole } from '../traffic/http.js';
 import * as redis from '../traffic/redis.js';
 import { readOptions, wholeNumber } from './arguments.js';
@@ -20,10 +21,7 @@ function* serveHttp(process: Process, port: number, software: string): Steps<num
     close = listenAtAll(process, port, (connection) => {
       let received: Uint8Array = new Uint8Array();
       connection.onData = (piece, time) => {
-        const grown = new Uint8Array(received.length + piece.length);
-        grown.set(received);
-        grown.set(piece, received.length);
-        received = grown;
+        received = joined([received, piece]);
         if (!isHttp(received)) {
           connection.abort(sockets.after(time));
           return;
@@ -107,9 +105,7 @@ function* redisServer(process: Process): Steps<number> {
     close = listenAtAll(process, port, (connection) => {
       let received: Uint8Array = new Uint8Array();
       connection.onData = (piece, time) => {
-        const grown = new Uint8Array(received.length + piece.length);
-        grown.set(received);
-        grown.set(piece, received.length);
+        const grown = joined([received, piece]);
         received = redis.answer(connection, grown, sockets.after(time)) ? new Uint8Array() : grown;
       };
       connection.onEnd = (time) => connection.close(sockets.after(time));

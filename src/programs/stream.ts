@@ -1,5 +1,6 @@
 /** Standard input, output and error: bytes that one side writes and the other reads. */
 
+import { joined } from '../bytes.js';
 import type { Steps } from './steps.js';
 
 const encoder = new TextEncoder();
@@ -84,14 +85,7 @@ export class Pipe implements Output {
 
   /** What was written so far and not read yet. */
   taken(): Uint8Array {
-    const pieces = this.#pieces.splice(0);
-    const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const piece of pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
+    return joined(this.#pieces.splice(0));
   }
 }
 

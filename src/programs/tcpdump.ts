@@ -1,8 +1,8 @@
 /** tcpdump: a line a frame as it passes a device, and `-w FILE`. Filters: the few that guides use, refused with a word otherwise. */
 
+import { joined } from '../bytes.js';
 import { pcapHeader, pcapRecord } from '../capture/pcap.js';
 import { Watch, type Watched } from '../capture/watch.js';
-import { concat } from '../dns/message.js';
 import { readOptions, wholeNumber } from './arguments.js';
 import { Exit, type Process } from './process.js';
 import { Mailbox, type Steps } from './steps.js';
@@ -88,5 +88,5 @@ function keep(process: Process, file: string, pieces: readonly Uint8Array[]): vo
     for (const piece of pieces) process.stdout.write(piece);
     return;
   }
-  process.machine.files.write(file.startsWith('/') ? file : `/${file}`, concat(pieces));
+  process.machine.files.write(file.startsWith('/') ? file : `/${file}`, joined(pieces));
 }

@@ -1,5 +1,6 @@
 /** A request and its answer over one TCP connection. */
 
+import { joined } from '../bytes.js';
 import type { Namespace, Sockets } from '../engine/index.js';
 
 export interface Exchange {
@@ -50,10 +51,7 @@ export function dial(
       });
   };
   connection.onData = (piece, time) => {
-    const grown = new Uint8Array(data.length + piece.length);
-    grown.set(data);
-    grown.set(piece, data.length);
-    data = grown;
+    data = joined([data, piece]);
     if (!isWhole(data)) return;
     connection.close(sockets.after(time));
     finish(true, '', time);

@@ -1,5 +1,6 @@
 /** HTTP/1.1 as far as a request and its answer need it (RFC 9112): one exchange a connection, closed by the server. */
 
+import { joined } from '../bytes.js';
 import type { Namespace, Sockets, TcpConnection } from '../engine/index.js';
 import { dial, type Exchange } from './exchange.js';
 
@@ -51,10 +52,7 @@ export function answer(
     '',
     '',
   ].join('\r\n');
-  const whole = new Uint8Array(head.length + content.length);
-  whole.set(encoder.encode(head));
-  whole.set(content, head.length);
-  connection.write(whole, time);
+  connection.write(joined([encoder.encode(head), content]), time);
   connection.close(time);
   return true;
 }

@@ -3,6 +3,7 @@
  * word on what it got. Before it answers HTTP it may have calls to make: nginx asks node, node asks redis.
  */
 
+import { joined } from '../bytes.js';
 import type { Datagram, Listener, Namespace, Sockets, TcpConnection, UdpSocket } from '../engine/index.js';
 import type { Exchange } from './exchange.js';
 import * as http from './http.js';
@@ -26,10 +27,7 @@ export function listenTcp(
   const accept = (connection: TcpConnection): void => {
     let received: Uint8Array = new Uint8Array();
     connection.onData = (piece, time) => {
-      const grown = new Uint8Array(received.length + piece.length);
-      grown.set(received);
-      grown.set(piece, received.length);
-      received = grown;
+      received = joined([received, piece]);
       const at = sockets.after(time);
       if (redis.isRedis(received)) {
         if (redis.answer(connection, received, at)) received = new Uint8Array();

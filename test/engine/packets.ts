@@ -3,6 +3,8 @@
  * the plainest way. Nothing here comes from the engine, which is what these packets try.
  */
 
+import { joined } from '../../src/bytes.js';
+
 export function hex(text: string): Uint8Array {
   return Uint8Array.from(text.replace(/[^0-9a-f]/gi, '').match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
@@ -11,15 +13,7 @@ export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
 }
 
-export function concat(...parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
+export const concat = (...parts: readonly Uint8Array[]) => joined(parts);
 
 /** RFC 1071, section 1: the one's complement sum of all 16-bit words, complemented; an odd byte is padded with zero. */
 export function checksum(bytes: Uint8Array, initial = 0): number {

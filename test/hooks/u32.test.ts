@@ -5,8 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { chainsOf } from '../../src/engine/chains.js';
 import { u32Program, u32Text } from '../../src/engine/u32.js';
 import { ruleText } from '../../src/views/rule.js';
-import { concat, udpPacket } from '../engine/packets.js';
+import { udpPacket } from '../engine/packets.js';
 import { ALICE, BOB, routerWorld } from '../engine/world.js';
+import { dropping, vxlan } from './match-program.js';
 
 /** Docker's, as it writes it and as iptables-save shows it. */
 const VNI_4100 = '0>>22&0x3C@12&0xFFFFFF00=1049600';
@@ -36,25 +37,9 @@ describe('an expression', () => {
   );
 });
 
-const vxlan = (vni: number, options?: Uint8Array) =>
-  udpPacket(
-    { source: ALICE, destination: BOB, sport: 40000, dport: 4789, ...(options ? { options } : {}) },
-    concat(Uint8Array.of(8, 0, 0, 0, vni >> 16, (vni >> 8) & 255, vni & 255, 0), new Uint8Array(30)),
-  );
-
-async function dropping(u32: string) {
-  const world = await routerWorld();
-  world.router.iptables.append('filter', 'FORWARD', { u32, target: 'DROP' });
-  const passes = (packet: Uint8Array) => {
-    world.fromAlice(packet);
-    return world.toBob().length === 1;
-  };
-  return { world, passes };
-}
-
 describe('a rule with -m u32', () => {
   it("matches VXLAN of its VNI alone, whatever the IP header's length", async () => {
-    const { world, passes } = await dropping(VNI_4100);
+    const { world, passes } = await dropping({ u32: VNI_4100 });
     expect(passes(vxlan(4100))).toBe(false);
     expect(passes(vxlan(4100, Uint8Array.of(1, 1, 1, 0)))).toBe(false);
     expect(passes(vxlan(4101))).toBe(true);
@@ -65,11 +50,11 @@ describe('a rule with -m u32', () => {
   });
 
   it('does not match where the packet ends before the bytes that it asks for', async () => {
-    const { passes } = await dropping('0>>22&0x3C@16=0:0xffffffff');
+    const { passes } = await dropping({ u32: '0>>22&0x3C@16=0:0xffffffff' });
     const ends = { source: ALICE, destination: BOB, sport: 1, dport: 2 };
     expect(passes(udpPacket(ends, new Uint8Array(11)))).toBe(true);
     expect(passes(udpPacket(ends, new Uint8Array(12)))).toBe(false);
-    const far = await dropping('0@0=0:0xffffffff');
+    const far = await dropping({ u32: '0@0=0:0xffffffff' });
     expect(far.passes(udpPacket(ends))).toBe(true);
   });
 

@@ -1,21 +1,11 @@
 /** `firewall` of the x-swarmwire section: which ports, between whom. */
 
 import { describe, expect, it } from 'vitest';
-import { parseStackFile, StackFileError } from '../../src/index.js';
+import { read as readFile, refusal } from './reading.js';
 
-function read(section: string) {
-  return parseStackFile(`x-swarmwire:\n  nodes: 3\n${section}`, { file: 'stack.yml' }).spec;
-}
-
-function problems(section: string): string {
-  try {
-    read(section);
-  } catch (error) {
-    if (error instanceof StackFileError) return error.message;
-    throw error;
-  }
-  return '';
-}
+const file = (section: string) => `x-swarmwire:\n  nodes: 3\n${section}`;
+const read = (section: string) => readFile(file(section)).spec;
+const problems = (section: string) => refusal(file(section)).message;
 
 describe('firewall', () => {
   it('blocks ports by their numbers, of both protocols without a word, ESP and the data path', () => {

@@ -1,7 +1,8 @@
 /** Tasks and containers on named nodes, and by the number of containers, beside swarmkit's own way. */
 
 import { describe, expect, it } from 'vitest';
-import { parseStackFile, StackFileError, Swarm } from '../../src/index.js';
+import { Swarm } from '../../src/index.js';
+import { read as readFile, refusal } from '../stack-file/reading.js';
 
 const STACK = `
 services:
@@ -12,9 +13,7 @@ x-swarmwire:
   nodes: 3
 `;
 
-function read(section: string, stack = STACK) {
-  return parseStackFile(stack + section, { file: 'stack.yml' }).spec;
-}
+const read = (section: string, stack = STACK) => readFile(stack + section).spec;
 
 async function placed(section: string): Promise<{ swarm: Swarm; where: string[] }> {
   const swarm = await Swarm.create(read(section));
@@ -27,15 +26,7 @@ function whereabouts(swarm: Swarm): string[] {
   );
 }
 
-function problem(section: string): string {
-  try {
-    read(section);
-  } catch (error) {
-    if (error instanceof StackFileError) return error.message;
-    throw error;
-  }
-  return '';
-}
+const problem = (section: string) => refusal(STACK + section).message;
 
 describe('by hand', () => {
   it('tasks go to the named nodes, one after the other', async () => {

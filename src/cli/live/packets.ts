@@ -3,17 +3,10 @@
  * from neither.
  */
 
+import { joined } from '../../bytes.js';
 import { sum16 } from '../../replay/checksums.js';
 
-export function concat(...parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
+export const concat = (...parts: readonly Uint8Array[]) => joined(parts);
 
 function put16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 8;

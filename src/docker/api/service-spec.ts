@@ -20,6 +20,17 @@ const UPDATE = v.optional(
   }),
 );
 
+const emptyContainer = () => ({
+  Image: '',
+  Command: [],
+  Args: [],
+  Env: [],
+  Hostname: '',
+  TTY: false,
+  OpenStdin: false,
+  Labels: {},
+});
+
 export const SPEC = v.looseObject({
   Name: v.optional(v.string(), ''),
   Labels: labels,
@@ -37,7 +48,7 @@ export const SPEC = v.looseObject({
           Labels: labels,
           Healthcheck: v.optional(HEALTHCHECK),
         }),
-        () => ({ Image: '', Command: [], Args: [], Env: [], Hostname: '', TTY: false, OpenStdin: false, Labels: {} }),
+        emptyContainer,
       ),
       Networks: NETWORKS,
       ForceUpdate: v.optional(v.number(), 0),
@@ -62,16 +73,7 @@ export const SPEC = v.looseObject({
       ),
     }),
     () => ({
-      ContainerSpec: {
-        Image: '',
-        Command: [],
-        Args: [],
-        Env: [],
-        Hostname: '',
-        TTY: false,
-        OpenStdin: false,
-        Labels: {},
-      },
+      ContainerSpec: emptyContainer(),
       Networks: [],
       ForceUpdate: 0,
     }),
@@ -215,16 +217,7 @@ function specOfFile({ spec }: ServiceState, world: World): Spec {
     Name: spec.name,
     Labels: {},
     TaskTemplate: {
-      ContainerSpec: {
-        Image: spec.image ?? '',
-        Command: [],
-        Args: [],
-        Env: [],
-        Hostname: '',
-        TTY: false,
-        OpenStdin: false,
-        Labels: {},
-      },
+      ContainerSpec: { ...emptyContainer(), Image: spec.image ?? '' },
       Networks: spec.networks.map(({ name, aliases }) => ({
         Target: world.cluster.attachments.find(name)?.id ?? name,
         Aliases: aliases,

@@ -1,5 +1,7 @@
 /** Archives as tar(5) has them (ustar), as far as `docker cp` needs them: regular files and directories. */
 
+import { joined } from '../../bytes.js';
+
 const BLOCK = 512;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -18,13 +20,7 @@ export function packed(entries: readonly Entry[], seconds: number): Uint8Array<A
     if (rest > 0) blocks.push(new Uint8Array(BLOCK - rest));
   }
   blocks.push(new Uint8Array(2 * BLOCK));
-  const whole = new Uint8Array(blocks.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const block of blocks) {
-    whole.set(block, at);
-    at += block.length;
-  }
-  return whole;
+  return joined(blocks);
 }
 
 function header(name: string, directory: boolean, size: number, seconds: number): Uint8Array {
