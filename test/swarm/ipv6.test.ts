@@ -203,12 +203,7 @@ x-swarmwire:
   );
 });
 
-test('engine 28: overlays go over IPv6 between such nodes, the routing mesh too', async () => {
-  const text = (options: string) => `
-services:
-  web: { image: nginx, networks: [net], ports: ["8080:80"], deploy: { replicas: 1, placement: { constraints: [node.hostname==node2] } } }
-networks: { net: { driver: overlay, attachable: true, driver_opts: { ${options} } } }
-x-swarmwire:
+const IPV6_UNDERLAY = `x-swarmwire:
   engine: "28"
   nodes:
     - { name: node1, address6: "2001:db8:99::110/64", data_path_addr: "2001:db8:99::110" }
@@ -219,7 +214,14 @@ x-swarmwire:
   traffic:
     - ping: { from: one, to: two }
     - http: { from: one, to: "web:80" }
-    - http: { from: client, to: "node1:8080" }
+`;
+
+test('engine 28: overlays go over IPv6 between such nodes, the routing mesh too', async () => {
+  const text = (options: string) => `
+services:
+  web: { image: nginx, networks: [net], ports: ["8080:80"], deploy: { replicas: 1, placement: { constraints: [node.hostname==node2] } } }
+networks: { net: { driver: overlay, attachable: true, driver_opts: { ${options} } } }
+${IPV6_UNDERLAY}    - http: { from: client, to: "node1:8080" }
 `;
   const { spec, warnings } = read(text('com.docker.network.driver.mtu: "1480"'));
   expect(warnings).toEqual([]);
@@ -237,18 +239,7 @@ test('engine 28: encrypted overlays go over IPv6 in ESP alone; Wireshark opens e
 services:
   web: { image: nginx, networks: [net], deploy: { replicas: 1, placement: { constraints: [node.hostname==node2] } } }
 networks: { net: { driver: overlay, attachable: true, driver_opts: { encrypted: "", com.docker.network.driver.mtu: "1480" } } }
-x-swarmwire:
-  engine: "28"
-  nodes:
-    - { name: node1, address6: "2001:db8:99::110/64", data_path_addr: "2001:db8:99::110" }
-    - { name: node2, address6: "2001:db8:99::111/64", data_path_addr: "2001:db8:99::111" }
-  containers:
-    one: { node: node1, networks: [net] }
-    two: { node: node2, networks: [net] }
-  traffic:
-    - ping: { from: one, to: two }
-    - http: { from: one, to: "web:80" }
-`);
+${IPV6_UNDERLAY}`);
   expect(warnings).toEqual([]);
   const swarm = await Swarm.create(spec);
   swarm.tapEverything();
