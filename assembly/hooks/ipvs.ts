@@ -96,16 +96,8 @@ export function ipvsInput(namespace: Namespace, frame: Frame, device: Device): b
     destination.connections++;
     service.connections++;
   }
-  const destination = connection.destination;
-  destination.inPackets++;
-  destination.inBytes += ipv4.totalLength(ip);
-  destination.service.inPackets++;
-  destination.service.inBytes += ipv4.totalLength(ip);
-  if (recording) {
-    counted(frame, changetype<usize>(destination) + offsetof<Destination>("inPackets"), ipv4.totalLength(ip));
-    counted(frame, changetype<usize>(destination.service) + offsetof<Service>("inPackets"), ipv4.totalLength(ip));
-    balancedBy(frame, connection, 0);
-  }
+  countIn(frame, connection.destination);
+  if (recording) balancedBy(frame, connection, 0);
   advance(connection, protocol, 0, l4, frame.time);
   if (protocol == ipv4.TCP) touch(connection);
   send(namespace, frame, connection, device);
@@ -240,6 +232,34 @@ function send(namespace: Namespace, frame: Frame, connection: BalancedConnection
   outputBalanced(namespace, frame, route);
 }
 
+/** ip_vs_in_stats */
+// @ts-ignore: decorator
+@inline
+function countIn(frame: Frame, destination: Destination): void {
+  const bytes = ipv4.totalLength(frame.data);
+  destination.inPackets++;
+  destination.inBytes += bytes;
+  destination.service.inPackets++;
+  destination.service.inBytes += bytes;
+  if (!recording) return;
+  counted(frame, changetype<usize>(destination) + offsetof<Destination>("inPackets"), bytes);
+  counted(frame, changetype<usize>(destination.service) + offsetof<Service>("inPackets"), bytes);
+}
+
+/** ip_vs_out_stats */
+// @ts-ignore: decorator
+@inline
+function countOut(frame: Frame, destination: Destination): void {
+  const bytes = ipv4.totalLength(frame.data);
+  destination.outPackets++;
+  destination.outBytes += bytes;
+  destination.service.outPackets++;
+  destination.service.outBytes += bytes;
+  if (!recording) return;
+  counted(frame, changetype<usize>(destination) + offsetof<Destination>("outPackets"), bytes);
+  counted(frame, changetype<usize>(destination.service) + offsetof<Service>("outPackets"), bytes);
+}
+
 /** Without vs.conntrack a balanced packet is not tracked (ip_vs_notrack). */
 function untrack(frame: Frame): void {
   if (frame.connection) releaseUnconfirmed(frame);
@@ -252,15 +272,8 @@ function reply(namespace: Namespace, frame: Frame, connection: BalancedConnectio
   const protocol = ipv4.protocol(ip);
   const l4 = ip + ipv4.headerLength(ip);
   const destination = connection.destination;
-  destination.outPackets++;
-  destination.outBytes += ipv4.totalLength(ip);
-  destination.service.outPackets++;
-  destination.service.outBytes += ipv4.totalLength(ip);
-  if (recording) {
-    counted(frame, changetype<usize>(destination) + offsetof<Destination>("outPackets"), ipv4.totalLength(ip));
-    counted(frame, changetype<usize>(destination.service) + offsetof<Service>("outPackets"), ipv4.totalLength(ip));
-    balancedBy(frame, connection, 1);
-  }
+  countOut(frame, destination);
+  if (recording) balancedBy(frame, connection, 1);
   const before = ipv4.source(ip);
   const beforePort = <u32>load<u16>(l4);
   const virtual = destinationOf(connection.clientA);
@@ -328,6 +341,7 @@ function errorReply(namespace: Namespace, frame: Frame, device: Device): void {
   mangleQuoted(inner, false, virtual, dportOf(connection.clientB));
   icmp.seal(l4, length);
   mangle(ip, ipv4.headerLength(ip), true, virtual, 0, 0);
+  countOut(frame, connection.destination);
   note(frame, Note.UN_IPVS, connection.destination.id, sourceOf(connection.serverA), 0, virtual, 0, device);
   if (!namespace.ipvsConntrack) untrack(frame);
   frame.flags |= IPVS_PROPERTY;
@@ -345,6 +359,7 @@ function errorInput(namespace: Namespace, frame: Frame, device: Device): bool {
     return true;
   }
   const destination = connection.destination;
+  countIn(frame, destination);
   const route = lookUp(namespace, destination.address);
   if (!route || ipv4.ttl(ip) <= 1) return true;
   const inner = l4 + icmp.LENGTH;

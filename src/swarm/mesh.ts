@@ -190,7 +190,10 @@ function marksOf(
   ];
 }
 
-/** A task of a published service: its port instead of the published one, and nothing else on the ingress address. */
+/**
+ * A task of a published service: its port instead of the published one, and nothing else on the ingress address. Rules that
+ * accept are put before the others, so the last port's stand first (libnetwork, redirector).
+ */
 export function programTask(namespace: Namespace, sandbox: Sandbox, service: Service, ingressNetwork: string): void {
   const endpoint = sandbox.endpoints.find(({ network }) => network === ingressNetwork);
   if (!endpoint || service.ports.length === 0) return;
@@ -205,14 +208,14 @@ export function programTask(namespace: Namespace, sandbox: Sandbox, service: Ser
       target: 'REDIRECT',
       port: target,
     });
-    iptables.append('filter', 'INPUT', {
+    iptables.insert('filter', 'INPUT', {
       destination: own,
       protocol,
       dport: target,
       states: ['NEW', 'ESTABLISHED'],
       target: 'ACCEPT',
     });
-    iptables.append('filter', 'OUTPUT', {
+    iptables.insert('filter', 'OUTPUT', {
       source: own,
       protocol,
       sport: target,

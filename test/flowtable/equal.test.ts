@@ -33,6 +33,9 @@ it.each([
   'S10-macvlan-ipvlan',
   'S11-custom-ingress',
   'S14-scale',
+  'S16-vip-two-networks',
+  'S17-ingress-ports',
+  'S18-icmp-errors',
 ])(
   'lives the same life on the recorded swarm %s',
   async (name) => {

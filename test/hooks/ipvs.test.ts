@@ -294,10 +294,10 @@ describe('ICMP errors about a balanced connection', () => {
   const sent = () => udpPacket({ source: RIGHT, destination: BOB, sport: 4000, dport: 5353, ttl: 63 });
   async function asked() {
     const world = await balancer();
-    world.dns.add(BOB);
+    const destination = world.dns.add(BOB);
     world.fromAlice(ask(4000));
     expect(world.toBob()).toEqual([`${RIGHT}:4000 > ${BOB}:5353 ttl 63 udp`]);
-    return world;
+    return { ...world, destination };
   }
   const expectFor = (error: Uint8Array, outer: string, inner: string) => {
     expect(told(error)).toBe(outer);
@@ -307,10 +307,11 @@ describe('ICMP errors about a balanced connection', () => {
   };
 
   it('from its destination come back as from the virtual address', async () => {
-    const { engine, fromBob, packetsToAlice } = await asked();
+    const { engine, destination, fromBob, packetsToAlice } = await asked();
     fromBob(icmpPacket({ source: BOB, destination: RIGHT }, { type: 3, code: 3, payload: sent() }));
     const [error = new Uint8Array()] = packetsToAlice();
     expectFor(error, `${LEFT} > ${ALICE} ttl 63 icmp 3/3`, `${ALICE}:4000 > ${LEFT}:5353 ttl 63 udp`);
+    expect(destination.counters).toMatchObject({ inPackets: 1, outPackets: 1, outBytes: error.length });
     expectConserved(engine);
   });
 
@@ -323,12 +324,13 @@ describe('ICMP errors about a balanced connection', () => {
   });
 
   it('about an answer go on to the destination that gave it', async () => {
-    const { engine, fromAlice, fromBob, packetsToAlice, packetsToBob } = await asked();
+    const { engine, destination, fromAlice, fromBob, packetsToAlice, packetsToBob } = await asked();
     fromBob(udpPacket({ source: BOB, destination: RIGHT, sport: 5353, dport: 4000 }));
     const [answer = new Uint8Array()] = packetsToAlice();
     packetsToBob();
     fromAlice(icmpPacket({ source: ALICE, destination: LEFT }, { type: 3, code: 3, payload: answer }));
     const [error = new Uint8Array()] = packetsToBob();
+    expect(destination.counters).toMatchObject({ inPackets: 2, outPackets: 1 });
     expectFor(error, `${RIGHT} > ${BOB} ttl 63 icmp 3/3`, `${BOB}:5353 > ${RIGHT}:4000 ttl 63 udp`);
     expectConserved(engine);
   });
