@@ -106,11 +106,16 @@ export class Names {
     }
   }
 
-  /** A program in `sandbox` is the name server of the containers of its node. */
-  serveDomain(sandbox: Sandbox, namespace: Namespace, domain: string): void {
+  /** A program in `sandbox` is the name server of the containers of its node; gives what ends it. @throws if its port is taken */
+  serveDomain(sandbox: Sandbox, namespace: Namespace, domain: string): () => void {
     const counts: Counts = new Map();
-    this.#outside.push({ namespace: namespace.name, counts });
-    listenForDomain(this.sockets, this.world.topology, sandbox, namespace, { domain, counts });
+    const listener = listenForDomain(this.sockets, this.world.topology, sandbox, namespace, { domain, counts });
+    const entry = { namespace: namespace.name, counts };
+    this.#outside.push(entry);
+    return () => {
+      listener.close();
+      this.#outside.splice(this.#outside.indexOf(entry), 1);
+    };
   }
 
   /** Why messages to name servers were not answered, or answered with an error: where, why, how often. */

@@ -4,6 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { RESOLVABLE } from './resolvable.js';
 
 export interface Image {
   /** `alpine:latest`, `nicolaka/pets_web:1.0` */
@@ -63,6 +64,7 @@ const KNOWN: Record<string, Known> = {
   zookeeper: server('zkServer.sh start-foreground', ['2181', '2888', '3888'], 150),
   'static-site': server('nginx', ['80'], 190),
   whoami: server('/whoami', ['80'], 6),
+  resolvable: server(RESOLVABLE, ['53/udp'], 19),
   'hello-world': { command: ['/hello'], size: 13_256 },
 };
 

@@ -22,6 +22,7 @@ import { digestOf, type Image, imageOf, SERVE, withTag } from './images.js';
 import { ContainerIo } from './io.js';
 import { listening } from './listening.js';
 import { NodeHost } from './node-host.js';
+import { RESOLVABLE, resolvable } from './resolvable.js';
 
 const MILLISECOND = 1_000_000;
 /** Wall clock between two looks at it, while somebody looks on, and while nobody does. */
@@ -377,7 +378,9 @@ export class World {
     const [own] = config.image.command;
     const asked = own === SERVE && !config.attachStdout && name === config.command[0];
     if (name !== SERVE && ((name !== own && !asked) || programOf(name))) return undefined;
-    return listening(this.sockets, this.namespace(namespaceOf(sandbox)), container, config);
+    const namespace = this.namespace(namespaceOf(sandbox));
+    if (name === RESOLVABLE) return resolvable(this.names, sandbox, namespace);
+    return listening(this.sockets, namespace, container, config);
   }
 
   /** Shells and sleep do not hear SIGTERM as process 1; servers end at once, and well. */

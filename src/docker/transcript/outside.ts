@@ -6,7 +6,8 @@ import type { Step } from './steps.js';
 const ASKS = /\b(?:ping6?|curl|wget|dig|nslookup|traceroute|host|telnet|nc)\b/;
 const PUBLIC_NAME = /(?<![\w@./-])(?:https?:\/\/)?((?:[a-z0-9-]+\.)+(?:com|net|org|io|es|cn|de|dev))(?![\w.-]*@)/g;
 const ADDRESS = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])/g;
-const PRIVATE = /^(?:10|127|0|22[4-9]|2[345]\d)\.|^172\.(?:1[6-9]|2\d|3[01])\.|^192\.168\.|^169\.254\.|^100\./;
+/** Addresses that nobody outside has: Docker's own pools are among them. */
+export const PRIVATE = /^(?:10|127|0|22[4-9]|2[345]\d)\.|^172\.(?:1[6-9]|2\d|3[01])\.|^192\.168\.|^169\.254\.|^100\./;
 
 export function outsideFor(spec: StackSpec, steps: readonly Step[]): void {
   const [client] = spec.outside;

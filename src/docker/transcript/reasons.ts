@@ -3,11 +3,15 @@
  * difference.
  */
 
+import { holds } from '../../topology/pools.js';
 import type { Row } from './compare.js';
+import { PRIVATE } from './outside.js';
 import { plainForm } from './words.js';
 
 export interface Context {
+  /** As the guide has it, and as it was typed. */
   command: string;
+  typed: string;
   /** All of our output. */
   output: string;
   rows: readonly Row[];
@@ -18,6 +22,8 @@ export interface Context {
   /** Objects that the guide's own commands have made so far. */
   made: ReadonlySet<string>;
   removed: ReadonlySet<string>;
+  /** Those that the guide's own commands have named. */
+  subnets: readonly string[];
 }
 
 export interface Reason {
@@ -57,6 +63,38 @@ export function twinOf({ theirs, ours, kind }: Row, { rows, machines }: Context)
   const other = kind === 'theirs' ? 'ours' : 'theirs';
   return rows.find((row) => row.kind !== 'same' && withoutVersions(row[other] ?? '', machines) === form)?.[other];
 }
+
+const DEVICE = /^\s*\d+: (\w+)\S*: <.*> mtu \d+/;
+
+/** A device of theirs whose MAC holds an address that neither Docker's pools nor a `--subnet` of the guide's own can have given. */
+function isOfAnotherNetwork({ theirs = '', ours = '' }: Row, { rows, subnets }: Context): boolean {
+  const [, device] = DEVICE.exec(theirs || ours) ?? [];
+  if (device === undefined) return false;
+  const shown = rows.filter((row) => row.theirs !== undefined);
+  const at = shown.findIndex((row) => DEVICE.exec(row.theirs ?? '')?.[1] === device);
+  const [, digits] = /link\/ether 02:42:((?:[0-9a-f]{2}:){3}[0-9a-f]{2})/.exec(shown[at + 1]?.theirs ?? '') ?? [];
+  if (digits === undefined) return false;
+  const address = digits
+    .split(':')
+    .map((byte) => Number.parseInt(byte, 16))
+    .join('.');
+  return !PRIVATE.test(address) && !subnets.some((subnet) => holds(subnet, address));
+}
+
+/** The address of a machine's own, on a machine: what it is on and how wide that is, is the guide's. */
+function isMachinesOwn({ theirs = '' }: Row, { rows, inside }: Context): boolean {
+  const [, device] = /^\s*inet \d+(?:\.\d+){3}\/\d+ .*scope global (eth\d+|en\w+)$/.exec(theirs.trimEnd()) ?? [];
+  if (inside || device === undefined) return false;
+  return rows.some(
+    ({ kind, ours = '' }) => kind === 'ours' && new RegExp(`^\\s*inet .*scope global ${device}$`).test(ours),
+  );
+}
+
+export const MISPRINT: Reason = {
+  name: 'misprint',
+  words: 'the guide misprints a line; it is compared with what it means',
+  explains: () => false,
+};
 
 export const REASONS: readonly Reason[] = [
   {
@@ -115,6 +153,24 @@ export const REASONS: readonly Reason[] = [
     name: 'engine-before-18.09',
     words: 'before 18.09 the ingress network was 10.255.0.0/16',
     explains: ({ theirs = '' }) => /\b10\.255\.0\.\d+/.test(theirs),
+  },
+  {
+    name: 'engine-1.12',
+    words: 'engine 1.12 rewrote a published port in ingress_sbox; since then the namespace of the task does it',
+    explains: ({ theirs = '' }, { typed }) =>
+      /\bingress_sbox\b/.test(typed) && /\bREDIRECT .* redir ports \d+$/.test(theirs.trimEnd()),
+  },
+  {
+    name: 'other-network',
+    words: 'the guide shows containers on another network than the one that its commands make',
+    explains: isOfAnotherNetwork,
+  },
+  {
+    name: 'other-machines',
+    words: 'the guide’s machines are on a network of their own, of another size',
+    explains: (row, context) =>
+      isMachinesOwn(row, context) ||
+      context.rows.some((other) => isMachinesOwn(other, context) && / scope global eth/.test(row.ours ?? '')),
   },
   {
     name: 'host-resolver',

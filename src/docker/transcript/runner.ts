@@ -11,8 +11,9 @@ import { type ClientOptions, type ClientWorld, dockerProgram } from './client.js
 import { compare, contradicts, type Row } from './compare.js';
 import type { Block } from './guide.js';
 import { Machines } from './machines.js';
+import { meantBy } from './misprints.js';
 import { outsideFor } from './outside.js';
-import { type Reason, reasonFor, twinOf } from './reasons.js';
+import { MISPRINT, type Reason, reasonFor, twinOf } from './reasons.js';
 import { Session } from './session.js';
 import type { Step } from './steps.js';
 import { Terminal } from './terminal.js';
@@ -62,6 +63,7 @@ export class Guide {
   readonly #environment = new Map<string, string>();
   readonly #made = new Set<string>();
   readonly #removed = new Set<string>();
+  readonly #subnets: string[] = [];
   #terminals = new Map<string, Terminal>();
   #sessions: Session[] = [];
   #world!: World;
@@ -131,6 +133,7 @@ export class Guide {
     this.#environment.clear();
     this.#made.clear();
     this.#removed.clear();
+    this.#subnets.length = 0;
     await this.#standUp(swarm);
   }
 
@@ -372,6 +375,7 @@ export class Guide {
   /** Names of what a command makes. */
   #remember(command: string): void {
     for (const [, name = ''] of command.matchAll(/--name[= ]([\w.-]+)/g)) this.#made.add(name);
+    for (const [, subnet = ''] of command.matchAll(/--subnet[= ]([\d.]+\/\d+)/g)) this.#subnets.push(subnet);
     const network = /network create\b[\s\S]*?([\w.-]+)\s*$/.exec(command)?.[1];
     if (network) this.#made.add(network);
     const [, gone = ''] = /\b(?:network|container|service)? ?rm\s+(?:-f\s+)?([\w. -]+)$/.exec(command) ?? [];
@@ -390,16 +394,19 @@ export class Guide {
 
   #judge(step: Step, where: string, typed: string, output: string, status: number): Result {
     const ours = output.split('\n').map((line) => line.replace(/^\/ # (?=\S)/, ''));
-    const rows = compare(step.expected, ours);
+    const meant = step.expected.map(meantBy);
+    const rows = compare(meant, ours);
     this.#learnSandbox(step, ours);
     for (const row of rows) if (row.kind === 'same') this.#meanings.learn(row.theirs ?? '', row.ours ?? '');
     const base = { step, where, typed, notes: this.#notes };
     const context = {
       command: step.command,
+      typed,
       output,
       rows,
       made: this.#made,
       removed: this.#removed,
+      subnets: this.#subnets,
       machines: this.machines.names,
       inside: where.includes(' on ') || /\bdocker (?:container )?exec\b/.test(step.command),
     };
@@ -418,21 +425,27 @@ export class Guide {
       const last = rows.map(({ kind }) => kind).lastIndexOf('same');
       for (const [i, row] of rows.entries()) if (i > last && row.kind === 'ours') row.kind = 'elided';
     }
-    const reasons = new Set<Reason>();
+    const reasons = new Set<Reason>(meant.some((line, i) => line !== step.expected[i]) ? [MISPRINT] : []);
     let unexplained = contradicts(rows) !== undefined;
     const why = contradicts(rows);
     if (why) this.#notes.push(why);
     for (const row of rows) {
       if (row.kind !== 'theirs' && row.kind !== 'ours') continue;
       const reason = reasonFor(row, context);
-      const twin = reason?.name === 'tool-version' && row.theirs !== undefined ? twinOf(row, context) : undefined;
-      if (twin !== undefined) this.#meanings.learn(row.theirs ?? '', twin);
+      const alike = reason?.name === 'tool-version' || reason?.name === 'other-machines';
+      const twin = alike && row.theirs !== undefined ? twinOf(row, context) : undefined;
+      if (twin !== undefined) this.#meanings.learn(withoutBroadcast(row.theirs ?? ''), withoutBroadcast(twin));
       if (reason) reasons.add(reason);
       else unexplained = true;
     }
     const outcome = unexplained ? 'differs' : reasons.size > 0 ? 'explained' : 'equal';
     return { ...base, outcome, rows, reasons: [...reasons] };
   }
+}
+
+/** Some versions of `ip` leave it away: an address that follows from another means nothing of its own. */
+function withoutBroadcast(line: string): string {
+  return line.replace(/ brd \S+/, '');
 }
 
 /** What a client's command calls its container: `--name`, or the operand of exec and attach. */

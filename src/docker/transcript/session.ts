@@ -8,9 +8,10 @@ import { type ClientOptions, clientEnvironment } from './client.js';
 
 /** A shell that waits: `/ # `, `root@9ae1:/# `, `bash-5.2# `, `zk: localhost:2181(CONNECTED) 0] `. */
 const WAITING = /(?:^|\n)(?:(?:\/[\w/.-]*|~) ?[#$] |\[?root@[\w.-]+[: ][^\n#]*[#$] |\w*sh-[\d.]+[#$] )$/;
-/** ms of silence after a prompt, or of a terminal that shows none */
+/** ms of silence after a prompt, of a terminal that shows none, and of a client that has shown nothing yet: it may still be starting. */
 const QUIET = 25;
-const SILENT = 400;
+const SILENT = 1500;
+const STARTING = 6000;
 const DETACH = '\x10\x11';
 
 export function hasTerminals(): boolean {
@@ -24,6 +25,8 @@ export class Session {
   #buffer = '';
   #status: number | undefined;
   #stirred: () => void = () => {};
+  /** To a shell that has prompted already: it says nothing. */
+  readonly #attaches: boolean;
 
   constructor(
     argv: readonly string[],
@@ -33,6 +36,7 @@ export class Session {
     url: string,
     options: ClientOptions,
   ) {
+    this.#attaches = argv.includes('attach');
     const line = `stty cols 500; exec ${argv.map(quoted).join(' ')}`;
     // util-linux takes the command as an option, the BSDs as arguments.
     const words = process.platform === 'linux' ? ['-qefc', line, '/dev/null'] : ['-q', '/dev/null', 'sh', '-c', line];
@@ -65,10 +69,12 @@ export class Session {
   /** Waits until the shell prompts, or is over, or has been silent for so long; gives what has been printed. */
   async settled({
     silence,
+    first = silence,
     limit,
     enough = () => false,
   }: {
     silence: number;
+    first?: number;
     limit: number;
     enough?: (output: string) => boolean;
   }): Promise<string> {
@@ -76,7 +82,8 @@ export class Session {
     while (this.#status === undefined && Date.now() < until) {
       const waiting = WAITING.test(this.#buffer);
       const before = this.#buffer.length;
-      await this.#stir(Math.min(waiting ? QUIET : silence, Math.max(1, until - Date.now())));
+      const patience = waiting ? QUIET : before === 0 ? first : silence;
+      await this.#stir(Math.min(patience, Math.max(1, until - Date.now())));
       if (this.#buffer.length !== before) {
         if (enough(this.#buffer)) break;
         continue;
@@ -101,7 +108,7 @@ export class Session {
   }
 
   opened(): Promise<string> {
-    return this.settled({ silence: SILENT, limit: 20_000 });
+    return this.settled({ silence: SILENT, first: this.#attaches ? SILENT : STARTING, limit: 20_000 });
   }
 
   /** Types a line; what comes is its output, without the echo. */

@@ -63,3 +63,51 @@ test.skipIf(!CLIENT)(
     ]);
   },
 );
+
+test.skipIf(!CLIENT || !hasTerminals())(
+  'what guides misprint, and show of other networks, machines and engines, is explained by name',
+  { timeout: SLOW },
+  async () => {
+    const results = await transcript(
+      [
+        'On **node1**:',
+        '```',
+        '$ docker network create --subnet 100.0.0.0/24 -d overlay net1',
+        '8vty8k3pejm5qhz20ijyhvmwa',
+        '$ docker network create -d bridge br',
+        '8vty8k3pejm5qhz20ijyhvmw0vty8k3pejm5qhz20ijyhvmw0vty8k3pejm5qhz2',
+        '$ docker run -dit --name c1 --network br alpine',
+        '...',
+        '$ docker exec c1 ip addr show | grep inet',
+        '    inet 127.0.0.1/8 scope host lo',
+        '    inet 172.20.0.2/16 scope global eth',
+        '$ docker exec c1 ip link show eth0',
+        '11040: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue state UP mode DEFAULT group default',
+        '    link/ether 02:42:65:00:00:03 brd ff:ff:ff:ff:ff:ff',
+        '$ docker exec c1 ip link show lo',
+        '1: lo: <LOOPBACK,UP,LOWER_UP> mtu 16436 qdisc noqueue state UNKNOWN',
+        '$ ip addr show eth0 | grep "inet "',
+        'inet 10.194.12.221/20 brd 10.194.15.255 scope global eth0',
+        '$ ping -q -c 1 10.194.12.221 | head -1',
+        'PING 10.194.12.221 (10.194.12.221) 56(84) bytes of data.',
+        '$ docker service create --detach --name web -p 1080:80 nginx',
+        '8vty8k3pejm5qhz20ijyhvmwa',
+        '$ nsenter --net=/var/run/docker/netns/ingress_sbox iptables -t nat -nvL PREROUTING',
+        'Chain PREROUTING (policy ACCEPT 0 packets, 0 bytes)',
+        ' pkts bytes target     prot opt in     out     source               destination',
+        '    9   576 REDIRECT   tcp  --  *      *       0.0.0.0/0            0.0.0.0/0            tcp dpt:1080 redir ports 80',
+        '```',
+      ].join('\n'),
+    );
+    const shown = results.filter(({ step }) => /ip |ping|nsenter/.test(step.command));
+    expect(shown.map(({ outcome, reasons }) => [outcome, ...reasons.map(({ name }) => name)])).toEqual([
+      ['explained', 'misprint', 'tool-version'],
+      ['explained', 'other-network'],
+      ['differs'],
+      ['explained', 'other-machines'],
+      ['equal'],
+      ['explained', 'engine-1.12'],
+    ]);
+    expect(shown[4]?.typed).toContain('192.168.99.110');
+  },
+);
