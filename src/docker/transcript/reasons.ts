@@ -81,13 +81,14 @@ function isOfAnotherNetwork({ theirs = '', ours = '' }: Row, { rows, subnets }: 
   return !PRIVATE.test(address) && !subnets.some((subnet) => holds(subnet, address));
 }
 
-/** The address of a machine's own, on a machine: what it is on and how wide that is, is the guide's. */
-function isMachinesOwn({ theirs = '' }: Row, { rows, inside }: Context): boolean {
-  const [, device] = /^\s*inet \d+(?:\.\d+){3}\/\d+ .*scope global (eth\d+|en\w+)$/.exec(theirs.trimEnd()) ?? [];
-  if (inside || device === undefined) return false;
-  return rows.some(
-    ({ kind, ours = '' }) => kind === 'ours' && new RegExp(`^\\s*inet .*scope global ${device}$`).test(ours),
-  );
+const MACHINES_OWN = /^\s*inet \d+(?:\.\d+){3}\/\d+ .*scope global (eth\d+|en\w+)\s*$/;
+
+/** The address of a machine's own, on a machine, on the other side: what it is on and how wide that is, is the guide's. */
+export function otherMachine(row: Row, { rows, inside }: Context): string | undefined {
+  const [, device] = MACHINES_OWN.exec(row.theirs ?? row.ours ?? '') ?? [];
+  if (inside || device === undefined) return undefined;
+  const other = row.kind === 'theirs' ? 'ours' : 'theirs';
+  return rows.find((one) => one.kind === other && MACHINES_OWN.exec(one[other] ?? '')?.[1] === device)?.[other];
 }
 
 export const MISPRINT: Reason = {
@@ -168,9 +169,7 @@ export const REASONS: readonly Reason[] = [
   {
     name: 'other-machines',
     words: 'the guide’s machines are on a network of their own, of another size',
-    explains: (row, context) =>
-      isMachinesOwn(row, context) ||
-      context.rows.some((other) => isMachinesOwn(other, context) && / scope global eth/.test(row.ours ?? '')),
+    explains: (row, context) => otherMachine(row, context) !== undefined,
   },
   {
     name: 'host-resolver',

@@ -13,7 +13,7 @@ import type { Block } from './guide.js';
 import { Machines } from './machines.js';
 import { meantBy } from './misprints.js';
 import { outsideFor } from './outside.js';
-import { MISPRINT, type Reason, reasonFor, twinOf } from './reasons.js';
+import { type Context, MISPRINT, otherMachine, type Reason, reasonFor, twinOf } from './reasons.js';
 import { Session } from './session.js';
 import type { Step } from './steps.js';
 import { Terminal } from './terminal.js';
@@ -432,8 +432,7 @@ export class Guide {
     for (const row of rows) {
       if (row.kind !== 'theirs' && row.kind !== 'ours') continue;
       const reason = reasonFor(row, context);
-      const alike = reason?.name === 'tool-version' || reason?.name === 'other-machines';
-      const twin = alike && row.theirs !== undefined ? twinOf(row, context) : undefined;
+      const twin = row.theirs === undefined ? undefined : counterpart(reason, row, context);
       if (twin !== undefined) this.#meanings.learn(withoutBroadcast(row.theirs ?? ''), withoutBroadcast(twin));
       if (reason) reasons.add(reason);
       else unexplained = true;
@@ -441,6 +440,12 @@ export class Guide {
     const outcome = unexplained ? 'differs' : reasons.size > 0 ? 'explained' : 'equal';
     return { ...base, outcome, rows, reasons: [...reasons] };
   }
+}
+
+/** The line of ours that a reason puts in the place of theirs. */
+function counterpart(reason: Reason | undefined, row: Row, context: Context): string | undefined {
+  if (reason?.name === 'tool-version') return twinOf(row, context);
+  return reason?.name === 'other-machines' ? otherMachine(row, context) : undefined;
 }
 
 /** Some versions of `ip` leave it away: an address that follows from another means nothing of its own. */
