@@ -1,23 +1,13 @@
 /** What our layers program and what traffic leaves behind is what the real namespaces' dumps show; and what is broken turns up. */
 
+import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { MODES, type ReadFile } from '../../src/replay/scenario.js';
 import type { Realized } from '../../src/swarm/realize.js';
 import { comparedState, filesOf, inWords, replayed } from '../views/replayed.js';
 
-const SCENARIOS = [
-  'S1-default-bridge',
-  'S2-user-bridge',
-  'S3-publish',
-  'S4-overlay-ping',
-  'S4b-overlay-tcp',
-  'S5-overlay-vip',
-  'S6-ingress',
-  'S7-ingress-one',
-  'S8-host-mode',
-  'S11-custom-ingress',
-  'S13-host-none',
-];
+const ORACLE = new URL('../oracle/', import.meta.url);
+const SCENARIOS = readdirSync(ORACLE).filter((name) => existsSync(new URL(`${name}/inputs.json`, ORACLE)));
 
 describe.each(SCENARIOS)('%s', (scenario) => {
   it.each(MODES)('has the state of the real one (%s)', async (mode) => {
