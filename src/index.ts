@@ -1,8 +1,9 @@
 /** swarmwire as a library: stacks in, frames out. Runs wherever WebAssembly does. */
 
+export type { Capture, CapturedFrame } from './capture/capture.js';
 export { Captured } from './capture/captured.js';
 export { ESP_PREFERENCES, type EspKey, espSa } from './capture/esp-keys.js';
-export { type Capture, type CapturedFrame, CaptureError, readCapture } from './capture/read.js';
+export { CaptureError, readCapture } from './capture/read.js';
 export {
   type Attachment,
   type Driver,

@@ -9,7 +9,7 @@
  * a1b23c4d = nanoseconds. The linktype's upper 16 bits hold other things (frame check sequence). No direction, no comment.
  */
 
-import type { Capture, CapturedFrame } from './read.js';
+import type { Capture, CapturedFrame } from './capture.js';
 import { Warnings } from './read-warnings.js';
 
 export const PCAP_HEADER_LENGTH = 24;

@@ -16,7 +16,7 @@
  */
 
 import { joined } from '../bytes.js';
-import type { Capture, CapturedFrame, CaptureInterface, Direction } from './read.js';
+import type { Capture, CapturedFrame, CaptureInterface, Direction } from './capture.js';
 import { Warnings } from './read-warnings.js';
 
 const SECTION_HEADER = 0x0a0d0d0a;

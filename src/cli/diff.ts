@@ -1,6 +1,6 @@
 /** `swarmwire diff`: two captures compared frame by frame, each difference in words. */
 
-import type { Capture } from '../capture/read.js';
+import type { Capture } from '../capture/capture.js';
 import { type CaptureDiff, diffSides, SIDES } from '../replay/diff.js';
 import { MaskError } from '../replay/diff-mask.js';
 import { type Side, sideOfCapture } from '../replay/diff-sides.js';

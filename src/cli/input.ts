@@ -3,11 +3,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type Capture, CaptureError, readCapture } from '../capture/read.js';
+import type { Capture } from '../capture/capture.js';
+import { CaptureError, readCapture } from '../capture/read.js';
 import { type Driver, Drivers } from '../drivers/index.js';
 import { LinkTypeError, requireEthernet } from '../replay/diff-sides.js';
 import { parseStackFile, type StackFile } from '../stack-file/index.js';
-import type { EngineVersion } from '../topology/spec.js';
+import type { EngineVersion } from '../topology/daemon.js';
 import { BadInput } from './bad-input.js';
 
 const REASONS: Record<string, string> = {

@@ -1,7 +1,7 @@
 /** What came of a replay, as data for `--json` and in words. */
 
+import type { Direction } from '../capture/capture.js';
 import type { CaptureFormat, WrittenFile } from '../capture/files.js';
-import type { Direction } from '../capture/read.js';
 import type { Account } from '../engine/index.js';
 import { columns } from './columns.js';
 import type { DropCount, DropReport } from './drops.js';

@@ -1,8 +1,8 @@
 /** `swarmwire replay`: a capture's frames injected at a device of a swarm, what every tap saw written. */
 
 import { basename } from 'node:path';
+import type { Capture, Direction } from '../capture/capture.js';
 import { type CaptureFormat, openCapture } from '../capture/files.js';
-import type { Capture, Direction } from '../capture/read.js';
 import { Recording } from '../capture/recording.js';
 import type { Driver } from '../drivers/index.js';
 import type { Device } from '../engine/index.js';

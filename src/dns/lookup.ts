@@ -8,9 +8,7 @@ import type { Datagram, Namespace, Sockets, UdpSocket } from '../engine/index.js
 import { readHosts, readResolvConf } from './files.js';
 import { anyOf, exchange } from './forward.js';
 import { isName, query, RCODE, type RecordType, type Response, readResponse } from './message.js';
-import { inOrder } from './preference.js';
-
-export type Libc = 'glibc' | 'musl';
+import { inOrder, type Libc } from './preference.js';
 
 const SECOND = 1_000_000_000;
 /** resolv.conf(5): RES_TIMEOUT, RES_DFLRETRY, MAXNS. */

@@ -6,7 +6,8 @@
  */
 
 import { groupsOf } from '../topology/ipv6.js';
-import type { Libc } from './lookup.js';
+
+export type Libc = 'glibc' | 'musl';
 
 interface Policy {
   /** First groups of the prefix, and its length. */

@@ -1,6 +1,6 @@
 /** Versions that the engine answers with. */
 
-import type { EngineVersion } from '../topology/spec.js';
+import type { EngineVersion } from '../topology/daemon.js';
 
 /** Clients speak any version between the two, and newer ones come down to the first. */
 export const API_VERSION = '1.41';

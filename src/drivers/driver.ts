@@ -8,7 +8,7 @@
  */
 
 import type { Device, Engine, Namespace } from '../engine/index.js';
-import type { EngineVersion } from '../topology/spec.js';
+import type { EngineVersion } from '../topology/daemon.js';
 import type { Endpoint, Network, NetworkOnNode, Sandbox, Topology } from '../topology/topology.js';
 
 /** What a driver refuses, in dockerd's words. */

@@ -7,7 +7,7 @@
  * as a wrong address and not as one frame missing and one too many.
  */
 
-import type { Direction } from '../capture/read.js';
+import type { Direction } from '../capture/capture.js';
 import { sameBytes } from '../dissect/fields.js';
 import { type DecodeOptions, type Layer, layersOf } from '../dissect/layers.js';
 import { align } from './align.js';

@@ -3,7 +3,8 @@
  * of one side is compared with which of the other: by name where both have names, else all frames with all.
  */
 
-import { type Capture, type Direction, readCapture } from '../capture/read.js';
+import type { Capture, Direction } from '../capture/capture.js';
+import { readCapture } from '../capture/read.js';
 
 export interface SideFrame {
   /** As Wireshark counts: from 1, in the order of the file. */

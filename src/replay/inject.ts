@@ -7,7 +7,7 @@
  * connection, and would reset it.
  */
 
-import type { Capture, CapturedFrame, Direction } from '../capture/read.js';
+import type { Capture, CapturedFrame, Direction } from '../capture/capture.js';
 import { fragmentOf, type Layer, layersOf, u16, VXLAN_PORT } from '../dissect/layers.js';
 import { ipv4, mac } from '../dissect/notation.js';
 import type { Device, Namespace } from '../engine/index.js';

@@ -6,7 +6,8 @@
  * endpoints sent, and nothing else of the captures is kept; after it `realTaps()` gives what the real taps saw.
  */
 
-import { type Capture, CaptureError, readCapture } from '../capture/read.js';
+import type { Capture } from '../capture/capture.js';
+import { CaptureError, readCapture } from '../capture/read.js';
 import { ETHERTYPE_ARP, fragmentOf, type Layer, layersOf, PROTOCOL_ICMP, u16, u32 } from '../dissect/layers.js';
 import { ipv4, ipv6 } from '../dissect/notation.js';
 import type { CompareOptions, RealTap, TapFrame } from './compare.js';

@@ -1,6 +1,6 @@
 /** Which engine a stack is for: `engine: "28"` under `x-swarmwire`, or any of its releases. */
 
-import { ENGINE_VERSIONS, type EngineVersion } from '../topology/spec.js';
+import { ENGINE_VERSIONS, type EngineVersion } from '../topology/daemon.js';
 import type { Findings } from './findings.js';
 import { SECTION, type Section } from './swarmwire-schema.js';
 

@@ -2,7 +2,7 @@
  * What the reading of one file has to say: reasons to refuse it, and notices about keys that have no effect.
  * Problems are gathered, so that an author sees all of them at once.
  */
-import type { EngineVersion } from '../topology/spec.js';
+import type { EngineVersion } from '../topology/daemon.js';
 import { type Notice, type Place, type Problem, StackFileError } from './error.js';
 import { Places } from './places.js';
 

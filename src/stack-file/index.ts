@@ -5,7 +5,8 @@
  * Names stay as the file has them: `docker stack deploy` would put the stack's name before each (`app_web`), and does not here.
  */
 import { type Driver, Drivers } from '../drivers/index.js';
-import type { EngineVersion, StackSpec } from '../topology/spec.js';
+import type { EngineVersion } from '../topology/daemon.js';
+import type { StackSpec } from '../topology/spec.js';
 import { type ComposeFile, entries } from './compose-file.js';
 import { composeSchema } from './compose-schema.js';
 import { composedServices } from './composed.js';

@@ -1,8 +1,8 @@
 /** `traffic: - load: …`: many packets over many flows, at a rate. */
 import type { LoadSpec } from '../topology/spec.js';
 import { subnetOf } from './addresses.js';
+import { endsOf } from './ends.js';
 import type { Findings } from './findings.js';
-import { endsOf } from './flows.js';
 import type { Parties } from './parties.js';
 import { below } from './places.js';
 import type { LoadEntry } from './traffic-schema.js';

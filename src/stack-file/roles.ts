@@ -1,7 +1,7 @@
 /** What a service's tasks or a container do beside answering on their ports, under `x-swarmwire: roles`. */
 import type { RoleSpec } from '../topology/spec.js';
+import { targetOf } from './ends.js';
 import type { Findings } from './findings.js';
-import { targetOf } from './flows.js';
 import type { Parties } from './parties.js';
 import { below } from './places.js';
 import { type RoleEntry, SECTION } from './swarmwire-schema.js';

@@ -1,18 +1,52 @@
 /** One flow of traffic, sent and reported on. */
 
 import type { Lookup } from '../dns/index.js';
-import type { Namespace, Sockets } from '../engine/index.js';
-import type { LoadSpec, TrafficSpec } from '../topology/spec.js';
+import type { LoadCount, Namespace, Sockets } from '../engine/index.js';
+import type { LoadSpec, Protocol, TrafficSpec } from '../topology/spec.js';
 import type { Exchange } from '../traffic/exchange.js';
 import * as http from '../traffic/http.js';
 import { journeyOf, type Step } from './journey.js';
-import type { LoadReport } from './load.js';
 import type { Realized } from './realize.js';
 
 const SECOND = 1_000_000_000;
 
 /** Traffic that is one exchange. */
 export type SingleSpec = Exclude<TrafficSpec, LoadSpec>;
+
+/** What came of a load. */
+export interface LoadReport {
+  protocol: Protocol;
+  /** Packets that were asked for. */
+  asked: number;
+  /** All was sent, and what could arrive has arrived. */
+  over: boolean;
+  flows: {
+    asked: number;
+    /** TCP: connections; UDP: flows of which something has arrived. */
+    opened: number;
+    refused: number;
+    unanswered: number;
+  };
+  /** Packets of data, and the bytes of their frames, Ethernet header included. */
+  sent: LoadCount;
+  received: LoadCount;
+  /** Answers that came back, if the load is answered. */
+  answered?: LoadCount;
+  /** Packets that did not arrive, and why, as far as one place says so. */
+  lost: { packets: number; reasons: Record<string, number> };
+  /** Packets that no connection was there for, or that were not sent yet when the run was interrupted. */
+  notSent: number;
+  /** Segments that were made shorter: the receiver's MSS allows no longer ones. */
+  cut: number;
+  /** ns of virtual time; and from the first packet that was sent to the last that arrived. */
+  firstSent: number;
+  lastReceived: number;
+  duration: number;
+  /** Of what arrived, a second. */
+  rate: { packets: number; bits: number };
+  /** Where it arrived. */
+  tasks: (LoadCount & { name: string; flows: number; share: number })[];
+}
 
 export interface FlowReport {
   kind: TrafficSpec['kind'] | 'redis';

@@ -2,45 +2,11 @@
 
 import { IPv4CidrRange } from 'ip-num';
 import type { Names } from '../dns/index.js';
-import { type Engine, Load, type LoadBooks, type LoadCount, type LoadSource, type Namespace } from '../engine/index.js';
-import type { LoadSpec, Protocol } from '../topology/spec.js';
+import { type Engine, Load, type LoadBooks, type LoadSource, type Namespace } from '../engine/index.js';
+import type { LoadSpec } from '../topology/spec.js';
 import { namespaceOf } from '../topology/topology.js';
-import type { FlowReport } from './flow.js';
+import type { FlowReport, LoadReport } from './flow.js';
 import type { Parties } from './parties.js';
-
-export interface LoadReport {
-  protocol: Protocol;
-  /** Packets that were asked for. */
-  asked: number;
-  /** All was sent, and what could arrive has arrived. */
-  over: boolean;
-  flows: {
-    asked: number;
-    /** TCP: connections; UDP: flows of which something has arrived. */
-    opened: number;
-    refused: number;
-    unanswered: number;
-  };
-  /** Packets of data, and the bytes of their frames, Ethernet header included. */
-  sent: LoadCount;
-  received: LoadCount;
-  /** Answers that came back, if the load is answered. */
-  answered?: LoadCount;
-  /** Packets that did not arrive, and why, as far as one place says so. */
-  lost: { packets: number; reasons: Record<string, number> };
-  /** Packets that no connection was there for, or that were not sent yet when the run was interrupted. */
-  notSent: number;
-  /** Segments that were made shorter: the receiver's MSS allows no longer ones. */
-  cut: number;
-  /** ns of virtual time; and from the first packet that was sent to the last that arrived. */
-  firstSent: number;
-  lastReceived: number;
-  duration: number;
-  /** Of what arrived, a second. */
-  rate: { packets: number; bits: number };
-  /** Where it arrived. */
-  tasks: (LoadCount & { name: string; flows: number; share: number })[];
-}
 
 /** Frames that are flooded and not taken are no loss. */
 const NO_LOSS = new Set(['OTHERHOST']);

@@ -4,7 +4,7 @@
  */
 
 import type { Namespace, RuleSpec } from '../engine/index.js';
-import type { EngineVersion } from '../topology/spec.js';
+import type { EngineVersion } from '../topology/daemon.js';
 import type { Balancer, Endpoint, Sandbox, Service } from '../topology/topology.js';
 import { hostPart } from '../topology/topology.js';
 

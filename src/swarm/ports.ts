@@ -1,6 +1,7 @@
 /** Published ports: those of the whole swarm, and those of one node (reference: swarmkit portallocator; libnetwork portallocator). */
 
-import type { ContainerPortSpec, EngineVersion, Protocol } from '../topology/spec.js';
+import type { EngineVersion } from '../topology/daemon.js';
+import type { ContainerPortSpec, Protocol } from '../topology/spec.js';
 import type { PublishedPort, Topology } from '../topology/topology.js';
 import { DockerError } from './errors.js';
 import { Serial } from './serial.js';

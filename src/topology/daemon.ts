@@ -5,7 +5,10 @@
 
 import { IPv4, IPv4CidrRange } from 'ip-num';
 import { cidr6 } from './ipv6.js';
-import type { EngineVersion } from './spec.js';
+
+/** What a swarm's engines program, and how they behave. `28` is 28.5.2. */
+export const ENGINE_VERSIONS = ['20.10', '28'] as const;
+export type EngineVersion = (typeof ENGINE_VERSIONS)[number];
 
 export interface AddressPool {
   /** CIDR */

@@ -3,13 +3,9 @@
  * Written by a stack file, by the library's caller or by a replay; read by `swarm/`. Imports data alone.
  */
 
-import type { DaemonConfig } from './daemon.js';
+import type { DaemonConfig, EngineVersion } from './daemon.js';
 
 export type Protocol = 'tcp' | 'udp';
-
-/** What a swarm's engines program, and how they behave. `28` is 28.5.2. */
-export const ENGINE_VERSIONS = ['20.10', '28'] as const;
-export type EngineVersion = (typeof ENGINE_VERSIONS)[number];
 
 /** A Docker host. `address` is its underlay address in CIDR form (192.168.99.110/24). */
 export interface NodeSpec {

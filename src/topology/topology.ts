@@ -3,8 +3,8 @@
  * `swarm/plan` makes it from a StackSpec and a seed, `replay/` from what a real swarm had; `swarm/realize` programs it.
  */
 
-import type { DaemonConfig } from './daemon.js';
-import type { EngineVersion, GwbridgeSpec, Protocol, SwarmSpec } from './spec.js';
+import type { DaemonConfig, EngineVersion } from './daemon.js';
+import type { GwbridgeSpec, Protocol, SwarmSpec } from './spec.js';
 
 export interface Nic {
   name: string;

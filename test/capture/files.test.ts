@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Capture } from '../../src/capture/capture.js';
 import {
   CaptureFileError,
   type CaptureFormat,
@@ -22,7 +23,7 @@ import {
   type WrittenFile,
   writePcap,
 } from '../../src/capture/files.js';
-import { type Capture, readCapture } from '../../src/capture/read.js';
+import { readCapture } from '../../src/capture/read.js';
 import { Recording } from '../../src/capture/recording.js';
 import { parseStackFile } from '../../src/stack-file/index.js';
 import { Swarm } from '../../src/swarm/swarm.js';

@@ -2,8 +2,9 @@
 
 import { describe, expect, it, test } from 'vitest';
 import { listenDns } from '../../src/dns/listener.js';
-import { candidates, type Libc, type Lookup, libcOf, lookUp } from '../../src/dns/lookup.js';
+import { candidates, type Lookup, libcOf, lookUp } from '../../src/dns/lookup.js';
 import { FLAG, RCODE, reply } from '../../src/dns/message.js';
+import type { Libc } from '../../src/dns/preference.js';
 import { CLIENT, pair, SERVER } from '../engine/pair.js';
 
 const SECOND = 1_000_000_000;

@@ -1,8 +1,9 @@
 /** What a test sees of an engine: frames at taps, drops by place and reason, the account that must balance. */
 
 import { expect } from 'vitest';
+import type { Direction } from '../../src/capture/capture.js';
 import { pcapngHeader } from '../../src/capture/pcapng.js';
-import { type Direction, readCapture } from '../../src/capture/read.js';
+import { readCapture } from '../../src/capture/read.js';
 import type { Device, Engine } from '../../src/engine/index.js';
 import { ARP, addressText, IPV4, macText, told, u16 } from './packets.js';
 

@@ -6,9 +6,8 @@ import { isIpv6 } from '../../engine/wire6.js';
 import { addressLines, ipAddr, LIFETIME } from '../../views/ip-addr.js';
 import { Exit } from '../process.js';
 import { isIpv4 } from '../resolve.js';
-import { type IpOptions, shows, verbOf } from './ip.js';
 import { briefly, joined, selectedLinks } from './ip-link.js';
-import { answers, deviceOf, keywords, refused } from './ip-words.js';
+import { answers, deviceOf, type IpOptions, keywords, refused, shows, verbOf } from './ip-words.js';
 
 export function ipAddress(namespace: Namespace, [verb, ...words]: readonly string[], options: IpOptions): string {
   if (shows(verb)) return shown(namespace, words, options);

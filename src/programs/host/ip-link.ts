@@ -8,8 +8,7 @@ import { linkLines, nameAndFlags, stateOf } from '../../views/ip-link.js';
 import { Exit, type Process, pathOf } from '../process.js';
 import { OWN_NETNS } from './files.js';
 import { hostFiles } from './inside.js';
-import { type IpOptions, shows, verbOf } from './ip.js';
-import { answers, deviceOf, keywords, refused } from './ip-words.js';
+import { answers, deviceOf, type IpOptions, keywords, refused, shows, verbOf } from './ip-words.js';
 
 const KINDS = ['bridge', 'veth', 'vxlan', 'vlan', 'macvlan', 'ipvlan', 'dummy'] as const;
 type Made = (typeof KINDS)[number];

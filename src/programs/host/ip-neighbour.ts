@@ -4,8 +4,7 @@ import type { Namespace } from '../../engine/index.js';
 import { forgetNeighbours } from '../../engine/neighbours.js';
 import { ipNeigh } from '../../views/index.js';
 import { Exit } from '../process.js';
-import { type IpOptions, shows, verbOf } from './ip.js';
-import { answers, deviceOf, keywords } from './ip-words.js';
+import { answers, deviceOf, type IpOptions, keywords, shows, verbOf } from './ip-words.js';
 
 const STATES = ['permanent', 'reachable', 'stale', 'noarp', 'failed'];
 

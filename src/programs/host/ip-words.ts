@@ -3,6 +3,26 @@
 import type { Device, Namespace } from '../../engine/index.js';
 import { Exit } from '../process.js';
 
+export interface IpOptions {
+  details: boolean;
+  statistics: boolean;
+  oneline: boolean;
+  brief: boolean;
+  family: 4 | 6 | undefined;
+}
+
+/** Verbs that show, cut short or not. */
+export function shows(verb: string | undefined): boolean {
+  return verb === undefined || ['show', 'list', 'lst', 'ls'].some((word) => word.startsWith(verb));
+}
+
+/** The full name of a verb. @throws Exit */
+export function verbOf<T extends string>(object: string, verb: string, verbs: readonly T[]): T {
+  const found = verbs.find((one) => one.startsWith(verb));
+  if (found) return found;
+  throw new Exit(255, `Command "${verb}" is unknown, try "ip ${object} help".`);
+}
+
 /** What the kernel says to a request it refuses. */
 export function answers(error: string, status = 2): Exit {
   return new Exit(status, `RTNETLINK answers: ${error}`);

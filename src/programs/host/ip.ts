@@ -9,15 +9,8 @@ import { ipAddress } from './ip-address.js';
 import { ipLink } from './ip-link.js';
 import { ipNeighbour } from './ip-neighbour.js';
 import { ipRoute } from './ip-route.js';
+import { type IpOptions, shows } from './ip-words.js';
 import { ipNetns } from './namespaces.js';
-
-export interface IpOptions {
-  details: boolean;
-  statistics: boolean;
-  oneline: boolean;
-  brief: boolean;
-  family: 4 | 6 | undefined;
-}
 
 /** In ip's own order: a name that is cut short means the first that begins so. */
 const OBJECTS = ['address', 'route', 'rule', 'neighbor', 'neighbour', 'link', 'xfrm', 'netns'] as const;
@@ -78,18 +71,6 @@ function* elsewhere(process: Process, [name = '', ...rest]: readonly string[]): 
   const found = hostFiles(process.machine).netns(`${OWN_NETNS}/${name}`);
   if (!found) throw new Exit(255, `Cannot open network namespace "${name}": No such file or directory`);
   return (yield* become(process, ['ip', ...rest], found)) ?? 1;
-}
-
-/** Verbs that show, cut short or not. */
-export function shows(verb: string | undefined): boolean {
-  return verb === undefined || ['show', 'list', 'lst', 'ls'].some((word) => word.startsWith(verb));
-}
-
-/** The full name of a verb. @throws Exit */
-export function verbOf<T extends string>(object: string, verb: string, verbs: readonly T[]): T {
-  const found = verbs.find((one) => one.startsWith(verb));
-  if (found) return found;
-  throw new Exit(255, `Command "${verb}" is unknown, try "ip ${object} help".`);
 }
 
 /** Policy routing is not simulated: there are the rules that every namespace has. */
