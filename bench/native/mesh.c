@@ -3,7 +3,7 @@
 // headers with their checksum, and the outer packet's own conntrack entry; the way back; new connections. Kept per packet:
 // timeouts, TCP's state and windows in both namespaces, IPVS's state, counters, ages. Nothing else: no devices, rules or taps.
 //
-// Stages run over vectors of packets, each looking up what the stage before has prefetched.
+// Stages run over vectors of packets, each looking up what the stage before has prefetched. The data is copied while it is summed.
 //
 // Driven by bench/native.ts: commands are lines on standard input, with bytes behind them where a line says so; every
 // command is answered by one line.
@@ -53,12 +53,14 @@ INLINE u32 fold(u64 s) {
   u32 t = (u32)(s & 0xffff) + (u32)(s >> 16);
   return (t & 0xffff) + (t >> 16);
 }
-INLINE u64 sum(const u8 *p, u32 n) {
+// What is copied to `to` on the way, if anywhere, may be up to 64 bytes more.
+INLINE u64 sumAndCopy(u8 *to, const u8 *p, u32 n) {
   u64 s = 0;
   if (n >= 128) {
     __m256i zero = _mm256_setzero_si256(), a = zero, b = zero;
     for (; n >= 64; p += 64, n -= 64) {
       __m256i x = _mm256_loadu_si256((const void *)p), y = _mm256_loadu_si256((const void *)(p + 32));
+      if (to) _mm256_storeu_si256((void *)to, x), _mm256_storeu_si256((void *)(to + 32), y), to += 64;
       a = _mm256_add_epi64(a, _mm256_add_epi64(_mm256_unpacklo_epi32(x, zero), _mm256_unpackhi_epi32(x, zero)));
       b = _mm256_add_epi64(b, _mm256_add_epi64(_mm256_unpacklo_epi32(y, zero), _mm256_unpackhi_epi32(y, zero)));
     }
@@ -66,6 +68,8 @@ INLINE u64 sum(const u8 *p, u32 n) {
     _mm256_storeu_si256((void *)lanes, _mm256_add_epi64(a, b));
     s = lanes[0] + lanes[1] + lanes[2] + lanes[3];
   }
+  if (to)
+    for (u32 i = 0; i < n; i += 32) _mm256_storeu_si256((void *)(to + i), _mm256_loadu_si256((const void *)(p + i)));
   for (; n >= 8; p += 8, n -= 8) {
     u64 v = get8(p);
     s += (v & 0xffffffff) + (v >> 32);
@@ -75,16 +79,16 @@ INLINE u64 sum(const u8 *p, u32 n) {
   if (n) s += *p;
   return s;
 }
+INLINE u64 sum(const u8 *p, u32 n) { return sumAndCopy(0, p, n); }
 INLINE u32 header(const u8 *ip) { return fold((u64)get4(ip) + get4(ip + 4) + get4(ip + 8) + get4(ip + 12) + get4(ip + 16)); }
 INLINE u32 words(u64 v) { return (u32)(v & 0xffff) + (u32)(v >> 16 & 0xffff) + (u32)(v >> 32 & 0xffff) + (u32)(v >> 48); }
 INLINE u32 pseudo(u64 addresses, u32 protocol, u32 length) { return words(addresses) + (protocol << 8) + swap2((u16)length); }
 
 // ---- tables: open addressing, keys in the slots, at most half full
 
-// A slot is half a cache line: the tuple, which connection and direction it is, and what the packet becomes: addresses,
-// ports, and what the checksums change by. `record` = connection << 3 | reply << 2 | kind; 0: free.
-typedef struct { u64 a; u32 ports, record; u64 to; u32 toPorts; u16 ip, l4; } Slot;
-_Static_assert(sizeof(Slot) == 32, "half a cache line");
+// Tuples of the tunnel's own packets and of IPVS: the tuple, which connection and direction it is. `record` = connection << 3 |
+// reply << 2 | kind; 0: free.
+typedef struct { u64 a; u32 ports, record; } Slot;
 typedef struct { Slot *slots; u32 mask, count; } Table;
 
 static void *memory(size_t bytes) {
@@ -126,15 +130,13 @@ INLINE Slot *find(const Table *t, u32 i, u64 a, u32 ports, u32 kind) {
   }
 }
 INLINE u32 place(const Table *t, u64 a, u32 ports, u32 kind) { return (u32)hash(a, keyOf(ports, kind)) & t->mask; }
-static Slot *insert(Table *t, u64 a, u32 ports, u32 kind, u32 record, u32 reply) {
+static void insert(Table *t, u64 a, u32 ports, u32 kind, u32 record, u32 reply) {
   u32 i = place(t, a, ports, kind);
   while (t->slots[i].record) i = (i + 1) & t->mask;
   t->slots[i] = (Slot){.a = a, .ports = ports, .record = record << 3 | reply << 2 | kind};
   t->count++;
-  return &t->slots[i];
 }
 INLINE u32 recordOf(const Slot *s) { return s->record >> 3; }
-INLINE u32 replyOf(const Slot *s) { return s->record >> 2 & 1; }
 // Between batches.
 static void ensure(Table *t) {
   if ((t->count + 4 * BATCH) * 2 > t->mask) grow(t, (t->mask + 1) * 2);
@@ -154,9 +156,8 @@ typedef struct __attribute__((aligned(64))) {
   u8 status, state, lastDirection, lastKind, again;
 } Connection;
 _Static_assert(sizeof(Connection) == 64, "one cache line");
-static Table tracked;
-static Connection *hosts, *sandboxes;
-static u32 lastHost, lastSandbox, lastOuter;
+static Table tunnels;
+static u32 lastOuter;
 // The tunnel's own connections: `streamAt` is when one becomes a stream.
 typedef struct { u32 deadline, streamAt, status, mark; } Datagrams;
 static Datagrams *outers;
@@ -231,20 +232,6 @@ INLINE void trackUdp(Datagrams *c, u32 now) {
   c->deadline = now + timeout;
 }
 
-// `reply` is the tuple of the answers; both directions' translations follow from the two.
-static void translate(Slot *s, u64 to, u32 toPorts) {
-  s->to = to;
-  s->toPorts = toPorts;
-  s->ip = fold(words(~s->a) + words(to));
-  s->l4 = fold(words(~s->a) + words(to) + words((u64)(u32)~s->ports) + words(toPorts));
-}
-static Slot *confirm(u32 record, u64 a, u32 ports, u64 replyA, u32 replyPorts, u32 kind) {
-  translate(insert(&tracked, replyA, replyPorts, kind, record, 1), turned(a), turned4(ports));
-  Slot *s = insert(&tracked, a, ports, kind, record, 0);
-  translate(s, turned(replyA), turned4(replyPorts));
-  return s;
-}
-
 // ---- IPVS
 
 typedef struct { u32 address; u64 mac; u64 connections, inPackets, inBytes, outPackets, outBytes; u32 active, inactive; } Destination;
@@ -252,7 +239,7 @@ typedef struct { u32 address; u64 mac; u64 connections, inPackets, inBytes, outP
 typedef struct { u32 deadline, outer; u16 port; u8 destination, state, counted; } Balanced;
 _Static_assert(sizeof(Balanced) == 16, "a quarter of a cache line");
 static Table balancedTable;
-static Balanced *balanced;
+
 static u32 destinationCount, robin;
 static Destination destinations[256];
 static u64 serviceInPackets, serviceInBytes, serviceOutPackets, serviceOutBytes;
@@ -272,6 +259,87 @@ INLINE void balance(Balanced *v, u32 out, u32 flags, u32 now) {
     if (active) destinations[v->destination].inactive--, destinations[v->destination].active++;
     else destinations[v->destination].active--, destinations[v->destination].inactive++;
   }
+}
+
+// ---- a namespace's connections
+
+// A connection: what it is from, what its packets become and by what that changes the checksums; IPVS's connection, which is the
+// sandbox's; and what conntrack keeps. Two cache lines that are neighbours. Answers bear the second tuple turned, and become the
+// first turned.
+typedef struct { u64 a, to; u32 ports, toPorts; u16 ip, l4; Balanced balanced; Connection connection; } Entry;
+_Static_assert(sizeof(Entry) == 128, "two cache lines");
+// A namespace's. Both tuples are in the index, four bytes each: connection + 1, direction, a piece of the hash; 0: free.
+typedef struct { u32 *index; u32 mask, keys; Entry *at; u32 count, ready, kind; } Conntrack;
+static Conntrack hosts = {.kind = HOST_TCP}, sandboxes = {.kind = SANDBOX_TCP};
+enum { CONNECTION = (1 << 22) - 1, REPLY = 1 << 22, READY = 1 << 14 };
+
+INLINE u64 hashOf(const Conntrack *t, u64 a, u32 ports) { return hash(a, keyOf(ports, t->kind)); }
+INLINE u32 tagOf(u64 h) { return (u32)(h >> 32) & ~(u32)(CONNECTION | REPLY); }
+INLINE int isReply(u32 found) { return (found & REPLY) != 0; }
+INLINE Entry *entryOf(const Conntrack *t, u32 found) { return &t->at[(found & CONNECTION) - 1]; }
+INLINE int matches(const Entry *e, u32 found, u64 a, u32 ports) {
+  return isReply(found) ? ((e->to ^ turned(a)) | (e->toPorts ^ turned4(ports))) == 0 : ((e->a ^ a) | (e->ports ^ ports)) == 0;
+}
+// The first that may be it, 0 when there is none: its lines are asked for.
+INLINE u32 candidate(const Conntrack *t, u64 h) {
+  for (u32 i = (u32)h & t->mask;; i = (i + 1) & t->mask) {
+    u32 found = t->index[i];
+    if (unlikely(!found)) return 0;
+    if (unlikely((found ^ tagOf(h)) & ~(u32)(CONNECTION | REPLY))) continue;
+    const Entry *e = entryOf(t, found);
+    __builtin_prefetch(e, 1);
+    __builtin_prefetch(&e->connection, 1);
+    return found;
+  }
+}
+static __attribute__((noinline)) u32 search(const Conntrack *t, u64 h, u64 a, u32 ports) {
+  for (u32 i = (u32)h & t->mask;; i = (i + 1) & t->mask) {
+    u32 found = t->index[i];
+    if (!found || (((found ^ tagOf(h)) & ~(u32)(CONNECTION | REPLY)) == 0 && matches(entryOf(t, found), found, a, ports))) return found;
+  }
+}
+INLINE u32 confirmed(const Conntrack *t, u32 found, u64 h, u64 a, u32 ports) {
+  return likely(found) && likely(matches(entryOf(t, found), found, a, ports)) ? found : search(t, h, a, ports);
+}
+static void index1(const Conntrack *t, u64 h, u32 value) {
+  u32 i = (u32)h & t->mask;
+  while (t->index[i]) i = (i + 1) & t->mask;
+  t->index[i] = tagOf(h) | value;
+}
+static void indexBoth(Conntrack *t, const Entry *e) {
+  u32 number = (u32)(e - t->at) + 1;
+  index1(t, hashOf(t, e->a, e->ports), number);
+  index1(t, hashOf(t, turned(e->to), turned4(e->toPorts)), number | REPLY);
+}
+static u32 confirm(Conntrack *t, u64 a, u32 ports, u64 to, u32 toPorts) {
+  Entry *e = &t->at[t->count++];
+  *e = (Entry){
+    .a = a, .ports = ports, .to = to, .toPorts = toPorts, .ip = fold(words(~a) + words(to)),
+    .l4 = fold(words(~a) + words(to) + words((u64)(u32)~ports) + words(toPorts)),
+  };
+  indexBoth(t, e);
+  return t->count;
+}
+static void growIndex(Conntrack *t, u32 slots) {
+  if (t->index) munmap(t->index, ((size_t)t->mask + 1) * 4);
+  t->index = memory((size_t)slots * 4);
+  memset(t->index, 0, (size_t)slots * 4);
+  t->mask = slots - 1;
+  for (u32 i = 0; i < t->count; i++) indexBoth(t, &t->at[i]);
+}
+// Between batches: no page is new in one.
+static void ensureBoth(Conntrack *t) {
+  if ((t->count + BATCH) * 4 > t->mask) growIndex(t, (t->mask + 1) * 2);
+  if (t->count + BATCH <= t->ready) return;
+  if (t->ready + READY > CONNECTION) exit(3);
+  memset(&t->at[t->ready], 0, READY * sizeof(Entry));
+  t->ready += READY;
+}
+static void ensureAll(void) {
+  ensure(&tunnels);
+  ensure(&balancedTable);
+  ensureBoth(&hosts);
+  ensureBoth(&sandboxes);
 }
 
 // ---- what stands in the node's tables, as `config` says
@@ -301,99 +369,91 @@ INLINE int headerOk(const u8 *ip, u32 length) {
 static u32 outerConnection(u64 addresses, u32 ports) {
   u32 record = ++lastOuter;
   outers[record] = (Datagrams){.streamAt = now + 2 * SECOND};
-  confirm(record, addresses, ports, turned(addresses), turned4(ports), HOST_UDP);
+  insert(&tunnels, turned(addresses), turned4(ports), HOST_UDP, record, 1);
+  insert(&tunnels, addresses, ports, HOST_UDP, record, 0);
   return record;
 }
 
 // A client's SYN: DNAT to the sandbox.
-static __attribute__((noinline)) Slot *openHost(u64 a, u32 ports) {
+static __attribute__((noinline)) u32 openHost(u64 a, u32 ports) {
   if ((u32)(a >> 32) != hostAddress || (ports >> 16) != published) return 0;
-  return confirm(++lastHost, a, ports, (u64)sandboxAddress | a << 32, turned4(ports), HOST_TCP);
+  return confirm(&hosts, a, ports, (u64)(u32)a | (u64)sandboxAddress << 32, ports);
 }
 // In the sandbox: a mark, round robin, a source port that is free.
-static __attribute__((noinline)) Slot *openSandbox(u64 a, u32 ports) {
-  u32 record = ++lastSandbox;
-  sandboxes[record].mark = mark;
+static __attribute__((noinline)) u32 openSandbox(u64 a, u32 ports) {
   u32 chosen = robin;
   Destination *d = &destinations[chosen];
   robin = robin + 1 == destinationCount ? 0 : robin + 1;
   u64 replyA = (u64)d->address | (u64)sandboxOverlay << 32;
   u32 replyPorts = turned4(ports);
-  while (find(&tracked, place(&tracked, replyA, replyPorts, SANDBOX_TCP), replyA, replyPorts, SANDBOX_TCP))
+  while (search(&sandboxes, hashOf(&sandboxes, replyA, replyPorts), replyA, replyPorts))
     replyPorts = (replyPorts & 0xffff) | (u32)swap2(1024 + (swap2(replyPorts >> 16) + 1 - 1024) % 64512) << 16;
-  Slot *s = confirm(record, a, ports, replyA, replyPorts, SANDBOX_TCP);
+  u32 found = confirm(&sandboxes, a, ports, turned(replyA), turned4(replyPorts));
+  Entry *e = entryOf(&sandboxes, found);
+  e->connection.mark = mark;
   d->inactive++;
   d->connections++;
-  insert(&balancedTable, (u64)(u32)a | (u64)mark << 32, ports, SANDBOX_TCP, record, 0);
-  insert(&balancedTable, (u64)d->address | (u64)(u32)a << 32, turned4(ports), SANDBOX_TCP, record, 1);
+  insert(&balancedTable, (u64)(u32)a | (u64)mark << 32, ports, SANDBOX_TCP, found, 0);
+  insert(&balancedTable, (u64)d->address | (u64)(u32)a << 32, turned4(ports), SANDBOX_TCP, found, 1);
   // Which port the tunnel takes for this flow, and so which of its connections.
-  u64 h = hash(s->to ^ turned(s->to), s->toPorts ^ turned4(s->toPorts));
+  u64 h = hash(e->to ^ turned(e->to), e->toPorts ^ turned4(e->toPorts));
   u16 port = swap2(32768 + (u16)((h & 0xffffffff) * 28231 >> 32));
   u64 addresses = (u64)hostAddress | (u64)vtepAddress << 32;
   u32 outerPorts = port | 0xb5120000u;
-  Slot *o = find(&tracked, place(&tracked, addresses, outerPorts, HOST_UDP), addresses, outerPorts, HOST_UDP);
-  balanced[record] = (Balanced){.destination = chosen, .port = port, .outer = o ? recordOf(o) : outerConnection(addresses, outerPorts)};
+  Slot *o = find(&tunnels, place(&tunnels, addresses, outerPorts, HOST_UDP), addresses, outerPorts, HOST_UDP);
+  e->balanced = (Balanced){.destination = chosen, .port = port, .outer = o ? recordOf(o) : outerConnection(addresses, outerPorts)};
   fresh++;
-  return s;
-}
-
-INLINE void copy(u8 *to, const u8 *from, u32 n) {
-  if (n > 256) {
-    memcpy(to, from, n);
-    return;
-  }
-  for (u32 i = 0; i < n; i += 32) _mm256_storeu_si256((void *)(to + i), _mm256_loadu_si256((const void *)(from + i)));
+  return found;
 }
 
 // Client → node1 → tunnel.
 static __attribute__((noinline)) void forwardOut(u32 count) {
-  static u64 A[VECTOR], M[VECTOR];
-  static u32 P[VECTOR], I[VECTOR], ipDelta[VECTOR], l4Delta[VECTOR], O[VECTOR], D[VECTOR];
+  static u64 A[VECTOR], H[VECTOR], M[VECTOR];
+  static u32 P[VECTOR], C[VECTOR], ipDelta[VECTOR], l4Delta[VECTOR], O[VECTOR], D[VECTOR];
   static u16 port[VECTOR];
   static u8 ok[VECTOR];
   for (u32 base = 0; base < count; base += VECTOR) {
     u32 n = count - base < VECTOR ? count - base : VECTOR;
     const u8 *f = in + (size_t)base * stride;
+    u8 *o = out + (size_t)base * stride;
     for (u32 i = 0; i < n; i++, f += stride) {
+      A[i] = get8(f + 26);
+      P[i] = get4(f + 34);
+      H[i] = hashOf(&hosts, A[i], P[i]);
+      __builtin_prefetch(&hosts.index[H[i] & hosts.mask]);
+    }
+    for (u32 i = 0; i < n; i++) C[i] = candidate(&hosts, H[i]);
+    f = in + (size_t)base * stride;
+    for (u32 i = 0; i < n; i++, f += stride, o += stride) {
       const u8 *ip = f + 14;
       u32 length = swap2(get2(ip + 2));
-      A[i] = get8(ip + 12);
-      P[i] = get4(ip + 20);
-      ok[i] = get2(f + 12) == 8 && ip[9] == TCP && headerOk(ip, inLength[base + i] - 14) &&
-              fold(sum(ip + 20, length - 20) + pseudo(A[i], TCP, length - 20)) == 0xffff && (get8(f) & MAC) == nicMac;
-      I[i] = place(&tracked, A[i], P[i], HOST_TCP);
-      __builtin_prefetch(&tracked.slots[I[i]]);
       devicePackets[0]++;
       deviceBytes[0] += inLength[base + i];
+      ok[i] = 0;
+      if (unlikely(get2(f + 12) != 8 || ip[9] != TCP || !headerOk(ip, inLength[base + i] - 14) || (get8(f) & MAC) != nicMac)) continue;
+      if (unlikely(fold(sumAndCopy(o + OUTER + 34, ip + 20, length - 20) + pseudo(A[i], TCP, length - 20)) != 0xffff)) continue;
+      u32 found = confirmed(&hosts, C[i], H[i], A[i], P[i]);
+      if (unlikely(!found) && !(found = openHost(A[i], P[i]))) continue;
+      Entry *e = entryOf(&hosts, found);
+      if (unlikely(isReply(found)) || unlikely(!trackTcp(&e->connection, 0, f + 34, length - 20, now))) continue;
+      ok[i] = 1;
+      A[i] = e->to;
+      P[i] = e->toPorts;
+      ipDelta[i] = e->ip;
+      l4Delta[i] = e->l4;
+      H[i] = hashOf(&sandboxes, A[i], P[i]);
+      __builtin_prefetch(&sandboxes.index[H[i] & sandboxes.mask]);
     }
-    for (u32 i = 0; i < n; i++) __builtin_prefetch(&hosts[recordOf(&tracked.slots[I[i]])], 1);
+    for (u32 i = 0; i < n; i++) C[i] = likely(ok[i]) ? candidate(&sandboxes, H[i]) : 0;
     f = in + (size_t)base * stride;
     for (u32 i = 0; i < n; i++, f += stride) {
       if (unlikely(!ok[i])) continue;
-      Slot *s = find(&tracked, I[i], A[i], P[i], HOST_TCP);
-      if (unlikely(!s) && !(s = openHost(A[i], P[i]))) { ok[i] = 0; continue; }
-      if (unlikely(!trackTcp(&hosts[recordOf(s)], replyOf(s), f + 34, swap2(get2(f + 16)) - 20, now))) { ok[i] = 0; continue; }
-      A[i] = s->to;
-      P[i] = s->toPorts;
-      ipDelta[i] = s->ip;
-      l4Delta[i] = s->l4;
-      I[i] = place(&tracked, A[i], P[i], SANDBOX_TCP);
-      __builtin_prefetch(&tracked.slots[I[i]]);
-    }
-    for (u32 i = 0; i < n; i++) {
-      u32 record = recordOf(&tracked.slots[I[i]]);
-      __builtin_prefetch(&sandboxes[record], 1);
-      __builtin_prefetch(&balanced[record], 1);
-    }
-    f = in + (size_t)base * stride;
-    for (u32 i = 0; i < n; i++, f += stride) {
-      if (unlikely(!ok[i])) continue;
-      Slot *s = find(&tracked, I[i], A[i], P[i], SANDBOX_TCP);
-      if (unlikely(!s)) s = openSandbox(A[i], P[i]);
-      u32 record = recordOf(s);
-      Balanced *v = &balanced[record];
+      u32 found = confirmed(&sandboxes, C[i], H[i], A[i], P[i]);
+      if (unlikely(!found)) found = openSandbox(A[i], P[i]);
+      Entry *e = entryOf(&sandboxes, found);
+      Balanced *v = &e->balanced;
       __builtin_prefetch(&outers[v->outer], 1);
-      if (unlikely(!trackTcp(&sandboxes[record], replyOf(s), f + 34, swap2(get2(f + 16)) - 20, now))) { ok[i] = 0; continue; }
+      if (unlikely(isReply(found)) || unlikely(!trackTcp(&e->connection, 0, f + 34, swap2(get2(f + 16)) - 20, now))) { ok[i] = 0; continue; }
       Destination *d = &destinations[v->destination];
       u32 length = swap2(get2(f + 16));
       d->inPackets++;
@@ -401,17 +461,17 @@ static __attribute__((noinline)) void forwardOut(u32 count) {
       serviceInPackets++;
       serviceInBytes += length;
       balance(v, 0, f[47], now);
-      A[i] = s->to;
-      P[i] = s->toPorts;
-      ipDelta[i] += s->ip;
-      l4Delta[i] += s->l4;
+      A[i] = e->to;
+      P[i] = e->toPorts;
+      ipDelta[i] += e->ip;
+      l4Delta[i] += e->l4;
       M[i] = d->mac;
       O[i] = v->outer;
       port[i] = v->port;
       D[i] = v->destination;
     }
     f = in + (size_t)base * stride;
-    u8 *o = out + (size_t)base * stride;
+    o = out + (size_t)base * stride;
     for (u32 i = 0; i < n; i++, f += stride, o += stride) {
       if (unlikely(!ok[i])) {
         drops++;
@@ -423,9 +483,11 @@ static __attribute__((noinline)) void forwardOut(u32 count) {
       trackUdp(&outers[O[i]], now);
       u32 length = swap2(get2(f + 16));
       u8 *g = o + OUTER, *ip = g + 14, *l4 = ip + 20;
-      copy(g, f, length + 14);
+      // The segment is there already.
       put8(g, (M[i] & MAC) | sandboxMac << 48);
-      put4(g + 8, (u32)(sandboxMac >> 16));
+      put8(g + 8, (u32)(sandboxMac >> 16) | get8(f + 8) >> 32 << 32);
+      put8(g + 16, get8(f + 16));
+      put2(g + 24, get2(f + 24));
       ip[8] -= 2;
       put2(ip + 10, ~fold((u16)~get2(ip + 10) + ipDelta[i] + 0xfffd));
       put8(ip + 12, A[i]);
@@ -454,63 +516,65 @@ static __attribute__((noinline)) void forwardOut(u32 count) {
 
 // Tunnel → node1 → client.
 static __attribute__((noinline)) void forwardBack(u32 count) {
-  static u64 A[VECTOR];
-  static u32 P[VECTOR], I[VECTOR], J[VECTOR], ipDelta[VECTOR], l4Delta[VECTOR];
+  static u64 A[VECTOR], H[VECTOR];
+  static u32 P[VECTOR], J[VECTOR], C[VECTOR], ipDelta[VECTOR], l4Delta[VECTOR];
+  static Entry *E[VECTOR];
   static u8 ok[VECTOR];
   for (u32 base = 0; base < count; base += VECTOR) {
     u32 n = count - base < VECTOR ? count - base : VECTOR;
     const u8 *f = in + (size_t)base * stride;
+    u8 *o = out + (size_t)base * stride;
     for (u32 i = 0; i < n; i++, f += stride) {
-      const u8 *outside = f + 14, *udp = f + 34, *ip = f + 64;
-      u32 whole = swap2(get2(outside + 2)), length = swap2(get2(ip + 2));
-      A[i] = get8(ip + 12);
-      P[i] = get4(ip + 20);
-      u64 segment = sum(ip + 20, length - 20);
-      ok[i] = get2(f + 12) == 8 && outside[9] == UDP && headerOk(outside, inLength[base + i] - 14) && get4(udp + 8) == 8 && get4(udp + 12) == vni &&
-              get2(f + 62) == 8 && ip[9] == TCP && headerOk(ip, whole - 50) &&
-              fold(segment + pseudo(A[i], TCP, length - 20)) == 0xffff &&
-              fold(sum(udp, 50) + segment + pseudo(get8(outside + 12), UDP, whole - 20)) == 0xffff && (get8(f) & MAC) == nicMac;
-      I[i] = place(&tracked, A[i], P[i], SANDBOX_TCP);
-      J[i] = place(&tracked, get8(outside + 12), get4(udp), HOST_UDP);
-      __builtin_prefetch(&tracked.slots[I[i]]);
-      __builtin_prefetch(&tracked.slots[J[i]]);
-      devicePackets[0]++;
-      deviceBytes[0] += inLength[base + i];
+      A[i] = get8(f + 76);
+      P[i] = get4(f + 84);
+      H[i] = hashOf(&sandboxes, A[i], P[i]);
+      J[i] = place(&tunnels, get8(f + 26), get4(f + 34), HOST_UDP);
+      __builtin_prefetch(&sandboxes.index[H[i] & sandboxes.mask]);
+      __builtin_prefetch(&tunnels.slots[J[i]]);
     }
     for (u32 i = 0; i < n; i++) {
-      u32 record = recordOf(&tracked.slots[I[i]]);
-      __builtin_prefetch(&sandboxes[record], 1);
-      __builtin_prefetch(&balanced[record], 1);
-      __builtin_prefetch(&outers[recordOf(&tracked.slots[J[i]])], 1);
+      C[i] = candidate(&sandboxes, H[i]);
+      __builtin_prefetch(&outers[recordOf(&tunnels.slots[J[i]])], 1);
     }
     f = in + (size_t)base * stride;
-    for (u32 i = 0; i < n; i++, f += stride) {
-      if (unlikely(!ok[i])) continue;
-      Slot *o = find(&tracked, J[i], get8(f + 26), get4(f + 34), HOST_UDP);
-      trackUdp(&outers[unlikely(!o) ? outerConnection(get8(f + 26), get4(f + 34)) : recordOf(o)], now);
-      Slot *s = find(&tracked, I[i], A[i], P[i], SANDBOX_TCP);
-      if (unlikely(!s)) { ok[i] = 0; continue; }
-      J[i] = recordOf(s);
-      if (unlikely(!trackTcp(&sandboxes[J[i]], replyOf(s), f + 84, swap2(get2(f + 66)) - 20, now))) { ok[i] = 0; continue; }
-      A[i] = s->to;
-      P[i] = s->toPorts;
-      ipDelta[i] = s->ip;
-      l4Delta[i] = s->l4;
-      I[i] = place(&tracked, A[i], P[i], HOST_TCP);
-      __builtin_prefetch(&tracked.slots[I[i]]);
-    }
-    for (u32 i = 0; i < n; i++) __builtin_prefetch(&hosts[recordOf(&tracked.slots[I[i]])], 1);
-    f = in + (size_t)base * stride;
-    u8 *o = out + (size_t)base * stride;
     for (u32 i = 0; i < n; i++, f += stride, o += stride) {
-      Slot *s = ok[i] ? find(&tracked, I[i], A[i], P[i], HOST_TCP) : 0;
+      const u8 *outside = f + 14, *udp = f + 34, *ip = f + 64;
+      u32 whole = swap2(get2(outside + 2)), length = swap2(get2(ip + 2));
+      devicePackets[0]++;
+      deviceBytes[0] += inLength[base + i];
+      ok[i] = 0;
+      if (unlikely(get2(f + 12) != 8 || outside[9] != UDP || !headerOk(outside, inLength[base + i] - 14) || get4(udp + 8) != 8 ||
+                   get4(udp + 12) != vni || get2(f + 62) != 8 || ip[9] != TCP || !headerOk(ip, whole - 50) || (get8(f) & MAC) != nicMac)) continue;
+      u64 segment = sumAndCopy(o + 34, ip + 20, length - 20);
+      if (unlikely(fold(segment + pseudo(A[i], TCP, length - 20)) != 0xffff)) continue;
+      if (unlikely(fold(sum(udp, 50) + segment + pseudo(get8(outside + 12), UDP, whole - 20)) != 0xffff)) continue;
+      Slot *tunnel = find(&tunnels, J[i], get8(f + 26), get4(f + 34), HOST_UDP);
+      trackUdp(&outers[unlikely(!tunnel) ? outerConnection(get8(f + 26), get4(f + 34)) : recordOf(tunnel)], now);
+      u32 found = confirmed(&sandboxes, C[i], H[i], A[i], P[i]);
+      if (unlikely(!found) || unlikely(!isReply(found))) continue;
+      Entry *e = E[i] = entryOf(&sandboxes, found);
+      if (unlikely(!trackTcp(&e->connection, 1, f + 84, length - 20, now))) continue;
+      ok[i] = 1;
+      A[i] = turned(e->a);
+      P[i] = turned4(e->ports);
+      ipDelta[i] = (u16)~e->ip;
+      l4Delta[i] = (u16)~e->l4;
+      H[i] = hashOf(&hosts, A[i], P[i]);
+      __builtin_prefetch(&hosts.index[H[i] & hosts.mask]);
+    }
+    for (u32 i = 0; i < n; i++) C[i] = likely(ok[i]) ? candidate(&hosts, H[i]) : 0;
+    f = in + (size_t)base * stride;
+    o = out + (size_t)base * stride;
+    for (u32 i = 0; i < n; i++, f += stride, o += stride) {
+      u32 found = likely(ok[i]) ? confirmed(&hosts, C[i], H[i], A[i], P[i]) : 0;
       u32 length = swap2(get2(f + 66));
-      if (unlikely(!s) || unlikely(!trackTcp(&hosts[recordOf(s)], replyOf(s), f + 84, length - 20, now))) {
+      Entry *e = entryOf(&hosts, found);
+      if (unlikely(!found) || unlikely(!isReply(found)) || unlikely(!trackTcp(&e->connection, 1, f + 84, length - 20, now))) {
         drops++;
         outLength[base + i] = 0;
         continue;
       }
-      Balanced *v = &balanced[J[i]];
+      Balanced *v = &E[i]->balanced;
       Destination *d = &destinations[v->destination];
       d->outPackets++;
       d->outBytes += length;
@@ -518,15 +582,17 @@ static __attribute__((noinline)) void forwardBack(u32 count) {
       serviceOutBytes += length;
       balance(v, 1, f[97], now);
       learnedAt = neighbourAt = now;
-      copy(o, f + OUTER, length + 14);
+      // The segment is there already.
       put8(o, (gatewayMac & MAC) | nicMac << 48);
-      put4(o + 8, (u32)(nicMac >> 16));
+      put8(o + 8, (u32)(nicMac >> 16) | get8(f + 58) >> 32 << 32);
+      put8(o + 16, get8(f + 66));
+      put2(o + 24, get2(f + 74));
       u8 *ip = o + 14;
       ip[8] -= 2;
-      put2(ip + 10, ~fold((u16)~get2(ip + 10) + ipDelta[i] + s->ip + 0xfffd));
-      put8(ip + 12, s->to);
-      put4(ip + 20, s->toPorts);
-      put2(ip + 36, ~fold((u16)~get2(ip + 36) + l4Delta[i] + s->l4));
+      put2(ip + 10, ~fold((u16)~get2(ip + 10) + ipDelta[i] + (u16)~e->ip + 0xfffd));
+      put8(ip + 12, turned(e->a));
+      put4(ip + 20, turned4(e->ports));
+      put2(ip + 36, ~fold((u16)~get2(ip + 36) + l4Delta[i] + (u16)~e->l4));
       outLength[base + i] = length + 14;
       devicePackets[1]++;
       deviceBytes[1] += length + 14;
@@ -615,8 +681,7 @@ static void process(u32 way, u32 count) {
   else forwardOut(count);
 }
 static void passOne(u32 way) {
-  ensure(&tracked);
-  ensure(&balancedTable);
+  ensureAll();
   process(way, 1);
 }
 static void stage(void) {
@@ -652,8 +717,7 @@ static void stage(void) {
     if (turn) advance(f + headers - 20, turn * step);
     if (at == flowCount) at = 0, turn = (turn + 1) & 1023;
   }
-  ensure(&tracked);
-  ensure(&balancedTable);
+  ensureAll();
 }
 // Handshakes of what was opened are completed.
 static void settle(void) {
@@ -699,11 +763,12 @@ static void configure(char *s) {
   u32 capacity = number(&s);
   u32 slots = 4096;
   while (slots < capacity) slots *= 2;
-  grow(&tracked, slots * 4);
+  grow(&tunnels, 1 << 17);
   grow(&balancedTable, slots * 2);
-  hosts = memory((size_t)(capacity + (1 << 20)) * sizeof(Connection));
-  sandboxes = memory((size_t)(capacity + (1 << 20)) * sizeof(Connection));
-  balanced = memory((size_t)(capacity + (1 << 20)) * sizeof(Balanced));
+  hosts.at = memory((size_t)CONNECTION * sizeof(Entry));
+  sandboxes.at = memory((size_t)CONNECTION * sizeof(Entry));
+  growIndex(&hosts, slots * 4);
+  growIndex(&sandboxes, slots * 4);
   outers = memory((size_t)(1 << 20) * sizeof(Datagrams));
   in = memory((size_t)BATCH * LONGEST + 64);
   out = memory((size_t)BATCH * (LONGEST + 64));
@@ -761,8 +826,7 @@ int main(void) {
         readBytes(&inLength[i], 4);
         readBytes(in + (size_t)i * stride, inLength[i]);
       }
-      ensure(&tracked);
-      ensure(&balancedTable);
+      ensureAll();
       process(way, count);
       u64 h = 0xcbf29ce484222325ull;
       for (u32 i = 0; i < count; i++) h = digestOut(h, out + (size_t)i * stride, outLength[i], way);
