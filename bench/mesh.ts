@@ -6,12 +6,14 @@
 import { openSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Connection } from '../src/engine/generated/layout.js';
 import { type Device, Engine, type Namespace } from '../src/engine/index.js';
+import { port } from '../src/engine/wire.js';
 import { plan } from '../src/swarm/plan.js';
 import { type Realized, realize } from '../src/swarm/realize.js';
 import type { StackSpec } from '../src/topology/spec.js';
 import { hostPart } from '../src/topology/topology.js';
-import { macBytes } from './headers.js';
+import { macBytes, VXLAN_PORT } from './headers.js';
 
 /** Frames of one call: what two polls of a NIC bring. */
 export const BATCH = 128;
@@ -68,7 +70,10 @@ export interface Books {
   inFlight: number;
   balancedIn: number;
   balancedOut: number;
+  /** Connections that IPVS has given to a destination. */
+  balancedConnections: number;
   searches: number;
+  /** Whose time is not over; the tunnels' own are not among them. */
   connections: number;
 }
 
@@ -244,7 +249,7 @@ export class Mesh {
     const { rxPackets: received, txPackets: transmitted } = nic.counters;
     const { dropped, injected, generated, inFlight } = engine.account;
     const destinations = this.namespace('node1/ingress_sbox').ipvs.services.flatMap((one) => one.destinations);
-    const sum = (name: 'inPackets' | 'outPackets') =>
+    const sum = (name: 'inPackets' | 'outPackets' | 'connections') =>
       destinations.reduce((total, { counters }) => total + counters[name], 0);
     return {
       received,
@@ -256,10 +261,23 @@ export class Mesh {
       inFlight,
       balancedIn: sum('inPackets'),
       balancedOut: sum('outPackets'),
+      balancedConnections: sum('connections'),
       searches: engine.exports.natPortSearches(),
-      connections: engine.exports.connections(),
+      connections: liveConnections(engine),
     };
   }
+}
+
+/** Entries of conntrack whose time is not over, those of tunnels aside. Half a step of the clock is nothing. */
+export function liveConnections({ exports, memory }: Engine): number {
+  const soon = exports.time() + DRAIN / 2;
+  let live = 0;
+  for (let slot = 0; slot < exports.connectionSlots(); slot++) {
+    const at = exports.connectionAt(slot) >>> 0;
+    if (!at || memory.get(at, Connection.deadline) < soon) continue;
+    if (port(memory.halves(at, Connection.originalB).low >>> 16) !== VXLAN_PORT) live++;
+  }
+  return live;
 }
 
 /** Frames of these taps out of finished Enhanced Packet Blocks. */

@@ -24,7 +24,7 @@ import {
 } from './frames.js';
 import { Random } from './fuzz/random.js';
 import { addressNumber, get16, get32 } from './headers.js';
-import { BATCH, type Books, type Capturing, type Mesh, PUBLISHED } from './mesh.js';
+import { BATCH, type Books, type Capturing, liveConnections, type Mesh, PUBLISHED } from './mesh.js';
 import { Digest, type Native } from './native.js';
 
 export interface Row {
@@ -154,6 +154,9 @@ export async function steady(
   let opened = 0;
   let settled = 0;
   let closed = 0;
+  /** When each FIN came, and how many of those connections are over since. */
+  const closings: number[] = [];
+  let over = 0;
   /** Slots of this batch's new connections, and the headers that left for each, for its answers. */
   let opening: number[] = [];
   const left: Uint8Array[] = [];
@@ -183,6 +186,7 @@ export async function steady(
       if (tcp && frames % 100 === CLOSES && closed < settled) {
         put(i, back ? controlBack(left[closed] ?? sample, FIN | ACK) : control(fresh(closed), mesh.macs, FIN | ACK));
         closed++;
+        closings.push(mesh.engine.exports.time());
         continue;
       }
       const slot = mesh.slot(i);
@@ -230,23 +234,18 @@ export async function steady(
     verify: async (batches, before, opens) => {
       const packets = batches * BATCH;
       const after = mesh.books;
+      const fresh = opened - opens;
       // Between batches: the handshakes of what was opened.
-      const aside = 2 * (opened - opens);
-      const [out, into] = back ? [aside, packets] : [packets + (opened - opens), opened - opens];
-      checkBooks(before, after, packets + aside, [out, into]);
-      // Those that earlier turns have closed may have timed out since.
-      const closed = Math.max(0, before.connections - 2 * flows.length);
-      atLeast(
-        after.connections - before.connections + closed,
-        2 * (opened - opens),
-        'connections, two for each new one',
-      );
+      const aside = 2 * fresh;
+      const [out, into] = back ? [aside, packets] : [packets + fresh, fresh];
+      checkBooks(before, after, packets + aside, { in: out, out: into, opened: fresh });
+      const now = mesh.engine.exports.time();
+      while ((closings[over] ?? now) + FIN_WAIT <= now) over++;
+      expect(after.connections, 2 * (flows.length + opened - over), 'connections, two for each whose time is not over');
       if (capture !== 'off') {
         expect(mesh.collected, packets * TAPS, 'captured frames');
         mesh.collected = 0;
       }
-      if (!tcp) expect(after.connections, before.connections, 'connections');
-      atLeast(after.connections, 2 * flows.length, 'connections: two a flow, and the tunnels');
       await compared(stage, settle);
     },
     opened: () => opened,
@@ -277,6 +276,8 @@ export async function steady(
   }
 }
 const COMPARED = 4;
+/** nf_conntrack_tcp_timeout_fin_wait, ns. */
+const FIN_WAIT = 120e9;
 const CAPTURING: Record<Capturing, string> = { off: '', memory: '-captured', file: '-captured-file' };
 /** Taps of node1 that a client's packet passes: eth0 twice, docker_gwbridge, a veth pair, another, br0, vxlan0. */
 const TAPS = 9;
@@ -314,16 +315,15 @@ export function opening(mesh: Mesh, flows: number): Row {
     },
     settle: () => {
       mesh.drain();
-      // Three a flow: node1's, the sandbox's, and the tunnel's.
-      if (open === BATCH && mesh.engine.exports.connections() > 3 * BATCH)
-        throw new Error('connections are left after their time');
+      if (open === BATCH) expect(liveConnections(mesh.engine), 2 * BATCH, 'connections after the time of all others');
     },
     native: undefined,
     opened: () => next,
     verify: async (batches, before) => {
       const packets = batches * BATCH;
-      checkBooks(before, mesh.books, packets, [packets, 0]);
-      atLeast(mesh.books.connections, 2 * open, 'connections, two a flow');
+      const after = mesh.books;
+      checkBooks(before, after, packets, { in: packets, out: 0, opened: packets });
+      expect(after.connections, 2 * open, 'connections, two a flow');
       fill();
       const { bytes } = mesh.engine.memory;
       const left = mesh.pass(
@@ -337,7 +337,12 @@ export function opening(mesh: Mesh, flows: number): Row {
   };
 }
 
-function checkBooks(before: Books, after: Books, packets: number, [balancedIn, balancedOut]: [number, number]): void {
+function checkBooks(
+  before: Books,
+  after: Books,
+  packets: number,
+  balanced: { in: number; out: number; opened: number },
+): void {
   const grown = (name: keyof Books) => after[name] - before[name];
   expect(grown('injected'), packets, 'frames in');
   expect(grown('received'), packets, 'frames at eth0');
@@ -346,8 +351,9 @@ function checkBooks(before: Books, after: Books, packets: number, [balancedIn, b
   expect(grown('dropped'), packets, 'frames that ended');
   expect(grown('generated'), 0, 'frames that nobody sent');
   expect(grown('searches'), 0, 'searches for a port');
-  expect(grown('balancedIn'), balancedIn, 'IPVS packets in');
-  expect(grown('balancedOut'), balancedOut, 'IPVS packets out');
+  expect(grown('balancedIn'), balanced.in, 'IPVS packets in');
+  expect(grown('balancedOut'), balanced.out, 'IPVS packets out');
+  expect(grown('balancedConnections'), balanced.opened, 'connections that IPVS has balanced');
   expect(after.inFlight, 0, 'frames in flight');
 }
 
@@ -371,10 +377,6 @@ function toClients(frames: readonly Uint8Array[], flows: readonly Flow[]): void 
 
 export function expect<T>(found: T, wanted: T, what: string): void {
   if (found !== wanted) throw new Error(`${what}: ${found}, not ${wanted}`);
-}
-
-function atLeast(found: number, wanted: number, what: string): void {
-  if (found < wanted) throw new Error(`${what}: ${found}, fewer than ${wanted}`);
 }
 
 export function shuffled(count: number): Uint32Array {

@@ -250,7 +250,12 @@ export async function wayRow(
     get books(): Books {
       const { dropped, injected, generated, inFlight } = engine.account;
       const { rxPackets: received, txPackets: transmitted } = into.counters;
-      const fixed = { balancedIn: 0, balancedOut: 0, searches: engine.exports.natPortSearches() };
+      const fixed = {
+        balancedIn: 0,
+        balancedOut: 0,
+        balancedConnections: 0,
+        searches: engine.exports.natPortSearches(),
+      };
       const connections = engine.exports.connections();
       return {
         received,
