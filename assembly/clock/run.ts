@@ -21,13 +21,14 @@ import { puntHorizon, puntsFull } from "../stack/punts";
 import { cipherHorizon, ciphersFull } from "../stack/ciphers";
 import { opened, seal, sealed } from "../hooks/xfrm";
 import { captureFull } from "../capture/tap";
-import { Connection, connectionAt, connectionSlots, ensureConnections, overIpv6, removeConnection } from "../tables/connections";
-import { BalancedConnection, balancedAt, balancedSlots, ensureServices, removeBalanced } from "../tables/services";
+import { Connection, connectionIn, connectionSlots, ensureConnections, overIpv6, removeConnection } from "../tables/connections";
+import { BalancedConnection, balancedIn, balancedSlots, ensureServices, removeBalanced } from "../tables/services";
 import { Neighbour, ensureNeighbours, family, neighbourAt, neighbourSlots } from "../tables/neighbours";
 import * as ethernet from "../wire/ethernet";
 import { beginCollection, collectionDue, ensureAddresses, finishCollection, markAddress } from "../tables/addresses6";
 import { Path6, ensurePaths, pathAt, pathSlots, sweepPaths } from "../tables/paths6";
 import { ensureFlows, sweepFlows } from "../flowtable/flows";
+import { isBalancedOver, isOver } from "../flowtable/groups";
 import { Entry, ensureFdb, fdbAt, fdbSlots } from "../tables/fdb";
 import { anythingDead, bury } from "./removal";
 
@@ -175,17 +176,17 @@ export function sweep(): void {
   nextSweep = now + SWEEP_EVERY;
   sweepFlows();
   for (let i: u32 = 0; i < connectionSlots(); i++) {
-    let at = connectionAt(i);
-    while (at && (changetype<Connection>(at).deadline <= now || changetype<Connection>(at).namespace.dead)) {
+    let at = connectionIn(i);
+    while (at && (isOver(changetype<Connection>(at), now) || changetype<Connection>(at).namespace.dead)) {
       removeConnection(changetype<Connection>(at));
-      at = connectionAt(i);
+      at = connectionIn(i);
     }
   }
   for (let i: u32 = 0; i < balancedSlots(); i++) {
-    let at = balancedAt(i);
-    while (at && changetype<BalancedConnection>(at).deadline <= now) {
+    let at = balancedIn(i);
+    while (at && isBalancedOver(changetype<BalancedConnection>(at), now)) {
       removeBalanced(changetype<BalancedConnection>(at));
-      at = balancedAt(i);
+      at = balancedIn(i);
     }
   }
   if (anythingDead()) bury();
@@ -197,7 +198,7 @@ export function sweep(): void {
 function collectAddresses(): void {
   beginCollection();
   for (let i: u32 = 0; i < connectionSlots(); i++) {
-    const at = connectionAt(i);
+    const at = connectionIn(i);
     if (!at) continue;
     const connection = changetype<Connection>(at);
     if (!overIpv6(connection.originalB)) continue;

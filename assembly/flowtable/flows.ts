@@ -11,6 +11,7 @@ import { Connection } from "../tables/connections";
 import { BalancedConnection } from "../tables/services";
 import { Track, ensureTracks, release } from "./track";
 import { ensureStages, giveStages } from "./sights";
+import { NO_GROUP, leave, nobody } from "./groups";
 
 @unmanaged
 export class Flow {
@@ -19,27 +20,32 @@ export class Flow {
   /** The rules, routes, services and devices are as they were when its way was recorded. */
   generation: u32;
   track: Track;
+  /** The group that it moves, and its lead (flowtable/groups); `group` 0: none yet. */
+  lead: Connection;
+  group: u32;
+  /** The tunnel's connection, if the way has one. */
+  outer: Connection | null;
+  outerStamp: u32;
   /** Addresses and ports as they go out. */
   newA: u64;
   newPorts: u32;
   /** What the checksums of IP and of TCP or UDP change by; 0: they stay. */
   ipDelta: u16;
   l4Delta: u16;
-  /** Largest total length that fits everywhere. */
-  limit: u16;
+  /** The complement of the addresses that go out, summed: the outer checksum is made of it. */
+  innerSum: u16;
+  /** The frame's, as it comes in. */
+  flags: u16;
   /** Outer source ports: what comes in, what goes out. */
   inPort: u16;
   outPort: u16;
-  pad: u16;
-  /** The complement of the addresses that go out, summed: the outer checksum is made of it. */
-  innerSum: u32;
+  /** From here on: what an established packet rarely needs. */
   connection0: Connection; connection1: Connection; connection2: Connection; connection3: Connection;
   stamp0: u32; stamp1: u32; stamp2: u32; stamp3: u32;
   balanced: BalancedConnection;
   balancedStamp: u32;
   /** The sending socket's hash, if it has one. */
   hash: u32;
-  flags: u32;
   /** What taps on the way see of it (flowtable/sights), or 0. */
   stages: usize;
 }
@@ -76,10 +82,11 @@ export function obtainFlow(a: u64, b: u64): Flow | null {
   const found = index.find(a, b);
   if (found) {
     const flow = changetype<Flow>(found);
+    leave(flow);
     release(flow.track);
     giveStages(flow);
     memory.fill(found + 16, 0, FLOW - 16);
-    return flow;
+    return ungrouped(flow);
   }
   const at = pool.take(FLOW);
   if (!at) return null;
@@ -90,6 +97,12 @@ export function obtainFlow(a: u64, b: u64): Flow | null {
     pool.give(at);
     return null;
   }
+  return ungrouped(flow);
+}
+
+function ungrouped(flow: Flow): Flow {
+  flow.lead = nobody;
+  flow.group = NO_GROUP;
   return flow;
 }
 
@@ -105,6 +118,7 @@ export function sweepFlows(): void {
   for (let i: u32 = 0; i < index.capacity; i++) {
     let at = index.keyAt(i);
     while (at && !lives(changetype<Flow>(at))) {
+      leave(changetype<Flow>(at));
       release(changetype<Flow>(at).track);
       giveStages(changetype<Flow>(at));
       changetype<Flow>(at).generation = 0;

@@ -39,15 +39,12 @@ export function foresee(device: Device, frames: usize, count: u32): void {
     const flow = load<usize>(load<usize>(at), 4);
     store<usize>(at, flow);
     changetype<Frame>(load<usize>(at - offset)).hint = flow;
-    seen |= load<u32>(flow) | load<u32>(flow, 64);
+    seen |= load<u32>(flow);
   }
   for (let at = slots; at < last; at += 4) {
     const flow = load<usize>(at);
-    const first = load<usize>(flow, offsetof<Flow>("connection0"));
-    const second = load<usize>(flow, offsetof<Flow>("connection1"));
-    const third = load<usize>(flow, offsetof<Flow>("connection2"));
-    seen |= load<u32>(first, 32) | load<u32>(first, 64) | load<u32>(second, 32) | load<u32>(second, 64);
-    seen |= load<u32>(third, 32) | load<u32>(third, 64) | load<u32>(load<usize>(flow, offsetof<Flow>("balanced")), 32);
+    const lead = load<usize>(flow, offsetof<Flow>("lead"));
+    seen |= load<u32>(lead, 32) | load<u32>(lead, 64) | load<u32>(load<usize>(flow, offsetof<Flow>("outer")), 32);
   }
   sink = seen;
 }

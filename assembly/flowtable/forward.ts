@@ -18,16 +18,17 @@ import * as tcp from "../wire/tcp";
 import * as udp from "../wire/udp";
 import * as vxlan from "../wire/vxlan";
 import { fold, pseudo, sum, sumHere } from "../wire/checksum";
-import { Connection, SEEN_REPLY } from "../tables/connections";
+import { SEEN_REPLY } from "../tables/connections";
 import { generation, linksGeneration } from "../tables/generation";
-import { ACCEPT, plainOptions, tcpFollow, tcpFollowTwin, tcpFollows, tcpPacket, tcpTwins } from "../hooks/conntrack-tcp";
+import { plainOptions, tcpFitsOpen, tcpFollowOpen } from "../hooks/conntrack-tcp";
 import { udpFollow, udpFollows } from "../hooks/conntrack";
-import { advance, touch } from "../hooks/ipvs";
 import { watching } from "../tables/events";
 import { tracing } from "../capture/tap";
 import { changed } from "../tables/generation";
-import { Flow, connectionOf, findFlow, stampOf } from "./flows";
-import { Track, Way, count, stepOf, touchAll } from "./track";
+import { Flow, connectionOf, findFlow } from "./flows";
+import { adopt, together } from "./groups";
+import { moveEach } from "./trackers";
+import { Track, Way, count, touchAll } from "./track";
 import { begin } from "./recorder";
 import { rewrite } from "./rewrite";
 import { ownsFrame } from "../load/shards";
@@ -102,7 +103,7 @@ export function enter(device: Device, frame: Frame): Entered {
       if (passes(flow, device, frame, at, outside, ip, l4, length, protocol, padding)) return Entered.DONE;
     }
   }
-  if (tracing || watching || frame.connection || frame.mark) return Entered.SLOW;
+  if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
   if (protocol == ipv4.TCP && tcp.flags(l4) & tcp.FIN) return Entered.SLOW;
   begin(frame, a, b, ip, length, kind != 0, padding);
   return Entered.RECORDED;
@@ -125,9 +126,9 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, outside: us
   if (track.links != linksGeneration) return false;
   if (time >= track.until) return false;
   if (time < track.since) return false;
-  if (length > <u32>flow.limit) return false;
+  if (length > track.limit) return false;
   if ((load<u64>(at) ^ track.inLow) | (<u64>load<u32>(at, 8) ^ track.inHigh)) return false;
-  if (frame.flags ^ flow.flags | <u32>changetype<usize>(frame.connection) | frame.mark) return false;
+  if (frame.flags ^ <u32>flow.flags | <u32>changetype<usize>(frame.connection) | frame.mark) return false;
   if (frame.flags & SOCKET_HASH) {
     if (frame.hash != flow.hash) return false;
   }
@@ -157,75 +158,40 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, outside: us
     }
   }
 
-  // Every connection on the way: is it the same, alive, and would it stay as it is?
-  const steps = <u32>track.connections;
-  let sequence: u32 = 0;
-  let acknowledgment: u32 = 0;
-  let end: u32 = 0;
-  let plain = true;
-  if (protocol == ipv4.TCP) {
+  // Every connection on the way: is it the same, alive, and would it stay as it is? Then it goes.
+  if (!mayCross(frame, track.crossings)) return false;
+  let alone = protocol != ipv4.TCP;
+  if (!alone) {
     const header = tcp.headerLength(l4);
     if (header < tcp.LENGTH) return false;
     if (header > tail) return false;
-    if (tcp.flags(l4) & tcp.FIN) plain = false;
-    else plain = plainOptions(l4);
-    sequence = tcp.sequence(l4);
-    acknowledgment = tcp.acknowledgment(l4);
-    end = sequence + tail - header;
-  }
-  /** The last one of TCP, and a bit for each that stands where the one before it does. */
-  let last: usize = 0;
-  let lastReply: u32 = 0;
-  let twins: u32 = 0;
-  for (let i: u32 = 0; i < steps; i++) {
-    const step = stepOf(track, i);
-    const connection = connectionOf(flow, i);
-    const then = time + step.after;
-    if (connection.stamp != stampOf(flow, i)) return false;
-    if (then >= connection.deadline) return false;
-    const seen: u32 = connection.status & SEEN_REPLY ? 1 : 0;
-    if (protocol == ipv4.TCP && !step.outer) {
-      if (!seen) return false;
-      const reply = <u32>step.reply;
-      if (plain) {
-        if (last && lastReply == reply && tcpTwins(changetype<Connection>(last), connection)) twins |= 1 << i;
-        else plain = tcpFollows(connection, reply, sequence, acknowledgment, end);
+    alone = (tcp.flags(l4) & tcp.FIN) != 0 || !plainOptions(l4);
+    if (!alone && !together(flow, time)) alone = !adopt(flow, track) || !together(flow, time);
+    if (!alone) {
+      const lead = flow.lead;
+      const reply = <u32>track.reply;
+      const sequence = tcp.sequence(l4);
+      const acknowledgment = tcp.acknowledgment(l4);
+      const end = sequence + tail - header;
+      if (!tcpFitsOpen(lead, reply, sequence, acknowledgment, end)) return false;
+      const outer = flow.outer;
+      if (outer) {
+        const then = time + track.outerAfter;
+        if (outer.stamp != flow.outerStamp) return false;
+        if (then >= outer.deadline) return false;
+        if ((outer.status & SEEN_REPLY ? 1 : 0) != <u32>track.outerSeen) return false;
+        if (!udpFollows(outer, then)) return false;
+        udpFollow(outer, then);
       }
-      last = changetype<usize>(connection);
-      lastReply = reply;
-    } else {
-      if (seen != <u32>step.seen) return false;
-      if (!udpFollows(connection, then)) return false;
+      tcpFollowOpen(lead, reply, sequence, acknowledgment, end, tcp.window(l4));
+      lead.deadline = time;
+      lead.mover = changetype<usize>(flow);
     }
   }
-  if (track.balanced) {
-    if (flow.balanced.stamp != flow.balancedStamp) return false;
-    if (time + track.balancedAt >= flow.balanced.deadline) return false;
+  if (alone) {
+    if (!moveEach(flow, track, protocol, l4, tail, time)) return false;
   }
-  if (!mayCross(frame, track.crossings)) return false;
-  // More than an ACK that fits: conntrack itself is asked.
-  if (!plain) {
-    if (!tcpMoves(flow, track, l4, tail, time)) return false;
-  }
-
-  // From here on it goes.
   cross(frame, track.crossings);
-  let before: u32 = 0;
-  for (let i: u32 = 0; i < steps; i++) {
-    const step = stepOf(track, i);
-    const connection = connectionOf(flow, i);
-    if (protocol == ipv4.TCP && !step.outer) {
-      if (!plain) continue;
-      if (twins & (1 << i)) tcpFollowTwin(changetype<Connection>(last), connection, <u64>step.after - before);
-      else tcpFollow(connection, step.reply, tcp.flags(l4), sequence, acknowledgment, end, tcp.window(l4), time + step.after);
-      last = changetype<usize>(connection);
-      before = step.after;
-    } else udpFollow(connection, time + step.after);
-  }
-  if (track.balanced) {
-    advance(flow.balanced, protocol, track.balanced - 1, l4, time + track.balancedAt);
-    if (protocol == ipv4.TCP) touch(flow.balanced);
-  }
   touchAll(track, time);
   count(track, length);
 
@@ -253,27 +219,8 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, outside: us
   frame.mark = track.mark;
   frame.routeType = <u8>track.routeType;
   frame.connectionInfo = track.info & 0x7f;
-  if (track.info & 0x80) frame.connection = connectionOf(flow, steps - 1);
+  if (track.info & 0x80) frame.connection = connectionOf(flow, track.connections - 1);
   toProtocol(changetype<Namespace>(track.target), frame, to, track.broadcast != 0);
-  return true;
-}
-
-/** As they were, while the connections of a way are moved on one after the other. */
-const kept: usize = memory.data(512);
-
-/** Moves the way's TCP connections on, all or none. */
-function tcpMoves(flow: Flow, track: Track, l4: usize, length: u32, time: u64): bool {
-  for (let i: u32 = 0; i < <u32>track.connections; i++) {
-    const step = stepOf(track, i);
-    if (step.outer) continue;
-    const connection = connectionOf(flow, i);
-    memory.copy(kept + (<usize>i << 7), changetype<usize>(connection), 128);
-    if (tcpPacket(connection, step.reply, l4, length, time + step.after) == ACCEPT) continue;
-    for (let j: u32 = 0; j <= i; j++) {
-      if (!stepOf(track, j).outer) memory.copy(changetype<usize>(connectionOf(flow, j)), kept + (<usize>j << 7), 128);
-    }
-    return false;
-  }
   return true;
 }
 

@@ -20,7 +20,7 @@ import { Neighbour } from "../tables/neighbours";
 import { generation, linksGeneration } from "../tables/generation";
 import { tcpSettled } from "../hooks/conntrack-tcp";
 import { hopDelay } from "../devices/device";
-import { Flow, obtainFlow, setConnection } from "./flows";
+import { Flow, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
 import { CONNECTIONS, COUNTERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, stepOf, touchOf } from "./track";
 import { rewrite } from "./rewrite";
 import { keepStages, settleSights, sighted } from "./sights";
@@ -209,6 +209,22 @@ export function endsLocally(frame: Frame, namespace: Namespace, device: Device, 
   install(frame, frame.data);
 }
 
+/** The tunnel's connection is met first, or last. */
+function describeSteps(): void {
+  let inside = false;
+  for (let i: u32 = 0; i < <u32>made.connections; i++) {
+    const step = stepOf(made, i);
+    if (step.outer) {
+      made.outers++;
+      made.outerSeen = step.seen;
+      made.outerAfter = step.after;
+    } else if (!inside) {
+      inside = true;
+      made.reply = step.reply;
+    }
+  }
+}
+
 function words(value: u64): u32 {
   return (<u32>value & 0xffff) + (<u32>value >>> 16) + (<u32>(value >>> 32) & 0xffff) + <u32>(value >>> 48);
 }
@@ -223,7 +239,9 @@ function install(frame: Frame, ip: usize): void {
     if (protocol == ipv4.TCP && !stepOf(made, i).outer && !tcpSettled(connection)) return;
     if (stepOf(made, i).seen != (connection.status & SEEN_REPLY ? 1 : 0)) return;
   }
+  describeSteps();
   while (made.touches & 3) touched(nowhere, 0);
+  made.limit = limit;
   made.flags = frame.flags;
   made.crossings = frame.hops - startHops;
   made.elapsed = frame.time - start;
@@ -257,11 +275,15 @@ function install(frame: Frame, ip: usize): void {
   if (!flow) return;
   flow.track = track;
   if (made.sights && !keepStages(flow)) return;
-  flow.limit = <u16>limit;
   flow.inPort = <u16>outerPort;
-  flow.flags = startFlags;
+  flow.flags = <u16>startFlags;
   flow.hash = startHash;
   for (let i: u32 = 0; i < <u32>made.connections; i++) setConnection(flow, i, changetype<Connection>(load<usize>(connections + (<usize>i << 2))));
+  if (made.outers == 1) {
+    const at = stepOf(made, 0).outer ? 0 : <u32>made.connections - 1;
+    flow.outer = connectionOf(flow, at);
+    flow.outerStamp = stampOf(flow, at);
+  }
   if (balanced) {
     flow.balanced = changetype<BalancedConnection>(balanced);
     flow.balancedStamp = flow.balanced.stamp;
@@ -271,7 +293,7 @@ function install(frame: Frame, ip: usize): void {
   const ports = load<u32>(first, ipv4.LENGTH);
   flow.newA = after;
   flow.newPorts = load<u32>(ip, ipv4.LENGTH);
-  flow.innerSum = fold(words(~after));
+  flow.innerSum = <u16>fold(words(~after));
   const addresses = before == after ? 0 : fold(words(~before) + words(after));
   if (before != after || made.ttl) flow.ipDelta = <u16>fold(addresses + (made.ttl ? 0xffff - <u32>made.ttl : 0));
   if (before != after || ports != flow.newPorts) {

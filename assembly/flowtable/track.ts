@@ -39,6 +39,14 @@ export class Track {
   /** LOCAL: was it for everybody, and how the packet stands to its connection. */
   broadcast: u8;
   info: u8;
+  /** Of the first connection inside. */
+  reply: u8;
+  /** Connections of the tunnel; if it is one: was it answered, and when it is met. */
+  outers: u8;
+  outerSeen: u8;
+  outerAfter: u32;
+  /** Largest total length that fits everywhere. */
+  limit: u32;
   port: u32;
   out: u32;
   routeType: u32;

@@ -482,8 +482,6 @@ export function plainOptions(segment: usize): bool {
  * Would an ACK (with `plainOptions`, and no SYN, FIN or RST) leave this connection as it is, up and answered? Changes
  * nothing: the flow table asks each connection of a way before it moves the first.
  */
-// @ts-ignore: decorator
-@inline
 export function tcpFollows(connection: Connection, reply: u32, sequence: u32, acknowledgment: u32, end: u32): bool {
   if (connection.state != ES) return false;
   if ((connection.status & (SEEN_REPLY | ASSURED | DYING)) != (SEEN_REPLY | ASSURED)) return false;
@@ -492,44 +490,57 @@ export function tcpFollows(connection: Connection, reply: u32, sequence: u32, ac
   return fits(sender, directionOf(connection, reply ^ 1), sequence, end, acknowledgment);
 }
 
-/**
- * Does another connection stand exactly where this one does? Then whatever moves this one on moves that one to the same
- * place, and `tcpFollowTwin` is shorter.
- */
-// @ts-ignore: decorator
-@inline
+/** Does another connection stand exactly where this one does? Then whatever moves this one on moves that one to the same place. */
 export function tcpTwins(connection: Connection, other: Connection): bool {
   const x = changetype<usize>(connection) + TRACKED;
   const y = changetype<usize>(other) + TRACKED;
   const low = v128.or(v128.xor(v128.load(x), v128.load(y)), v128.xor(v128.load(x, 16), v128.load(y, 16)));
-  const high = v128.or(v128.xor(v128.load(x, 32), v128.load(y, 32)), v128.xor(v128.load(x, 48), v128.load(y, 48)));
-  if (v128.any_true(v128.or(low, high))) return false;
+  if (v128.any_true(v128.or(low, v128.xor(v128.load(x, 32), v128.load(y, 32))))) return false;
+  if (load<u64>(x, 48) != load<u64>(y, 48)) return false;
   return (other.status & (SEEN_REPLY | ASSURED | DYING)) == (SEEN_REPLY | ASSURED);
 }
-/** From `frames`, the same in all confirmed ones, to the end of both directions: 64 bytes. */
-const TRACKED: usize = offsetof<Connection>("frames");
+/** From `state` to the end of both directions: 56 bytes. */
+const TRACKED: usize = offsetof<Connection>("state");
 
-/** `other`, a twin before, follows what `connection` has followed; `later`: its packet comes by so much later. */
-// @ts-ignore: decorator
-@inline
-export function tcpFollowTwin(connection: Connection, other: Connection, later: u64): void {
-  const x = changetype<usize>(connection) + TRACKED;
-  const y = changetype<usize>(other) + TRACKED;
-  v128.store(y, v128.load(x));
-  v128.store(y, v128.load(x, 16), 16);
-  v128.store(y, v128.load(x, 32), 32);
-  v128.store(y, v128.load(x, 48), 48);
-  other.deadline = connection.deadline + later;
+/** `other`, a twin before, gets what `connection` has followed since. */
+export function tcpCopy(connection: Connection, other: Connection): void {
+  memory.copy(changetype<usize>(other) + TRACKED, changetype<usize>(connection) + TRACKED, 56);
 }
 
-/** Moves such a connection on, as `tcpPacket` would. */
+/** Is it up, with windows of both ends? */
+export function tcpOpen(connection: Connection): bool {
+  return tcpSettled(connection) && directionOf(connection, 0).maxWindow != 0 && directionOf(connection, 1).maxWindow != 0;
+}
+
+/** How long it lasts after the ACK that it followed last. */
+export function tcpIdle(connection: Connection): u64 { return timeoutAfter(connection, Kind.ACK, ES); }
+
+/** Would an ACK fit into a connection that is open? `fits`, in one piece: each difference below 0 is one that does not. */
 // @ts-ignore: decorator
 @inline
-export function tcpFollow(connection: Connection, reply: u32, flags: u32, sequence: u32, acknowledgment: u32, end: u32, rawWindow: u32, time: u64): void {
+export function tcpFitsOpen(connection: Connection, reply: u32, sequence: u32, acknowledgment: u32, end: u32): bool {
   const sender = directionOf(connection, reply);
-  follow(connection, reply, sender, directionOf(connection, reply ^ 1), flags, Kind.ACK, sequence, end, acknowledgment, acknowledgment, rawWindow);
+  const receiver = directionOf(connection, reply ^ 1);
+  const ahead = sender.maxEnd - sequence;
+  const unsent = receiver.end - acknowledgment;
+  const long = acknowledgment - receiver.end + max(sender.maxWindow, MIN_ACK_WINDOW) + 1;
+  const old = end - sender.end + receiver.maxWindow + 1;
+  return <i32>(ahead | unsent | long | (long - 1) | old | (old - 1)) >= 0;
+}
+
+/** Moves an open connection on by such an ACK; its deadline is left to `tcpIdle`. */
+// @ts-ignore: decorator
+@inline
+export function tcpFollowOpen(connection: Connection, reply: u32, sequence: u32, acknowledgment: u32, end: u32, rawWindow: u32): void {
+  const sender = directionOf(connection, reply);
+  follow(connection, reply, sender, directionOf(connection, reply ^ 1), tcp.ACK, Kind.ACK, sequence, end, acknowledgment, acknowledgment, rawWindow);
   connection.lastIndex = <u8>Kind.ACK;
   connection.lastDirection = <u8>reply;
+}
+
+/** Moves a connection that `tcpFollows` on, as `tcpPacket` would. */
+export function tcpFollow(connection: Connection, reply: u32, sequence: u32, acknowledgment: u32, end: u32, rawWindow: u32, time: u64): void {
+  tcpFollowOpen(connection, reply, sequence, acknowledgment, end, rawWindow);
   connection.deadline = time + timeoutAfter(connection, Kind.ACK, ES);
 }
 

@@ -9,7 +9,7 @@ import * as ipv4 from "../wire/ipv4";
 import * as icmp from "../wire/icmp";
 import * as tcp from "../wire/tcp";
 import {
-  BalancedConnection, Destination, Service, balancedAt, balancedSlots, findBalanced, findService, foundServer, newBalanced, removeBalanced, removeDestination, removeService,
+  BalancedConnection, Destination, Service, balancedIn, balancedSlots, findBalanced, findService, foundServer, newBalanced, removeBalanced, removeDestination, removeService,
 } from "../tables/services";
 import { CONFIRMED, destinationOf, dportOf, findConnection, keyA, keyB, releaseUnconfirmed, removeConnection, sourceOf, sportOf } from "../tables/connections";
 import { alterReply, mangle } from "./nat";
@@ -129,14 +129,14 @@ export function withdrawService(namespace: Namespace, service: Service): void {
 function expire(namespace: Namespace, destination: Destination): void {
   let left = destination.active + destination.inactive;
   for (let i: u32 = 0; left && i < balancedSlots(); i++) {
-    let at = balancedAt(i);
+    let at = balancedIn(i);
     while (left && at && changetype<BalancedConnection>(at).destination == destination) {
       left--;
       const connection = changetype<BalancedConnection>(at);
       const tracked = findConnection(connection.clientA, connection.clientB, now);
       if (tracked && namespace.ipvsConntrack) removeConnection(tracked);
       removeBalanced(connection);
-      at = balancedAt(i);
+      at = balancedIn(i);
     }
   }
 }
@@ -185,6 +185,11 @@ export function advance(connection: BalancedConnection, protocol: u32, out: u32,
   if (event < 4) connection.state = load<u8>(NEXT + <usize>((out * 4 + event) * 11 + <u32>connection.state));
   connection.deadline = time + <u64>load<u16>(TIMEOUTS + 2 * <usize>connection.state) * SECOND;
 }
+
+/** Would an ACK of either end leave it as it is, but for its time? */
+export function steady(connection: BalancedConnection): bool { return connection.state == <u8>State.ESTABLISHED && connection.counted != 0; }
+/** How long it lasts then. */
+export const STEADY_TIMEOUT: u64 = 900 * SECOND;
 
 /** Active means ESTABLISHED; everything else is inactive. */
 // @ts-ignore: decorator

@@ -12,18 +12,19 @@ import { Of } from "./generation";
 import { Index } from "./hash";
 import { Namespace } from "../stack/namespace";
 import { Change, noteChange, watching } from "./events";
+import { apart } from "../flowtable/groups";
 
 // Connection.status (enum ip_conntrack_status)
-export const SEEN_REPLY: u32 = 2;
-export const ASSURED: u32 = 4;
-export const CONFIRMED: u32 = 8;
-export const SRC_NAT: u32 = 16;
-export const DST_NAT: u32 = 32;
-export const SRC_NAT_DONE: u32 = 128;
-export const DST_NAT_DONE: u32 = 256;
-export const DYING: u32 = 512;
+export const SEEN_REPLY: u16 = 2;
+export const ASSURED: u16 = 4;
+export const CONFIRMED: u16 = 8;
+export const SRC_NAT: u16 = 16;
+export const DST_NAT: u16 = 32;
+export const SRC_NAT_DONE: u16 = 128;
+export const DST_NAT_DONE: u16 = 256;
+export const DYING: u16 = 512;
 
-/** What conntrack keeps of one direction of a TCP connection (struct ip_ct_tcp_state): 20 bytes. */
+/** What conntrack keeps of one direction of a TCP connection (struct ip_ct_tcp_state): 18 bytes. */
 @unmanaged
 export class Direction {
   end: u32;
@@ -32,43 +33,44 @@ export class Direction {
   maxAck: u32;
   scale: u8;
   flags: u8;
-  pad: u16;
 }
 
-/** 128 bytes, 64-byte aligned: a key's address tells which of the two tuples it is. */
+/** 128 bytes, 64-byte aligned: a key's address tells which of the two tuples it is. What only TCP needs is in the second line. */
 @unmanaged
 export class Connection {
   originalA: u64;
   originalB: u64;
   replyA: u64;
   replyB: u64;
-  status: u32;
-  mark: u32;
-  /** It is over at this virtual time. */
+  /** It is over at this virtual time; of a group's lead, while the group stands: when its last packet came (flowtable/groups). */
   deadline: u64;
-  namespace: Namespace;
+  status: u16;
   /** Frames that carry it while it is not confirmed. */
   frames: u16;
+  mark: u32;
+  namespace: Namespace;
+  /** Its own for life, 0 when it is over: recorded flows know it again by that. */
+  stamp: u32;
+  /** The group that its packets move as one, or 0; and the flow that moved it last (its lead has that) or the lead, plus 1. */
+  group: u32;
+  mover: usize;
   /** TCP state (hooks/conntrack-tcp), 0 for other protocols. */
   state: u8;
   lastDirection: u8;
   lastIndex: u8;
   retransmissions: u8;
   lastWindow: u16;
+  lastScale: u8;
+  lastFlags: u8;
   lastSequence: u32;
   lastAck: u32;
   lastEnd: u32;
-  lastScale: u8;
-  lastFlags: u8;
-  pad: u16;
   /** Two `Direction`s, original then reply: `directionOf`. For UDP the first 8 bytes hold when it becomes a stream. */
   direction0: u32; direction1: u32; direction2: u32; direction3: u32; direction4: u32;
-  direction5: u32; direction6: u32; direction7: u32; direction8: u32; direction9: u32;
+  direction5: u32; direction6: u32; direction7: u32; direction8: u32;
   /** The rules that chose its DNAT and SNAT, for captures' comments. */
   ruleDnat: u32;
   ruleSnat: u32;
-  /** Its own for life, 0 when it is over: recorded flows know it again by that. */
-  stamp: u32;
 }
 const SIZE: usize = 128;
 const AT_REPLY: usize = 16;
@@ -76,7 +78,7 @@ const AT_REPLY: usize = 16;
 // @ts-ignore: decorator
 @inline
 export function directionOf(connection: Connection, reply: u32): Direction {
-  return changetype<Direction>(changetype<usize>(connection) + offsetof<Connection>("direction0") + <usize>reply * 20);
+  return changetype<Direction>(changetype<usize>(connection) + offsetof<Connection>("direction0") + <usize>reply * offsetof<Direction>());
 }
 // @ts-ignore: decorator
 @inline
@@ -159,6 +161,7 @@ export function findConnection(a: u64, b: u64, time: u64): Connection | null {
   if (!key) return null;
   foundReply = <u32>(key & 63) >>> 4;
   const connection = changetype<Connection>(key & ~63);
+  apart(connection);
   if (time >= connection.deadline) {
     connection.deadline = 0;
     removeConnection(connection);
@@ -201,6 +204,7 @@ export function confirmConnection(connection: Connection): bool {
 }
 
 export function removeConnection(connection: Connection): void {
+  apart(connection);
   if (watching && !(connection.status & DYING)) noteChange(connection, Change.DESTROY, connection.deadline);
   const at = changetype<usize>(connection);
   connection.stamp = 0;
@@ -219,7 +223,7 @@ export function forgetConnections(namespace: Namespace, address: u32, port: u32,
   let gone: u32 = 0;
   let left = namespace.connections;
   for (let i: u32 = 0; left && i < index.capacity; i++) {
-    let at = connectionAt(i);
+    let at = connectionIn(i);
     while (at && changetype<Connection>(at).namespace == namespace) {
       const connection = changetype<Connection>(at);
       if (overIpv6(connection.originalB) != v6) break;
@@ -229,7 +233,7 @@ export function forgetConnections(namespace: Namespace, address: u32, port: u32,
       removeConnection(connection);
       gone++;
       left--;
-      at = connectionAt(i);
+      at = connectionIn(i);
     }
   }
   return gone;
@@ -249,10 +253,16 @@ export function ensureConnections(): void {
   index.ensure(2048);
 }
 
-/** For sweeps and dumps: the connection whose original tuple is in index slot `i`, or 0. */
-export function connectionAt(i: u32): usize {
+/** For sweeps: the connection whose original tuple is in index slot `i`, or 0; it may stand in a group, which knows more of it. */
+export function connectionIn(i: u32): usize {
   if (i >= index.capacity) return 0;
   const key = index.keyAt(i);
   return key && (key & 63) == 0 ? key : 0;
+}
+/** For dumps: the same, with all that its group knows. */
+export function connectionAt(i: u32): usize {
+  const at = connectionIn(i);
+  if (at) apart(changetype<Connection>(at));
+  return at;
 }
 export function connectionSlots(): u32 { return index.capacity; }

@@ -7,7 +7,8 @@
 import { Pool } from "../memory";
 import { Of, changed } from "./generation";
 import { Index } from "./hash";
-import { keyA, keyB } from "./connections";
+import { Connection, keyA, keyB } from "./connections";
+import { balancedApart } from "../flowtable/groups";
 
 @unmanaged
 export class Destination {
@@ -62,6 +63,9 @@ export class BalancedConnection {
   counted: u8;
   /** As a connection's. */
   stamp: u32;
+  group: u32;
+  /** Of its group. */
+  lead: Connection;
 }
 const CONNECTION_SIZE: usize = 64;
 const AT_SERVER: usize = 16;
@@ -153,6 +157,7 @@ export function findBalanced(a: u64, b: u64, time: u64): BalancedConnection | nu
   if (!key) return null;
   foundServer = <u32>(key & 63) >>> 4;
   const connection = changetype<BalancedConnection>(key & ~63);
+  balancedApart(connection);
   if (time >= connection.deadline) {
     removeBalanced(connection);
     return null;
@@ -180,6 +185,7 @@ export function newBalanced(namespace: u32, protocol: u32, client: u32, clientPo
 }
 
 export function removeBalanced(connection: BalancedConnection): void {
+  balancedApart(connection);
   const at = changetype<usize>(connection);
   connection.stamp = 0;
   connectionIndex.remove(at);
@@ -196,11 +202,17 @@ export function ensureServices(): void {
   connectionIndex.ensure(2048);
 }
 
-/** For sweeps and dumps: the connection whose client key is in index slot `i`, or 0. */
-export function balancedAt(i: u32): usize {
+/** For sweeps: the connection whose client key is in index slot `i`, or 0; it may stand in a group, which knows more of it. */
+export function balancedIn(i: u32): usize {
   if (i >= connectionIndex.capacity) return 0;
   const key = connectionIndex.keyAt(i);
   return key && (key & 63) == 0 ? key : 0;
+}
+/** For dumps: the same, with all that its group knows. */
+export function balancedAt(i: u32): usize {
+  const at = balancedIn(i);
+  if (at) balancedApart(changetype<BalancedConnection>(at));
+  return at;
 }
 export function balancedSlots(): u32 { return connectionIndex.capacity; }
 

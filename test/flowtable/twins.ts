@@ -5,7 +5,7 @@
 
 import { Random } from '../../bench/fuzz/random.js';
 import { chainsOf } from '../../src/engine/chains.js';
-import { Connection, Entry, Neighbour } from '../../src/engine/generated/layout.js';
+import { BalancedConnection, Connection, Entry, Neighbour } from '../../src/engine/generated/layout.js';
 import { type Device, Engine, type Namespace, Sockets, type TcpConnection } from '../../src/engine/index.js';
 import { plan } from '../../src/swarm/plan.js';
 import { realize } from '../../src/swarm/realize.js';
@@ -227,6 +227,7 @@ export async function live(
     }
     engine.run(engine.now + random.between(1, time), (punted) => sockets.handle(punted));
     if (step % 5 === 0) seen.push(`step ${step} at ${engine.now}`, ...books(engine));
+    if (step % 12 === 0) seen.push(...state(engine));
   }
   seen.push(...books(engine), ...state(engine), `captured ${captured}, missed ${engine.exports.missed()}`);
   return { seen, fast: engine.exports.fastPackets() };
@@ -258,7 +259,7 @@ function books(engine: Engine): string[] {
   return lines;
 }
 
-/** Connections, neighbours and forwarding databases, each with all of its fields. */
+/** Connections of conntrack and IPVS, neighbours and forwarding databases, each with all of its fields. */
 function state(engine: Engine): string[] {
   const { exports, memory } = engine;
   const lines: string[] = [];
@@ -274,7 +275,11 @@ function state(engine: Engine): string[] {
       .join(', ');
   for (let i = 0; i < exports.connectionSlots(); i++) {
     const at = exports.connectionAt(i) >>> 0;
-    if (at) lines.push(`connection ${fields(at, Connection, ['namespace', 'stamp', 'pad'])}`);
+    if (at) lines.push(`connection ${fields(at, Connection, ['namespace', 'stamp'])}`);
+  }
+  for (let i = 0; i < exports.balancedSlots(); i++) {
+    const at = exports.balancedAt(i) >>> 0;
+    if (at) lines.push(`balanced ${fields(at, BalancedConnection, ['destination', 'stamp', 'lead'])}`);
   }
   for (let i = 0; i < exports.neighbourSlots(); i++) {
     const at = exports.neighbourAt(i) >>> 0;
