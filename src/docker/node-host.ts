@@ -1,10 +1,11 @@
 /** What a served node has beside its Engine: namespaces by Docker's names for them, processes of containers, services. */
 
 import type { Namespace, SocketEntry } from '../engine/index.js';
-import type { Files, Host, RunningProcess, Service } from '../programs/index.js';
+import type { Files, Host, Program, RunningProcess, Service } from '../programs/index.js';
 import { DockerError } from '../swarm/errors.js';
 import { type DaemonConfig, problemsOf } from '../topology/daemon.js';
 import { endpointId, pidOf } from './api/container-json.js';
+import { weaveProgram } from './weave/command.js';
 import type { World } from './world.js';
 
 const DAEMON_JSON = '/etc/docker/daemon.json';
@@ -95,6 +96,13 @@ export class NodeHost implements Host {
       reload: (files) => readDaemonJson(files).problem,
       restart: (files) => this.#restart(files),
     };
+  }
+
+  /** What of a node's programs has to know the whole swarm. */
+  program(name: string): Program | undefined {
+    return this.#hasDocker && /^(?:\/usr\/local\/bin\/|\.\/)?weave$/.test(name)
+      ? weaveProgram(this.world.weave, this.node)
+      : undefined;
   }
 
   /** What the stack file says of its daemon. */

@@ -23,6 +23,7 @@ import { ContainerIo } from './io.js';
 import { listening } from './listening.js';
 import { NodeHost } from './node-host.js';
 import { RESOLVABLE, resolvable } from './resolvable.js';
+import { Routers } from './weave/routers.js';
 
 const MILLISECOND = 1_000_000;
 /** Wall clock between two looks at it, while somebody looks on, and while nobody does. */
@@ -64,6 +65,7 @@ export interface Exec {
 export class World {
   readonly sockets: Sockets;
   readonly names: Names;
+  readonly weave = new Routers(this);
   readonly topology: Topology;
   readonly realized: Realizer;
   readonly cluster: Cluster;
@@ -311,14 +313,15 @@ export class World {
   machine(name: string): Computer {
     const known = this.#machines.get(name);
     if (known) return known;
+    const host = new NodeHost(this, name);
     const made = new Computer({
       namespace: this.namespace(`${name}/host`),
       sockets: this.sockets,
       names: this.names,
       hostname: name,
       flavour: 'debian',
-      host: new NodeHost(this, name),
-      programs: (program) => this.hostProgram(name, program),
+      host,
+      programs: (program) => this.hostProgram(name, program) ?? host.program(program),
     });
     this.#machines.set(name, made);
     return made;

@@ -3,7 +3,7 @@
 import type { Namespace, RuleSpec } from '../engine/index.js';
 
 /** Of its control; the data path's is the next one. */
-const CONTROL_PORT = 6783;
+export const CONTROL_PORT = 6783;
 export const DATA_PORT = CONTROL_PORT + 1;
 const EXPOSE = 'WEAVE-EXPOSE';
 const NAT = 'WEAVE';
@@ -38,7 +38,7 @@ export function programWeave(host: Namespace): void {
   for (const rule of input(host)) iptables.append('filter', 'INPUT', rule);
   iptables.chain('filter', EXPOSE);
   for (const [at, rule] of forwarding(host).entries()) iptables.insert('filter', 'FORWARD', rule, at);
-  // `weave expose` would fill both chains.
+  // `weave expose` fills both chains.
   iptables.chain('nat', NAT);
   iptables.append('nat', 'POSTROUTING', { target: 'JUMP', chain: NAT });
 }
@@ -50,4 +50,28 @@ export function revokeWeave(host: Namespace): void {
   iptables.deleteChain('filter', EXPOSE);
   iptables.delete('nat', 'POSTROUTING', { target: 'JUMP', chain: NAT });
   iptables.deleteChain('nat', NAT);
+}
+
+/** Traffic from the node, and from outside by it, with the subnet (net/expose.go). */
+function exposing(subnet: string): { nat: RuleSpec[]; filter: RuleSpec[] } {
+  return {
+    nat: [
+      { source: subnet, destination: '224.0.0.0/4', target: 'RETURN' },
+      { destination: subnet, notSource: subnet, target: 'MASQUERADE' },
+      { source: subnet, notDestination: subnet, target: 'MASQUERADE' },
+    ],
+    filter: [{ destination: subnet, target: 'ACCEPT' }],
+  };
+}
+
+export function expose({ iptables }: Namespace, subnet: string): void {
+  const { nat, filter } = exposing(subnet);
+  for (const rule of nat) iptables.append('nat', NAT, rule);
+  for (const rule of filter) iptables.append('filter', EXPOSE, rule);
+}
+
+export function hide({ iptables }: Namespace, subnet: string): void {
+  const { nat, filter } = exposing(subnet);
+  for (const rule of nat) iptables.delete('nat', NAT, rule);
+  for (const rule of filter) iptables.delete('filter', EXPOSE, rule);
 }

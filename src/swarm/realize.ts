@@ -405,6 +405,11 @@ export class Realizer implements Realized, Programmer {
     return this.topology.networks.find(({ name }) => name === GWBRIDGE)?.onNode[node]?.bridge ?? GWBRIDGE;
   }
 
+  /** A node's namespaces, for whoever programs it beside Docker. */
+  context(name: string): NodeContext {
+    return this.#node(name);
+  }
+
   #node(name: string): NodeContext {
     const node = this.#nodes.get(name);
     if (node) return node;

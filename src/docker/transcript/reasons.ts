@@ -51,6 +51,9 @@ function withoutVersions(line: string, machines: readonly string[]): string {
     .replace(/@if<n>|@\w+(?=:)| link-netns\S* \S+| link-netnsid \d+|,M-DOWN/g, '')
     .replace(/ ENGINE VERSION$| \d+\.\d+\.\d+$/, '')
     .replace(/^(<count> \S+) (0|1|6|17) /, (_, head: string, number: string) => `${head} ${PROTOCOLS[number]} `)
+    .replace(/\): \d+ data bytes$|\) \d+\(\d+\) bytes of data\.$/, ') data')
+    .replace(/(\d) packets received/, '$1 received')
+    .replace(/(% packet loss), time <ms>$/, '$1')
     .replace(/-v or -vv|-v\[v\]\.\.\./, '-v')
     .replace(/(?:capture size|snapshot length) \d+/, 'snapshot length');
   for (const name of machines) text = text.replaceAll(new RegExp(`(?<![\\w.-])${name}(?![\\w-])`, 'g'), '<host>');
@@ -197,7 +200,8 @@ export const REASONS: readonly Reason[] = [
     name: 'tool-version',
     words: 'the same, but for what other versions of the tool print besides, and for the names of machines',
     explains: (row, context) =>
-      /^inet6 /.test(plainForm(row.theirs ?? row.ours ?? '')) || twinOf(row, context) !== undefined,
+      /^inet6 |^(?:rtt|round-trip) min\//.test(plainForm(row.theirs ?? row.ours ?? '')) ||
+      twinOf(row, context) !== undefined,
   },
   {
     name: 'internet',

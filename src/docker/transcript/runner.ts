@@ -12,11 +12,12 @@ import { compare, contradicts, type Row } from './compare.js';
 import type { Block } from './guide.js';
 import { Machines } from './machines.js';
 import { meantBy } from './misprints.js';
-import { outsideFor } from './outside.js';
+import { outsideFor, serveOutside } from './outside.js';
 import { type Context, MISPRINT, otherMachine, type Reason, reasonFor, twinOf } from './reasons.js';
 import { Session } from './session.js';
 import type { Step } from './steps.js';
 import { Terminal } from './terminal.js';
+import { Variables } from './variables.js';
 import { Meanings } from './words.js';
 
 export interface Result {
@@ -106,6 +107,7 @@ export class Guide {
     outsideFor(spec, this.steps);
     this.#world = await World.create({ ...spec, swarm }, { seed: this.options.seed });
     this.#world.speed = SPEED;
+    serveOutside(this.#world);
     const client: ClientOptions = { program: this.options.client, directory: this.#directory };
     for (const node of this.machines.nodes)
       this.#engines.push(await listen(this.#world, node, { host: '127.0.0.1', port: 0 }));
@@ -300,7 +302,7 @@ export class Guide {
   #terminal(node: string): Terminal {
     const known = this.#terminals.get(node);
     if (known) return known;
-    const made = new Terminal(this.#world.machine(node), this.#environment);
+    const made = new Terminal(this.#world.machine(node), new Variables(this.#environment));
     this.#terminals.set(node, made);
     return made;
   }

@@ -1,4 +1,4 @@
-/** A shell on a simulated machine that a guide's lines are typed into. Its variables are those of all of the guide's shells. */
+/** A shell on a simulated machine that a guide's lines are typed into. */
 
 import { type Machine, Pipe, Shell, type Started, start } from '../../programs/index.js';
 import { Mailbox, type Steps } from '../../programs/steps.js';

@@ -27,7 +27,14 @@ export class HostStore {
     readonly host: Host,
     below: (path: string) => string | undefined,
   ) {
-    this.memory = new MemoryFiles(below, ['/etc/docker', '/etc/sysctl.d', '/var/run', '/var/run/docker', '/var/log']);
+    this.memory = new MemoryFiles(below, [
+      '/etc/docker',
+      '/etc/sysctl.d',
+      '/usr/local/bin',
+      '/var/run',
+      '/var/run/docker',
+      '/var/log',
+    ]);
   }
 }
 

@@ -177,6 +177,18 @@ function* rm(process: Process): Steps<number> {
   return 0;
 }
 
+/** What there is may be run already. */
+function* chmod(process: Process): Steps<number> {
+  const { machine } = process;
+  const { files } = machine;
+  for (const name of process.argv.slice(1).filter((arg) => !/^(?:-|[ugoa]*[-+=]|[0-7]{3,4}$)/.test(arg))) {
+    const path = pathOf(process, name);
+    if (files.read(path) === undefined && files.list(path) === undefined && !machine.program(path))
+      throw new Exit(1, `chmod: cannot access '${name}': No such file or directory`);
+  }
+  return 0;
+}
+
 /** Directories come with their files here. */
 function* mkdir(): Steps<number> {
   return 0;
@@ -225,6 +237,7 @@ export const SYSTEM: Record<string, Program> = {
   service,
   lsmod,
   modprobe,
+  chmod,
   ln,
   rm,
   mkdir,
