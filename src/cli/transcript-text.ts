@@ -10,6 +10,9 @@ interface Style {
   width: number;
 }
 
+/** Lines of an output that the guide does not show. */
+const MOST_ELIDED = 12;
+
 const MARKS: Record<Row['kind'], string> = { same: '=', elided: '~', theirs: '<', ours: '>' };
 
 export function resultText(
@@ -26,7 +29,16 @@ export function resultText(
   if (brief && outcome !== 'differs') return lines;
   if (rows.length === 0) return lines;
   const half = Math.floor((width - 7) / 2);
-  return [...lines, ...rows.map((row) => side(row, half))];
+  // What a guide leaves away altogether is no more than a glimpse.
+  const shown = rows.every(({ kind, theirs }) => kind === 'elided' && theirs === undefined)
+    ? rows.slice(0, MOST_ELIDED)
+    : rows;
+  const more = rows.length - shown.length;
+  return [
+    ...lines,
+    ...shown.map((row) => side(row, half)),
+    ...(more > 0 ? [side({ ours: `… ${more} more lines`, kind: 'elided' }, half)] : []),
+  ];
 }
 
 function side({ theirs = '', ours = '', kind }: Row, half: number): string {

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { clientVersion } from '../docker/transcript/client.js';
 import { blocksOf, GuideError } from '../docker/transcript/guide.js';
+import { plainBlocks } from '../docker/transcript/plain.js';
 import { Guide, type Result } from '../docker/transcript/runner.js';
 import { hasTerminals } from '../docker/transcript/session.js';
 import { stepsOf } from '../docker/transcript/steps.js';
@@ -63,10 +64,14 @@ function readGuide(file: string) {
     throw new BadInput(`cannot read ${file}: ${(error as Error).message}`);
   }
   try {
-    const blocks = blocksOf(text, file);
+    let blocks = blocksOf(text, file);
+    if (blocks.length === 0) blocks = plainBlocks(text);
     const steps = stepsOf(blocks);
     if (steps.length === 0)
-      throw new BadInput(`${file}: no command is found in it`, 'commands stand in blocks of code, fenced or indented');
+      throw new BadInput(
+        `${file}: no command is found in it`,
+        'commands stand in blocks of code, fenced or indented; in plain text on lines of their own',
+      );
     return { blocks, steps };
   } catch (error) {
     if (error instanceof GuideError) throw new BadInput(error.message);

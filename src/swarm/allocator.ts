@@ -269,11 +269,6 @@ export class Allocator {
   readonly #gateways = new Map<Network, string>();
 
   giveNetwork(network: Network): void {
-    for (const node of Object.keys(network.onNode)) {
-      this.#local.delete(`${node} ${network.name}`);
-      this.#local6.delete(`${node} ${network.name}`);
-      this.#joined.delete(`${node} ${network.id}`);
-    }
     this.#pools.delete(network);
     this.#gateways.delete(network);
     if (network.vni !== undefined) this.#vnis.give(network.vni);
@@ -299,6 +294,9 @@ export class Allocator {
   offNode(network: Network, node: string): void {
     delete network.onNode[node];
     this.#joined.delete(`${node} ${network.id}`);
+    if (!this.isLocal(network)) return;
+    this.#local.delete(`${node} ${network.name}`);
+    this.#local6.delete(`${node} ${network.name}`);
   }
 
   #poolOf(node: string, network: Network): Pool | Pools {

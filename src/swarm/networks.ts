@@ -1,7 +1,7 @@
 /** `docker network`: networks made and removed, and coming to the nodes that need them (moby daemon/network.go, daemon/cluster). */
 
 import type { NetworkSpec } from '../topology/spec.js';
-import type { Network } from '../topology/topology.js';
+import type { Network, Sandbox } from '../topology/topology.js';
 import { DockerError, NO_MANAGER } from './errors.js';
 import { PREDEFINED } from './network-mode.js';
 import type { Records } from './records.js';
@@ -70,12 +70,18 @@ export class Networks {
           400,
           `rpc error: code = FailedPrecondition desc = network ${network.id} is in use by service ${id}`,
         );
-    if ([...this.records.attachments.on(network)].some(({ kind }) => kind !== 'balancer'))
+    const local = this.records.allocator.isLocal(network);
+    const own = local ? node : undefined;
+    // A swarm's load balancer goes with its network; one that has its way out by a node's own keeps that.
+    const uses = (one: Sandbox) => (own === undefined || one.node === own) && (one.kind !== 'balancer' || local);
+    if ([...this.records.attachments.on(network)].some(uses))
       throw new DockerError(
         403,
         `error while removing network: network ${network.name} id ${network.id} has active endpoints`,
       );
-    this.drop(network);
+    if (own !== undefined && Object.keys(network.onNode).some((other) => other !== own))
+      this.records.attachments.leaveNode(network, own);
+    else this.drop(network);
     this.records.tell('network', 'destroy', network.name, { type: network.driver }, node);
     this.records.changed();
   }

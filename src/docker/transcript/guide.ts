@@ -32,6 +32,8 @@ export interface Block {
   /** Is there a heading among them? */
   heading: boolean;
   annotation: Annotation;
+  /** What a reader has to know of how it was read. */
+  notes?: readonly string[];
 }
 
 export class GuideError extends Error {}

@@ -90,6 +90,7 @@ export class Guide {
       for (const step of this.steps) {
         this.#notes = [];
         if (step.block !== block) this.#enter(step.block);
+        this.#notes.push(...(step.block.notes ?? []));
         block = step.block;
         yield await this.#step(step);
       }

@@ -5,6 +5,7 @@ import { opensShell } from '../../../src/docker/transcript/client.js';
 import { compare } from '../../../src/docker/transcript/compare.js';
 import { blocksOf, GuideError } from '../../../src/docker/transcript/guide.js';
 import { Machines } from '../../../src/docker/transcript/machines.js';
+import { plainBlocks } from '../../../src/docker/transcript/plain.js';
 import { promptOf } from '../../../src/docker/transcript/prompts.js';
 import { stepsOf } from '../../../src/docker/transcript/steps.js';
 import { Meanings, plainForm } from '../../../src/docker/transcript/words.js';
@@ -146,5 +147,49 @@ describe('output', () => {
     meanings.learn('0836095fee86 172.20.0.2', 'a1dbe7635818 172.18.0.2');
     expect(meanings.translate('docker exec 083 ping 172.20.0.2')).toBe('docker exec a1dbe7635818 ping 172.18.0.2');
     expect(meanings.translate('docker exec web ping 172.20.0.3')).toBe('docker exec web ping 172.20.0.3');
+  });
+});
+
+describe('plain text', () => {
+  const read = (text: string) => stepsOf(plainBlocks(text)).map(({ command }) => command);
+  test('has commands on lines of their own, without remarks', () => {
+    expect(
+      read(
+        [
+          'ip protocol 50 (ESP) traffic is allowed if need create an overlay network with encryption',
+          'docker run --entrypoint /bin/bash image_name -c cmd #用来替换',
+          'docker network ls',
+          'docker run is what starts a container, and more.',
+          'docker service create --name web \\',
+          '  nginx',
+          'cmd',
+        ].join('\n'),
+      ),
+    ).toEqual([
+      'docker run --entrypoint /bin/bash image_name -c cmd',
+      'docker network ls',
+      'docker service create --name web \\\n  nginx',
+    ]);
+  });
+  test('forgets backslashes before options, and says so', () => {
+    const blocks = plainBlocks('docker network create \\\n--subnet 10.11.0.0/16\n--opt a=b mine\n');
+    expect(stepsOf(blocks).map(({ command }) => command)).toEqual([
+      'docker network create \\\n--subnet 10.11.0.0/16 \\\n--opt a=b mine',
+    ]);
+    expect(blocks[0]?.notes).toEqual(['a backslash is missing at the end of line 2']);
+  });
+  test('quotes commands in sentences, and names behind a bare rm', () => {
+    expect(
+      read(
+        [
+          '可以通过nsenter --net=/var/run/docker/netns/ingress_sbox ipvsadm --list 查看',
+          '首先通过docker network rm删除现有的ingress和docker_gwbridge然后再创建',
+          'docker swarm mode的host拥有三个网络，一个是bridge network ip,再通过ipvs的规则',
+        ].join('\n'),
+      ),
+    ).toEqual([
+      'nsenter --net=/var/run/docker/netns/ingress_sbox ipvsadm --list',
+      'docker network rm ingress docker_gwbridge',
+    ]);
   });
 });
