@@ -71,9 +71,12 @@ export const serve: Command = {
   },
 };
 
-function emptyStack(nodes: number, engine: EngineVersion | undefined): StackSpec {
+/** Hosts in no swarm, as they are without a stack file. */
+export function emptyStack(nodes: number, engine: EngineVersion | undefined): StackSpec {
   const { spec } = parseStackFile('services: {}\n', { file: 'serve', nodes, ...(engine ? { engine } : {}) });
-  return { ...spec, swarm: false };
+  // Hosts of today have IPv6 on; an engine since 28 shows that wherever it publishes a port.
+  const ipv6 = engine === '28';
+  return { ...spec, nodes: ipv6 ? spec.nodes.map((node) => ({ ...node, ipv6 })) : spec.nodes, swarm: false };
 }
 
 async function standUp(spec: StackSpec, options: WorldOptions, file: string | undefined): Promise<World> {

@@ -85,6 +85,7 @@ function attach(
   const io = world.ioOf(container);
   const asked = (key: string) => flag(query.get(key) ?? undefined);
   const { tty } = world.configOf(container);
+  world.tell(container, 'attach');
   socket.write(head);
   const wanted = ({ stream }: LogEntry) => tty || asked(stream);
   if (asked('logs')) for (const entry of io.log) if (wanted(entry)) socket.write(framed(entry, tty));
@@ -133,8 +134,11 @@ export function runExec(world: World, exec: Exec): void {
     stderr: io.output('stderr'),
     environment: { ...world.configOf(container).environment, ...exec.environment },
     terminal: exec.tty,
+    directory: exec.directory || '/',
   });
+  world.tell(container, `exec_start: ${exec.argv.join(' ')}`, { execID: exec.id });
   const finish = (code: number) => {
+    world.tell(container, 'exec_die', { execID: exec.id, exitCode: String(code) });
     exec.running = false;
     exec.exitCode = code;
     io.end();

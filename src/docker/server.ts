@@ -5,15 +5,17 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
+import { DriverError } from '../drivers/index.js';
 import { DockerError } from '../swarm/errors.js';
 import { archiveRoutes } from './api/archive.js';
-import { LARGEST_BODY } from './api/body.js';
 import { configRoutes } from './api/configs.js';
 import { containerRoutes } from './api/containers.js';
 import type { Engine, Env } from './api/context.js';
-import { ApiError, answerTo } from './api/errors.js';
+import { ApiError, answerTo, LARGEST_BODY, tooLarge } from './api/errors.js';
+import { eventRoutes } from './api/events.js';
 import { imageRoutes } from './api/images.js';
 import { networkRoutes } from './api/networks.js';
+import { refusedRoutes } from './api/refused.js';
 import { serviceRoutes } from './api/services.js';
 import { statsRoutes } from './api/stats.js';
 import { swarmRoutes } from './api/swarm.js';
@@ -21,8 +23,8 @@ import { systemRoutes } from './api/system.js';
 import { taskRoutes } from './api/tasks.js';
 import { volumeRoutes } from './api/volumes.js';
 import { captureRoutes } from './capture-routes.js';
-import { hijack, hijackOf } from './hijack.js';
-import { API_VERSION, MAX_API_VERSION, MIN_API_VERSION, RELEASES } from './version.js';
+import { hijack, hijackOf, runExec } from './hijack.js';
+import { API_VERSIONS, MAX_API_VERSION, MIN_API_VERSION, RELEASES } from './version.js';
 import type { World } from './world.js';
 
 export interface Listening {
@@ -41,10 +43,12 @@ export function routesOf(engine: Engine): Hono<Env> {
     engine.world.catchUp();
     await next();
     c.header('Server', `Docker/${RELEASES[engine.world.topology.engine]} (linux)`);
-    c.header('Api-Version', API_VERSION);
+    c.header('Api-Version', API_VERSIONS[engine.world.topology.engine]);
+    c.header('Docker-Experimental', 'false');
     c.header('Ostype', 'linux');
   });
   systemRoutes(app, engine);
+  eventRoutes(app, engine);
   imageRoutes(app, engine);
   containerRoutes(app, engine);
   networkRoutes(app, engine);
@@ -55,12 +59,13 @@ export function routesOf(engine: Engine): Hono<Env> {
   taskRoutes(app, engine);
   configRoutes(app, engine);
   volumeRoutes(app, engine);
+  refusedRoutes(app, engine);
   captureRoutes(app, engine);
   app.notFound((c) => c.json({ message: 'page not found' }, 404));
   app.onError((error, c) => {
     const { status, message } = answerTo(error);
-    if (status === 500 && !(error instanceof ApiError) && !(error instanceof DockerError))
-      process.stderr.write(`swarmwire serve: ${error.stack ?? message}\n`);
+    const known = error instanceof ApiError || error instanceof DockerError || error instanceof DriverError;
+    if (status === 500 && !known) process.stderr.write(`swarmwire serve: ${error.stack ?? message}\n`);
     return c.json({ message }, status as 500);
   });
   return app;
@@ -106,7 +111,7 @@ export async function listen(world: World, node: string, place: Place): Promise<
   const server = createServer({ maxHeaderSize: 64 << 10 }, (request, response) => {
     const length = Number(request.headers['content-length'] ?? 0);
     if (length > LARGEST_BODY) {
-      refuse(response, 413, `request body is larger than ${LARGEST_BODY} bytes`);
+      refuse(response, 413, tooLarge().message);
       request.destroy();
       return;
     }
@@ -123,16 +128,27 @@ export async function listen(world: World, node: string, place: Place): Promise<
       return;
     }
     // Taken over without being asked by an `Upgrade`: what is typed afterwards is no HTTP, so nothing can be.
-    void bodyOf(request, new Uint8Array()).then(({ body, rest }) => {
+    const taken = async () => {
+      const read = await bodyOf(request, new Uint8Array());
       const { socket } = response;
       if (!socket) return;
+      if (!read) {
+        refuse(response, 413, tooLarge().message);
+        return;
+      }
       response.detachSocket(socket);
-      if (isDetached(body)) detached(world, path, body, socket);
-      else hijack(world, node, request, body, socket, rest);
-    });
+      if (isDetached(read.body)) detached(world, path, socket);
+      else hijack(world, node, request, read.body, socket, read.rest);
+    };
+    // A client that leaves in the middle of its body has asked for nothing.
+    taken().catch(() => request.destroy());
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    void bodyOf(request, head, socket).then(({ body, rest }) => hijack(world, node, request, body, socket, rest));
+    socket.on('error', () => socket.destroy());
+    void bodyOf(request, head, socket).then((read) => {
+      if (read) hijack(world, node, request, read.body, socket, read.rest);
+      else socket.destroy();
+    });
   });
   // Whatever a client does to its connection is its own affair.
   server.on('clientError', (_error, socket) => {
@@ -154,13 +170,14 @@ export async function listen(world: World, node: string, place: Place): Promise<
   return { node, url, server };
 }
 
-/** A request's body, of which the beginning may stand behind the head, and what follows it. */
+/** A request's body, of which the beginning may stand behind the head, and what follows it; undefined: it is too large. */
 async function bodyOf(
   request: IncomingMessage,
   head: Uint8Array,
   socket?: Duplex,
-): Promise<{ body: Uint8Array; rest: Uint8Array }> {
+): Promise<{ body: Uint8Array; rest: Uint8Array } | undefined> {
   const length = Number(request.headers['content-length'] ?? 0);
+  if (length > LARGEST_BODY) return undefined;
   if (socket) {
     let whole = Buffer.from(head);
     while (whole.length < length) {
@@ -176,7 +193,12 @@ async function bodyOf(
     return { body: whole.subarray(0, length), rest: whole.subarray(length) };
   }
   const pieces: Buffer[] = [];
-  for await (const piece of request) pieces.push(piece as Buffer);
+  let read = 0;
+  for await (const piece of request) {
+    read += (piece as Buffer).length;
+    if (read > LARGEST_BODY) return undefined;
+    pieces.push(piece as Buffer);
+  }
   return { body: Buffer.concat(pieces), rest: new Uint8Array() };
 }
 
@@ -189,14 +211,14 @@ function isDetached(body: Uint8Array): boolean {
 }
 
 /** `docker exec -d`: nobody looks on. */
-function detached(world: World, path: string, _body: Uint8Array, socket: Duplex): void {
+function detached(world: World, path: string, socket: Duplex): void {
   const id = /exec\/([^/]+)\/start$/.exec(path)?.[1] ?? '';
   const exec = world.execs.get(id);
   let status = 200;
   let message = '';
   try {
     if (!exec) throw new ApiError(404, `No such exec instance: ${id}`);
-    void import('./hijack.js').then(({ runExec }) => runExec(world, exec));
+    runExec(world, exec);
   } catch (error) {
     ({ status, message } = answerTo(error));
   }

@@ -12,7 +12,7 @@ import { Cluster, type ClusterEvent } from '../swarm/cluster.js';
 import { deploy, emptyTopology } from '../swarm/deploy.js';
 import { Realizer } from '../swarm/realize.js';
 import type { ContainerState } from '../swarm/state.js';
-import type { StackSpec } from '../topology/spec.js';
+import type { ContainerSpec, StackSpec } from '../topology/spec.js';
 import { namespaceOf, type Sandbox, type Topology } from '../topology/topology.js';
 import { DockerProxies } from '../traffic/docker-proxy.js';
 import { MeshPorts } from '../traffic/mesh-ports.js';
@@ -55,11 +55,27 @@ export interface Exec {
   tty: boolean;
   openStdin: boolean;
   environment: Record<string, string>;
+  /** Working directory; empty: the root. */
+  directory: string;
   io: ContainerIo;
   running: boolean;
   exitCode: number | null;
   pid: number;
   started?: Started;
+}
+
+/** Entry points prepare files and hand over to the command. */
+function argvOf({ entrypoint, command }: ContainerConfig): string[] {
+  const argv = [...entrypoint, ...command];
+  if (argv.length > 1 && /docker-entrypoint\.sh$/.test(argv[0] ?? '')) argv.shift();
+  return argv;
+}
+
+/** What an image runs by itself and there is no program for, and what is asked of an image that nobody knows: it listens. */
+function listensAs(name: string, { image, attachStdout, command }: ContainerConfig): boolean {
+  const [own] = image.command;
+  const asked = own === SERVE && !attachStdout && name === command[0];
+  return name === SERVE || ((name === own || asked) && !programOf(name));
 }
 
 export class World {
@@ -176,13 +192,16 @@ export class World {
     };
   }
 
-  /** Waits until `done` holds: virtual time runs ahead, unless somebody looks on. False: it does not come to that. */
-  async until(done: () => boolean, gone: () => boolean = () => false): Promise<boolean> {
+  /**
+   * Waits until `done` holds: virtual time runs ahead, unless somebody looks on or nobody wants that (`ahead`). False: it does not
+   * come to that.
+   */
+  async until(done: () => boolean, gone: () => boolean = () => false, ahead = true): Promise<boolean> {
     this.catchUp();
     const from = this.engine.now;
     while (!done()) {
       if (gone()) return false;
-      if (this.#watching > 0) {
+      if (this.#watching > 0 || !ahead) {
         await new Promise((resolve) => setTimeout(resolve, TICK));
         continue;
       }
@@ -205,7 +224,9 @@ export class World {
 
   // --- What happens ---
 
-  #note(event: ClusterEvent): void {
+  #note(told: ClusterEvent): void {
+    const labels = told.type === 'container' ? this.#labelsOf(told.attributes.id ?? '') : {};
+    const event = { ...told, attributes: { ...told.attributes, ...labels } };
     this.events.push(event);
     if (this.events.length > EVENTS_KEPT) this.events.shift();
     for (const watcher of this.#eventWatchers) watcher(event);
@@ -213,14 +234,34 @@ export class World {
   }
 
   /** `--rm`: it goes once it has ended. */
-  #died({ name, node }: ClusterEvent): void {
-    const container = [...this.cluster.containers.values()].find((one) => one.name === name && one.node === node);
+  #died({ attributes }: ClusterEvent): void {
+    const container = this.cluster.containers.get(attributes.id ?? '');
     if (!container || container.task || !this.configs.get(container.id)?.autoRemove) return;
     this.engine.at(this.engine.now, () => {
       if (!this.cluster.containers.has(container.id) || container.sandbox) return;
       this.cluster.containerRemove(container);
       this.forget(container);
     });
+  }
+
+  /** Of a container that is being made, too: it has its config a moment later. */
+  #labelsOf(id: string): Record<string, string> {
+    const container = this.cluster?.containers.get(id);
+    const config = this.configs.get(id) ?? this.#making ?? (container?.task && this.configOf(container));
+    return config?.labels ?? {};
+  }
+  #making: ContainerConfig | undefined;
+
+  /** `docker create` */
+  create(spec: ContainerSpec, config: ContainerConfig): ContainerState {
+    this.#making = config;
+    try {
+      const container = this.cluster.containerCreate(spec);
+      this.configs.set(container.id, config);
+      return container;
+    } finally {
+      this.#making = undefined;
+    }
   }
 
   onEvent(watcher: (event: ClusterEvent) => void): () => void {
@@ -282,14 +323,31 @@ export class World {
     for (const exec of [...this.execs.values()]) if (exec.container.id === id) this.execs.delete(exec.id);
   }
 
+  /** What it is to run, if there is no such program. */
+  missingProgram(container: ContainerState): string | undefined {
+    const config = this.configOf(container);
+    const [name = ''] = argvOf(config);
+    return programOf(name) || listensAs(name, config) ? undefined : name;
+  }
+
   healthOf(container: ContainerState): Health | undefined {
     return container.sandbox && this.#living.get(container.sandbox)?.health;
   }
 
   /** Something happened to a container that the cluster knows nothing of. */
-  tell({ name, node, id, spec }: ContainerState, action: string): void {
-    const attributes = { id, image: spec.image ?? '' };
-    this.#note({ time: this.engine.now, type: 'container', action, name, node, attributes });
+  tell({ name, node, id, spec }: ContainerState, action: string, more: Record<string, string> = {}): void {
+    this.tellOf('container', action, name, node, { id, image: spec.image ?? '', ...more });
+  }
+
+  /** Without a node it is the whole swarm's. */
+  tellOf(
+    type: ClusterEvent['type'],
+    action: string,
+    name: string,
+    node: string | undefined,
+    attributes: Record<string, string> = {},
+  ): void {
+    this.#note({ time: this.engine.now, type, action, name, ...(node ? { node } : {}), attributes });
   }
 
   computerOf(container: ContainerState): Computer | undefined {
@@ -349,9 +407,7 @@ export class World {
     const io = this.ioOf(container);
     io.start();
     if (!config.openStdin) io.stdin.end();
-    const argv = [...config.entrypoint, ...config.command];
-    // Entry points prepare files and hand over to the command.
-    if (argv.length > 1 && /docker-entrypoint\.sh$/.test(argv[0] ?? '')) argv.shift();
+    const argv = argvOf(config);
     const started = computer.run(argv, {
       stdin: io.stdin,
       stdout: io.output('stdout'),
@@ -377,20 +433,20 @@ export class World {
 
   #ownProgram(name: string, container: ContainerState, sandbox: Sandbox): Program | undefined {
     const config = this.configOf(container);
-    // What an image runs by itself and there is no program for, and what is asked of an image that nobody knows: it listens.
-    const [own] = config.image.command;
-    const asked = own === SERVE && !config.attachStdout && name === config.command[0];
-    if (name !== SERVE && ((name !== own && !asked) || programOf(name))) return undefined;
+    if (!listensAs(name, config)) return undefined;
     const namespace = this.namespace(namespaceOf(sandbox));
     if (name === RESOLVABLE) return resolvable(this.names, sandbox, namespace);
     return listening(this.sockets, namespace, container, config);
   }
 
   /** Shells and sleep do not hear SIGTERM as process 1; servers end at once, and well. */
+  hears(container: ContainerState): boolean {
+    const { entrypoint, command } = this.configOf(container);
+    return !/(?:^|\/)(?:sh|ash|bash|sleep|ping|top|tail|python3?|nc)$/.test([...entrypoint, ...command][0] ?? '');
+  }
+
   #terminate(container: ContainerState): { after: number; exitCode: number } {
-    const argv = this.configOf(container).command;
-    const deaf = /(?:^|\/)(?:sh|ash|bash|sleep|ping|top|tail)$/.test(argv[0] ?? '');
-    return deaf ? { after: Number.POSITIVE_INFINITY, exitCode: 137 } : { after: 0, exitCode: 0 };
+    return !this.hears(container) ? { after: Number.POSITIVE_INFINITY, exitCode: 137 } : { after: 0, exitCode: 0 };
   }
 
   #end(sandbox: Sandbox): void {

@@ -117,6 +117,9 @@ export class Cluster {
   swarmJoin(node: string, role: 'manager' | 'worker' = 'worker'): void {
     this.#members.join(node, role);
   }
+  nodeRemove(node: string): void {
+    this.#members.remove(node);
+  }
   swarmLeave(node: string, force = false): void {
     this.#members.leave(node, force);
   }
@@ -190,8 +193,8 @@ export class Cluster {
     this.#containers.stop(container, grace, done);
   }
   /** `docker kill`: a signal that its process does not survive. */
-  containerKill(container: ContainerState, exitCode?: number): void {
-    this.#containers.kill(container, exitCode);
+  containerKill(container: ContainerState, exitCode?: number, signal?: number): void {
+    this.#containers.kill(container, exitCode, signal);
   }
   /** Its process has ended by itself. */
   containerExited(container: ContainerState, exitCode: number): void {
@@ -221,8 +224,8 @@ export class Cluster {
   serviceUpdate(name: string, change: ServiceChange): void {
     this.#services.update(name, change);
   }
-  serviceRollback(name: string): void {
-    this.#services.rollback(name);
+  serviceRollback(name: string, force = false): void {
+    this.#services.rollback(name, force);
   }
   serviceRemove(name: string): void {
     this.#services.remove(name);

@@ -9,6 +9,7 @@ import type { Networks } from './networks.js';
 import { STOP_GRACE, TEARDOWN } from './pace.js';
 import type { Records } from './records.js';
 import { Restarts } from './restart.js';
+import { GWBRIDGE } from './sandbox.js';
 import type { ContainerState, TaskState } from './state.js';
 
 /** Whose containers are tasks. */
@@ -60,7 +61,7 @@ export class Containers {
       ...(task ? { task } : {}),
     };
     this.records.containers.set(container.id, container);
-    this.records.tell('container', 'create', spec.name, { image: spec.image ?? '' }, spec.node);
+    this.#tell(container, 'create');
     return container;
   }
 
@@ -98,7 +99,7 @@ export class Containers {
     delete container.finished;
     container.exitCode = 0;
     this.records.options.runtime?.started?.(container, sandbox);
-    this.records.tell('container', 'start', container.name, { image: spec.image ?? '' }, node);
+    this.#tell(container, 'start');
     this.records.changed();
     return sandbox;
   }
@@ -192,7 +193,7 @@ export class Containers {
       ...(links ? { links } : {}),
       ...(aliases ? { linkAliases: aliases } : {}),
     });
-    this.records.tell('network', 'connect', network.name, { container: container.id }, container.node);
+    this.#tellOfNetwork(container, 'connect', network);
   }
 
   /** SIGTERM, and SIGKILL after `grace` (ns) for whoever has not ended by then. */
@@ -213,12 +214,12 @@ export class Containers {
   }
 
   /** `docker kill`: a signal that its process does not survive. */
-  kill(container: ContainerState, exitCode = 137): void {
+  kill(container: ContainerState, exitCode = 137, signal = 9): void {
     const { sandbox } = container;
     container.restarts.stopped = true;
     if (!sandbox)
       throw new DockerError(409, `Cannot kill container: ${container.name}: Container ${container.id} is not running`);
-    this.records.tell('container', 'kill', container.name, { signal: String(exitCode - 128) }, container.node);
+    this.#tell(container, 'kill', { signal: String(signal) });
     this.#end(container, sandbox, exitCode);
   }
 
@@ -275,12 +276,14 @@ export class Containers {
     if (!sandbox) return;
     if (task) this.tasks.leaving(task);
     const names = sandbox.endpoints.map(({ network }) => network);
+    const left = names.filter((name) => name !== GWBRIDGE).map((name) => this.records.attachments.network(name, node));
     this.records.attachments.removeSandbox(sandbox);
     delete container.sandbox;
     container.status = 'exited';
     container.exitCode = exitCode;
     container.finished = this.records.clock.now;
-    this.records.tell('container', 'die', container.name, { exitCode: String(exitCode) }, node);
+    this.#tell(container, 'die', { exitCode: String(exitCode) });
+    for (const network of left) this.#tellOfNetwork(container, 'disconnect', network);
     if (task) this.tasks.ended(task, exitCode);
     this.networks.tidy(node, names);
     this.records.changed();
@@ -302,18 +305,29 @@ export class Containers {
         `You cannot remove a restarting container ${container.id}. Stop the container before attempting removal or force remove`,
       );
     this.records.containers.delete(container.id);
-    this.records.tell('container', 'destroy', container.name, {}, container.node);
+    this.#tell(container, 'destroy');
   }
 
   rename(container: ContainerState, name: string): void {
-    if (this.records.containersOn(container.node).some((one) => one !== container && one.name === name))
+    const other = this.records.containersOn(container.node).find((one) => one.name === name);
+    if (other === container) throw new DockerError(400, 'Renaming a container with the same name as its current name');
+    if (other)
       throw new DockerError(
         409,
-        `Error when allocating new name: Conflict. The container name "/${name}" is already in use`,
+        `Error when allocating new name: Conflict. The container name "/${name}" is already in use by container "${other.id}". You have to remove (or rename) that container to be able to reuse that name.`,
       );
+    const oldName = `/${container.name}`;
     container.name = name;
     if (container.sandbox) container.sandbox.container = name;
-    this.records.tell('container', 'rename', name, {}, container.node);
+    this.#tell(container, 'rename', { oldName });
+  }
+
+  #tell({ id, name, node, spec }: ContainerState, action: string, more: Record<string, string> = {}): void {
+    this.records.tell('container', action, name, { id, image: spec.image ?? '', ...more }, node);
+  }
+
+  #tellOfNetwork({ id: container, node }: ContainerState, action: string, { id, name, driver }: Network): void {
+    this.records.tell('network', action, name, { id, container, type: driver }, node);
   }
 
   /** `docker network connect`: aliases, an address, links. A stopped container joins when it starts. */
@@ -361,7 +375,7 @@ export class Containers {
       this.records.attachments.disconnect(container.sandbox, network);
       this.networks.tidy(container.node, [known]);
     }
-    this.records.tell('network', 'disconnect', known, { container: container.id }, container.node);
+    if (network) this.#tellOfNetwork(container, 'disconnect', network);
     this.records.changed();
   }
 }

@@ -115,7 +115,7 @@ export class Members {
     const { ingress } = this.records.attachments;
     if (ingress) this.networks.reach(ingress, state.name);
     this.orchestrator.nodeChanged(state);
-    this.records.tell('node', 'create', state.name);
+    this.records.tell('node', 'create', state.name, { id: state.id });
     this.records.changed();
   }
 
@@ -140,7 +140,10 @@ export class Members {
     state.silent = state.lost;
     for (const container of this.records.containersOn(node))
       if (container.task && container.sandbox) this.containers.finish(container, 0);
+    // The others know it still, as one that is down, until somebody removes it.
+    state.state = 'down';
     if (!this.records.inSwarm) {
+      for (const one of this.records.nodes.values()) one.state = 'ready';
       for (const service of [...this.records.services.values()]) this.services.remove(service.spec.name);
     } else this.orchestrator.nodeChanged(state);
     for (const network of [...this.records.topology.networks])
@@ -151,8 +154,16 @@ export class Members {
     if (!this.records.inSwarm)
       for (const network of [...this.records.topology.networks])
         if (!this.records.allocator.isLocal(network)) this.networks.drop(network);
-    this.records.tell('node', 'remove', node);
+    this.records.tell('node', 'update', node, { id: state.id, 'state.new': 'down', 'state.old': 'ready' });
     this.records.changed();
+  }
+
+  /** `docker node rm`: one that has left is forgotten; one that has not is made to. */
+  remove(name: string): void {
+    const state = this.records.node(name);
+    if (state.member) this.leave(name, true);
+    state.state = 'ready';
+    this.records.tell('node', 'remove', name, { id: state.id });
   }
 
   /** `docker node update --availability`, `docker node promote` and `demote`, `--label-add`. */
@@ -160,9 +171,14 @@ export class Members {
     const node = this.records.node(name);
     if (change.labels) node.spec.labels = change.labels;
     if (change.role) this.#setRole(node, change.role);
+    const { availability } = node;
     if (change.availability) node.availability = change.availability;
+    const changed = node.availability !== availability;
     this.orchestrator.nodeChanged(node);
-    this.records.tell('node', 'update', name, change.availability ? { 'availability.new': change.availability } : {});
+    this.records.tell('node', 'update', name, {
+      id: node.id,
+      ...(changed ? { 'availability.new': node.availability, 'availability.old': availability } : {}),
+    });
     this.records.changed();
   }
 
@@ -225,7 +241,7 @@ export class Members {
     node.state = 'ready';
     this.tasks.resume(node.name);
     this.orchestrator.nodeChanged(node);
-    this.records.tell('node', 'update', node.name, { 'state.new': 'ready', 'state.old': before });
+    this.records.tell('node', 'update', node.name, { id: node.id, 'state.new': 'ready', 'state.old': before });
     this.records.changed();
   }
 

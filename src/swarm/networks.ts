@@ -54,7 +54,7 @@ export class Networks {
     this.records.networkSpecs.set(network, spec);
     this.records.attachments.add(network);
     if (spec.ingress) for (const { name, member } of this.records.nodes.values()) if (member) this.reach(network, name);
-    this.records.tell('network', 'create', spec.name, { type: spec.driver }, where[0]);
+    this.records.tell('network', 'create', spec.name, { id: network.id, type: spec.driver }, where[0]);
     this.records.changed();
     return network;
   }
@@ -74,15 +74,18 @@ export class Networks {
     const own = local ? node : undefined;
     // A swarm's load balancer goes with its network; one that has its way out by a node's own keeps that.
     const uses = (one: Sandbox) => (own === undefined || one.node === own) && (one.kind !== 'balancer' || local);
-    if ([...this.records.attachments.on(network)].some(uses))
-      throw new DockerError(
-        403,
-        `error while removing network: network ${network.name} id ${network.id} has active endpoints`,
-      );
+    const users = [...this.records.attachments.on(network)].filter(uses);
+    if (users.length > 0) {
+      const who =
+        this.records.topology.engine === '20.10'
+          ? ` id ${network.id} has active endpoints`
+          : ` has active endpoints (${users.map((one) => `name:"${one.container ?? one.name}" id:"${(one.id ?? '').slice(0, 12)}"`).join(', ')})`;
+      throw new DockerError(403, `error while removing network: network ${network.name}${who}`);
+    }
     if (own !== undefined && Object.keys(network.onNode).some((other) => other !== own))
       this.records.attachments.leaveNode(network, own);
     else this.drop(network);
-    this.records.tell('network', 'destroy', network.name, { type: network.driver }, node);
+    this.records.tell('network', 'destroy', network.name, { id: network.id, type: network.driver }, node);
     this.records.changed();
   }
 

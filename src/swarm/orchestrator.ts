@@ -63,7 +63,7 @@ export class Orchestrator {
     service.update = {
       state: rollback ? 'rollback_started' : 'updating',
       started: this.records.clock.now,
-      message: rollback ? 'rollback in progress' : 'update in progress',
+      message: rollback ? 'manually requested rollback' : 'update in progress',
     };
     this.#roll(service, service.version);
   }

@@ -17,7 +17,8 @@ export class Ports {
     tcp: new Serial(DYNAMIC_PORTS.first, DYNAMIC_PORTS.last),
     udp: new Serial(DYNAMIC_PORTS.first, DYNAMIC_PORTS.last),
   };
-  readonly #ofSwarm = new Set<string>();
+  /** Whose they are, by `protocol port`. */
+  readonly #ofSwarm = new Map<string, string>();
   /** Ports that somebody is going to ask for by number: `protocol port`. */
   readonly avoided = new Set<string>();
   /** `node protocol port` → the addresses that it is taken at. */
@@ -33,18 +34,19 @@ export class Ports {
         const port = this.#dynamic[protocol].next();
         if (port === undefined) throw new DockerError(500, 'dynamic port space is exhausted');
         if (!this.#ofSwarm.has(`${protocol} ${port}`) && !this.avoided.has(`${protocol} ${port}`)) {
-          this.#ofSwarm.add(`${protocol} ${port}`);
+          this.#ofSwarm.set(`${protocol} ${port}`, service);
           return port;
         }
       }
     }
     const key = `${protocol} ${wish}`;
-    if (this.#ofSwarm.has(key))
+    const owner = this.#ofSwarm.get(key);
+    if (owner !== undefined)
       throw new DockerError(
         400,
-        `rpc error: code = InvalidArgument desc = port '${wish}' is already in use by service '${service}' as an ingress port`,
+        `rpc error: code = InvalidArgument desc = port '${wish}' is already in use by service '${owner}' as an ingress port`,
       );
-    this.#ofSwarm.add(key);
+    this.#ofSwarm.set(key, service);
     this.#dynamic[protocol].take(wish);
     return wish;
   }

@@ -28,12 +28,13 @@ export interface Runtime {
 export interface ClusterEvent {
   /** Virtual time, ns. */
   time: number;
-  type: 'network' | 'container' | 'service' | 'node';
+  type: 'network' | 'container' | 'service' | 'node' | 'image' | 'volume' | 'secret' | 'config';
   /** `create`, `connect`, `die`, … as `docker events` calls it. */
   action: string;
   /** Where it happened; a service's and a node's are the whole swarm's. */
   node?: string;
   name: string;
+  /** `id` is whom it happened to. */
   attributes: Record<string, string>;
 }
 

@@ -40,7 +40,7 @@ export class Services {
     this.#endpoint(path, spec);
     this.records.topology.services.push(path);
     const service = this.orchestrator.create(this.records.allocator.id(), spec, path);
-    this.records.tell('service', 'create', spec.name);
+    this.records.tell('service', 'create', spec.name, { id: service.id });
     this.records.changed();
     return service;
   }
@@ -107,19 +107,20 @@ export class Services {
     const service = this.find(name);
     const { force, ...fields } = change;
     this.#become(service, { ...service.spec, ...fields }, force === true);
-    this.records.tell('service', 'update', name);
+    this.records.tell('service', 'update', service.spec.name, { id: service.id });
     this.records.changed();
   }
 
-  rollback(name: string): void {
+  /** `force`: its tasks are made anew although the swarm sees no difference. */
+  rollback(name: string, force = false): void {
     const service = this.find(name);
     if (!service.previous)
       throw new DockerError(
         400,
         `rpc error: code = FailedPrecondition desc = service ${name} does not have a previous spec`,
       );
-    this.#become(service, { ...service.previous }, false, true);
-    this.records.tell('service', 'update', name);
+    this.#become(service, { ...service.previous }, force, true);
+    this.records.tell('service', 'update', service.spec.name, { id: service.id });
     this.records.changed();
   }
 
@@ -143,7 +144,7 @@ export class Services {
       const found = this.records.attachments.find(network);
       if (found) this.records.allocator.giveAddress('', found, address);
     }
-    this.records.tell('service', 'remove', name);
+    this.records.tell('service', 'remove', service.spec.name, { id: service.id });
     this.records.changed();
   }
 }

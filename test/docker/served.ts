@@ -2,9 +2,11 @@
 
 import { execFile } from 'node:child_process';
 import { request as httpRequest } from 'node:http';
+import { emptyStack } from '../../src/cli/serve.js';
 import { type Listening, listen } from '../../src/docker/server.js';
 import { World } from '../../src/docker/world.js';
 import { parseStackFile } from '../../src/stack-file/index.js';
+import type { EngineVersion } from '../../src/topology/spec.js';
 
 export interface Ended {
   status: number | null;
@@ -18,10 +20,10 @@ export class Served {
     readonly engines: readonly Listening[],
   ) {}
 
-  static async of(nodes: number, stack = 'services: {}\n'): Promise<Served> {
-    const { spec } = parseStackFile(stack, { file: 'serve', nodes });
-    const bare = stack === 'services: {}\n';
-    const world = await World.create(bare ? { ...spec, swarm: false } : spec, { seed: 1 });
+  static async of(nodes: number, stack?: string, version?: EngineVersion): Promise<Served> {
+    const spec =
+      stack === undefined ? emptyStack(nodes, version) : parseStackFile(stack, { file: 'serve', nodes }).spec;
+    const world = await World.create(spec, { seed: 1 });
     const engines: Listening[] = [];
     for (const { name } of spec.nodes) engines.push(await listen(world, name, { host: '127.0.0.1', port: 0 }));
     world.open();

@@ -2,7 +2,6 @@
 
 import type { Computer } from '../../programs/index.js';
 import type { World } from '../world.js';
-import { LARGEST_BODY } from './body.js';
 import { type App, bodyOf, type Engine, type Request, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
 import { type Entry, packed, unpacked } from './tar.js';
@@ -51,7 +50,6 @@ export function archiveRoutes(app: App, { world, node }: Engine): void {
     if (files.list(path) === undefined)
       throw new ApiError(404, `Could not find the file ${path} in container ${required(c, 'id')}`);
     const body = await bodyOf(c);
-    if (body.length > LARGEST_BODY) throw new ApiError(413, `request body is larger than ${LARGEST_BODY} bytes`);
     const entries = unpacked(body);
     if (!entries) throw new ApiError(400, 'archive/tar: invalid tar header');
     for (const { name, directory, data } of entries) {

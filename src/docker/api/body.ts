@@ -3,11 +3,7 @@
 import * as v from 'valibot';
 import { ApiError } from './errors.js';
 
-/** More than any client sends. */
-export const LARGEST_BODY = 4 << 20;
-
 export function readJson<T extends v.GenericSchema>(bytes: Uint8Array, schema: T): v.InferOutput<T> {
-  if (bytes.length > LARGEST_BODY) throw new ApiError(413, `request body is larger than ${LARGEST_BODY} bytes`);
   const text = new TextDecoder().decode(bytes).trim();
   let value: unknown;
   try {
@@ -15,6 +11,8 @@ export function readJson<T extends v.GenericSchema>(bytes: Uint8Array, schema: T
   } catch (error) {
     throw new ApiError(400, `invalid JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
+  if (Array.isArray(value))
+    throw new ApiError(400, 'invalid JSON: json: cannot unmarshal array into field of the request: expected an object');
   // Go's clients write null for what is empty.
   const result = v.safeParse(schema, withoutNulls(value));
   if (result.success) return result.output;
@@ -69,6 +67,27 @@ export function hasLabels(labels: Readonly<Record<string, string>>, wanted: read
 
 export function refuseUnknown(filters: ReadonlyMap<string, string[]>, known: readonly string[]): void {
   for (const key of filters.keys()) if (!known.includes(key)) throw new ApiError(400, `invalid filter '${key}'`);
+}
+
+/** What a filter says of names is a regular expression; what is none is looked for as it stands. */
+export function expression(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch {
+    return new RegExp(text.replaceAll(/[.*+?()[\]{}|\\]/g, '\\$&'));
+  }
+}
+
+/** One of a filter's few values. @throws ApiError */
+export function oneOf(filters: ReadonlyMap<string, string[]>, key: string, known: readonly string[]): void {
+  for (const value of filters.get(key) ?? [])
+    if (!known.includes(value)) throw new ApiError(400, `invalid filter '${key}=${value}'`);
+}
+
+/** As Go reads a number. @throws ApiError */
+export function wholeNumber(text: string): number {
+  if (!/^-?\d+$/.test(text)) throw new ApiError(400, `strconv.Atoi: parsing "${text}": invalid syntax`);
+  return Number(text);
 }
 
 export const strings = v.optional(v.array(v.string()), []);

@@ -2,12 +2,19 @@
 
 import * as v from 'valibot';
 import type { World } from '../world.js';
-import { hasLabels, labels, readFilters, readJson } from './body.js';
-import { type App, bodyOf, type Engine, manager, required, timeText } from './context.js';
+import { hasLabels, labels, readFilters } from './body.js';
+import { type App, type Engine, jsonOf, manager, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
+import { type Spec, specOf } from './service-spec.js';
 
 export function configRoutes(app: App, engine: Engine): void {
   for (const kind of ['secrets', 'configs'] as const) namedRoutes(app, engine, kind);
+}
+
+/** Does a service name it? */
+function uses({ TaskTemplate: { ContainerSpec: spec } }: Spec, id: string): boolean {
+  const named = [...(spec.Secrets ?? []), ...(spec.Configs ?? [])];
+  return named.some(({ SecretID, ConfigID }) => SecretID === id || ConfigID === id);
 }
 
 interface Named {
@@ -24,7 +31,7 @@ function namedRoutes(app: App, engine: Engine, kind: 'secrets' | 'configs'): voi
   const { world } = engine;
   if (!named.has(world)) named.set(world, { secrets: new Map(), configs: new Map() });
   const all = (named.get(world) as Record<'secrets' | 'configs', Map<string, Named>>)[kind];
-  const one = kind.slice(0, -1);
+  const one = kind === 'secrets' ? 'secret' : 'config';
   const find = (name: string) => {
     const found =
       [...all.values()].find((entry) => entry.id === name || entry.name === name) ??
@@ -56,7 +63,7 @@ function namedRoutes(app: App, engine: Engine, kind: 'secrets' | 'configs'): voi
   });
   app.post(`/${kind}/create`, async (c) => {
     manager(engine);
-    const wish = readJson(await bodyOf(c), SCHEMA);
+    const wish = await jsonOf(c, SCHEMA);
     if (wish.Name === '')
       throw new ApiError(400, `rpc error: code = InvalidArgument desc = ${one} name must be provided`);
     if ([...all.values()].some(({ name }) => name === wish.Name))
@@ -70,6 +77,7 @@ function namedRoutes(app: App, engine: Engine, kind: 'secrets' | 'configs'): voi
       version: 10,
       ...(wish.Data === undefined ? {} : { data: wish.Data }),
     });
+    world.tellOf(one, 'create', wish.Name, undefined, { id });
     return c.json({ ID: id }, 201);
   });
   app.get(`/${kind}/:id`, (c) => {
@@ -79,13 +87,21 @@ function namedRoutes(app: App, engine: Engine, kind: 'secrets' | 'configs'): voi
   app.post(`/${kind}/:id/update`, async (c) => {
     manager(engine);
     const entry = find(required(c, 'id'));
-    entry.labels = readJson(await bodyOf(c), SCHEMA).Labels;
+    entry.labels = (await jsonOf(c, SCHEMA)).Labels;
     entry.version++;
     return c.body(null, 200);
   });
   app.delete(`/${kind}/:id`, (c) => {
     manager(engine);
-    all.delete(find(required(c, 'id')).id);
+    const entry = find(required(c, 'id'));
+    const users = [...world.cluster.services.values()].filter((service) => uses(specOf(world, service), entry.id));
+    if (users.length > 0)
+      throw new ApiError(
+        400,
+        `rpc error: code = InvalidArgument desc = ${one} '${entry.name}' is in use by the following service${users.length > 1 ? 's' : ''}: ${users.map(({ spec }) => spec.name).join(', ')}`,
+      );
+    all.delete(entry.id);
+    world.tellOf(one, 'remove', entry.name, undefined, { id: entry.id });
     return c.body(null, 204);
   });
 }

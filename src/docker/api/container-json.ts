@@ -1,7 +1,7 @@
 /** Containers as the Engine API tells of them. */
 
 import type { ContainerState } from '../../swarm/state.js';
-import type { Endpoint } from '../../topology/topology.js';
+import type { Endpoint, PublishedPort } from '../../topology/topology.js';
 import type { ContainerConfig } from '../container-config.js';
 import { digestOf } from '../images.js';
 import { isPaused } from '../pause.js';
@@ -66,12 +66,32 @@ export function duration(nanoseconds: number): string {
   return `${Math.floor(hours / 24)} days`;
 }
 
+/** One that nobody gave an address is bound at [::] as well, where the node listens there (libnetwork, drivers/bridge). */
+function publishedOf(world: World, { sandbox, node }: ContainerState): PublishedPort[] {
+  const { engine, nodes } = world.topology;
+  const listensOver6 = world.namespace(`${node}/host`).device('lo').ipv6;
+  const proxied = nodes.find(({ name }) => name === node)?.daemon?.['userland-proxy'] !== false;
+  const over6 =
+    listensOver6 &&
+    (engine === '20.10' || proxied || sandbox?.endpoints.some(({ address6 }) => address6 !== undefined));
+  const [preset] = (sandbox?.endpoints ?? []).flatMap(({ network: name }) => {
+    const network = world.cluster.attachments.find(name, node);
+    const at = network?.onNode[node]?.hostBinding ?? network?.options?.['com.docker.network.bridge.host_binding_ipv4'];
+    return at === undefined ? [] : [at];
+  });
+  return (sandbox?.publishes ?? []).flatMap((port) => {
+    const hostAddress = port.hostAddress ?? preset;
+    if (hostAddress !== undefined) return [{ ...port, hostAddress }];
+    return over6 ? [port, { ...port, hostAddress: '::' }] : [port];
+  });
+}
+
 /** Ports as `docker ps` wants them; a running container's alone. */
-export function portsJson(container: ContainerState, config: ContainerConfig) {
+export function portsJson(world: World, container: ContainerState, config: ContainerConfig) {
   const { sandbox } = container;
   // One that shares a namespace, or has an empty one, has no ports of its own.
   if (!ownDevices(container) || !sandbox) return [];
-  const published = sandbox.publishes ?? [];
+  const published = publishedOf(world, container);
   const bare = config.exposes.filter(
     ({ port, protocol }) => !published.some((one) => one.target === port && one.protocol === protocol),
   );
@@ -96,7 +116,7 @@ export function endpointJson(world: World, container: ContainerState, endpoint: 
   return {
     IPAMConfig: wish?.address ? { IPv4Address: wish.address } : bridge ? null : {},
     Links: null,
-    Aliases: bridge ? null : [...(endpoint.aliases ?? []), container.id.slice(0, 12)],
+    ...namesOf(world, container, endpoint, bridge),
     NetworkID: network.id,
     EndpointID: endpointId(container, endpoint.network),
     Gateway: network.driver === 'overlay' ? '' : (on?.gateway ?? ''),
@@ -107,6 +127,17 @@ export function endpointJson(world: World, container: ContainerState, endpoint: 
     GlobalIPv6PrefixLen: Number(length6),
     MacAddress: endpoint.mac,
     DriverOpts: null,
+  };
+}
+
+/** Since API 1.45 what a network's names are is said apart from the aliases that were asked for. */
+function namesOf({ topology }: World, { id, name }: ContainerState, { aliases = [] }: Endpoint, bridge: boolean) {
+  const short = id.slice(0, 12);
+  if (topology.engine === '20.10') return { Aliases: bridge ? null : [...aliases, short] };
+  return {
+    Aliases: aliases.length > 0 ? aliases : null,
+    DNSNames: bridge ? null : [...new Set([name, ...aliases, short])],
+    GwPriority: 0,
   };
 }
 
@@ -144,7 +175,9 @@ export function networkNames({ spec, sandbox }: ContainerState): string[] {
   if (spec.sharesWith !== undefined) return [];
   const joined = sandbox?.endpoints.map(({ network }) => network).filter((name) => name !== 'docker_gwbridge') ?? [];
   if (joined.length > 0) return joined;
-  return spec.networks.length > 0 ? spec.networks.map(({ name }) => name) : ['bridge'];
+  if (spec.networks.length > 0) return spec.networks.map(({ name }) => name);
+  // It runs and has left the last of them.
+  return sandbox ? [] : ['bridge'];
 }
 
 /** host and none have an id of their own on each node. */
@@ -180,7 +213,8 @@ function ownDevices({ sandbox }: ContainerState): boolean {
   return (sandbox?.endpoints.length ?? 0) > 0;
 }
 
-export function summaryJson(world: World, container: ContainerState) {
+/** `size`: what `docker ps -s` wants besides. */
+export function summaryJson(world: World, container: ContainerState, size = false) {
   const config = world.configOf(container);
   return {
     Id: container.id,
@@ -189,17 +223,23 @@ export function summaryJson(world: World, container: ContainerState) {
     ImageID: config.image.id,
     Command: [...config.entrypoint, ...config.command].map((word) => (/\s/.test(word) ? `'${word}'` : word)).join(' '),
     Created: Number(world.at(container.created) / 1_000_000_000n),
-    Ports: portsJson(container, config),
+    Ports: portsJson(world, container, config),
     Labels: config.labels,
     State: statusOf(world, container),
     Status: statusText(world, container),
     HostConfig: { NetworkMode: config.networkMode },
     NetworkSettings: { Networks: networksJson(world, container) },
     Mounts: [],
+    ...(size ? sizes(config) : {}),
   };
 }
 
-export function inspectJson(world: World, container: ContainerState) {
+/** Nothing is ever written to an image's layers here. */
+function sizes({ image }: ContainerConfig) {
+  return { SizeRw: 0, SizeRootFs: image.size };
+}
+
+export function inspectJson(world: World, container: ContainerState, size = false) {
   const config = world.configOf(container);
   const { sandbox } = container;
   const bindings = Object.fromEntries(
@@ -208,7 +248,7 @@ export function inspectJson(world: World, container: ContainerState) {
       null as null | { HostIp: string; HostPort: string }[],
     ]),
   );
-  for (const { hostAddress, published, target, protocol } of sandbox?.publishes ?? []) {
+  for (const { hostAddress, published, target, protocol } of publishedOf(world, container)) {
     const key = `${target}/${protocol}`;
     bindings[key] = [...(bindings[key] ?? []), { HostIp: hostAddress ?? '0.0.0.0', HostPort: String(published) }];
   }
@@ -271,6 +311,7 @@ export function inspectJson(world: World, container: ContainerState) {
     },
     GraphDriver: { Data: null, Name: 'overlay2' },
     Mounts: [],
+    ...(size ? sizes(config) : {}),
     Config: {
       Hostname: world.hostnameOf(container),
       Domainname: container.spec.domainname ?? '',

@@ -100,9 +100,10 @@ export type Create = v.InferOutput<typeof CREATE>;
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
-export function checkName(name: string): void {
+/** `what` stands before the complaint. */
+export function checkName(name: string, what = ''): void {
   if (!NAME.test(name))
-    throw new ApiError(400, `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+    throw new ApiError(400, `${what}Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
 }
 
 export function attachmentOf(
@@ -120,7 +121,7 @@ export function attachmentOf(
   };
 }
 
-export function specOf(create: Create, name: string, node: string): ContainerSpec {
+export function specOf(create: Create, image: Image, name: string, node: string): ContainerSpec {
   const { HostConfig: host, NetworkingConfig: networking } = create;
   const mode = host.NetworkMode === '' ? 'default' : host.NetworkMode;
   const first = mode === 'default' ? 'bridge' : mode;
@@ -143,7 +144,7 @@ export function specOf(create: Create, name: string, node: string): ContainerSpe
     image: create.Image,
     networks,
     ...(other ? { sharesWith: other[1] ?? '' } : {}),
-    ports: portsOf(create),
+    ports: portsOf(create, image),
     exposes: Object.keys(create.ExposedPorts).map(portOf),
     links,
     restart: restartIn(create),
@@ -170,7 +171,10 @@ function extraHost(text: string): { address: string; names: string[] } {
   return { address: text.slice(at + 1), names: [text.slice(0, at)] };
 }
 
-function portsOf({ HostConfig: { PortBindings, PublishAllPorts }, ExposedPorts }: Create): ContainerPortSpec[] {
+function portsOf(
+  { HostConfig: { PortBindings, PublishAllPorts }, ExposedPorts }: Create,
+  { exposed }: Image,
+): ContainerPortSpec[] {
   const bound = Object.entries(PortBindings).flatMap(([target, bindings]) =>
     (bindings.length > 0 ? bindings : [{ HostIp: '', HostPort: '' }]).map(({ HostIp, HostPort }): ContainerPortSpec => {
       const { port, protocol } = portOf(target);
@@ -189,7 +193,7 @@ function portsOf({ HostConfig: { PortBindings, PublishAllPorts }, ExposedPorts }
     }),
   );
   if (!PublishAllPorts) return bound;
-  const more = Object.keys(ExposedPorts)
+  const more = [...new Set([...exposed, ...Object.keys(ExposedPorts)])]
     .map(portOf)
     .filter(({ port, protocol }) => !bound.some((one) => one.target === port && one.protocol === protocol));
   return [...bound, ...more.map(({ port: target, protocol }) => ({ target, protocol }))];

@@ -4,15 +4,18 @@ import { stream } from 'hono/streaming';
 import * as v from 'valibot';
 import { restartOf } from '../../swarm/restart.js';
 import type { ContainerState } from '../../swarm/state.js';
-import { ContainerIo, framed } from '../io.js';
+import { ContainerIo } from '../io.js';
 import { nameFor } from '../names.js';
 import { isPaused, pause, thaw, unpause } from '../pause.js';
 import type { World } from '../world.js';
-import { hasLabels, readFilters, readJson, refuseUnknown, strings, words } from './body.js';
-import { inspectJson, networkIdOf, networkNames, statusOf, summaryJson } from './container-json.js';
+import { hasLabels, readFilters, strings, wholeNumber, words } from './body.js';
+import { containerFilter, nameOf } from './container-filter.js';
+import { inspectJson, pidOf, summaryJson } from './container-json.js';
 import { CREATE, checkName, configFrom, specOf } from './container-spec.js';
-import { type App, bodyOf, type Engine, flag, type Request, required, timeText } from './context.js';
-import { ApiError } from './errors.js';
+import { type App, type Engine, flag, jsonOf, type Request, required } from './context.js';
+import { ApiError, answerTo } from './errors.js';
+import { logs } from './logs.js';
+import { topJson } from './top.js';
 
 const UPDATE = v.object({
   RestartPolicy: v.optional(
@@ -21,7 +24,25 @@ const UPDATE = v.object({
 });
 
 const SECOND = 1_000_000_000;
-const SIGNALS: Record<string, number> = { HUP: 1, INT: 2, QUIT: 3, KILL: 9, USR1: 10, USR2: 12, TERM: 15 };
+const SIGNALS = {
+  HUP: 1,
+  INT: 2,
+  QUIT: 3,
+  KILL: 9,
+  USR1: 10,
+  USR2: 12,
+  PIPE: 13,
+  ALRM: 14,
+  TERM: 15,
+  CHLD: 17,
+  CONT: 18,
+  STOP: 19,
+  TSTP: 20,
+  WINCH: 28,
+} as const;
+const { KILL } = SIGNALS;
+/** Those by which servers end. */
+const ENDING: ReadonlySet<number> = new Set([SIGNALS.TERM, SIGNALS.QUIT, SIGNALS.INT]);
 
 export function containerRoutes(app: App, engine: Engine): void {
   const { world, node } = engine;
@@ -29,7 +50,7 @@ export function containerRoutes(app: App, engine: Engine): void {
   const find = (name: string) => cluster.container(name.replace(/^\//, ''), node);
 
   app.post('/containers/create', async (c) => {
-    const create = readJson(await bodyOf(c), CREATE);
+    const create = await jsonOf(c, CREATE);
     if (create.Image === '') throw new ApiError(400, 'no command specified');
     const image = [...world.imagesOn(node).values()].find(
       ({ name, id }) => name === nameOf(create.Image) || id === create.Image,
@@ -43,35 +64,37 @@ export function containerRoutes(app: App, engine: Engine): void {
         (one) => [...cluster.containers.values()].some((other) => other.node === node && other.name === one),
         world.newId(),
       );
-    const spec = specOf(create, name, node);
+    const spec = specOf(create, image, name, node);
     const discarded = spec.ports.length > 0 && spec.networks[0]?.name === 'host';
-    const container = cluster.containerCreate(spec);
-    world.configs.set(container.id, configFrom(create, image));
+    const container = world.create(spec, configFrom(create, image));
     const warnings = discarded ? ['Published ports are discarded when using host network mode'] : [];
     return c.json({ Id: container.id, Warnings: warnings }, 201);
   });
 
   app.get('/containers/json', (c) => {
     const filters = readFilters(c.req.query('filters'));
-    refuseUnknown(filters, FILTERS);
-    const all = flag(c.req.query('all')) || filters.has('status');
-    const limit = Number(c.req.query('limit') ?? 0);
+    const wanted = containerFilter(engine, filters);
+    const all = flag(c.req.query('all')) || ['status', 'exited', 'before', 'since'].some((key) => filters.has(key));
+    const limit = wholeNumber(c.req.query('limit') ?? '0');
     const list = [...cluster.containers.values()]
-      .filter(
-        (one) =>
-          one.node === node &&
-          (all || limit > 0 || one.status === 'running' || one.status === 'restarting') &&
-          matches(world, one, filters),
-      )
+      .filter((one) => one.node === node && (all || limit > 0 || isUp(one)) && wanted(one))
       .sort((a, b) => b.created - a.created);
-    return c.json((limit > 0 ? list.slice(0, limit) : list).map((one) => summaryJson(world, one)));
+    const size = flag(c.req.query('size'));
+    return c.json((limit > 0 ? list.slice(0, limit) : list).map((one) => summaryJson(world, one, size)));
   });
 
-  app.get('/containers/:id/json', (c) => c.json(inspectJson(world, find(required(c, 'id')))));
+  app.get('/containers/:id/json', (c) =>
+    c.json(inspectJson(world, find(required(c, 'id')), flag(c.req.query('size')))),
+  );
 
   /** One that cannot start is gone with `--rm`: its client waits for that (daemon/start.go). */
   const start = (container: ContainerState) => {
     try {
+      const missing = world.missingProgram(container);
+      if (missing !== undefined) {
+        container.exitCode = 127;
+        throw new ApiError(400, notFound(world, missing));
+      }
       cluster.containerStart(container);
     } catch (error) {
       if (world.configOf(container).autoRemove) {
@@ -91,8 +114,10 @@ export function containerRoutes(app: App, engine: Engine): void {
   const stop = async (container: ContainerState, seconds: string | undefined) => {
     const sandbox = container.sandbox;
     thaw(world, container);
+    world.tell(container, 'kill', { signal: String(SIGNALS.TERM) });
     cluster.containerStop(container, seconds === undefined ? undefined : Number(seconds) * SECOND);
     await world.until(() => container.sandbox !== sandbox || container.status !== 'running');
+    world.tell(container, 'stop');
   };
   app.post('/containers/:id/stop', async (c) => {
     const container = find(required(c, 'id'));
@@ -104,27 +129,50 @@ export function containerRoutes(app: App, engine: Engine): void {
     const container = find(required(c, 'id'));
     if (container.sandbox) await stop(container, c.req.query('t'));
     start(container);
+    world.tell(container, 'restart');
     return c.body(null, 204);
   });
 
+  const cannotKill = world.topology.engine === '20.10' ? 'Cannot kill container' : 'cannot kill container';
+  const toKill = (name: string) => {
+    try {
+      return find(name);
+    } catch (error) {
+      throw new ApiError(404, `${cannotKill}: ${name}: ${answerTo(error).message}`);
+    }
+  };
   app.post('/containers/:id/kill', async (c) => {
-    const container = find(required(c, 'id'));
+    const container = toKill(required(c, 'id'));
     const asked = (c.req.query('signal') || 'KILL').replace(/^SIG/i, '').toUpperCase();
-    const signal = SIGNALS[asked] ?? Number(asked);
+    const signal = Object.hasOwn(SIGNALS, asked) ? SIGNALS[asked as keyof typeof SIGNALS] : Number(asked);
     if (!(signal > 0 && signal < 65)) throw new ApiError(400, `Invalid signal: ${c.req.query('signal')}`);
-    if (!container.sandbox) cluster.containerKill(container);
-    // Signals that end no process: they are received, and that is all.
-    else if (signal === 9 || signal === 15 || signal === 3) {
+    const { sandbox } = container;
+    if (!sandbox) {
+      const who = `${world.topology.engine === '20.10' ? 'Container' : 'container'} ${container.id}`;
+      throw new ApiError(409, `${cannotKill}: ${required(c, 'id')}: ${who} is not running`);
+    }
+    if (signal === KILL || (ENDING.has(signal) && world.hears(container))) {
       thaw(world, container);
-      cluster.containerKill(container, 128 + signal);
-    } else if (signal === 2) world.ioOf(container).onInterrupt();
-    if (signal === 9) await world.until(() => !container.sandbox);
+      cluster.containerKill(container, signal === KILL ? 128 + signal : 0, signal);
+      await world.until(() => container.sandbox !== sandbox);
+    } else {
+      // It is received, and that is all.
+      world.tell(container, 'kill', { signal: String(signal) });
+      if (signal === SIGNALS.INT) world.ioOf(container).onInterrupt();
+    }
     return c.body(null, 204);
   });
 
   app.delete('/containers/:id', async (c) => {
     const container = find(required(c, 'id'));
-    cluster.containerRemove(container, flag(c.req.query('force')));
+    const force = flag(c.req.query('force'));
+    if (container.sandbox && !force && world.topology.engine !== '20.10')
+      throw new ApiError(
+        409,
+        `cannot remove container "${required(c, 'id')}": container is ${isPaused(world, container) ? 'paused and must be unpaused first' : 'running: stop the container before removing or force remove'}`,
+      );
+    if (container.sandbox && force) world.tell(container, 'kill', { signal: String(KILL) });
+    cluster.containerRemove(container, force);
     world.forget(container);
     return c.body(null, 204);
   });
@@ -132,8 +180,9 @@ export function containerRoutes(app: App, engine: Engine): void {
   app.post('/containers/:id/rename', (c) => {
     const name = (c.req.query('name') ?? '').replace(/^\//, '');
     if (name === '') throw new ApiError(400, 'Neither old nor new names may be empty');
-    checkName(name);
-    cluster.containerRename(find(required(c, 'id')), name);
+    const container = find(required(c, 'id'));
+    checkName(name, 'Error when allocating new name: ');
+    cluster.containerRename(container, name);
     return c.body(null, 204);
   });
 
@@ -157,7 +206,9 @@ export function containerRoutes(app: App, engine: Engine): void {
       out.onAbort(() => {
         gone = true;
       });
-      if (await world.until(done, () => gone))
+      // `docker run` and `docker start -a` wait for the end of what they are about to start: nobody is in a hurry before that.
+      const ahead = condition === 'not-running';
+      if (await world.until(done, () => gone, ahead))
         await out.write(`${JSON.stringify({ StatusCode: container.exitCode })}\n`);
     });
   });
@@ -166,33 +217,26 @@ export function containerRoutes(app: App, engine: Engine): void {
     const container = find(required(c, 'id'));
     const computer = world.computerOf(container);
     if (!computer) throw new ApiError(409, `Container ${container.id} is not running`);
-    return c.json({
-      Titles: ['UID', 'PID', 'PPID', 'C', 'STIME', 'TTY', 'TIME', 'CMD'],
-      Processes: computer.processes.map(({ pid, command, started }) => [
-        'root',
-        String(pid),
-        '0',
-        '0',
-        timeText(world.at(started)).slice(11, 16),
-        '?',
-        '00:00:00',
-        command,
-      ]),
-    });
+    world.tell(container, 'top');
+    return c.json(topJson(world, computer.processes, pidOf(container), c.req.query('ps_args') || '-ef'));
   });
 
   app.get('/containers/:id/logs', (c) => {
     const container = find(required(c, 'id'));
-    return logs(world, c, [{ container, prefix: '' }]);
+    return logs(world, c, () => [{ container, prefix: '' }]);
   });
 
+  const checkSize = (c: Request) => {
+    for (const key of ['h', 'w']) wholeNumber(c.req.query(key) ?? '');
+  };
   app.post('/containers/:id/resize', (c) => {
+    checkSize(c);
     find(required(c, 'id'));
     return c.body(null, 200);
   });
   app.post('/containers/:id/update', async (c) => {
     const container = find(required(c, 'id'));
-    const { RestartPolicy: policy } = readJson(await bodyOf(c), UPDATE);
+    const { RestartPolicy: policy } = await jsonOf(c, UPDATE);
     if (policy?.Name) container.restarts.policy = restartOf(policy.Name, policy.MaximumRetryCount);
     return c.json({ Warnings: [] });
   });
@@ -225,13 +269,14 @@ export function containerRoutes(app: App, engine: Engine): void {
 
   app.post('/containers/:id/exec', async (c) => {
     const container = find(required(c, 'id'));
-    const wish = readJson(
-      await bodyOf(c),
+    const wish = await jsonOf(
+      c,
       v.object({
         Cmd: words,
         Tty: v.optional(v.boolean(), false),
         AttachStdin: v.optional(v.boolean(), false),
         Env: strings,
+        WorkingDir: v.optional(v.string(), ''),
       }),
     );
     if (!wish.Cmd || wish.Cmd.length === 0) throw new ApiError(400, 'No exec command specified');
@@ -245,6 +290,7 @@ export function containerRoutes(app: App, engine: Engine): void {
       argv: wish.Cmd,
       tty: wish.Tty,
       openStdin: wish.AttachStdin,
+      directory: wish.WorkingDir,
       environment: Object.fromEntries(
         wish.Env.map((one) => [one.split('=')[0] ?? '', one.split('=').slice(1).join('=')]),
       ),
@@ -253,12 +299,17 @@ export function containerRoutes(app: App, engine: Engine): void {
       exitCode: null,
       pid: 0,
     });
+    world.tell(container, `exec_create: ${wish.Cmd.join(' ')}`, { execID: id });
     return c.json({ Id: id }, 201);
   });
 
-  app.get('/exec/:id/json', (c) => {
+  const execOf = (c: Request) => {
     const exec = world.execs.get(required(c, 'id'));
     if (!exec) throw new ApiError(404, `No such exec instance: ${required(c, 'id')}`);
+    return exec;
+  };
+  app.get('/exec/:id/json', (c) => {
+    const exec = execOf(c);
     const { id, container, argv, tty, openStdin, running, exitCode, pid } = exec;
     return c.json({
       ID: id,
@@ -274,88 +325,18 @@ export function containerRoutes(app: App, engine: Engine): void {
       Pid: pid,
     });
   });
-  app.post('/exec/:id/resize', (c) => c.body(null, 201));
-}
-
-function nameOf(reference: string): string {
-  return /:[^/]+$/.test(reference) || reference.includes('@')
-    ? reference.replace(/@.*$/, '').replace(/^docker\.io\/(?:library\/)?/, '')
-    : `${reference.replace(/^docker\.io\/(?:library\/)?/, '')}:latest`;
-}
-
-const FILTERS = [
-  'id',
-  'name',
-  'label',
-  'status',
-  'ancestor',
-  'network',
-  'publish',
-  'expose',
-  'is-task',
-  'exited',
-  'health',
-  'before',
-  'since',
-  'volume',
-];
-
-function matches(world: World, container: ContainerState, filters: ReadonlyMap<string, string[]>): boolean {
-  const config = world.configOf(container);
-  const any = (key: string, test: (value: string) => boolean) => {
-    const wanted = filters.get(key);
-    return wanted === undefined || wanted.length === 0 || wanted.some(test);
-  };
-  return (
-    any('id', (one) => container.id.startsWith(one)) &&
-    any('name', (one) => new RegExp(one.replaceAll(/[.*+?()[\]{}|\\]/g, '\\$&')).test(`/${container.name}`)) &&
-    hasLabels(config.labels, filters.get('label') ?? []) &&
-    any('status', (one) => one === statusOf(world, container)) &&
-    any('health', (one) => one === (world.healthOf(container)?.status ?? 'none')) &&
-    any('ancestor', (one) => nameOf(one) === config.image.name || config.image.id.slice(7).startsWith(one)) &&
-    any('network', (one) =>
-      networkNames(container).some((network) => network === one || networkIdOf(world, container.node, network) === one),
-    ) &&
-    any('exited', (one) => container.status === 'exited' && Number(one) === container.exitCode) &&
-    any('is-task', (one) => flag(one) === (container.task !== undefined)) &&
-    any(
-      'publish',
-      (one) => container.sandbox?.publishes?.some(({ published }) => String(published) === one.split('/')[0]) ?? false,
-    )
-  );
-}
-
-/** `docker logs`, `docker service logs`: what was kept, and with `follow` what comes. */
-export function logs(world: World, c: Request, sources: readonly { container: ContainerState; prefix: string }[]) {
-  const asked = (name: string) => flag(c.req.query(name));
-  const [follow, out, err, times] = [asked('follow'), asked('stdout'), asked('stderr'), asked('timestamps')];
-  if (!out && !err) throw new ApiError(400, 'Bad parameters: you must choose at least one stream');
-  const tail = c.req.query('tail') ?? 'all';
-  const since = BigInt(Math.round(Number(c.req.query('since') ?? 0) * 1e9) || 0);
-  const tty = sources.length === 1 && sources[0] !== undefined && world.configOf(sources[0].container).tty;
-  c.header('Content-Type', tty ? 'application/vnd.docker.raw-stream' : 'application/vnd.docker.multiplexed-stream');
-  return stream(c, async (to) => {
-    const write = (prefix: string, entry: ContainerIo['log'][number]) => {
-      if (!(entry.stream === 'stdout' ? out : err) || entry.time < since) return;
-      const head = `${times ? `${timeText(entry.time)} ` : ''}${prefix}`;
-      const data = head === '' ? entry.data : new TextEncoder().encode(head + new TextDecoder().decode(entry.data));
-      void to.write(framed({ ...entry, data }, tty));
-    };
-    for (const { container, prefix } of sources) {
-      const kept = world.ioOf(container).log;
-      const last = tail === 'all' ? kept : kept.slice(Math.max(0, kept.length - Number(tail)));
-      for (const entry of last) write(prefix, entry);
-    }
-    if (!follow) return;
-    const still = world.look();
-    await new Promise<void>((resolve) => {
-      to.onAbort(resolve);
-      for (const { container, prefix } of sources) {
-        const stop = world.ioOf(container).watch({ onOutput: (entry) => write(prefix, entry), onEnd: resolve });
-        to.onAbort(stop);
-        if (container.status === 'exited' && sources.length === 1) resolve();
-      }
-    });
-    still();
+  app.post('/exec/:id/resize', (c) => {
+    checkSize(c);
+    execOf(c);
+    return c.body(null, 201);
   });
 }
+
+/** runc's complaint, as dockerd passes it on. */
+function notFound({ topology }: World, program: string): string {
+  const [task, init] =
+    topology.engine === '20.10' ? ['', ''] : ['failed to create task for container: ', 'error during container init: '];
+  return `${task}failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ${init}exec: "${program}": ${program.includes('/') ? `stat ${program}: no such file or directory` : 'executable file not found in $PATH'}: unknown`;
+}
+
+const isUp = ({ status }: ContainerState) => status === 'running' || status === 'restarting';

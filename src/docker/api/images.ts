@@ -2,7 +2,7 @@
 
 import { stream } from 'hono/streaming';
 import { digestOf, type Image, isReference, withTag } from '../images.js';
-import { readFilters } from './body.js';
+import { oneOf, readFilters, refuseUnknown } from './body.js';
 import { type App, type Engine, flag, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
 
@@ -22,6 +22,7 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
     const reference = tag && !tag.startsWith('sha256:') ? `${from}:${tag}` : from;
     if (!isReference(reference)) throw new ApiError(400, 'invalid reference format');
     const { image, fresh } = world.pull(node, reference);
+    world.tellOf('image', 'pull', image.name, node);
     const short = image.name.slice(0, image.name.lastIndexOf(':'));
     const repository = short.includes('/') ? short : `library/${short}`;
     const lines = [
@@ -38,12 +39,22 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
 
   app.get('/images/json', (c) => {
     const filters = readFilters(c.req.query('filters'));
+    refuseUnknown(filters, ['dangling', 'label', 'before', 'since', 'reference', 'until']);
+    oneOf(filters, 'dangling', ['true', 'false', '1', '0']);
     const wanted = filters.get('reference');
+    const at = (key: string) => filters.get(key)?.map((one) => find(one).created)[0];
+    const [before, since] = [at('before'), at('since')];
     const list = [...images().values()].filter(
-      ({ name }) => wanted === undefined || wanted.some((one) => withTag(one) === name || name.startsWith(`${one}:`)),
+      ({ name, created }) =>
+        (wanted === undefined || wanted.some((one) => fits(name, one))) &&
+        // All have names, and none has labels.
+        !filters.get('dangling')?.some((one) => flag(one)) &&
+        !filters.has('label') &&
+        (before === undefined || created < before) &&
+        (since === undefined || created > since),
     );
     return c.json(
-      list.map(({ id, name, size, created }) => ({
+      list.reverse().map(({ id, name, size, created }) => ({
         Id: id,
         ParentId: '',
         RepoTags: [name],
@@ -58,7 +69,9 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
     );
   });
 
-  app.get('/images/:name{.+}/json', (c) => c.json(inspect(find(required(c, 'name')))));
+  app.get('/images/:name{.+}/json', (c) =>
+    c.json(inspect(find(required(c, 'name')), world.topology.engine === '20.10')),
+  );
   app.get('/images/:name{.+}/history', (c) => {
     const { id, size, created } = find(required(c, 'name'));
     return c.json([
@@ -70,22 +83,42 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
     const name = withTag(`${c.req.query('repo') ?? ''}${c.req.query('tag') ? `:${c.req.query('tag')}` : ''}`);
     if (!isReference(name)) throw new ApiError(400, 'invalid reference format');
     images().set(name, { ...image, name });
+    world.tellOf('image', 'tag', name, node, { id: image.id });
     return c.body(null, 201);
   });
+  const userOf = ({ id }: Image) =>
+    [...world.cluster.containers.values()].find((one) => one.node === node && world.configOf(one).image.id === id);
   app.delete('/images/:name{.+}', (c) => {
     const image = find(required(c, 'name'));
-    const user = [...world.cluster.containers.values()].find(
-      (one) => one.node === node && world.configOf(one).image.id === image.id,
-    );
+    const user = userOf(image);
     if (user && !flag(c.req.query('force')))
       throw new ApiError(
         409,
         `conflict: unable to remove repository reference "${required(c, 'name')}" (must force) - container ${user.id.slice(0, 12)} is using its referenced image ${image.id.slice(7, 19)}`,
       );
-    images().delete(image.name);
-    return c.json([{ Untagged: image.name }, { Deleted: image.id }]);
+    return c.json(remove(image));
   });
-  app.post('/images/prune', (c) => c.json({ ImagesDeleted: null, SpaceReclaimed: 0 }));
+  /** Its id is another thing's until the last of its names is gone. */
+  const remove = ({ name, id }: Image) => {
+    images().delete(name);
+    world.tellOf('image', 'untag', name, node, { id });
+    if ([...images().values()].some((one) => one.id === id)) return [{ Untagged: name }];
+    world.tellOf('image', 'delete', id, node, { id });
+    return [{ Untagged: name }, { Deleted: id }];
+  };
+  app.post('/images/prune', (c) => {
+    // Without `-a` only what has no name: there is no such thing here.
+    const all =
+      readFilters(c.req.query('filters'))
+        .get('dangling')
+        ?.some((one) => !flag(one)) ?? false;
+    const unused = all ? [...images().values()].filter((image) => !userOf(image)) : [];
+    const size = new Map(unused.map((image) => [image.id, image.size]));
+    return c.json({
+      ImagesDeleted: unused.length > 0 ? unused.flatMap(remove) : null,
+      SpaceReclaimed: [...size.values()].reduce((sum, one) => sum + one, 0),
+    });
+  });
 
   // `docker service create` asks for an image's digest here.
   app.get('/distribution/:name{.+}/json', (c) => {
@@ -101,7 +134,19 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
   });
 }
 
-function inspect({ id, name, size, created, command, entrypoint, exposed, environment }: Image) {
+/** A name as Go's path.Match has it: with its tag, without, or its last part alone. */
+function fits(name: string, pattern: string): boolean {
+  const expression = new RegExp(
+    `^${pattern
+      .replaceAll(/[.+^${}()|\\]/g, '\\$&')
+      .replaceAll('*', '[^/]*')
+      .replaceAll('?', '[^/]')}$`,
+  );
+  const repository = name.slice(0, name.lastIndexOf(':'));
+  return [name, repository].some((one) => expression.test(one));
+}
+
+function inspect({ id, name, size, created, command, entrypoint, exposed, environment }: Image, older: boolean) {
   const config = {
     Hostname: '',
     Domainname: '',
@@ -126,18 +171,14 @@ function inspect({ id, name, size, created, command, entrypoint, exposed, enviro
     Id: id,
     RepoTags: [name],
     RepoDigests: [`${name.slice(0, name.lastIndexOf(':'))}@${id}`],
-    Parent: '',
+    ...(older ? { Parent: '', Container: '', ContainerConfig: config, DockerVersion: '', VirtualSize: size } : {}),
     Comment: 'a name: nothing was downloaded',
     Created: timeText(created),
-    Container: '',
-    ContainerConfig: config,
-    DockerVersion: '',
     Author: '',
     Config: config,
     Architecture: 'amd64',
     Os: 'linux',
     Size: size,
-    VirtualSize: size,
     GraphDriver: { Data: null, Name: 'overlay2' },
     RootFS: { Type: 'layers', Layers: [id] },
     Metadata: { LastTagTime: '0001-01-01T00:00:00Z' },

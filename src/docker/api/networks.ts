@@ -3,10 +3,10 @@
 import * as v from 'valibot';
 import type { NetworkSpec, PoolSpec } from '../../topology/spec.js';
 import { hostPart, type Network } from '../../topology/topology.js';
-import { hasLabels, labels, readFilters, readJson, refuseUnknown } from './body.js';
+import { expression, hasLabels, labels, oneOf, readFilters, refuseUnknown } from './body.js';
 import { endpointId, networkIdOf, networkNames } from './container-json.js';
 import { attachmentOf, ENDPOINT_SETTINGS } from './container-spec.js';
-import { type App, bodyOf, type Engine, manager, required, timeText } from './context.js';
+import { type App, type Engine, flag, jsonOf, manager, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
 
 const CREATE = v.object({
@@ -141,6 +141,7 @@ export function networkRoutes(app: App, engine: Engine): void {
       Created: timeText(world.at(note?.created ?? 0)),
       Scope: scopeOf(network),
       Driver: network.driver,
+      ...(world.topology.engine === '20.10' ? {} : { EnableIPv4: true }),
       EnableIPv6: network.ipv6 ?? false,
       IPAM: { Driver: 'default', Options: note?.ipamOptions ?? null, Config: config },
       Internal: network.internal ?? false,
@@ -161,6 +162,9 @@ export function networkRoutes(app: App, engine: Engine): void {
         : {}),
     };
   };
+  const isInUse = (network: Network) =>
+    [...cluster.attachments.on(network)].some(({ kind }) => kind !== 'balancer') ||
+    [...cluster.services.values()].some(({ spec }) => spec.networks.some(({ name }) => name === network.name));
   const nullNamed = (name: string) =>
     NULL_NETWORKS.find((one) => one === name || (name !== '' && networkIdOf(world, node, one)?.startsWith(name)));
   const nullJson = (name: string, verbose: boolean) => ({
@@ -169,6 +173,7 @@ export function networkRoutes(app: App, engine: Engine): void {
     Created: timeText(world.at(0)),
     Scope: 'local',
     Driver: name === 'none' ? 'null' : name,
+    ...(world.topology.engine === '20.10' ? {} : { EnableIPv4: true }),
     EnableIPv6: false,
     IPAM: { Driver: 'default', Options: null, Config: [] },
     Internal: false,
@@ -202,14 +207,19 @@ export function networkRoutes(app: App, engine: Engine): void {
       const wanted = filters.get(key);
       return wanted === undefined || wanted.length === 0 || wanted.some(test);
     };
+    oneOf(filters, 'type', ['custom', 'builtin']);
+    oneOf(filters, 'dangling', ['true', 'false', '1', '0']);
     const predefined = new Set(['bridge', 'host', 'none']);
+    const isDangling = (name: string) =>
+      !predefined.has(name) && !cluster.topology.networks.some((one) => one.name === name && isInUse(one));
     const list = all.filter(
       ({ Name, Id, Driver, Scope, Labels }) =>
-        any('name', (one) => Name.includes(one.replace(/^\^|\$$/g, ''))) &&
+        any('name', (one) => expression(one).test(Name)) &&
         any('id', (one) => Id.startsWith(one)) &&
         any('driver', (one) => Driver === one) &&
         any('scope', (one) => Scope === one) &&
         any('type', (one) => (one === 'custom') !== predefined.has(Name)) &&
+        any('dangling', (one) => flag(one) === isDangling(Name)) &&
         hasLabels(Labels, filters.get('label') ?? []),
     );
     return c.json(list.sort((a, b) => (a.Name < b.Name ? -1 : 1)));
@@ -229,7 +239,7 @@ export function networkRoutes(app: App, engine: Engine): void {
   });
 
   app.post('/networks/create', async (c) => {
-    const create = readJson(await bodyOf(c), CREATE);
+    const create = await jsonOf(c, CREATE);
     if (create.Name === '') throw new ApiError(400, 'network name is required');
     if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(create.Name))
       throw new ApiError(400, `invalid network name: ${create.Name}`);
@@ -282,10 +292,7 @@ export function networkRoutes(app: App, engine: Engine): void {
   });
 
   app.post('/networks/:id/connect', async (c) => {
-    const wish = readJson(
-      await bodyOf(c),
-      v.object({ Container: v.string(), EndpointConfig: v.optional(ENDPOINT_SETTINGS) }),
-    );
+    const wish = await jsonOf(c, v.object({ Container: v.string(), EndpointConfig: v.optional(ENDPOINT_SETTINGS) }));
     const network = find(required(c, 'id'));
     const name = required(c, 'id');
     // A worker does not see the swarm's networks before one of its containers is on them, but it may join them.
@@ -298,7 +305,7 @@ export function networkRoutes(app: App, engine: Engine): void {
   });
 
   app.post('/networks/:id/disconnect', async (c) => {
-    const wish = readJson(await bodyOf(c), v.object({ Container: v.string(), Force: v.optional(v.boolean(), false) }));
+    const wish = await jsonOf(c, v.object({ Container: v.string(), Force: v.optional(v.boolean(), false) }));
     const network = find(required(c, 'id'));
     const bare = nullNamed(required(c, 'id'));
     if (!network && !bare) throw new ApiError(404, `network ${required(c, 'id')} not found`);
@@ -313,8 +320,7 @@ export function networkRoutes(app: App, engine: Engine): void {
       (network) =>
         !kept.has(network.name) &&
         !network.ingress &&
-        ![...cluster.attachments.on(network)].some(({ kind }) => kind !== 'balancer') &&
-        ![...cluster.services.values()].some(({ spec }) => spec.networks.some(({ name }) => name === network.name)) &&
+        !isInUse(network) &&
         hasLabels(notes.get(network)?.labels ?? {}, filters.get('label') ?? []) &&
         (scopeOf(network) === 'local' || isManager()),
     );

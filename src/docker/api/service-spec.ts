@@ -11,6 +11,10 @@ import { HEALTHCHECK, healthCheckOf } from './container-spec.js';
 import type { Engine } from './context.js';
 import { ApiError } from './errors.js';
 
+/** Secrets and configs, by their ids. */
+const NAMED = v.optional(
+  v.array(v.looseObject({ SecretID: v.optional(v.string()), ConfigID: v.optional(v.string()) })),
+);
 const NETWORKS = v.optional(v.array(v.object({ Target: v.string(), Aliases: strings })), []);
 const UPDATE = v.optional(
   v.object({
@@ -47,6 +51,8 @@ export const SPEC = v.looseObject({
           OpenStdin: v.optional(v.boolean(), false),
           Labels: labels,
           Healthcheck: v.optional(HEALTHCHECK),
+          Secrets: NAMED,
+          Configs: NAMED,
         }),
         emptyContainer,
       ),

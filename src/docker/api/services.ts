@@ -2,10 +2,10 @@
 
 import type { ServiceState } from '../../swarm/state.js';
 import { taskProcesses } from '../container-config.js';
-import { hasLabels, readFilters, readJson, refuseUnknown } from './body.js';
-import { logs } from './containers.js';
-import { type App, bodyOf, type Engine, manager, required, timeText } from './context.js';
+import { hasLabels, readFilters, refuseUnknown } from './body.js';
+import { type App, type Engine, jsonOf, manager, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
+import { logs } from './logs.js';
 import { askedOf, processFrom, SPEC, type Spec, specFrom, specOf, withDefaults } from './service-spec.js';
 import { sourcesOf } from './tasks.js';
 
@@ -115,7 +115,7 @@ export function serviceRoutes(app: App, engine: Engine): void {
 
   app.post('/services/create', async (c) => {
     manager(engine);
-    const spec = withDefaults(readJson(await bodyOf(c), SPEC));
+    const spec = withDefaults(await jsonOf(c, SPEC));
     const service = cluster.serviceCreate(specFrom(engine, spec));
     taskProcesses.set(service.spec, processFrom(spec));
     specs.set(service.id, { spec });
@@ -129,23 +129,23 @@ export function serviceRoutes(app: App, engine: Engine): void {
     if (index !== undefined && Number(index) !== service.version)
       throw new ApiError(500, 'rpc error: code = Unknown desc = update out of sequence');
     const before = specOf(world, service);
+    const text = ({ TaskTemplate: task }: Spec) => JSON.stringify([task.ContainerSpec, task.ForceUpdate]);
     if (c.req.query('rollback') === 'previous') {
       const previous = specs.get(service.id)?.previous;
-      cluster.serviceRollback(service.spec.name);
+      cluster.serviceRollback(service.spec.name, previous !== undefined && text(previous) !== text(before));
       if (previous) {
         taskProcesses.set(service.spec, processFrom(previous));
         specs.set(service.id, { spec: previous, previous: before });
       }
       return c.json({ Warnings: null });
     }
-    const given = withDefaults(readJson(await bodyOf(c), SPEC));
+    const given = withDefaults(await jsonOf(c, SPEC));
     const spec = { ...given, Name: given.Name === '' ? service.spec.name : given.Name };
     if (spec.Name !== service.spec.name)
       throw new ApiError(501, 'rpc error: code = Unimplemented desc = renaming services is not supported');
     const { name: _, mode, ...change } = specFrom(engine, spec);
     if (mode !== service.spec.mode)
       throw new ApiError(501, 'rpc error: code = Unimplemented desc = service mode change is not allowed');
-    const text = (one: Spec) => JSON.stringify([one.TaskTemplate.ContainerSpec, one.TaskTemplate.ForceUpdate]);
     cluster.serviceUpdate(service.spec.name, { ...change, force: text(spec) !== text(before) });
     taskProcesses.set(service.spec, processFrom(spec));
     specs.set(service.id, { spec, previous: before });
@@ -162,6 +162,7 @@ export function serviceRoutes(app: App, engine: Engine): void {
 
   app.get('/services/:id/logs', (c) => {
     manager(engine);
-    return logs(world, c, sourcesOf(world, [...find(required(c, 'id')).tasks]));
+    const service = find(required(c, 'id'));
+    return logs(world, c, () => sourcesOf(world, [...service.tasks]));
   });
 }

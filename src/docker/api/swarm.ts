@@ -5,11 +5,13 @@ import type { NodeState } from '../../swarm/state.js';
 import { hostPart } from '../../topology/topology.js';
 import { digestOf } from '../images.js';
 import { RELEASES } from '../version.js';
-import { hasLabels, labels, readFilters, readJson, refuseUnknown } from './body.js';
-import { type App, bodyOf, type Engine, flag, manager, required, timeText } from './context.js';
+import { hasLabels, labels, oneOf, readFilters, refuseUnknown } from './body.js';
+import { type App, type Engine, flag, jsonOf, manager, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
 
 const PORT = 2377;
+const ROLES = ['manager', 'worker'] as const;
+const AVAILABILITIES = ['active', 'pause', 'drain'] as const;
 
 function addressOf({ world }: Engine, node: string): string {
   return hostPart(world.topology.nodes.find(({ name }) => name === node)?.nic.addresses[0] ?? '');
@@ -26,6 +28,25 @@ export function joinToken({ world }: Engine, role: 'manager' | 'worker'): string
 }
 /** Times that tokens were rotated. */
 const tokens = new WeakMap<object, number>();
+
+/** What a swarm is asked to be; none of it bears on networks, so it is kept and told. */
+const SPEC = {
+  Name: 'default',
+  Labels: {},
+  Orchestration: { TaskHistoryRetentionLimit: 5 },
+  Raft: {
+    SnapshotInterval: 10000,
+    KeepOldSnapshots: 0,
+    LogEntriesForSlowFollowers: 500,
+    ElectionTick: 10,
+    HeartbeatTick: 1,
+  },
+  Dispatcher: { HeartbeatPeriod: 5_000_000_000 },
+  CAConfig: { NodeCertExpiry: 7_776_000_000_000_000 },
+  TaskDefaults: {},
+  EncryptionConfig: { AutoLockManagers: false },
+};
+const specs = new WeakMap<object, object>();
 
 export function swarmInfo(engine: Engine) {
   const { world, node } = engine;
@@ -60,22 +81,7 @@ function cluster({ world }: Engine) {
     Version: { Index: 10 },
     CreatedAt: created,
     UpdatedAt: created,
-    Spec: {
-      Name: 'default',
-      Labels: {},
-      Orchestration: { TaskHistoryRetentionLimit: 5 },
-      Raft: {
-        SnapshotInterval: 10000,
-        KeepOldSnapshots: 0,
-        LogEntriesForSlowFollowers: 500,
-        ElectionTick: 10,
-        HeartbeatTick: 1,
-      },
-      Dispatcher: { HeartbeatPeriod: 5_000_000_000 },
-      CAConfig: { NodeCertExpiry: 7_776_000_000_000_000 },
-      TaskDefaults: {},
-      EncryptionConfig: { AutoLockManagers: false },
-    },
+    Spec: specs.get(world) ?? SPEC,
     TLSInfo: { TrustRoot: '', CertIssuerSubject: '', CertIssuerPublicKey: '' },
     RootRotationInProgress: false,
     DefaultAddrPool: ['10.0.0.0/8'],
@@ -96,8 +102,8 @@ export function swarmRoutes(app: App, engine: Engine): void {
   });
 
   app.post('/swarm/init', async (c) => {
-    const wish = readJson(
-      await bodyOf(c),
+    const wish = await jsonOf(
+      c,
       v.object({
         AdvertiseAddr: v.optional(v.string(), ''),
         ListenAddr: v.optional(v.string(), ''),
@@ -118,13 +124,14 @@ export function swarmRoutes(app: App, engine: Engine): void {
         503,
         'swarmwire serves one swarm: the other nodes are in one already, join it (docker swarm join)',
       );
+    specs.delete(world);
     world.cluster.swarmInit(node);
     return c.json(world.cluster.node(node).id);
   });
 
   app.post('/swarm/join', async (c) => {
-    const wish = readJson(
-      await bodyOf(c),
+    const wish = await jsonOf(
+      c,
       v.object({
         RemoteAddrs: v.optional(v.array(v.string()), []),
         JoinToken: v.optional(v.string(), ''),
@@ -163,8 +170,9 @@ export function swarmRoutes(app: App, engine: Engine): void {
     world.cluster.swarmLeave(node, flag(c.req.query('force')));
     return c.body(null, 200);
   });
-  app.post('/swarm/update', (c) => {
+  app.post('/swarm/update', async (c) => {
     manager(engine);
+    specs.set(world, { ...SPEC, ...(await jsonOf(c, v.looseObject({ Labels: labels }))) });
     if (flag(c.req.query('rotateWorkerToken')) || flag(c.req.query('rotateManagerToken')))
       tokens.set(world, (tokens.get(world) ?? 0) + 1);
     return c.body(null, 200);
@@ -217,7 +225,7 @@ export function swarmRoutes(app: App, engine: Engine): void {
         ? {
             ManagerStatus: {
               ...(leader === state ? { Leader: true } : {}),
-              Reachability: state.lost ? 'unreachable' : 'reachable',
+              Reachability: state.lost || !state.member ? 'unreachable' : 'reachable',
               Addr: `${addressOf(engine, state.name)}:${PORT}`,
             },
           }
@@ -229,6 +237,8 @@ export function swarmRoutes(app: App, engine: Engine): void {
     manager(engine);
     const filters = readFilters(c.req.query('filters'));
     refuseUnknown(filters, ['id', 'name', 'role', 'membership', 'label', 'node.label']);
+    oneOf(filters, 'role', ROLES);
+    oneOf(filters, 'membership', ['accepted', 'pending']);
     const any = (key: string, test: (value: string) => boolean) => {
       const wanted = filters.get(key);
       return wanted === undefined || wanted.length === 0 || wanted.some(test);
@@ -238,6 +248,7 @@ export function swarmRoutes(app: App, engine: Engine): void {
         any('id', (one) => state.id.startsWith(one)) &&
         any('name', (one) => state.name.startsWith(one)) &&
         any('role', (one) => state.role === one) &&
+        any('membership', (one) => one === 'accepted') &&
         hasLabels(state.spec.labels ?? {}, filters.get('node.label') ?? []),
     );
     return c.json(list.map(json));
@@ -248,25 +259,30 @@ export function swarmRoutes(app: App, engine: Engine): void {
   });
   app.post('/nodes/:id/update', async (c) => {
     manager(engine);
-    const wish = readJson(
-      await bodyOf(c),
+    const wish = await jsonOf(
+      c,
       v.object({
         Labels: labels,
-        Role: v.optional(v.picklist(['manager', 'worker'])),
-        Availability: v.optional(v.picklist(['active', 'pause', 'drain'])),
+        Role: v.optional(v.string(), ''),
+        Availability: v.optional(v.string(), ''),
       }),
     );
+    const role = ROLES.find((one) => one === wish.Role.toLowerCase());
+    if (wish.Role !== '' && !role) throw new ApiError(400, `invalid Role: "${wish.Role}"`);
+    const availability = AVAILABILITIES.find((one) => one === wish.Availability.toLowerCase());
+    if (wish.Availability !== '' && !availability)
+      throw new ApiError(400, `invalid Availability: "${wish.Availability}"`);
     const state = find(required(c, 'id'));
     const managers = members().filter(({ role }) => role === 'manager');
-    if (wish.Role === 'worker' && state.role === 'manager' && managers.length === 1)
+    if (role === 'worker' && state.role === 'manager' && managers.length === 1)
       throw new ApiError(
         400,
         'rpc error: code = FailedPrecondition desc = attempting to demote the last manager of the swarm',
       );
     world.cluster.nodeUpdate(state.name, {
       labels: wish.Labels,
-      ...(wish.Role && wish.Role !== state.role ? { role: wish.Role } : {}),
-      ...(wish.Availability && wish.Availability !== state.availability ? { availability: wish.Availability } : {}),
+      ...(role && role !== state.role ? { role } : {}),
+      ...(availability && availability !== state.availability ? { availability } : {}),
     });
     return c.body(null, 200);
   });
@@ -278,7 +294,7 @@ export function swarmRoutes(app: App, engine: Engine): void {
         400,
         `rpc error: code = FailedPrecondition desc = node ${state.id} is not down and can't be removed`,
       );
-    if (state.member) world.cluster.swarmLeave(state.name, true);
+    world.cluster.nodeRemove(state.name);
     return c.body(null, 200);
   });
 }

@@ -1,13 +1,9 @@
-/** What the engine says of itself: ping, version, info, events, system df. */
+/** What the engine says of itself: ping, version, info, system df. */
 
-import { stream } from 'hono/streaming';
-import type { ClusterEvent } from '../../swarm/cluster.js';
 import { isPaused } from '../pause.js';
-import { API_VERSION, MIN_API_VERSION, RELEASES } from '../version.js';
-import { hasLabels, readFilters } from './body.js';
+import { API_VERSIONS, MIN_API_VERSION, RELEASES } from '../version.js';
 import { summaryJson } from './container-json.js';
 import { type App, type Engine, timeText } from './context.js';
-import { ApiError } from './errors.js';
 import { swarmInfo } from './swarm.js';
 import { volumesOn } from './volumes.js';
 
@@ -16,11 +12,9 @@ const KERNEL = '6.1.0-swarmwire';
 export function systemRoutes(app: App, engine: Engine): void {
   const { world, node } = engine;
   app.on(['GET', 'HEAD'], '/_ping', (c) => {
-    c.header('Api-Version', API_VERSION);
-    c.header('Docker-Experimental', 'false');
     c.header('Builder-Version', '1');
-    c.header('Ostype', 'linux');
     c.header('Cache-Control', 'no-cache, no-store, must-revalidate');
+    c.header('Pragma', 'no-cache');
     c.header('Swarm', world.cluster.node(node).member ? `active/${world.cluster.node(node).role}` : 'inactive');
     return c.text(c.req.method === 'HEAD' ? '' : 'OK');
   });
@@ -33,7 +27,7 @@ export function systemRoutes(app: App, engine: Engine): void {
           Name: 'Engine',
           Version: RELEASES[world.topology.engine],
           Details: {
-            ApiVersion: API_VERSION,
+            ApiVersion: API_VERSIONS[world.topology.engine],
             MinAPIVersion: MIN_API_VERSION,
             Os: 'linux',
             Arch: 'amd64',
@@ -46,7 +40,7 @@ export function systemRoutes(app: App, engine: Engine): void {
         },
       ],
       Version: RELEASES[world.topology.engine],
-      ApiVersion: API_VERSION,
+      ApiVersion: API_VERSIONS[world.topology.engine],
       MinAPIVersion: MIN_API_VERSION,
       GitCommit: '',
       GoVersion: '',
@@ -88,6 +82,11 @@ export function systemRoutes(app: App, engine: Engine): void {
       },
       MemoryLimit: true,
       SwapLimit: true,
+      CpuCfsPeriod: true,
+      CpuCfsQuota: true,
+      CPUShares: true,
+      CPUSet: true,
+      PidsLimit: true,
       IPv4Forwarding: true,
       BridgeNfIptables: true,
       BridgeNfIp6tables: true,
@@ -151,7 +150,7 @@ export function systemRoutes(app: App, engine: Engine): void {
       })),
       Containers: [...world.cluster.containers.values()]
         .filter((one) => one.node === node)
-        .map((one) => ({ ...summaryJson(world, one), SizeRw: 0, SizeRootFs: world.configOf(one).image.size })),
+        .map((one) => ({ ...summaryJson(world, one, true) })),
       Volumes: volumesOn(world, node),
       BuildCache: [],
     });
@@ -160,68 +159,4 @@ export function systemRoutes(app: App, engine: Engine): void {
   app.post('/build/prune', (c) => c.json({ CachesDeleted: null, SpaceReclaimed: 0 }));
 
   app.post('/auth', (c) => c.json({ Status: 'Login Succeeded', IdentityToken: '' }));
-
-  app.get('/events', (c) => {
-    const filters = readFilters(c.req.query('filters'));
-    const since = moment(c.req.query('since'));
-    const limit = moment(c.req.query('until'));
-    const wanted = (event: ClusterEvent) =>
-      (event.node === undefined || event.node === node) && matches(event, filters);
-    c.header('Content-Type', 'application/json');
-    return stream(c, async (out) => {
-      const write = (event: ClusterEvent) =>
-        void out.write(`${JSON.stringify(eventJson(world.at(event.time), event))}\n`);
-      if (since !== undefined)
-        for (const event of world.events) if (wanted(event) && world.at(event.time) >= since) write(event);
-      if (limit !== undefined && limit <= world.time) return;
-      const still = world.look();
-      const stop = world.onEvent((event) => {
-        if (wanted(event)) write(event);
-      });
-      await new Promise<void>((resolve) => {
-        out.onAbort(resolve);
-        if (limit !== undefined) setTimeout(resolve, Number((limit - world.time) / 1_000_000n));
-      });
-      stop();
-      still();
-    });
-  });
-}
-
-function matches(event: ClusterEvent, filters: ReadonlyMap<string, string[]>): boolean {
-  const any = (key: string, value: string) => {
-    const wanted = filters.get(key);
-    return wanted === undefined || wanted.length === 0 || wanted.some((one) => one === value);
-  };
-  return (
-    any('type', event.type) &&
-    any('event', event.action) &&
-    any(event.type, event.name) &&
-    hasLabels(event.attributes, filters.get('label') ?? [])
-  );
-}
-
-export function eventJson(time: bigint, { type, action, name, attributes, node }: ClusterEvent) {
-  const id = attributes.id ?? name;
-  return {
-    ...(type === 'container' ? { status: action, id, from: attributes.image ?? '' } : {}),
-    Type: type,
-    Action: action,
-    Actor: { ID: id, Attributes: { name, ...attributes } },
-    scope: node === undefined ? 'swarm' : 'local',
-    time: Number(time / 1_000_000_000n),
-    timeNano: Number(time),
-  };
-}
-
-/** Seconds since 1970, with a fraction perhaps, or a date. */
-function moment(text: string | undefined): bigint | undefined {
-  if (text === undefined || text === '' || text === '0') return undefined;
-  if (/^\d+(\.\d+)?$/.test(text)) {
-    const [seconds = '0', fraction = ''] = text.split('.');
-    return BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0').slice(0, 9));
-  }
-  const date = Date.parse(text);
-  if (Number.isNaN(date)) throw new ApiError(400, `strconv.ParseInt: parsing "${text}": invalid syntax`);
-  return BigInt(date) * 1_000_000n;
 }

@@ -3,9 +3,9 @@
 import type { TaskState } from '../../swarm/state.js';
 import type { World } from '../world.js';
 import { hasLabels, readFilters, refuseUnknown } from './body.js';
-import { logs } from './containers.js';
 import { type App, type Engine, manager, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
+import { logs } from './logs.js';
 import { specOf } from './service-spec.js';
 
 /** Whose logs `docker service logs` shows, each line with where it is from. */
@@ -98,6 +98,7 @@ export function taskRoutes(app: App, engine: Engine): void {
   });
   app.get('/tasks/:id/logs', (c) => {
     manager(engine);
-    return logs(world, c, sourcesOf(world, [findTask(required(c, 'id'))]));
+    const task = findTask(required(c, 'id'));
+    return logs(world, c, () => sourcesOf(world, [task]));
   });
 }

@@ -2,8 +2,8 @@
 
 import * as v from 'valibot';
 import type { World } from '../world.js';
-import { labels, readJson } from './body.js';
-import { type App, bodyOf, type Engine, required, timeText } from './context.js';
+import { labels } from './body.js';
+import { type App, type Engine, jsonOf, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
 
 interface Volume {
@@ -53,9 +53,10 @@ export function volumeRoutes(app: App, { world, node }: Engine): void {
   };
   app.get('/volumes', (c) => c.json({ Volumes: volumesOn(world, node), Warnings: null }));
   app.post('/volumes/create', async (c) => {
-    const wish = readJson(await bodyOf(c), v.object({ Name: v.optional(v.string(), ''), Labels: labels }));
+    const wish = await jsonOf(c, v.object({ Name: v.optional(v.string(), ''), Labels: labels }));
     const name = wish.Name || world.newId();
     const volume = all.get(key(name)) ?? { name, labels: wish.Labels, created: world.engine.now };
+    if (!all.has(key(name))) world.tellOf('volume', 'create', name, node, { driver: 'local' });
     all.set(key(name), volume);
     return c.json(json(volume), 201);
   });
