@@ -6,7 +6,7 @@ import { emptyStack } from '../../src/cli/serve.js';
 import { type Listening, listen } from '../../src/docker/server.js';
 import { World } from '../../src/docker/world.js';
 import { parseStackFile } from '../../src/stack-file/index.js';
-import type { EngineVersion } from '../../src/topology/spec.js';
+import type { EngineVersion } from '../../src/topology/daemon.js';
 
 export interface Ended {
   status: number | null;
