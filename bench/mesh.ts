@@ -125,8 +125,8 @@ export class Mesh {
     if (capture === 'file') this.#file = scratchFile();
   }
 
-  static async create(capture: Capturing = 'off'): Promise<Mesh> {
-    const engine = await Engine.create({ seed: 1, captureBuffer: 16 << 20 });
+  static async create(capture: Capturing = 'off', module?: WebAssembly.Module): Promise<Mesh> {
+    const engine = await Engine.create({ seed: 1, captureBuffer: 16 << 20, ...(module ? { module } : {}) });
     return new Mesh(realize(engine, plan(SPEC, 1).topology, { latency: 1 }), capture);
   }
 

@@ -29,6 +29,7 @@ import { beginCollection, collectionDue, ensureAddresses, finishCollection, mark
 import { Path6, ensurePaths, pathAt, pathSlots, sweepPaths } from "../tables/paths6";
 import { ensureFlows, sweepFlows } from "../flowtable/flows";
 import { isBalancedOver, isOver } from "../flowtable/groups";
+import { ensureOpenings, sweepOpenings } from "../flowtable/openings";
 import { Entry, ensureFdb, fdbAt, fdbSlots } from "../tables/fdb";
 import { anythingDead, bury } from "./removal";
 
@@ -59,6 +60,7 @@ export function ensure(): void {
   ensureReassembly();
   ensureSockets();
   ensureFlows();
+  ensureOpenings();
 }
 
 /** After an event, and within a vector after a frame that went the slow way: slots, of which a flood takes many; the rest now and then. */
@@ -175,6 +177,7 @@ function vector(device: usize, first: usize): void {
 export function sweep(): void {
   nextSweep = now + SWEEP_EVERY;
   sweepFlows();
+  sweepOpenings();
   for (let i: u32 = 0; i < connectionSlots(); i++) {
     let at = connectionIn(i);
     while (at && (isOver(changetype<Connection>(at), now) || changetype<Connection>(at).namespace.dead)) {

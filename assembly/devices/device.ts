@@ -251,6 +251,8 @@ export function receive(device: Device, frame: Frame): void {
 }
 /** Grows with each frame that took the slow way at some device: tables may want topping up. */
 export let slowPackets: u32 = 0;
+/** So does a packet on a shorter way that has made records. */
+export function tablesUsed(): void { slowPackets++; }
 
 /** What a driver does with a frame that came in: it is counted, then netif_receive_skb. */
 function comeIn(device: Device, frame: Frame): void {

@@ -249,26 +249,40 @@ function sourcePort(frame: Frame): u32 {
   let h = frame.hash;
   if (!(frame.flags & SOCKET_HASH)) {
     const at = frame.data;
-    let x = ethernet.source(at) ^ ethernet.destination(at);
-    let y: u64 = 0;
     if (ethernet.type(at) == ethernet.TYPE_IPV4 && frame.length >= ethernet.LENGTH + ipv4.LENGTH) {
       const ip = at + ethernet.LENGTH;
       const protocol = ipv4.protocol(ip);
-      x = <u64>(ipv4.source(ip) ^ ipv4.destination(ip)) | (<u64>(ipv4.source(ip) + ipv4.destination(ip)) << 32);
-      y = protocol;
+      let ports: u32 = 0;
       if ((protocol == ipv4.TCP || protocol == ipv4.UDP) && !ipv4.isFragment(ip)) {
-        const ports = ip + ipv4.headerLength(ip);
-        if (ports + 4 <= at + frame.length) {
-          const s = <u32>load<u16>(ports);
-          const d = <u32>load<u16>(ports, 2);
-          y |= <u64>((s ^ d) | ((s + d) << 16)) << 8;
-        }
+        const l4 = ip + ipv4.headerLength(ip);
+        if (l4 + 4 <= at + frame.length) ports = load<u32>(l4);
       }
+      return portOfHash(hashOf(load<u64>(ip, 12), protocol, ports));
     }
-    h = keyedHash(x, y);
+    h = keyedHash(ethernet.source(at) ^ ethernet.destination(at), 0);
   }
-  return bswap<u16>(<u16>(32768 + <u32>((<u64>h * 28231) >>> 32)));
+  return portOfHash(h);
 }
+
+/** The source port of what carries the innermost packet with these addresses and ports (as loaded), for a socket with that hash if it has one. */
+export function sourcePortOf(addresses: u64, protocol: u32, ports: u32, flags: u32, hash: u32): u32 {
+  return portOfHash(flags & SOCKET_HASH ? hash : hashOf(addresses, protocol, ports));
+}
+
+// @ts-ignore: decorator
+@inline
+function hashOf(addresses: u64, protocol: u32, ports: u32): u32 {
+  const from = <u32>addresses;
+  const to = <u32>(addresses >>> 32);
+  const s = ports & 0xffff;
+  const d = ports >>> 16;
+  return keyedHash(<u64>(from ^ to) | (<u64>(from + to) << 32), <u64>protocol | (<u64>((s ^ d) | ((s + d) << 16)) << 8));
+}
+
+/** Scaled to ip_local_port_range. */
+// @ts-ignore: decorator
+@inline
+function portOfHash(h: u32): u32 { return bswap<u16>(<u16>(32768 + <u32>((<u64>h * 28231) >>> 32))); }
 
 /** ARP never enters the tunnel: a known neighbour is answered for, as if it had answered itself (arp_reduce). */
 function answerArp(device: Device, frame: Frame): void {

@@ -49,7 +49,7 @@ export class Flow {
   /** What taps on the way see of it (flowtable/sights), or 0. */
   stages: usize;
 }
-const FLOW: usize = 128;
+export const FLOW: usize = 128;
 
 const pool = new Pool(FLOW, 512, Of.TRAFFIC);
 const index = new Index(1024, Of.TRAFFIC);

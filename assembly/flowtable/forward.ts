@@ -3,8 +3,8 @@
 // nothing left out that can be seen afterwards).
 //
 // Everything is asked before anything is changed: whatever is not as it was, or is more than a plain segment of an
-// established connection, goes the slow way untouched. That is a SYN, FIN or RST, a fragment, IP options, a checksum that
-// is wrong, a TTL that runs out, a packet that does not fit, a group's MAC, marks of congestion outside.
+// established connection, goes the slow way untouched. That is an RST, a fragment, IP options, a checksum that is wrong, a
+// TTL that runs out, a packet that does not fit, a group's MAC, marks of congestion outside. A SYN goes by an opening.
 
 import { Frame, SOCKET_HASH, headroom } from "../frame";
 import { Device, cross, mayCross } from "../devices/device";
@@ -29,6 +29,7 @@ import { Flow, connectionOf, findFlow } from "./flows";
 import { adopt, together } from "./groups";
 import { moveEach } from "./trackers";
 import { Track, Way, count, touchAll } from "./track";
+import { Opened, open } from "./open";
 import { begin } from "./recorder";
 import { rewrite } from "./rewrite";
 import { ownsFrame } from "../load/shards";
@@ -86,7 +87,9 @@ export function enter(device: Device, frame: Frame): Entered {
   const l4 = ip + ipv4.LENGTH;
   if (protocol == ipv4.TCP) {
     if (length < ipv4.LENGTH + tcp.LENGTH) return Entered.SLOW;
-    if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) return Entered.SLOW;
+    if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) {
+      return (tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK | tcp.FIN)) == tcp.SYN ? opens(device, frame, at, outside, ip, l4, length, protocol, kind, padding) : Entered.SLOW;
+    }
   } else {
     if (protocol != ipv4.UDP) return Entered.SLOW;
     if (udp.length(l4) != length - ipv4.LENGTH) return Entered.SLOW;
@@ -102,10 +105,25 @@ export function enter(device: Device, frame: Frame): Entered {
     if (flow.generation == generation) {
       if (passes(flow, device, frame, at, outside, ip, l4, length, protocol, padding)) return Entered.DONE;
     }
-  }
+  } else if (protocol == ipv4.UDP) return opens(device, frame, at, outside, ip, l4, length, protocol, kind, padding);
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
   if (protocol == ipv4.TCP && tcp.flags(l4) & tcp.FIN) return Entered.SLOW;
-  begin(frame, a, b, ip, length, kind != 0, padding);
+  begin(frame, a, b, ip, length, kind != 0, padding, false);
+  return Entered.RECORDED;
+}
+
+/** A packet that may be the first of its connection. */
+function opens(
+  device: Device, frame: Frame, at: usize, outside: usize, ip: usize, l4: usize, length: u32, protocol: u32, encapsulated: u32, padding: u32,
+): Entered {
+  if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
+  const became = open(device, frame, at, outside, ip, l4, length, protocol, encapsulated, padding);
+  if (became == Opened.DONE) return Entered.DONE;
+  const anew = became == Opened.ANEW;
+  // A datagram of a connection that is there already: of a flow.
+  if (!anew && protocol == ipv4.TCP) return Entered.SLOW;
+  const b = <u64>load<u32>(l4) | (<u64>(protocol | encapsulated) << 32) | (<u64>device.id << 40);
+  begin(frame, load<u64>(ip, 12), b, ip, length, encapsulated != 0, padding, anew);
   return Entered.RECORDED;
 }
 
@@ -117,10 +135,10 @@ function plainHeader(at: usize): bool {
   return !ipv4.isFragment(at + ethernet.LENGTH);
 }
 
+/** Do the headers that all packets of a way share, its tables' ages and the packet's own sums stand as they must? */
 // @ts-ignore: decorator
 @inline
-function passes(flow: Flow, device: Device, frame: Frame, at: usize, outside: usize, ip: usize, l4: usize, length: u32, protocol: u32, padding: u32): bool {
-  const track = flow.track;
+export function agrees(flow: Flow, track: Track, frame: Frame, at: usize, outside: usize, ip: usize, l4: usize, length: u32, protocol: u32): bool {
   const time = frame.time;
   const tail = length - ipv4.LENGTH;
   if (track.links != linksGeneration) return false;
@@ -157,6 +175,16 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, outside: us
       if (fold(front + bytes + 0xffff + pseudo(ipv4.source(outside), ipv4.destination(outside), ipv4.UDP, length + INSIDE - ipv4.LENGTH)) != 0xffff) return false;
     }
   }
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function passes(flow: Flow, device: Device, frame: Frame, at: usize, outside: usize, ip: usize, l4: usize, length: u32, protocol: u32, padding: u32): bool {
+  const track = flow.track;
+  const time = frame.time;
+  const tail = length - ipv4.LENGTH;
+  if (!agrees(flow, track, frame, at, outside, ip, l4, length, protocol)) return false;
 
   // Every connection on the way: is it the same, alive, and would it stay as it is? Then it goes.
   if (!mayCross(frame, track.crossings)) return false;
@@ -192,6 +220,15 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, outside: us
     if (!moveEach(flow, track, protocol, l4, tail, time)) return false;
   }
   cross(frame, track.crossings);
+  leave(flow, track, device, frame, at, ip, length, padding);
+  return true;
+}
+
+/** What became of the connections is settled: the packet is counted, seen and rewritten, and is where its way ends. */
+// @ts-ignore: decorator
+@inline
+export function leave(flow: Flow, track: Track, device: Device, frame: Frame, at: usize, ip: usize, length: u32, padding: u32): void {
+  const time = frame.time;
   touchAll(track, time);
   count(track, length);
 
@@ -210,7 +247,7 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, outside: us
   frame.flags = track.flags;
   if (way != <u8>Way.LOCAL) {
     travel(changetype<Segment>(track.target), changetype<Device>(track.device), frame);
-    return true;
+    return;
   }
   const to = changetype<Device>(track.device);
   frame.device = to;
@@ -221,7 +258,6 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, outside: us
   frame.connectionInfo = track.info & 0x7f;
   if (track.info & 0x80) frame.connection = connectionOf(flow, track.connections - 1);
   toProtocol(changetype<Namespace>(track.target), frame, to, track.broadcast != 0);
-  return true;
 }
 
 /** The sum over 20 bytes. */

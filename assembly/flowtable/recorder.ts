@@ -20,10 +20,11 @@ import { Neighbour } from "../tables/neighbours";
 import { generation, linksGeneration } from "../tables/generation";
 import { tcpSettled } from "../hooks/conntrack-tcp";
 import { hopDelay } from "../devices/device";
-import { Flow, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
+import { FLOW, Flow, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
 import { CONNECTIONS, COUNTERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, stepOf, touchOf } from "./track";
 import { rewrite } from "./rewrite";
 import { keepStages, settleSights, sighted } from "./sights";
+import { Kind, beginOpening, countedOpening, follows, keepOpening, kindOfWay, meets, scheduled } from "./opening-recorder";
 
 /** The frame whose way is being recorded, or 0. */
 export let recording: usize = 0;
@@ -51,9 +52,13 @@ let until: u64 = 0;
 let outerPort: u32 = 0;
 let balanced: usize = 0;
 
-/** `frame` has come in with that key; `size` bytes from its innermost IP header on, `behind` it padding. */
-export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encapsulated: bool, behind: u32): void {
+/**
+ * `frame` has come in with that key; `size` bytes from its innermost IP header on, `behind` it padding. `opens`: it may be the
+ * first of a connection.
+ */
+export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encapsulated: bool, behind: u32, opens: bool): void {
   recording = changetype<usize>(frame);
+  beginOpening(opens, opens && ipv4.protocol(ip) == ipv4.TCP, ipv4.source(ip));
   memory.fill(changetype<usize>(made), 0, TRACK);
   memory.copy(header, frame.data, HEADERS);
   keyA = a;
@@ -105,6 +110,7 @@ export function counted(frame: Frame, at: usize, bytes: u32): void {
   const counter = counterOf(made, n);
   counter.at = at;
   counter.more = <i32>(bytes - length - (n ? 0 : padding));
+  countedOpening(n);
   made.counters = <u8>(n + 1);
 }
 
@@ -139,7 +145,16 @@ export function tracked(frame: Frame, connection: Connection, reply: u32): void 
   step.seen = connection.status & SEEN_REPLY ? 1 : 0;
   step.outer = <u8>outer;
   made.connections = <u8>(n + 1);
+  meets(connection, n, reply, outer != 0);
 }
+/** How many there are so far, and the last of them. */
+export function trackedSoFar(): u32 { return made.connections; }
+export function trackedLast(): Connection | null {
+  const n = <usize>made.connections;
+  return n ? changetype<Connection>(load<usize>(connections + ((n - 1) << 2))) : null;
+}
+/** Is it in the tunnel's packet at the moment? */
+export function isOutside(): bool { return outer != 0; }
 
 /** IPVS let the frame pass as part of `connection`, `answer`: from its destination. */
 export function balancedBy(frame: Frame, connection: BalancedConnection, answer: u32): void {
@@ -148,6 +163,7 @@ export function balancedBy(frame: Frame, connection: BalancedConnection, answer:
   balanced = changetype<usize>(connection);
   made.balanced = 1 + answer;
   made.balancedAt = <u32>(frame.time - start);
+  scheduled(connection);
 }
 
 /** A packet of `size` bytes, as it is now, fits where `room` bytes do. */
@@ -233,9 +249,12 @@ function install(frame: Frame, ip: usize): void {
   if (generation != startGeneration || linksGeneration != startLinks || limit < length) return;
   const first = header + (made.ingress ? ethernet.LENGTH + vxlan.OVERHEAD : ethernet.LENGTH);
   const protocol = ipv4.protocol(first);
+  const kind = kindOfWay(first);
+  if (kind == Kind.NONE) return;
   for (let i: u32 = 0; i < <u32>made.connections; i++) {
     const connection = changetype<Connection>(load<usize>(connections + (<usize>i << 2)));
     if (!(connection.status & CONFIRMED)) return;
+    if (kind == Kind.OPENING) continue;
     if (protocol == ipv4.TCP && !stepOf(made, i).outer && !tcpSettled(connection)) return;
     if (stepOf(made, i).seen != (connection.status & SEEN_REPLY ? 1 : 0)) return;
   }
@@ -265,6 +284,7 @@ function install(frame: Frame, ip: usize): void {
       words(made.outLow) + words(made.outHigh) + ethernet.TYPE_IPV4 + (~(protocol << 8) & 0xffff),
     );
   }
+  if (kind == Kind.OPENING) return installOpening(frame, first, ip, protocol);
   if (made.sights && !settleSights(made, header, first, frame.data, length)) return;
   const track = intern(made);
   if (!track) return;
@@ -288,23 +308,44 @@ function install(frame: Frame, ip: usize): void {
     flow.balanced = changetype<BalancedConnection>(balanced);
     flow.balancedStamp = flow.balanced.stamp;
   }
-  const before = load<u64>(first, 12);
-  const after = load<u64>(ip, 12);
-  const ports = load<u32>(first, ipv4.LENGTH);
+  translates(flow, made.ttl, load<u64>(first, 12), load<u32>(first, ipv4.LENGTH), load<u64>(ip, 12), load<u32>(ip, ipv4.LENGTH));
+  if (tunnel) flow.outPort = load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH);
+  if (repeats(frame, ip, flow, track, protocol)) flow.generation = startGeneration;
+}
+
+/** What its packets' addresses and ports, and thereby their sums, change by. */
+// @ts-ignore: decorator
+@inline
+export function translates(flow: Flow, ttl: u32, before: u64, ports: u32, after: u64, newPorts: u32): void {
   flow.newA = after;
-  flow.newPorts = load<u32>(ip, ipv4.LENGTH);
+  flow.newPorts = newPorts;
   flow.innerSum = <u16>fold(words(~after));
   const addresses = before == after ? 0 : fold(words(~before) + words(after));
-  if (before != after || made.ttl) flow.ipDelta = <u16>fold(addresses + (made.ttl ? 0xffff - <u32>made.ttl : 0));
-  if (before != after || ports != flow.newPorts) {
-    flow.l4Delta = <u16>fold(addresses + words(<u64>~ports) + words(<u64>flow.newPorts));
-  }
-  if (tunnel) flow.outPort = load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH);
-  // Would it have made this very frame?
+  flow.ipDelta = before != after || ttl ? <u16>fold(addresses + (ttl ? 0xffff - ttl : 0)) : 0;
+  flow.l4Delta = before != after || ports != newPorts ? <u16>fold(addresses + words(<u64>~ports) + words(<u64>newPorts)) : 0;
+}
+
+/** Would it have made this very frame? */
+function repeats(frame: Frame, ip: usize, flow: Flow, track: Track, protocol: u32): bool {
   const at = scratch + 128;
   memory.copy(at, header, HEADERS);
-  const id = tunnel ? ipv4.id(frame.data + ethernet.LENGTH) : 0;
+  const id = track.way == <u8>Way.TUNNEL ? ipv4.id(frame.data + ethernet.LENGTH) : 0;
   const again = rewrite(at, length, flow, track, id);
   const checked = <u32>(ip - frame.data) + ipv4.LENGTH + (protocol == ipv4.TCP ? 20 : 8);
-  if (memory.compare(again, frame.data, checked) == 0) flow.generation = startGeneration;
+  return memory.compare(again, frame.data, checked) == 0;
 }
+
+/** The way of a packet that has made its connections is kept, if it makes the same of it again. */
+function installOpening(frame: Frame, first: usize, ip: usize, protocol: u32): void {
+  const outPort = made.way == <u8>Way.TUNNEL ? load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH) : 0;
+  if (made.sights || !follows(made, connections, first, ip, outPort, frame, startFlags)) return;
+  translates(passing, made.ttl, load<u64>(first, 12), load<u32>(first, ipv4.LENGTH), load<u64>(ip, 12), load<u32>(ip, ipv4.LENGTH));
+  passing.outPort = outPort;
+  if (!repeats(frame, ip, passing, made, protocol)) return;
+  made.links = startLinks;
+  made.until = until;
+  made.since = start;
+  keepOpening(made, keyB, first, startFlags, startGeneration);
+}
+/** A flow for as long as one packet passes. */
+export const passing = changetype<Flow>(arena(FLOW));

@@ -156,7 +156,8 @@ function opensConnection(protocol: u32, type: u32): bool {
   return type == 8 || type == 13 || type == 15 || type == 17;
 }
 
-function protocolPacket(connection: Connection, protocol: u32, reply: u32, l4: usize, length: u32, time: u64): i32 {
+/** The packet of that protocol moves it on; see tcpPacket for what is answered. */
+export function protocolPacket(connection: Connection, protocol: u32, reply: u32, l4: usize, length: u32, time: u64): i32 {
   if (protocol == ipv4.TCP) return tcpPacket(connection, reply, l4, length, time);
   if (protocol == ipv4.UDP) {
     if (!(connection.status & CONFIRMED)) setStreamAt(connection, time + 2 * SECOND);

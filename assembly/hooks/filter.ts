@@ -17,6 +17,7 @@ import { natTarget } from "./nat";
 import { u32Matches } from "./u32";
 import { outboundPolicy, outboundPolicy6 } from "./xfrm";
 import { counted, forget, recording } from "../flowtable/recorder";
+import { asksSender } from "../flowtable/opening-recorder";
 import { note, Note } from "../capture/tap";
 
 /** Jumps nest no deeper than this: iptables refuses loops when rules are loaded, we cut them here. */
@@ -104,11 +105,11 @@ function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, v6: 
   const invert = rule.invert;
   if (match & IN && (rule.in == device) == ((invert & IN) != 0)) return false;
   if (match & OUT && (rule.out == out) == ((invert & OUT) != 0)) return false;
+  if (match & STATE && ((stateOf(frame) & rule.states) != 0) == ((invert & STATE) != 0)) return false;
+  if (match & IPVS && ((frame.flags & IPVS_PROPERTY) != 0) == ((invert & IPVS) != 0)) return false;
   if (v6) {
     if (match & HEADERS && !headersMatch6(rule, namespace, frame, match, invert)) return false;
   } else if (!headersMatch(rule, namespace, frame, ip, match, invert)) return false;
-  if (match & STATE && ((stateOf(frame) & rule.states) != 0) == ((invert & STATE) != 0)) return false;
-  if (match & IPVS && ((frame.flags & IPVS_PROPERTY) != 0) == ((invert & IPVS) != 0)) return false;
   if (recording && match & ~REPEATS) forget(frame);
   if (match & POLICY && !policyMatches(rule, namespace, frame, v6)) return false;
   if (match & U32 && u32Matches(rule.u32, ip, frame.length) == ((invert & U32) != 0)) return false;
@@ -121,9 +122,12 @@ function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, v6: 
 // @ts-ignore: decorator
 @inline
 function headersMatch(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, match: u32, invert: u32): bool {
-  if (match & SOURCE && ((ipv4.source(ip) & rule.sourceMask) == rule.source) == ((invert & SOURCE) != 0)) return false;
   if (match & DESTINATION && ((ipv4.destination(ip) & rule.destinationMask) == rule.destination) == ((invert & DESTINATION) != 0)) return false;
   if (match & PROTOCOL && (ipv4.protocol(ip) == <u32>rule.protocol) == ((invert & PROTOCOL) != 0)) return false;
+  if (match & DESTINATION_TYPE && (addressType(namespace, ipv4.destination(ip)) == <i32>rule.destinationType) == ((invert & DESTINATION_TYPE) != 0)) return false;
+  // Of what concerns the sender last: what another's packet would not be asked either is no condition of the way's.
+  if (recording && match & (SOURCE | SPORT | SOURCE_TYPE)) asksSender(frame, namespace, ip, rule);
+  if (match & SOURCE && ((ipv4.source(ip) & rule.sourceMask) == rule.source) == ((invert & SOURCE) != 0)) return false;
   if (match & (SPORT | DPORT)) {
     if (ipv4.flagsAndOffset(ip) & ipv4.OFFSET) return false;
     const l4 = ip + ipv4.headerLength(ip);
@@ -131,7 +135,6 @@ function headersMatch(rule: Rule, namespace: Namespace, frame: Frame, ip: usize,
     if (!rule.portsMatch(l4, match, invert)) return false;
   }
   if (match & SOURCE_TYPE && (addressType(namespace, ipv4.source(ip)) == <i32>rule.sourceType) == ((invert & SOURCE_TYPE) != 0)) return false;
-  if (match & DESTINATION_TYPE && (addressType(namespace, ipv4.destination(ip)) == <i32>rule.destinationType) == ((invert & DESTINATION_TYPE) != 0)) return false;
   return true;
 }
 

@@ -11,13 +11,14 @@ import * as tcp from "../wire/tcp";
 import {
   BalancedConnection, Destination, Service, balancedIn, balancedSlots, findBalanced, findService, foundServer, newBalanced, removeBalanced, removeDestination, removeService,
 } from "../tables/services";
-import { CONFIRMED, destinationOf, dportOf, findConnection, keyA, keyB, releaseUnconfirmed, removeConnection, sourceOf, sportOf } from "../tables/connections";
+import { CONFIRMED, destinationOf, dportOf, findConnection, keyA, keyB, protocolOf, releaseUnconfirmed, removeConnection, sourceOf, sportOf } from "../tables/connections";
 import { alterReply, mangle } from "./nat";
 import { sendPortUnreachable, sendTimeExceeded, sendFragmentationNeeded } from "../stack/icmp";
 import { lookUp } from "../tables/routes";
 import { outputBalanced } from "../stack/output";
 import { now } from "../clock/queue";
-import { balancedBy, counted, fitted, forget, recording } from "../flowtable/recorder";
+import { balancedBy, counted, fitted, recording } from "../flowtable/recorder";
+import { differs, schedules } from "../flowtable/opening-recorder";
 import { note, Note } from "../capture/tap";
 
 const SECOND: u64 = 1_000_000_000;
@@ -73,28 +74,24 @@ export function ipvsInput(namespace: Namespace, frame: Frame, device: Device): b
     }
   }
   if (!connection) {
-    forget(frame);
+    if (recording) schedules(frame);
     const service = serviceOf(namespace, frame, protocol, ipv4.destination(ip), load<u16>(l4, 2));
-    if (!service) return true;
+    if (!service) {
+      if (recording) differs(frame);
+      return true;
+    }
     if (protocol == ipv4.TCP && (tcp.flags(l4) & (tcp.SYN | tcp.RST)) != tcp.SYN) return true;
-    const destination = roundRobin(service);
+    const destination = nextDestination(service);
     if (!destination) {
       sendPortUnreachable(namespace, frame);
       drop(frame, Drop.IPVS_NO_DESTINATION, device);
       return false;
     }
-    connection = newBalanced(namespace.id, protocol, ipv4.source(ip), load<u16>(l4), ipv4.destination(ip), load<u16>(l4, 2),
-      destination, destination.port ? destination.port : load<u16>(l4, 2));
+    connection = schedule(destination, a, b);
     if (!connection) {
       drop(frame, Drop.NOMEM, device);
       return false;
     }
-    if (protocol == ipv4.TCP) {
-      destination.active++;
-      connection.counted = 1;
-    } else destination.inactive++;
-    destination.connections++;
-    service.connections++;
   }
   countIn(frame, connection.destination);
   if (recording) balancedBy(frame, connection, 0);
@@ -150,8 +147,29 @@ function serviceOf(namespace: Namespace, frame: Frame, protocol: u32, address: u
   return exact ? exact : findService(namespace.id, protocol, address, 0);
 }
 
+/** It is the destination's turn: the connection of client and virtual address, (a, b), is its own. Null: there is no room. */
+export function schedule(destination: Destination, a: u64, b: u64): BalancedConnection | null {
+  const service = destination.service;
+  service.last = destination;
+  const protocol = protocolOf(b);
+  const connection = newBalanced(a, b, destination, portAt(destination, b));
+  if (!connection) return null;
+  if (protocol == ipv4.TCP) {
+    destination.active++;
+    connection.counted = 1;
+  } else destination.inactive++;
+  destination.connections++;
+  service.connections++;
+  return connection;
+}
+
+/** The destination's own port, or the one that was asked for. */
+// @ts-ignore: decorator
+@inline
+export function portAt(destination: Destination, b: u64): u32 { return destination.port ? destination.port : dportOf(b); }
+
 /** From the one chosen last on, wrapping; weight 0 gets nothing new (ip_vs_rr_schedule). */
-function roundRobin(service: Service): Destination | null {
+export function nextDestination(service: Service): Destination | null {
   const last = service.last;
   let at = last ? last.next : service.first;
   let wrapped = last == null;
@@ -162,10 +180,7 @@ function roundRobin(service: Service): Destination | null {
       at = service.first;
       continue;
     }
-    if (at.weight > 0) {
-      service.last = at;
-      return at;
-    }
+    if (at.weight > 0) return at;
     if (wrapped && at == last) return null;
     at = at.next;
   }
@@ -267,6 +282,7 @@ function countOut(frame: Frame, destination: Destination): void {
 
 /** Without vs.conntrack a balanced packet is not tracked (ip_vs_notrack). */
 function untrack(frame: Frame): void {
+  if (recording) differs(frame);
   if (frame.connection) releaseUnconfirmed(frame);
   frame.connectionInfo = CT_UNTRACKED;
 }
@@ -304,6 +320,7 @@ export function ipvsForward(namespace: Namespace, frame: Frame, device: Device, 
   }
   if (protocol != ipv4.TCP && protocol != ipv4.UDP) return true;
   if (frame.length < header + (protocol == ipv4.TCP ? 20 : 8)) return true;
+  if (recording) differs(frame);
   const connection = findBalanced(keyA(ipv4.source(ip), ipv4.destination(ip)), keyB(namespace.id, protocol, load<u16>(l4), load<u16>(l4, 2)), frame.time);
   if (connection && foundServer) reply(namespace, frame, connection, device);
   return true;

@@ -22,7 +22,8 @@ import {
 import { Chain, Hook, Rule, Target } from "../tables/rules";
 import { walk } from "./filter";
 import { masqueradeAs6, natError6, redirectTo6, translate6 } from "./nat6";
-import { forget as forgetFlow } from "../flowtable/recorder";
+import { forget as forgetFlow, forgo, recording } from "../flowtable/recorder";
+import { chosen, decided, decides } from "../flowtable/opening-recorder";
 import { note, Note } from "../capture/tap";
 
 /** How many times a free port was searched for because the wanted tuple was taken; reports show it. */
@@ -53,19 +54,19 @@ export function natHook(namespace: Namespace, frame: Frame, hook: Hook, chain: C
   if (info == CT_NEW) {
     if (!(connection.status & (source ? SRC_NAT_DONE : DST_NAT_DONE))) {
       exhausted = false;
-      forgetFlow(frame);
+      if (recording) decides(frame, source);
       if (chain && !walk(chain, namespace, frame, hook, device, out)) {
         drop(frame, exhausted ? Drop.NAT_NO_FREE_TUPLE : Drop.NETFILTER_DROP, device ? device : out);
         return false;
       }
       // No rule has decided: keep the addresses (nf_nat_alloc_null_binding).
       if (!(connection.status & (source ? SRC_NAT_DONE : DST_NAT_DONE))) {
-        const keep = source ? destinationOf(connection.replyA) : sourceOf(connection.replyA);
-        if (!setUp(connection, source, keep, 0, 0, frame.time)) {
+        if (!setUp(connection, source, kept(connection, source), 0, 0, frame.time)) {
           drop(frame, Drop.NAT_NO_FREE_TUPLE, device ? device : out);
           return false;
         }
       }
+      if (recording) decided();
     }
   }
   translate(connection, frame, source);
@@ -98,25 +99,56 @@ export function natTarget(rule: Rule, namespace: Namespace, frame: Frame, hook: 
     default: break;
   }
   if (rule.target != Target.DNAT && rule.target != Target.SNAT && !address) return false;
-  if (!address) address = source ? destinationOf(connection.replyA) : sourceOf(connection.replyA);
-  if (source) connection.ruleSnat = rule.id;
-  else connection.ruleDnat = rule.id;
+  if (recording && !address) forgetFlow(frame);
+  if (!address) address = kept(connection, source);
+  nameRule(connection, source, rule.id);
   exhausted = !setUp(connection, source, address, rule.toPortMin, rule.toPortMax, frame.time);
+  if (recording) chosen(frame, source, rule.id, address, rule.toPortMin, rule.toPortMax);
   return !exhausted;
+}
+
+/** The address that stays where none is given. */
+// @ts-ignore: decorator
+@inline
+function kept(connection: Connection, source: bool): u32 { return source ? destinationOf(connection.replyA) : sourceOf(connection.replyA); }
+
+/** What a rule, or 0 for none, has decided before for another connection on this way. False: a port would have to be searched for. */
+export function decideAgain(connection: Connection, source: bool, rule: u32, given: u32, portMin: u32, portMax: u32, time: u64): bool {
+  const address = rule ? given : kept(connection, source);
+  if (rule) nameRule(connection, source, rule);
+  const a = invertA(connection.replyA);
+  const b = invertB(connection.replyB);
+  if (!asWanted(connection, a, b, source, address, portMin, portMax, time)) return false;
+  settle(connection, source, a, b);
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function nameRule(connection: Connection, source: bool, rule: u32): void {
+  if (source) connection.ruleSnat = rule;
+  else connection.ruleDnat = rule;
 }
 
 /** Decide this manipulation for the whole connection (nf_nat_setup_info). False: no free tuple. */
 function setUp(connection: Connection, source: bool, address: u32, portMin: u32, portMax: u32, time: u64): bool {
   const a = invertA(connection.replyA);
   const b = invertB(connection.replyB);
-  if (!uniqueTuple(connection, a, b, source, address, portMin, portMax, time)) return false;
+  if (!asWanted(connection, a, b, source, address, portMin, portMax, time) && !searched(connection, b, source, portMin, portMax, time)) return false;
+  settle(connection, source, a, b);
+  return true;
+}
+
+/** The tuple was (a, b) and is `newA`, `newB` from now on. */
+// @ts-ignore: decorator
+@inline
+function settle(connection: Connection, source: bool, a: u64, b: u64): void {
   if (newA != a || newB != b) {
     connection.replyA = invertA(newA);
     connection.replyB = invertB(newB);
     connection.status |= source ? SRC_NAT : DST_NAT;
   }
   connection.status |= source ? SRC_NAT_DONE : DST_NAT_DONE;
-  return true;
 }
 
 let newA: u64 = 0;
@@ -128,22 +160,36 @@ function taken(connection: Connection, a: u64, b: u64, time: u64): bool {
   return tupleTaken(invertA(a), invertB(b), connection, time);
 }
 
-/** The tuple as wanted, its port kept where that is free (get_unique_tuple, nf_nat_l4proto_unique_tuple). */
-function uniqueTuple(connection: Connection, a: u64, b: u64, source: bool, address: u32, portMin: u32, portMax: u32, time: u64): bool {
+/** The tuple as wanted, its port kept where that is free (get_unique_tuple). False: another port is to be searched for. */
+function asWanted(connection: Connection, a: u64, b: u64, source: bool, address: u32, portMin: u32, portMax: u32, time: u64): bool {
   newA = source ? keyA(address, destinationOf(a)) : keyA(sourceOf(a), address);
   newB = b;
   const protocol = protocolOf(b);
-  const port = source || isIcmp(protocol) ? sportOf(b) : dportOf(b);
-  const host = <u32>bswap<u16>(<u16>port);
-  if (portMin) {
-    if (portMin == portMax) {
-      setPort(source, protocol, portMin);
-      return true;
-    }
-    if (host >= portMin && host <= portMax && !taken(connection, newA, newB, time)) return true;
-  } else if (!taken(connection, newA, newB, time)) return true;
-  if (protocol != ipv4.TCP && protocol != ipv4.UDP && !isIcmp(protocol)) return false;
+  if (!portMin) {
+    if (!taken(connection, newA, newB, time)) return true;
+    // A destination's port stays, taken or not: the source port gives way at POSTROUTING, or the confirmation refuses.
+    return !source && portsOf(protocol);
+  }
+  if (portMin == portMax) {
+    setPort(source, protocol, portMin);
+    return true;
+  }
+  const host = hostPort(b, source);
+  return host >= portMin && host <= portMax && !taken(connection, newA, newB, time);
+}
 
+/** The port that this manipulation may change, host order. */
+// @ts-ignore: decorator
+@inline
+function hostPort(b: u64, source: bool): u32 {
+  return <u32>bswap<u16>(<u16>(source || isIcmp(protocolOf(b)) ? sportOf(b) : dportOf(b)));
+}
+
+/** A free port for that tuple (nf_nat_l4proto_unique_tuple). */
+function searched(connection: Connection, b: u64, source: bool, portMin: u32, portMax: u32, time: u64): bool {
+  const protocol = protocolOf(b);
+  if (!portsOf(protocol) && !isIcmp(protocol)) return false;
+  forgo();
   let lowest = portMin;
   let range: u32;
   if (portMin) range = portMax - portMin + 1;
@@ -151,8 +197,7 @@ function uniqueTuple(connection: Connection, a: u64, b: u64, source: bool, addre
     lowest = 0;
     range = 65536;
   } else {
-    // A destination's port stays, taken or not: the source port gives way at POSTROUTING, or the confirmation refuses.
-    if (!source) return true;
+    const host = hostPort(b, source);
     if (host < 512) { lowest = 1; range = 511; }
     else if (host < 1024) { lowest = 600; range = 424; }
     else { lowest = 1024; range = 64512; }

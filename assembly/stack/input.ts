@@ -20,7 +20,8 @@ import { icmpReceive, sendProtocolUnreachable, sendNetUnreachable } from "./icmp
 import { udpReceive } from "./udp";
 import { tcpReceive } from "./tcp";
 import { note, Note } from "../capture/tap";
-import { endsLocally, forget } from "../flowtable/recorder";
+import { endsLocally, forget, recording } from "../flowtable/recorder";
+import { comesFrom } from "../flowtable/opening-recorder";
 import { vxlanReceive } from "../devices/vxlan";
 import { transformedIn } from "../hooks/xfrm";
 
@@ -98,6 +99,7 @@ function route(namespace: Namespace, frame: Frame, device: Device): void {
   if (destination == 0xffffffff) return deliverLocal(namespace, frame, device, true);
   if ((destination & 0xf0) == 0xe0) return drop(frame, Drop.IP_INVALID_DEST, device); // no group is joined here
   const found = lookUp(namespace, destination);
+  if (recording) comesFrom(frame, namespace);
   if (!local && source && isLocal(namespace, source)) return drop(frame, Drop.IP_LOCAL_SOURCE, device);
   if (found && found.type == <u8>RouteType.LOCAL) return deliverLocal(namespace, frame, device, false);
   if (found && found.type == <u8>RouteType.BROADCAST) return deliverLocal(namespace, frame, device, true);

@@ -176,6 +176,9 @@ export function tupleTaken(a: u64, b: u64, self: Connection, time: u64): bool {
   return found != null && found != self;
 }
 
+/** Has any connection this tuple, over or not? */
+export function knownTuple(a: u64, b: u64): bool { return index.find(a, b) != 0; }
+
 /** A new, unconfirmed connection of that original tuple, or null when the pool is empty. */
 export function newConnection(namespace: Namespace, a: u64, b: u64): Connection | null {
   const at = pool.take(SIZE);
@@ -193,6 +196,11 @@ export function newConnection(namespace: Namespace, a: u64, b: u64): Connection 
 /** Both tuples go into the index. False: another packet has confirmed the same tuple before (a clash). */
 export function confirmConnection(connection: Connection): bool {
   if (index.find(connection.originalA, connection.originalB) || index.find(connection.replyA, connection.replyB)) return false;
+  return enterConnection(connection);
+}
+
+/** The caller knows that both tuples are free. False: there is no room. */
+export function enterConnection(connection: Connection): bool {
   const at = changetype<usize>(connection);
   if (!index.insert(at)) return false;
   if (connection.originalA != connection.replyA || connection.originalB != connection.replyB) index.insert(at + AT_REPLY);
@@ -247,6 +255,9 @@ export function releaseUnconfirmed(frame: Frame): void {
   if (connection.status & CONFIRMED) return;
   if (--connection.frames == 0) pool.give(changetype<usize>(connection));
 }
+
+/** One that no frame carries yet goes unconfirmed. */
+export function giveConnection(connection: Connection): void { pool.give(changetype<usize>(connection)); }
 
 export function ensureConnections(): void {
   pool.ensure(1024);

@@ -7,7 +7,7 @@
 import { Pool } from "../memory";
 import { Of, changed } from "./generation";
 import { Index } from "./hash";
-import { Connection, keyA, keyB } from "./connections";
+import { Connection, keyA, keyB, protocolOf, sourceOf, sportOf } from "./connections";
 import { balancedApart } from "../flowtable/groups";
 
 @unmanaged
@@ -165,15 +165,15 @@ export function findBalanced(a: u64, b: u64, time: u64): BalancedConnection | nu
   return connection;
 }
 
-/** client → virtual becomes client → destination. Null when the pool is empty or the tuple is taken. */
-export function newBalanced(namespace: u32, protocol: u32, client: u32, clientPort: u32, virtual: u32, virtualPort: u32, destination: Destination, port: u32): BalancedConnection | null {
+/** client → virtual, (a, b), becomes client → destination. Null when there is no room. */
+export function newBalanced(a: u64, b: u64, destination: Destination, port: u32): BalancedConnection | null {
   const at = connections.take(CONNECTION_SIZE);
   if (!at) return null;
   const connection = changetype<BalancedConnection>(at);
-  connection.clientA = keyA(client, virtual);
-  connection.clientB = keyB(namespace, protocol, clientPort, virtualPort);
-  connection.serverA = keyA(destination.address, client);
-  connection.serverB = keyB(namespace, protocol, port, clientPort);
+  connection.clientA = a;
+  connection.clientB = b;
+  connection.serverA = keyA(destination.address, sourceOf(a));
+  connection.serverB = keyB(<u32>(b >>> 40), protocolOf(b), port, sportOf(b));
   connection.destination = destination;
   connection.stamp = ++lastStamp;
   if (!connectionIndex.insert(at)) {

@@ -233,14 +233,14 @@ export async function live(
   return { seen, fast: engine.exports.fastPackets() };
 }
 
-function digest(bytes: Uint8Array): string {
+export function digest(bytes: Uint8Array): string {
   let a = 0x811c9dc5;
   for (const byte of bytes) a = Math.imul(a ^ byte, 0x01000193);
   return (a >>> 0).toString(16);
 }
 
 /** Accounts, drops and every counter. */
-function books(engine: Engine): string[] {
+export function books(engine: Engine): string[] {
   const lines = [JSON.stringify(engine.account), `connections ${engine.exports.connections()}`];
   for (const { device, reason, count } of engine.drops) lines.push(`${device.path} ${reason} ${count}`);
   for (const device of engine.devices) lines.push(`${device.path} ${JSON.stringify(device.counters)}`);
@@ -260,7 +260,7 @@ function books(engine: Engine): string[] {
 }
 
 /** Connections of conntrack and IPVS, neighbours and forwarding databases, each with all of its fields. */
-function state(engine: Engine): string[] {
+export function state(engine: Engine): string[] {
   const { exports, memory } = engine;
   const lines: string[] = [];
   const fields = (at: number, layout: Record<string, unknown>, leave: string[]) =>

@@ -1,0 +1,146 @@
+// Openings: what the first packets of connections to one place have in common. Where a flow is one connection's way once it
+// is established, an opening is the way that all first packets to one destination take: the decisions on it (NAT's rules,
+// the balanced service and its destination), and the track with everything else.
+//
+// Key: a = destination address | IPVS's destination << 32, b = destination port << 16 | protocol << 32 | encapsulated << 39 |
+// device << 40. Of a balanced service there is one without a destination as well, which only names the service: whose turn it
+// is comes first.
+
+import { Pool } from "../memory";
+import { Index } from "../tables/hash";
+import { Of, generation } from "../tables/generation";
+import { Namespace } from "../stack/namespace";
+import { Destination, Service } from "../tables/services";
+import { CONNECTIONS, Track, release } from "./track";
+
+@unmanaged
+export class Opening {
+  keyA: u64;
+  keyB: u64;
+  /** As a flow's. */
+  generation: u32;
+  /** Look again, with the destination whose turn it is. */
+  service: Service | null;
+  /** Its way where the tunnel's connection is known (or there is none), and where that is new as well. */
+  known: Track | null;
+  fresh: Track | null;
+  /** Of the frame that comes in. */
+  flags: u32;
+  /** Whom IPVS has sent it to, and by which of its connections: 1 + place. */
+  destination: Destination | null;
+  balanced: u32;
+  conditions: u32;
+  places: u32;
+  /** It goes into a tunnel. */
+  encapsulates: u32;
+  /** Packets that could not take it. */
+  refused: u32;
+  /** `Binding`s, a connection each; then `Condition`s; then namespaces where the sender must not be local. */
+}
+
+/** What NAT has decided for a connection, of one direction of manipulation. */
+export enum Decided { NOTHING, AS_IT_IS, BY_RULE }
+@unmanaged
+export class Decision {
+  decided: u32;
+  rule: u32;
+  address: u32;
+  portMin: u16;
+  portMax: u16;
+}
+/** Decisions about destination and source. */
+@unmanaged
+class Binding {
+  namespace: Namespace;
+  pad: u32;
+}
+/** A rule has asked for the sender's address: (address & mask) == value, or not. */
+@unmanaged
+export class Condition {
+  mask: u32;
+  value: u32;
+  holds: u32;
+}
+const DECISION: usize = 16;
+const BINDING: usize = 8 + 2 * DECISION;
+export const CONDITIONS: u32 = 24;
+export const PLACES: u32 = 4;
+const BINDINGS: usize = (offsetof<Opening>() + 7) & ~7;
+const CONDITIONED: usize = BINDINGS + <usize>CONNECTIONS * BINDING;
+const PLACED: usize = CONDITIONED + <usize>CONDITIONS * 12;
+export const OPENING: usize = (PLACED + <usize>PLACES * 4 + 15) & ~15;
+
+// @ts-ignore: decorator
+@inline
+function bindingOf(opening: Opening, i: u32): usize { return changetype<usize>(opening) + BINDINGS + <usize>i * BINDING; }
+// @ts-ignore: decorator
+@inline
+export function namespaceOf(opening: Opening, i: u32): Namespace { return changetype<Binding>(bindingOf(opening, i)).namespace; }
+export function setNamespace(opening: Opening, i: u32, namespace: Namespace): void { changetype<Binding>(bindingOf(opening, i)).namespace = namespace; }
+// @ts-ignore: decorator
+@inline
+export function decisionOf(opening: Opening, i: u32, source: u32): Decision {
+  return changetype<Decision>(bindingOf(opening, i) + 8 + <usize>source * DECISION);
+}
+// @ts-ignore: decorator
+@inline
+export function conditionOf(opening: Opening, i: u32): Condition { return changetype<Condition>(changetype<usize>(opening) + CONDITIONED + <usize>i * 12); }
+// @ts-ignore: decorator
+@inline
+export function placeOf(opening: Opening, i: u32): usize { return changetype<usize>(opening) + PLACED + (<usize>i << 2); }
+
+const pool = new Pool(OPENING, 64, Of.TRAFFIC);
+const index = new Index(128, Of.TRAFFIC);
+
+// @ts-ignore: decorator
+@inline
+export function openingKey(destination: u32, chosen: Destination | null): u64 { return <u64>destination | (<u64>changetype<usize>(chosen) << 32); }
+
+// @ts-ignore: decorator
+@inline
+export function findOpening(a: u64, b: u64): Opening | null { return changetype<Opening | null>(index.find(a, b)); }
+
+/** The opening of that key, with what `draft` holds; null when there is no room. Tracks are the caller's to count. */
+export function putOpening(a: u64, b: u64, draft: Opening): Opening | null {
+  let at = index.find(a, b);
+  if (at) letGo(changetype<Opening>(at));
+  else {
+    at = pool.take(16);
+    if (!at) return null;
+    changetype<Opening>(at).keyA = a;
+    changetype<Opening>(at).keyB = b;
+    if (!index.insert(at)) {
+      pool.give(at);
+      return null;
+    }
+  }
+  memory.copy(at + 16, changetype<usize>(draft) + 16, OPENING - 16);
+  return changetype<Opening>(at);
+}
+
+function letGo(opening: Opening): void {
+  const known = opening.known;
+  const fresh = opening.fresh;
+  opening.known = null;
+  opening.fresh = null;
+  if (known) release(known);
+  if (fresh) release(fresh);
+}
+
+export function ensureOpenings(): void {
+  pool.ensure(64);
+  index.ensure(64);
+}
+
+/** Those of tables as they were go. */
+export function sweepOpenings(): void {
+  for (let i: u32 = 0; i < index.capacity; i++) {
+    let at = index.keyAt(i);
+    while (at && changetype<Opening>(at).generation != generation) {
+      letGo(changetype<Opening>(at));
+      index.remove(at);
+      pool.give(at);
+      at = index.keyAt(i);
+    }
+  }
+}

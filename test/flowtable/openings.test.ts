@@ -1,0 +1,299 @@
+/**
+ * New connections by what the ones before them met (openings): the same frames, times, counters and entries as by the slow
+ * way, whatever changes between two of them.
+ */
+
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { ACK, answerTo, control, controlBack, FIN, type Flow, fromClient, SYN } from '../../bench/frames.js';
+import { checkedModule } from '../../bench/fuzz/files.js';
+import { Random } from '../../bench/fuzz/random.js';
+import { addressNumber } from '../../bench/headers.js';
+import { Mesh, PUBLISHED } from '../../bench/mesh.js';
+import type { Destination } from '../../src/engine/balancer.js';
+import { books, digest, state } from './twins.js';
+
+const module = await checkedModule();
+const CLIENT = '198.18.0.1';
+
+/** One life of the mesh: what can be seen of it, and how many packets took a short way. */
+class Life {
+  readonly seen: string[] = [];
+  private constructor(readonly mesh: Mesh) {}
+
+  static async create(fast: boolean): Promise<Life> {
+    const mesh = await Mesh.create('off', module);
+    mesh.engine.exports.setFlowTable(fast ? 1 : 0);
+    return new Life(mesh);
+  }
+
+  flow(sport: number, source = CLIENT, protocol: Flow['protocol'] = 'tcp', dport = PUBLISHED): Flow {
+    return { protocol, source: addressNumber(source), sport, destination: addressNumber(this.mesh.address), dport };
+  }
+  syn(sport: number, source = CLIENT): Uint8Array {
+    return control(this.flow(sport, source), this.mesh.macs, SYN);
+  }
+  datagram(sport: number, source = CLIENT): Uint8Array {
+    return fromClient(this.flow(sport, source, 'udp'), this.mesh.macs, 64, 0);
+  }
+  /** Sends them as one batch, and writes down what left because of it. */
+  pass(...frames: Uint8Array[]): Uint8Array[] {
+    const { mesh } = this;
+    const left = mesh.pass(frames).map((frame) => frame.slice());
+    this.seen.push(
+      `at ${mesh.engine.now} ${left.length} left`,
+      ...left.map((frame) => Buffer.from(frame).toString('hex')),
+    );
+    return left;
+  }
+  wait(seconds: number): void {
+    this.mesh.engine.run(this.mesh.engine.now + seconds * 1e9);
+    this.mesh.learn();
+  }
+  destinations(): Destination[] {
+    return this.mesh.namespace('node1/ingress_sbox').ipvs.services.flatMap(({ destinations }) => destinations);
+  }
+  look(): void {
+    this.seen.push(...books(this.mesh.engine), ...state(this.mesh.engine));
+    this.seen.push(`searches ${this.mesh.engine.exports.natPortSearches()}`);
+  }
+  get fast(): number {
+    return this.mesh.engine.exports.fastPackets();
+  }
+}
+
+/** Both lives of `happens`; answers how many packets took the short way in the one that has it, and what was seen. */
+async function twice(happens: (life: Life) => void): Promise<{ fast: number; seen: string[] }> {
+  const [slow, quick] = await Promise.all([Life.create(false), Life.create(true)]);
+  for (const life of [slow, quick]) {
+    happens(life);
+    life.look();
+  }
+  expect(quick.seen).toEqual(slow.seen);
+  expect(slow.fast).toBe(0);
+  return { fast: quick.fast, seen: quick.seen };
+}
+
+const ports = (first: number, count: number) => Array.from({ length: count }, (_, i) => first + i);
+/** One for each of the 32 tasks, and some more. */
+const WARM = 40;
+const warm = (life: Life) => life.pass(...ports(2000, WARM).map((port) => life.syn(port)));
+
+it('opens all but the first connection to each destination by example', async () => {
+  const { fast } = await twice((life) => {
+    warm(life);
+    for (let from = 3000; from < 3300; from += 100) life.pass(...ports(from, 100).map((port) => life.syn(port)));
+  });
+  expect(fast).toBe(WARM - 32 + 300);
+});
+
+it('opens datagrams’ connections, which then have their flows', async () => {
+  const { fast } = await twice((life) => {
+    for (let turn = 0; turn < 4; turn++) life.pass(...ports(2000, 70).map((port) => life.datagram(port)));
+  });
+  expect(fast).toBe(70 - 32 + 2 * 70);
+});
+
+it('goes on to established connections and their ends', async () => {
+  const { fast } = await twice((life) => {
+    warm(life);
+    const left = life.pass(...ports(3000, 20).map((port) => life.syn(port)));
+    life.pass(...left.map((frame) => controlBack(frame, SYN | ACK)));
+    for (const flags of [ACK, ACK, FIN | ACK])
+      life.pass(...ports(3000, 20).map((port) => control(life.flow(port), life.mesh.macs, flags)));
+    life.pass(...left.map((frame) => controlBack(frame, FIN | ACK)));
+    life.pass(...ports(3000, 20).map((port) => control(life.flow(port), life.mesh.macs, ACK)));
+  });
+  expect(fast).toBeGreaterThan(60);
+});
+
+it.each<[string, (life: Life) => void]>([
+  ['a destination is taken away', (life) => life.destinations()[3]?.remove()],
+  [
+    'destinations get no new connections any more',
+    (life) => {
+      for (const one of life.destinations().slice(0, 20)) one.weightNow = 0;
+    },
+  ],
+  [
+    'no destination gets any',
+    (life) => {
+      for (const one of life.destinations()) one.weightNow = 0;
+    },
+  ],
+  ['the table is full', (life) => life.mesh.namespace('node1/host').set('connectionsMax', WARM + 45)],
+  ['the sandbox’s table is full', (life) => life.mesh.namespace('node1/ingress_sbox').set('connectionsMax', WARM + 5)],
+  [
+    'a rule drops them',
+    (life) =>
+      life.mesh.namespace('node1/host').iptables.insert('filter', 'FORWARD', { protocol: 'tcp', target: 'DROP' }),
+  ],
+  [
+    'a rule asks for the sender',
+    (life) =>
+      life.mesh
+        .namespace('node1/host')
+        .iptables.insert('filter', 'FORWARD', { source: '198.18.7.0/24', protocol: 'tcp', target: 'DROP' }),
+  ],
+  [
+    'a rule asks for the sender’s port',
+    (life) =>
+      life.mesh
+        .namespace('node1/host')
+        .iptables.insert('filter', 'FORWARD', { protocol: 'tcp', sport: 3003, target: 'DROP' }),
+  ],
+  [
+    'a device is down',
+    (life) => Object.assign(life.mesh.namespace('node1/ingress_sbox').device('eth0'), { up: false }),
+  ],
+  ['time has passed', (life) => life.wait(200)],
+  ['the old ones are over, but for the sweep', (life) => life.wait(120.5)],
+  [
+    'a neighbour is gone',
+    (life) => {
+      const { neighbours } = life.mesh.namespace('node1/ingress_sbox');
+      if (neighbours[5]) life.mesh.namespace('node1/ingress_sbox').removeNeighbour(neighbours[5]);
+    },
+  ],
+])('sees at once that %s', async (_, change) => {
+  await twice((life) => {
+    warm(life);
+    life.pass(...ports(3000, 20).map((port) => life.syn(port)));
+    change(life);
+    for (const source of [CLIENT, '198.18.7.9'])
+      life.pass(...ports(3000, 60).map((port) => life.syn(port, source)), life.syn(2001), life.datagram(2001));
+    life.look();
+    life.wait(200);
+    life.pass(...ports(3000, 60).map((port) => life.syn(port)));
+  });
+});
+
+it('searches for a port where two clients have the same', async () => {
+  const { seen, fast } = await twice((life) => {
+    warm(life);
+    for (let host = 1; host < 80; host++)
+      life.pass(life.syn(4000, `198.18.1.${host}`), life.syn(4001, `198.18.1.${host}`));
+  });
+  expect(Number(seen.at(-1)?.split(' ')[1])).toBeGreaterThan(50);
+  expect(fast).toBeGreaterThan(40);
+});
+
+it('reopens what is in TIME_WAIT, and leaves alone what is open', async () => {
+  await twice((life) => {
+    warm(life);
+    const left = life.pass(life.syn(3000), life.syn(3001));
+    life.pass(...left.map((frame) => controlBack(frame, SYN | ACK)));
+    const say = (flags: number) => life.pass(control(life.flow(3000), life.mesh.macs, flags));
+    const hear = (flags: number) => life.pass(...left.slice(0, 1).map((frame) => controlBack(frame, flags)));
+    say(ACK);
+    say(FIN | ACK);
+    hear(FIN | ACK);
+    say(ACK);
+    life.pass(life.syn(3000), life.syn(3001), life.syn(3000), life.syn(3002));
+  });
+});
+
+it('does not take an own address, a loopback’s or a group’s for a sender', async () => {
+  await twice((life) => {
+    warm(life);
+    for (const source of [
+      life.mesh.address,
+      '172.18.0.1',
+      '127.0.0.1',
+      '224.0.0.1',
+      '0.0.0.0',
+      '255.255.255.255',
+      '172.18.0.77',
+    ])
+      life.pass(life.syn(3000, source), life.syn(3001));
+  });
+});
+
+it('lives the same life, drawn', async () => {
+  let fast = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 1 << 30 }), async (seed) => {
+      fast += (await twice((life) => drawn(life, new Random(seed, 3)))).fast;
+    }),
+    { numRuns: 20, seed: 7 },
+  );
+  expect(fast).toBeGreaterThan(2000);
+}, 300_000);
+
+function drawn(life: Life, random: Random): void {
+  const { mesh } = life;
+  const host = mesh.namespace('node1/host');
+  const sandbox = mesh.namespace('node1/ingress_sbox');
+  const left: Uint8Array[] = [];
+  const rules: { remove(): void }[] = [];
+  const sources = ['198.18.0.1', '198.18.0.2', '198.18.7.9', '172.17.0.9', '172.18.0.9', '10.0.0.200', '172.18.0.1'];
+  const oneFrame = (): Uint8Array => {
+    const port = random.between(1000, random.pick([1030, 40_000]));
+    const source = random.pick(sources.slice(0, random.pick([1, 2, 7])));
+    const flow = life.flow(port, source, random.chance(0.7) ? 'tcp' : 'udp', random.chance(0.95) ? PUBLISHED : 81);
+    if (flow.protocol === 'udp') return fromClient(flow, mesh.macs, random.pick([42, 64, 1400]), 0);
+    if (random.chance(0.8)) return control(flow, mesh.macs, SYN);
+    return control(flow, mesh.macs, random.pick([ACK, FIN | ACK, SYN | ACK, 4, SYN | FIN]));
+  };
+  const answer = (frame: Uint8Array): Uint8Array => {
+    if (frame[73] === 17) return answerTo(frame, 64, 0);
+    return controlBack(frame, random.pick([SYN | ACK, SYN | ACK, ACK, FIN | ACK, 4]));
+  };
+  for (let step = 0; step < 60; step++) {
+    const sent = life.pass(...Array.from({ length: random.between(1, 40) }, oneFrame));
+    left.push(...sent.filter((frame) => frame.length > 90));
+    if (random.chance(0.5) && left.length > 0)
+      life.pass(...Array.from({ length: random.between(1, 20) }, () => answer(random.pick(left))));
+    if (random.chance(0.1)) life.wait(random.pick([0.001, 1, 31, 61, 121]));
+    if (random.chance(0.75)) continue;
+    switch (random.below(10)) {
+      case 0:
+        random.pick(life.destinations()).weightNow = random.pick([0, 1]);
+        break;
+      case 1:
+        if (life.destinations().length > 10) random.pick(life.destinations()).remove();
+        break;
+      case 2:
+      case 3: {
+        const [table, chain] = random.pick([
+          ['filter', 'FORWARD'],
+          ['mangle', 'POSTROUTING'],
+          ['nat', 'POSTROUTING'],
+          ['nat', 'PREROUTING'],
+        ] as const);
+        rules.push(
+          random.pick([host, sandbox]).iptables.insert(table, chain, {
+            ...(random.chance(0.5) ? { source: `${random.pick(sources)}/${random.pick([16, 24, 32])}` } : {}),
+            ...(random.chance(0.3) ? { protocol: 'tcp', sport: random.between(1000, 1030) } : {}),
+            ...(random.chance(0.3) ? { states: [random.pick(['NEW', 'ESTABLISHED'] as const)] } : {}),
+            target: table === 'nat' ? 'RETURN' : random.pick(['ACCEPT', 'DROP', 'RETURN'] as const),
+          }),
+        );
+        break;
+      }
+      case 4:
+        rules.pop()?.remove();
+        break;
+      case 5:
+        random.pick([host, sandbox]).set('connectionsMax', random.pick([50, 200, 1 << 20, 1 << 20]));
+        break;
+      case 6:
+        mesh.engine.exports.setHopDelay(random.pick([0, 1000, 1500]));
+        break;
+      case 7:
+        random.pick([host.device('docker_gwbridge'), sandbox.device('eth0')]).mtu = random.pick([1500, 1450, 576]);
+        break;
+      case 8:
+        mesh.learn();
+        break;
+      default: {
+        const device = random.pick(mesh.engine.devices);
+        if (device.path.startsWith('node1/')) device.up = !device.up || random.chance(0.5);
+        break;
+      }
+    }
+    if (random.chance(0.5))
+      for (const device of mesh.engine.devices) if (device.path.startsWith('node1/')) device.up = true;
+  }
+  life.seen.push(digest(new TextEncoder().encode(life.seen.join('\n'))));
+}
