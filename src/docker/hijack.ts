@@ -190,8 +190,9 @@ function join(
   };
   socket.on('data', take);
   socket.on('end', () => {
-    // Standard input is over; with a terminal the client is gone.
-    if (input && closes && !tty) io.stdin.end();
+    // Standard input is over; with a terminal the client has detached (container/stream/attach.go).
+    if (tty) socket.end();
+    else if (input && closes) io.stdin.end();
     world.catchUp();
   });
   socket.on('close', () => {

@@ -3,7 +3,7 @@
 import type { Names } from '../dns/index.js';
 import type { Namespace, SocketEntry, Sockets } from '../engine/index.js';
 import { Freezer } from './freezer.js';
-import { HostFiles, HostStore } from './host/files.js';
+import { HostFiles, HostStore, kernelFile } from './host/files.js';
 import { hostProgramOf } from './host/index.js';
 import { MemoryFiles } from './memory-files.js';
 import type { Files, Host, Machine, Process, Program, RunningProcess } from './process.js';
@@ -57,7 +57,10 @@ export class Computer implements Machine {
     this.flavour = flavour;
     this.#programs = programs;
     this.host = host;
-    const below = (path: string) => host?.file(path) ?? names.file(namespace, path);
+    const below = (path: string) =>
+      host
+        ? (host.file(path) ?? names.file(namespace, path))
+        : (names.file(namespace, path) ?? kernelFile(namespace, path));
     this.files = host ? new HostFiles(new HostStore(host, below), namespace) : new MemoryFiles(below);
   }
 

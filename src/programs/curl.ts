@@ -8,10 +8,15 @@ import type { Steps } from './steps.js';
 
 const REDIRECTS = 50;
 
+/** A head as `-v` shows it, the empty line behind it included. */
+function quoted(mark: string, head: string): string {
+  return [...head.split('\r\n'), ''].map((line) => `${mark}${line}\n`).join('');
+}
+
 export function* curl(process: Process): Steps<number> {
   const [, ...args] = process.argv;
   const options = readOptions('curl', args, {
-    short: 'sSo:OIivfLkX:H:d:m:w:A:46',
+    short: 'sSo:OIivfLkX:H:d:m:w:A:46Nu:b:e:',
     long: [
       'silent',
       'show-error',
@@ -29,6 +34,13 @@ export function* curl(process: Process): Steps<number> {
       'write-out=',
       'user-agent=',
       'insecure',
+      'no-buffer',
+      'user=',
+      'cookie=',
+      'referer=',
+      'retry=',
+      'retry-connrefused',
+      'retry-delay=',
       'ipv4',
       'ipv6',
     ],
@@ -77,9 +89,7 @@ export function* curl(process: Process): Steps<number> {
       onConnect: () => {
         if (!verbose) return;
         stderr.write(`* Connected to ${url.host} (${address}) port ${url.port} (#0)\n`);
-        stderr.write(
-          `${request.split('\r\n\r\n')[0]}\n`.replaceAll(/^/gm, '> ').replace(/> $/, '>\n').replaceAll('\r', ''),
-        );
+        stderr.write(quoted('> ', request.split('\r\n\r\n')[0] ?? ''));
       },
     });
     const took = Math.round((now(process) - started) / MILLISECOND);
@@ -96,7 +106,11 @@ export function* curl(process: Process): Steps<number> {
       throw fail(7, `Failed to connect to ${url.host} port ${url.port} after ${took} ms: Couldn't connect to server`);
     }
     const { response } = fetched;
-    if (verbose) stderr.write(response.head.replaceAll(/^/gm, '< ').replace(/< $/, '').replaceAll('\r', ''));
+    if (verbose) {
+      stderr.write(quoted('< ', response.head.replace(/\r\n\r\n$/, '')));
+      if (!silent && response.body.length > 0) stderr.write(`{ [${response.body.length} bytes data]\n`);
+      stderr.write('* Closing connection 0\n');
+    }
     const location = response.headers.get('location');
     if (on('L', 'location') && response.status >= 300 && response.status < 400 && location) {
       target = location.startsWith('/') ? `http://${host}${location}` : location;

@@ -64,7 +64,9 @@ export function* nslookup(process: Process): Steps<number> {
     ? yield* addressOf(process, serverName, 4, `nslookup: can't resolve '${serverName}'`)
     : servers(process)[0];
   if (server === undefined) throw new Exit(1, 'nslookup: no name server');
-  stdout.write(`Server:\t\t${server}\nAddress:\t${server}:53\n\n`);
+  // BIND's asks for the second family only of a name that there is.
+  const bind = process.machine.flavour === 'debian';
+  stdout.write(`Server:\t\t${server}\nAddress:\t${server}${bind ? '#' : ':'}53\n\n`);
   const wish = options.value('type') ?? options.value('query');
   const types: RecordType[] = wish ? [wish.toUpperCase() as RecordType] : isIpv4(name) ? ['PTR'] : ['A', 'AAAA'];
   let status = 0;
@@ -80,18 +82,19 @@ export function* nslookup(process: Process): Steps<number> {
     if (packet.rcode !== RCODE.NOERROR) {
       stdout.write(`** server can't find ${isIpv4(name) ? reverse(name) : name}: ${packet.status}\n\n`);
       status = 1;
+      if (bind) return status;
       continue;
     }
     const answers = packet.answers;
     if (answers.length === 0) {
       if (types.length === 1) {
         stdout.write(`*** Can't find ${name}: No answer\n\n`);
-      } else stdout.write('Non-authoritative answer:\n\n');
+      } else if (!bind) stdout.write('Non-authoritative answer:\n\n');
       continue;
     }
-    stdout.write('Non-authoritative answer:\n');
+    if (!bind || type === types[0]) stdout.write('Non-authoritative answer:\n');
     for (const answer of answers) stdout.write(nslookupLine(answer));
-    stdout.write('\n');
+    if (!bind || type === types[0]) stdout.write('\n');
   }
   return status;
 }
@@ -195,7 +198,52 @@ function tabs(from: number, to: number): string {
   return '\t'.repeat(Math.max(1, Math.ceil((to - from) / 8)));
 }
 
-/** As musl prints it: `10.0.1.3         web  web`. */
+/** Whose address that is, by the first name server; undefined: nobody knows. */
+export function* nameOf(process: Process, address: string): Steps<string | undefined> {
+  const known = (process.machine.files.read('/etc/hosts') ?? '')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .find(([first]) => first === address);
+  if (known?.[1] !== undefined) return known[1];
+  const [server] = servers(process);
+  if (server === undefined || !isIpv4(address)) return undefined;
+  const packet = yield* ask(process, server, reverse(address), 'PTR', 1);
+  const data = (packet?.answers.find(({ type }) => type === 'PTR') as { data?: unknown } | undefined)?.data;
+  return typeof data === 'string' ? data : undefined;
+}
+
+/** `host NAME [SERVER]` (BIND's). */
+export function* host(process: Process): Steps<number> {
+  const options = readOptions('host', process.argv.slice(1), { short: 't:46W:' });
+  const [name, serverName] = options.operands;
+  if (name === undefined) throw new Exit(1, 'Usage: host [-t type] name [server]');
+  const server = serverName
+    ? yield* addressOf(process, serverName, 4, `host: couldn't get address for '${serverName}': not found`)
+    : servers(process)[0];
+  const wish = options.value('t')?.toUpperCase() as RecordType | undefined;
+  const types: RecordType[] = wish ? [wish] : isIpv4(name) ? ['PTR'] : ['A', 'AAAA'];
+  const asked = isIpv4(name) ? reverse(name) : name;
+  for (const type of types) {
+    const packet = server && (yield* ask(process, server, asked, type, 1 + types.indexOf(type)));
+    if (!packet) throw new Exit(1, ';; connection timed out; no servers could be reached');
+    if (packet.rcode !== RCODE.NOERROR) {
+      process.stdout.write(`Host ${asked}${isIpv4(name) ? '.' : ''} not found: 3(${packet.status})\n`);
+      return 1;
+    }
+    for (const answer of packet.answers)
+      process.stdout.write(`${answer.name} ${HOST_WORDS[answer.type] ?? answer.type} ${dataOf(answer)}\n`);
+  }
+  return 0;
+}
+
+const HOST_WORDS: Record<string, string> = {
+  A: 'has address',
+  AAAA: 'has IPv6 address',
+  PTR: 'domain name pointer',
+  CNAME: 'is an alias for',
+};
+
+/** As musl prints it: `10.0.1.3         web  web`; glibc says the name once. */
 export function* getent(process: Process): Steps<number> {
   const [, database, ...keys] = process.argv;
   const { stdout } = process;
@@ -215,7 +263,12 @@ export function* getent(process: Process): Steps<number> {
       status = 2;
       continue;
     }
-    if (database === 'hosts') stdout.write(`${first.padEnd(15)}   ${key}  ${key}\n`);
+    if (database === 'hosts')
+      stdout.write(
+        process.machine.flavour === 'debian'
+          ? `${first.padEnd(15)} ${key}\n`
+          : `${first.padEnd(15)}   ${key}  ${key}\n`,
+      );
     else
       for (const address of addresses)
         for (const kind of ['STREAM', 'DGRAM', 'RAW'])

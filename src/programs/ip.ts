@@ -1,13 +1,35 @@
-/** `ip addr|link|route|neigh` in a container: busybox's (libiproute), or iproute2's. Showing only; a node's own is host/ip.ts. */
+/** `ip addr|link|route|neigh` in a container: busybox's (libiproute); iproute2's is a node's own (host/ip.ts). Both show, and change nothing. */
 
 import { ipAddr, ipNeigh, ipRoute, ipRoute6 } from '../views/index.js';
+import { ip as iproute2 } from './host/ip.js';
 import { Exit, type Process } from './process.js';
 import type { Steps } from './steps.js';
 
 const OBJECTS = ['address', 'link', 'route', 'neighbour'] as const;
 
+const CHANGES = new Set([
+  'add',
+  'a',
+  'append',
+  'change',
+  'del',
+  'delete',
+  'd',
+  'flush',
+  'replace',
+  'set',
+  'save',
+  'restore',
+]);
+
 export function* ip(process: Process): Steps<number> {
   const [, ...args] = process.argv;
+  if (process.machine.flavour === 'debian') {
+    const [object = '', verb = ''] = args.filter((arg) => !arg.startsWith('-'));
+    if ('netns'.startsWith(object) && object.startsWith('net')) return 0;
+    if (CHANGES.has(verb)) throw new Exit(2, 'RTNETLINK answers: Operation not permitted');
+    return yield* iproute2(process);
+  }
   const flags: string[] = [];
   while (args[0]?.startsWith('-')) flags.push(args.shift() ?? '');
   const [word = '', ...rest] = args;
@@ -38,8 +60,7 @@ function shown(
   name: string | undefined,
   family: 4 | 6 | undefined,
 ): string {
-  const { namespace, flavour } = process.machine;
-  const busybox = flavour === 'busybox';
+  const { namespace } = process.machine;
   if (object === 'neighbour') {
     const lines = ipNeigh(namespace).split(/(?<=\n)/);
     return lines
@@ -48,7 +69,7 @@ function shown(
   }
   if (object === 'route') {
     const text = family === 6 ? ipRoute6(namespace) : ipRoute(namespace);
-    return busybox ? busyboxRoutes(text) : text;
+    return busyboxRoutes(text);
   }
   if (name !== undefined && !namespace.devices.has(name)) {
     throw new Exit(1, `ip: can't find device '${name}'`);
@@ -63,8 +84,7 @@ function shown(
     .map((block) => block.split('\n').filter((line) => line !== ''))
     .map(([heading = '', ...rest]) => {
       const lines = object === 'link' ? rest.slice(0, 1) : rest;
-      if (busybox) return [busyboxHeading(heading), ...lines.map((line) => line.replace(/ link-netns.*$/, ''))];
-      return [object === 'link' ? heading.replace(' group default', ' mode DEFAULT group default') : heading, ...lines];
+      return [busyboxHeading(heading), ...lines.map((line) => line.replace(/ link-netns.*$/, ''))];
     })
     .map((lines) => lines.map((line) => `${line}\n`).join(''))
     .join('');

@@ -133,21 +133,23 @@ export function* netstat(process: Process): Steps<number> {
 
 export function* ss(process: Process): Steps<number> {
   const [, ...args] = process.argv;
-  const options = readOptions('ss', args, { short: 'tulpnaH' });
+  const options = readOptions('ss', args, { short: 'tulpnaH46' });
   const both = !options.has('t') && !options.has('u');
   const rows = sockets(process.machine).filter(
     ({ protocol, state }) =>
       (both || options.has(protocol === 'tcp' ? 't' : 'u')) &&
       (options.has('a') || (state === 'LISTEN' || state === 'BOUND') === options.has('l')),
   );
+  // Of one kind alone it need not say which.
+  const kind = (protocol: string) => (options.has('t') !== options.has('u') ? '' : `${protocol.padEnd(5)} `);
   if (!options.has('H'))
-    process.stdout.write('Netid State  Recv-Q Send-Q Local Address:Port  Peer Address:Port Process\n');
+    process.stdout.write(`${kind('Netid')}State  Recv-Q Send-Q Local Address:Port  Peer Address:Port Process\n`);
   for (const entry of rows) {
     const state =
       entry.protocol === 'udp' ? 'UNCONN' : entry.state === 'ESTABLISHED' ? 'ESTAB' : entry.state.replaceAll('_', '-');
     const owner = options.has('p') ? ` ${ownerOf(process, entry)}` : '';
     process.stdout.write(
-      `${entry.protocol.padEnd(5)} ${state.padEnd(6)} ${'0'.padEnd(6)} ${(entry.state === 'LISTEN' ? '511' : '0').padEnd(6)} ${place(entry.local).padStart(18)} ${place(entry.remote).padStart(18)}${owner}\n`,
+      `${kind(entry.protocol)}${state.padEnd(6)} ${'0'.padEnd(6)} ${(entry.state === 'LISTEN' ? '511' : '0').padEnd(6)} ${place(entry.local).padStart(18)} ${place(entry.remote).padStart(18)}${owner}\n`,
     );
   }
   return 0;

@@ -5,6 +5,7 @@
 
 import type { EchoError, EchoReply } from '../engine/index.js';
 import { readOptions, wholeNumber } from './arguments.js';
+import { nameOf } from './dns-tools.js';
 import { Exit, MILLISECOND, now, type Process, SECOND } from './process.js';
 import { addressOf } from './resolve.js';
 import { Mailbox, type Steps } from './steps.js';
@@ -23,6 +24,8 @@ interface Wish {
   size: number;
   ttl: number;
   quiet: boolean;
+  /** Addresses are not looked up. */
+  numeric: boolean;
   source: string | undefined;
   /** Of the whole run and of the last answer, ns. */
   deadline: number | undefined;
@@ -51,20 +54,22 @@ function* readWish(process: Process, family: 4 | 6): Steps<Wish> {
   const interval = Number(options.value('i') ?? 1);
   if (!(interval >= 0)) throw new Exit(1, `${program}: invalid number '${options.value('i')}'`);
   const deadline = options.value('w');
+  const address = yield* addressOf(
+    process,
+    host,
+    program === 'ping6' || options.has('6') ? 6 : options.has('4') ? 4 : wanted === 6 ? 6 : 0,
+    unknown,
+    busybox ? 1 : 2,
+  );
   return {
     host,
-    address: yield* addressOf(
-      process,
-      host,
-      program === 'ping6' || options.has('6') ? 6 : options.has('4') ? 4 : wanted === 6 ? 6 : 0,
-      unknown,
-      busybox ? 1 : 2,
-    ),
+    address,
     count,
     interval: Math.max(interval * SECOND, MILLISECOND),
     size: wholeNumber(program, options.value('s'), 56),
     ttl: wholeNumber(program, options.value('t'), 64),
     quiet: options.has('q'),
+    numeric: options.has('n') || host === address,
     source: options.value('I'),
     deadline: deadline === undefined ? undefined : wholeNumber(program, deadline, 0) * SECOND,
     linger: wholeNumber(program, options.value('W'), 10) * SECOND,
@@ -95,6 +100,9 @@ function* run(process: Process, wish: Wish): Steps<number> {
     interrupted = true;
     letters.put({ kind: 'late' });
   };
+  // iputils asks who that is, unless it was an address that it was given.
+  const name = busybox || wish.numeric ? undefined : yield* nameOf(process, wish.address);
+  const named = name === undefined ? undefined : `${name} (${wish.address})`;
   const head = busybox
     ? `PING ${wish.host} (${wish.address}): ${wish.size} data bytes\n`
     : `PING ${wish.host} (${wish.address}) ${wish.size}(${wish.size + 28}) bytes of data.\n`;
@@ -144,7 +152,7 @@ function* run(process: Process, wish: Wish): Steps<number> {
           stdout.write(
             busybox
               ? `${wish.size + 8} bytes from ${reply.from}: seq=${reply.sequence} ttl=${reply.ttl} time=${took.toFixed(3)} ms\n`
-              : `${wish.size + 8} bytes from ${reply.from}: icmp_seq=${reply.sequence} ttl=${reply.ttl} time=${shortMs(took)} ms\n`,
+              : `${wish.size + 8} bytes from ${named ?? reply.from}: icmp_seq=${reply.sequence} ttl=${reply.ttl} time=${shortMs(took)} ms\n`,
           );
         }
       }
@@ -186,9 +194,10 @@ function summary(
       const deviation = Math.sqrt(Math.max(0, times.reduce((a, b) => a + b * b, 0) / times.length - mean * mean));
       lines.push(`rtt min/avg/max/mdev = ${[least, mean, most, deviation].map((ms) => ms.toFixed(3)).join('/')} ms`);
     }
-    lines.push('');
+    // iputils ends with a line of times, or an empty one.
+    else lines.push('');
   }
-  return `${lines.join('\n')}\n`.replace(/\n\n$/, busybox ? '\n' : '\n\n');
+  return `${lines.join('\n')}\n`;
 }
 
 /** iputils: three digits that matter. */

@@ -12,6 +12,8 @@ import type { Output, Pipe } from './stream.js';
 /** A file system as far as networks need one: /etc/hosts, /etc/resolv.conf, and what a shell's `>` writes. */
 export interface Files {
   read(path: string): string | undefined;
+  /** As it was written: a capture is no text. */
+  bytes(path: string): Uint8Array | undefined;
   /** False: not there, or read-only. */
   write(path: string, data: string | Uint8Array): boolean;
   list(path: string): string[] | undefined;

@@ -1,20 +1,23 @@
 /** Programs by their names: what guides type. */
 
 import { curl } from './curl.js';
-import { dig, getent, nslookup } from './dns-tools.js';
+import { dig, getent, host, nslookup } from './dns-tools.js';
 import { ip } from './ip.js';
 import { nc } from './netcat.js';
 import { arp, ifconfig, netstat, route, ss } from './netstat.js';
 import { ping, ping6 } from './ping.js';
 import type { Program } from './process.js';
+import { redisCli } from './redis-cli.js';
 import { SERVERS } from './servers.js';
 import { sh } from './shell.js';
+import { SMALL_TOOLS } from './small-tools.js';
 import { tcpdump } from './tcpdump.js';
 import { TEXT_TOOLS } from './text-tools.js';
 import { traceroute } from './traceroute.js';
 import { wget } from './wget.js';
 
 export const PROGRAMS: Readonly<Record<string, Program>> = {
+  ...SMALL_TOOLS,
   ...TEXT_TOOLS,
   ...SERVERS,
   sh,
@@ -31,6 +34,7 @@ export const PROGRAMS: Readonly<Record<string, Program>> = {
   netstat,
   ss,
   nslookup,
+  host,
   dig,
   getent,
   wget,
@@ -38,6 +42,7 @@ export const PROGRAMS: Readonly<Record<string, Program>> = {
   nc,
   netcat: nc,
   tcpdump,
+  'redis-cli': redisCli,
 };
 
 /** By name or path: `ping`, `/bin/ping`. */

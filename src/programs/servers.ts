@@ -2,14 +2,33 @@
 
 import { joined } from '../bytes.js';
 import { answer, isHttp, isWhole } from '../traffic/http.js';
-import * as redis from '../traffic/redis.js';
 import { readOptions, wholeNumber } from './arguments.js';
 import { Exit, type Process, type Program } from './process.js';
+import { encoded, RedisStore, readCommand } from './redis-store.js';
 import { type Steps, until } from './steps.js';
 
 /** `GET / HTTP/1.1`, as access logs quote it. */
 function requestLine(received: Uint8Array): string {
   return new TextDecoder().decode(received).split('\r\n')[0] ?? '';
+}
+
+const SOFTWARE: Record<string, string> = {
+  nginx: 'nginx/1.25.3',
+  httpd: 'Apache/2.4.58 (Unix)',
+  SimpleHTTP: 'SimpleHTTP/0.6 Python/3.11.2',
+};
+const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');
+
+/** A line of an access log behind whom it was from: nginx's "main" format, Apache's common one, http.server's. */
+function logged(software: string, date: Date, received: Uint8Array, body: string): string {
+  const [day, month, time] = [date.getUTCDate(), MONTHS[date.getUTCMonth()], date.toISOString().slice(11, 19)];
+  const place = `${String(day).padStart(2, '0')}/${month}/${date.getUTCFullYear()}`;
+  const request = `"${requestLine(received)}" 200`;
+  if (software === 'SimpleHTTP') return `[${place} ${time}] ${request} -`;
+  const agent = /^user-agent: *(.*?)\r?$/im.exec(new TextDecoder().decode(received))?.[1] ?? '-';
+  const sent = requestLine(received).startsWith('HEAD ') ? 0 : body.length;
+  const common = `[${place}:${time} +0000] ${request} ${sent}`;
+  return software === 'nginx' ? `${common} "-" "${agent}" "-"` : common;
 }
 
 function* serveHttp(process: Process, port: number, software: string): Steps<number> {
@@ -27,12 +46,14 @@ function* serveHttp(process: Process, port: number, software: string): Steps<num
           return;
         }
         if (!isWhole(received)) return;
-        const date = new Date(Number(engine.epoch / 1_000_000n) + time / 1e6)
-          .toISOString()
-          .slice(0, 19)
-          .replace('T', ' ');
-        stdout.write(`${connection.remote.address} - - [${date} +0000] "${requestLine(received)}" 200 -\n`);
-        answer(connection, received, machine.hostname, page(software, machine.hostname), sockets.after(time));
+        const body = page(software, machine.hostname);
+        const date = new Date(Number(engine.epoch / 1_000_000n) + time / 1e6);
+        stdout.write(`${connection.remote.address} - - ${logged(software, date, received, body)}\n`);
+        answer(connection, received, machine.hostname, body, sockets.after(time), {
+          Server: SOFTWARE[software] ?? software,
+          Date: date.toUTCString(),
+          'Content-Type': 'text/html',
+        });
         received = new Uint8Array();
       };
       connection.onEnd = (time) => connection.close(sockets.after(time));
@@ -100,13 +121,18 @@ function* redisServer(process: Process): Steps<number> {
   });
   const { sockets } = process.machine;
   const port = wholeNumber('redis-server', options.value('port'), 6379);
+  const store = new RedisStore();
   let close: () => void;
   try {
     close = listenAtAll(process, port, (connection) => {
       let received: Uint8Array = new Uint8Array();
       connection.onData = (piece, time) => {
-        const grown = joined([received, piece]);
-        received = redis.answer(connection, grown, sockets.after(time)) ? new Uint8Array() : grown;
+        received = joined([received, piece]);
+        for (let read = readCommand(received); read; read = readCommand(received)) {
+          received = read.rest;
+          if (read.command.length === 0) continue;
+          connection.write(new TextEncoder().encode(encoded(store.answer(read.command))), sockets.after(time));
+        }
       };
       connection.onEnd = (time) => connection.close(sockets.after(time));
     });

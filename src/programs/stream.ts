@@ -6,6 +6,9 @@ import type { Steps } from './steps.js';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** Stands for an end of file among what was written. */
+const END = new Uint8Array();
+
 export interface Output {
   write(data: string | Uint8Array): void;
 }
@@ -20,6 +23,13 @@ export class Pipe implements Output {
   write(data: string | Uint8Array): void {
     if (this.#ended || data.length === 0) return;
     this.#pieces.push(typeof data === 'string' ? encoder.encode(data) : data);
+    this.#ring();
+  }
+
+  /** Ctrl-D: who reads is told that this is the end, once; whoever reads after that waits for more. */
+  endOnce(): void {
+    if (this.#ended) return;
+    this.#pieces.push(END);
     this.#ring();
   }
 
@@ -50,7 +60,8 @@ export class Pipe implements Output {
         };
       };
     }
-    return this.#pieces.shift();
+    const piece = this.#pieces.shift();
+    return piece === END ? undefined : piece;
   }
 
   /** The next line without its end; undefined at the end. */

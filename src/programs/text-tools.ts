@@ -1,7 +1,9 @@
 /** The little programs that stand in pipes and one-liners: cat, echo, grep, head, tail, wc, sort, cut, seq and their like. */
 
 import { readOptions, wholeNumber } from './arguments.js';
-import { Exit, MILLISECOND, type Process, type Program, pathOf, SECOND, sleep as wait } from './process.js';
+import { durationOf } from './durations.js';
+import { Exit, MILLISECOND, type Process, type Program, pathOf, sleep as wait } from './process.js';
+import { unescaped } from './small-tools.js';
 import { type Steps, until } from './steps.js';
 
 /** Files named, or standard input. */
@@ -33,8 +35,11 @@ function linesOf(text: string): string[] {
 
 function* cat(process: Process): Steps<number> {
   const names = process.argv.slice(1).filter((arg) => !/^-[A-Za-z]+$/.test(arg));
+  const { files } = process.machine;
+  const kept = names.map((name) => files.bytes(pathOf(process, name)));
   if (names.length > 0) {
-    process.stdout.write(yield* inputs(process, names));
+    if (kept.every((one) => one !== undefined)) for (const bytes of kept) process.stdout.write(bytes);
+    else process.stdout.write(yield* inputs(process, names));
     return 0;
   }
   while (true) {
@@ -55,7 +60,7 @@ function* echo(process: Process): Steps<number> {
     if (flags.includes('e')) escapes = true;
   }
   const text = args.join(' ');
-  process.stdout.write((escapes ? text.replaceAll('\\n', '\n').replaceAll('\\t', '\t') : text) + end);
+  process.stdout.write((escapes ? unescaped(text) : text) + end);
   return 0;
 }
 
@@ -183,7 +188,7 @@ function* seq(process: Process): Steps<number> {
 }
 
 function* hostname(process: Process): Steps<number> {
-  const options = readOptions('hostname', process.argv.slice(1), { short: 'isfd' });
+  const options = readOptions('hostname', process.argv.slice(1), { short: 'isfdI' });
   const { machine } = process;
   const own = machine.files
     .read('/etc/hosts')
@@ -191,15 +196,44 @@ function* hostname(process: Process): Steps<number> {
     .map((line) => line.trim().split(/\s+/))
     .filter(([address, ...names]) => address !== undefined && names.includes(machine.hostname))
     .map(([address]) => address);
-  process.stdout.write(`${options.has('i') ? (own?.join(' ') ?? '') : machine.hostname}\n`);
+  // All of the interfaces' own, not those of a name (net-tools).
+  const all = [...machine.namespace.devices.values()]
+    .filter(({ name }) => name !== 'lo')
+    .flatMap(({ addresses }) => addresses.map(({ address }) => address));
+  const shown = options.has('I') ? `${all.join(' ')} ` : options.has('i') ? (own?.join(' ') ?? '') : machine.hostname;
+  process.stdout.write(`${shown}\n`);
   return 0;
 }
 
 function* ps(process: Process): Steps<number> {
+  const { machine } = process;
+  if (machine.flavour === 'debian' && !machine.host) {
+    process.stdout.write(procps(process));
+    return 0;
+  }
   process.stdout.write('PID   USER     TIME  COMMAND\n');
   for (const { pid, command } of process.machine.processes)
     process.stdout.write(`${String(pid).padStart(5)} root      0:00 ${command}\n`);
   return 0;
+}
+
+/** procps': bare, `aux` or `-ef`. */
+function procps({ argv, machine, terminal }: Process): string {
+  const args = argv.slice(1).join('');
+  const line = terminal ? 'pts/0' : '?';
+  const lines = machine.processes.map(({ pid, command }) => {
+    if (args.includes('u'))
+      return `root ${String(pid).padStart(11)}  0.0  0.0      0     0 ${line.padEnd(8)} Ss   00:00   0:00 ${command}`;
+    if (args.includes('f'))
+      return `root ${String(pid).padStart(11)} ${'0'.padStart(7)}  0 00:00 ${line.padEnd(8)} 00:00:00 ${command}`;
+    return `${String(pid).padStart(7)} ${line.padEnd(8)} 00:00:00 ${command.split(' ')[0]}`;
+  });
+  const title = args.includes('u')
+    ? 'USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND'
+    : args.includes('f')
+      ? 'UID          PID    PPID  C STIME TTY          TIME CMD'
+      : '    PID TTY          TIME CMD';
+  return `${[title, ...lines].join('\n')}\n`;
 }
 
 function* env(process: Process): Steps<number> {
@@ -209,6 +243,26 @@ function* env(process: Process): Steps<number> {
 
 function* date(process: Process): Steps<number> {
   const { engine } = process.machine.namespace;
+  const [format] = process.argv.slice(1).filter((arg) => arg.startsWith('+'));
+  if (format !== undefined) {
+    const now = new Date(Number(engine.epoch / 1_000_000n) + engine.now / MILLISECOND).toISOString();
+    const parts: Record<string, string> = {
+      Y: now.slice(0, 4),
+      m: now.slice(5, 7),
+      d: now.slice(8, 10),
+      H: now.slice(11, 13),
+      M: now.slice(14, 16),
+      S: now.slice(17, 19),
+      F: now.slice(0, 10),
+      T: now.slice(11, 19),
+      s: String(Math.floor(Date.parse(now) / 1000)),
+      N: `${now.slice(20, 23)}000000`,
+      Z: 'UTC',
+      '%': '%',
+    };
+    process.stdout.write(`${format.slice(1).replaceAll(/%(.)/g, (whole, letter: string) => parts[letter] ?? whole)}\n`);
+    return 0;
+  }
   const [week = '', day = '', month = '', year = '', time = ''] = new Date(
     Number(engine.epoch / 1_000_000n) + engine.now / MILLISECOND,
   )
@@ -252,16 +306,12 @@ function* id(process: Process): Steps<number> {
 }
 // biome-ignore-end lint/correctness/useYield: every program is a generator, and these have nothing to wait for
 
-const UNITS: Record<string, number> = { '': 1, s: 1, m: 60, h: 3600, d: 86400 };
-
 function* sleep(process: Process): Steps<number> {
   const [, ...durations] = process.argv;
   if (durations.length === 0) throw new Exit(1, 'Usage: sleep [N]...');
   for (const text of durations) {
     if (text === 'infinity' || text === 'inf') yield* until<never>(() => undefined);
-    const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([smhd]?)$/.exec(text) ?? [];
-    if (number === undefined) throw new Exit(1, `sleep: invalid number '${text}'`);
-    yield* wait(process, Number(number) * (UNITS[unit] ?? 1) * SECOND);
+    yield* wait(process, durationOf('sleep', text));
   }
   return 0;
 }

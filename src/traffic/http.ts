@@ -32,27 +32,30 @@ export function get(
   dial(sockets, from, to, encoder.encode(request), at, finished, () => false, hold);
 }
 
-/** Answers a whole request on `connection`, then closes. Returns false while the request is not whole yet. */
+/** Answers a whole request on `connection`, then closes; `own` headers are told as well. Returns false while the request is not whole yet. */
 export function answer(
   connection: TcpConnection,
   received: Uint8Array,
   name: string,
   body: string,
   time: number,
+  own: Readonly<Record<string, string>> = {},
 ): boolean {
   if (!isWhole(received)) return false;
   const content = encoder.encode(body);
   const head = [
     'HTTP/1.1 200 OK',
-    'Server: swarmwire',
-    'Content-Type: text/plain',
+    ...Object.entries({ Server: 'swarmwire', 'Content-Type': 'text/plain', ...own }).map(
+      ([key, value]) => `${key}: ${value}`,
+    ),
     `Content-Length: ${content.length}`,
     `${ANSWERED_BY}: ${name}`,
     'Connection: close',
     '',
     '',
   ].join('\r\n');
-  connection.write(joined([encoder.encode(head), content]), time);
+  const isHead = decoder.decode(received.subarray(0, 5)) === 'HEAD ';
+  connection.write(isHead ? encoder.encode(head) : joined([encoder.encode(head), content]), time);
   connection.close(time);
   return true;
 }

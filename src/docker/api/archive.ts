@@ -65,15 +65,13 @@ export function archiveRoutes(app: App, { world, node }: Engine): void {
 /** A file, or a directory and what is in it; names as tar has them. */
 function entriesAt(files: Computer['files'], path: string): Entry[] | undefined {
   const name = path.slice(path.lastIndexOf('/') + 1) || '/';
-  const text = files.read(path);
-  if (text !== undefined) return [{ name, directory: false, data: new TextEncoder().encode(text) }];
+  const data = files.bytes(path);
+  if (data) return [{ name, directory: false, data }];
   const list = files.list(path);
   if (!list) return undefined;
   const inside = list.flatMap((one): Entry[] => {
-    const content = files.read(`${path === '/' ? '' : path}/${one}`);
-    return content === undefined
-      ? []
-      : [{ name: `${name}/${one}`, directory: false, data: new TextEncoder().encode(content) }];
+    const content = files.bytes(`${path === '/' ? '' : path}/${one}`);
+    return content ? [{ name: `${name}/${one}`, directory: false, data: content }] : [];
   });
   return [{ name, directory: true, data: new Uint8Array() }, ...inside];
 }

@@ -51,9 +51,15 @@ export class HostFiles implements Files {
 
   read(path: string): string | undefined {
     const name = this.resolve(path);
-    const shown = this.#kernels(name);
+    const shown = kernelFile(this.namespace, name);
     if (shown !== undefined) return shown;
     return this.netns(name) ? '' : this.store.memory.read(name);
+  }
+
+  bytes(path: string): Uint8Array | undefined {
+    const name = this.resolve(path);
+    const shown = kernelFile(this.namespace, name);
+    return shown === undefined ? this.store.memory.bytes(name) : new TextEncoder().encode(shown);
   }
 
   write(path: string, data: string | Uint8Array): boolean {
@@ -116,44 +122,6 @@ export class HostFiles implements Files {
     return name;
   }
 
-  /** What the kernel shows as a file. */
-  #kernels(name: string): string | undefined {
-    if (name.startsWith(`${SYSCTLS}/`)) {
-      const value = sysctlsOf(this.namespace)
-        .get(name.slice(SYSCTLS.length + 1))
-        ?.get();
-      return value === undefined ? undefined : `${value}\n`;
-    }
-    if (name === '/proc/net/xfrm_stat') return xfrmStat(this.namespace);
-    if (name.startsWith(`${DEVICES}/`)) return this.#deviceFile(name.slice(DEVICES.length + 1));
-    return undefined;
-  }
-
-  #deviceFile(name: string): string | undefined {
-    const [device, file, counter] = name.split('/');
-    const link = linksOf(this.namespace).find((one) => one.device.name === device);
-    if (!link) return undefined;
-    const below = link.device.peer ?? link.device.lower;
-    const { rxBytes, rxPackets, txBytes, txPackets } = link.device.counters;
-    const statistics: Record<string, number> = {
-      rx_bytes: rxBytes,
-      rx_packets: rxPackets,
-      tx_bytes: txBytes,
-      tx_packets: txPackets,
-    };
-    const values: Record<string, string | number | undefined> = {
-      address: link.device.mac,
-      mtu: link.device.mtu,
-      ifindex: link.index,
-      iflink: below ? linkOf(below).index : link.index,
-      carrier: link.up ? Number(link.carrier) : undefined,
-      operstate: stateOf(link).toLowerCase(),
-      statistics: counter === undefined ? undefined : statistics[counter],
-    };
-    const value = file === undefined || !Object.hasOwn(values, file) ? undefined : values[file];
-    return value === undefined ? undefined : `${value}\n`;
-  }
-
   /** Directories of the kernel's. */
   #directory(name: string): string[] | undefined {
     if (name === DEVICES) return [...this.namespace.devices.keys()];
@@ -188,4 +156,42 @@ function parentOf(name: string): string {
 }
 function baseOf(name: string): string {
   return name.slice(name.lastIndexOf('/') + 1);
+}
+
+/** What the kernel shows as a file. */
+export function kernelFile(namespace: Namespace, name: string): string | undefined {
+  if (name.startsWith(`${SYSCTLS}/`)) {
+    const value = sysctlsOf(namespace)
+      .get(name.slice(SYSCTLS.length + 1))
+      ?.get();
+    return value === undefined ? undefined : `${value}\n`;
+  }
+  if (name === '/proc/net/xfrm_stat') return xfrmStat(namespace);
+  if (name.startsWith(`${DEVICES}/`)) return deviceFile(namespace, name.slice(DEVICES.length + 1));
+  return undefined;
+}
+
+function deviceFile(namespace: Namespace, name: string): string | undefined {
+  const [device, file, counter] = name.split('/');
+  const link = linksOf(namespace).find((one) => one.device.name === device);
+  if (!link) return undefined;
+  const below = link.device.peer ?? link.device.lower;
+  const { rxBytes, rxPackets, txBytes, txPackets } = link.device.counters;
+  const statistics: Record<string, number> = {
+    rx_bytes: rxBytes,
+    rx_packets: rxPackets,
+    tx_bytes: txBytes,
+    tx_packets: txPackets,
+  };
+  const values: Record<string, string | number | undefined> = {
+    address: link.device.mac,
+    mtu: link.device.mtu,
+    ifindex: link.index,
+    iflink: below ? linkOf(below).index : link.index,
+    carrier: link.up ? Number(link.carrier) : undefined,
+    operstate: stateOf(link).toLowerCase(),
+    statistics: counter === undefined ? undefined : statistics[counter],
+  };
+  const value = file === undefined || !Object.hasOwn(values, file) ? undefined : values[file];
+  return value === undefined ? undefined : `${value}\n`;
 }
