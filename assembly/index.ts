@@ -53,7 +53,7 @@ export { pinAddress } from "./tables/addresses6";
 export { addAddress6, removeAddress6 } from "./tables/interfaces6";
 export { comeUp as comeUp6 } from "./stack/start6";
 export { forgetNeighbour as removeNeighbour } from "./stack/neighbour";
-export { neighbourAt, neighbourSlots } from "./tables/neighbours";
+export { findNeighbour, findNeighbour6, neighbourAt, neighbourSlots } from "./tables/neighbours";
 export { fdbAt, fdbSlots, removeEntry as removeFdb } from "./tables/fdb";
 export { linkRule, newChain, newRule, removeChain, unlinkRule } from "./tables/rules";
 export { connectionAt, connectionSlots, forgetConnections, removeConnection as forgetConnection } from "./tables/connections";

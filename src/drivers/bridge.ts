@@ -48,8 +48,8 @@ function closeForward(node: NodeContext, family: Family): void {
   tablesOf(node.host, family).chain('filter', 'FORWARD').policy = 'DROP';
 }
 
-function daemonOf({ topology, name }: NodeContext): DaemonConfig {
-  return topology.nodes.find((one) => one.name === name)?.daemon ?? {};
+function daemonOf({ spec }: NodeContext): DaemonConfig {
+  return spec.daemon ?? {};
 }
 
 function hasProxy(node: NodeContext): boolean {
@@ -67,8 +67,8 @@ function familiesOn(node: NodeContext): Family[] {
 }
 
 /** Is IPv6 on for the node's own devices (net.ipv6.conf.default.disable_ipv6)? */
-function hasIpv6({ topology, name }: NodeContext): boolean {
-  return topology.nodes.find((one) => one.name === name)?.ipv6 === true;
+function hasIpv6({ spec }: NodeContext): boolean {
+  return spec.ipv6 === true;
 }
 
 /** The bridge of a network with IPv6: the gateway's address, and the node forwards (setup_ipv6_linux.go, setup_ip_forwarding.go). */
@@ -128,15 +128,17 @@ function filterBridged({ node }: NetworkAt, { icc, userlandProxy, families }: Br
 /** Ports that the sandbox publishes, each at the addresses that it is bound at. */
 function bindingsOf(attachment: Attachment): Binding[] {
   const { here, network, sandbox, endpoint, node } = attachment;
+  if (!sandbox.spec.publishes) return [];
   const preset = here.hostBinding ?? network.options?.[`${LABEL}host_binding_ipv4`];
   const facts = factsOf(attachment);
-  const given = (sandbox.spec.publishes ?? []).map((port) => ({ ...port, hostAddress: port.hostAddress ?? '' }));
+  const given = sandbox.spec.publishes.map((port) => ({ ...port, hostAddress: port.hostAddress ?? '' }));
   const rules = rulesOn(node);
   return rules.inOrder(given).flatMap((port) => rules.bindings(facts, endpoint, port, preset));
 }
 
 /** Rules of one endpoint's published ports and links. */
 function connectivityOf(attachment: Attachment): Placed[] {
+  if (!attachment.sandbox.spec.publishes && !attachment.endpoint.links) return [];
   const facts = factsOf(attachment);
   const rules = rulesOn(attachment.node);
   const ports = bindingsOf(attachment).flatMap((binding) => rules.port(facts, binding));

@@ -9,7 +9,7 @@
 
 import type { Device, Engine, Namespace } from '../engine/index.js';
 import type { EngineVersion } from '../topology/daemon.js';
-import type { Endpoint, Network, NetworkOnNode, Sandbox, Topology } from '../topology/topology.js';
+import type { Endpoint, Network, NetworkOnNode, Node, Sandbox, Topology } from '../topology/topology.js';
 
 /** What a driver refuses, in dockerd's words. */
 export class DriverError extends Error {
@@ -19,6 +19,8 @@ export class DriverError extends Error {
 /** A node's namespaces while they are being filled. */
 export interface NodeContext {
   name: string;
+  /** What the topology says of it. */
+  spec: Node;
   engine: Engine;
   topology: Topology;
   /** The node's own namespace. */

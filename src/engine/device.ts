@@ -4,7 +4,7 @@ import { Denial, type DenialSpec } from './denial.js';
 import type { Engine } from './engine.js';
 import { Drop, IpvlanFlag, IpvlanMode, Device as Layout, MacvlanMode } from './generated/layout.js';
 import type { Namespace } from './namespace.js';
-import { cidr, ipv4, ipv4Text, mac, macText } from './wire.js';
+import { ipv4, ipv4Text, mac, macText } from './wire.js';
 
 export type DeviceKind =
   | 'loopback'
@@ -47,7 +47,7 @@ export class Device {
   readonly ports: Device[] = [];
   /** The lowest port number that is free. */
   lowestPort = 1;
-  readonly #portNumbers = new Set<number>();
+  #portNumbers: Set<number> | undefined;
   master: Device | undefined;
   peer: Device | undefined;
   /** Of a vlan, macvlan or ipvlan: the device below it. */
@@ -222,12 +222,13 @@ export class Device {
   /** The number of the next port to join (find_portno). */
   takePortNumber(): number {
     const number = this.lowestPort;
+    this.#portNumbers ??= new Set();
     this.#portNumbers.add(number);
     while (this.#portNumbers.has(this.lowestPort)) this.lowestPort++;
     return number;
   }
   givePortNumber(number: number): void {
-    this.#portNumbers.delete(number);
+    this.#portNumbers?.delete(number);
     this.lowestPort = Math.min(this.lowestPort, number);
   }
 
@@ -249,12 +250,11 @@ export class Device {
   }
 
   /** Called by Namespace.addAddress. */
-  noteAddress(text: string, broadcast: boolean | undefined): AddressEntry {
-    const { address, length } = cidr(text);
-    const entry = { address: ipv4Text(address), length, ...(broadcast === undefined ? {} : { broadcast }) };
+  noteAddress(address: number, length: number, broadcast: boolean | undefined): void {
+    const entry: AddressEntry = { address: ipv4Text(address), length };
+    if (broadcast !== undefined) entry.broadcast = broadcast;
     if (this.addresses.length === 0) this.engine.memory.set(this.at, Layout.address, address);
     this.addresses.push(entry);
-    return entry;
   }
 }
 

@@ -123,14 +123,16 @@ export class Engine {
   }
 
   static async create(options: EngineOptions = {}): Promise<Engine> {
-    const { exports } = await instantiate(options.module ?? (await compile()), {
+    // The raw exports: the loader's own count the arguments of each call first, which none of ours needs.
+    const { instance } = await instantiate(options.module ?? (await compile()), {
       env: {
         abort(message: number, file: number, line: number, column: number) {
           throw new Error(`the engine gave up at ${file}:${line}:${column} (${message})`);
         },
       },
     });
-    const engine = new Engine(exports as unknown as EngineExports, options.epoch ?? 0n, options.cipher ?? cipherFor);
+    const exports = instance.exports as unknown as EngineExports;
+    const engine = new Engine(exports, options.epoch ?? 0n, options.cipher ?? cipherFor);
     const seed = BigInt.asUintN(64, BigInt(options.seed ?? 1));
     engine.exports.seed(Number(seed & 0xffffffffn), Number(seed >> 32n));
     engine.exports.setEpoch(Number(engine.epoch & 0xffffffffn), Number(engine.epoch >> 32n));

@@ -95,6 +95,8 @@ export interface EngineExports extends Record<string, unknown> {
   ): number;
   setNeighbour(device: number, address: number, macLow: number, macHigh: number, state: number): number;
   removeNeighbour(neighbour: number): void;
+  findNeighbour(device: number, address: number): number;
+  findNeighbour6(device: number, address: number): number;
   neighbourAt(slot: number): number;
   neighbourSlots(): number;
   setFdb(owner: number, macLow: number, macHigh: number, port: number, remote: number, flags: number): number;

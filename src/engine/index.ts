@@ -10,9 +10,9 @@ export {
   type MacvlanModeName,
   Namespace,
   type NeighbourEntry,
-  type RouteEntry,
 } from './namespace.js';
 export type { Punted } from './punts.js';
+export type { RouteEntry } from './routes.js';
 export type { InterfaceName } from './rule-interfaces.js';
 export {
   Chain,

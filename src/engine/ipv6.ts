@@ -5,7 +5,8 @@
 
 import type { Address6Entry, Device } from './device.js';
 import { Device as DeviceLayout, Namespace as Layout, Nud, Route6Type } from './generated/layout.js';
-import type { Namespace, NeighbourEntry, RouteEntry } from './namespace.js';
+import type { Namespace, NeighbourEntry } from './namespace.js';
+import type { RouteEntry } from './routes.js';
 import { mac } from './wire.js';
 import { cidr6, groupsOf, ipv6Text, linkLocal, numberOf, prefixOf } from './wire6.js';
 

@@ -14,6 +14,8 @@ import {
   RouteType,
 } from './generated/layout.js';
 import { type Address6Options, Ipv6 } from './ipv6.js';
+import { permanentNeighbour, permanentNeighbours } from './neighbours.js';
+import { Route4, type RouteEntry } from './routes.js';
 import { Iptables, PROTOCOLS } from './rules.js';
 import { cidr, ipv4, ipv4Text, mac, mask, port } from './wire.js';
 import { addressOf, isIpv6, numberOf, tableAddress } from './wire6.js';
@@ -27,6 +29,19 @@ const FLAG_VXLAN_PROXY = 4;
 /** assembly/wire/ipv6.ts: V6 */
 const OVER_IPV6 = 0x80000000;
 
+const ROUTE_TYPES = { unicast: RouteType.UNICAST, local: RouteType.LOCAL, broadcast: RouteType.BROADCAST } as const;
+const KINDS: Record<DeviceKind, number> = {
+  loopback: Kind.LOOPBACK,
+  veth: Kind.VETH,
+  bridge: Kind.BRIDGE,
+  vxlan: Kind.VXLAN,
+  physical: Kind.PHYSICAL,
+  vlan: Kind.VLAN,
+  macvlan: Kind.MACVLAN,
+  ipvlan: Kind.IPVLAN,
+  dummy: Kind.DUMMY,
+};
+
 /** Sysctls that have an effect, by the name of their field. */
 export type Sysctl =
   | 'forward'
@@ -39,18 +54,6 @@ export type Sysctl =
   | 'silent'
   | 'askOnce'
   | 'connectionsMax';
-
-export interface RouteEntry {
-  table: 'local' | 'main';
-  /** The last two are IPv6's. */
-  type: 'unicast' | 'local' | 'broadcast' | 'anycast' | 'multicast';
-  /** CIDR; 0.0.0.0/0 or ::/0 is the default route. */
-  destination: string;
-  device: Device;
-  gateway: string | undefined;
-  source: string | undefined;
-  at: number;
-}
 
 export interface NeighbourEntry {
   device: Device;
@@ -72,13 +75,12 @@ export class Namespace {
   readonly at: number;
   readonly devices = new Map<string, Device>();
   readonly routes: RouteEntry[] = [];
-  /** Permanent ones, by device and address. */
-  readonly #neighbours = new Map<string, NeighbourEntry>();
   readonly iptables: Iptables;
-  readonly ip6tables: Iptables;
-  readonly ipvs: Ipvs;
-  readonly xfrm: Xfrm;
   readonly ipv6: Ipv6;
+  // Most namespaces have none of these.
+  #ip6tables: Iptables | undefined;
+  #ipvs: Ipvs | undefined;
+  #xfrm: Xfrm | undefined;
 
   constructor(
     readonly engine: Engine,
@@ -90,11 +92,21 @@ export class Namespace {
     this.devices.set('lo', loopback);
     engine.noteDevice(loopback);
     this.iptables = new Iptables(engine, this);
-    this.ip6tables = new Iptables(engine, this, 'ip6');
-    this.ipvs = new Ipvs(engine, this);
-    this.xfrm = new Xfrm(engine, this);
     this.ipv6 = new Ipv6(this);
     this.addAddress(loopback, '127.0.0.1/8');
+  }
+
+  get ip6tables(): Iptables {
+    this.#ip6tables ??= new Iptables(this.engine, this, 'ip6');
+    return this.#ip6tables;
+  }
+  get ipvs(): Ipvs {
+    this.#ipvs ??= new Ipvs(this.engine, this);
+    return this.#ipvs;
+  }
+  get xfrm(): Xfrm {
+    this.#xfrm ??= new Xfrm(this.engine, this);
+    return this.#xfrm;
   }
 
   /** A process outside the simulation has this socket: what arrives for it is taken and not answered. Port 0 of `remote`: anyone. */
@@ -153,7 +165,7 @@ export class Namespace {
 
   #add(name: string, kind: DeviceKind, { mac: address, mtu }: LinkOptions): Device {
     if (this.devices.has(name)) throw new Error(`${this.name} has a device ${name} already`);
-    const at = this.engine.exports.addDevice(this.at, Kind[kind.toUpperCase() as keyof typeof Kind]);
+    const at = this.engine.exports.addDevice(this.at, KINDS[kind]);
     const device = new Device(this.engine, this, name, kind, at);
     device.mac = address;
     device.mtu = mtu;
@@ -167,7 +179,7 @@ export class Namespace {
   #namesChanged(...names: string[]): void {
     for (const name of names) {
       this.iptables.interfaces.changed(this, name);
-      this.ip6tables.interfaces.changed(this, name);
+      this.#ip6tables?.interfaces.changed(this, name);
     }
   }
 
@@ -288,14 +300,13 @@ export class Namespace {
   #forget(device: Device): void {
     for (const route of this.routes.filter((one) => one.device === device)) this.removeRoute(route);
     this.ipv6.forgetDevice(device);
-    for (const [key, entry] of this.#neighbours) if (entry.device === device) this.#neighbours.delete(key);
   }
 
   /** Everything in it but its loopback: called when the namespace goes. */
   clear(): void {
     this.iptables.clear();
-    this.ip6tables.clear();
-    for (const service of [...this.ipvs.services]) this.ipvs.remove(service);
+    this.#ip6tables?.clear();
+    for (const service of [...(this.#ipvs?.services ?? [])]) this.ipvs.remove(service);
     for (const device of [...this.devices.values()]) {
       if (device.kind !== 'loopback' && this.devices.has(device.name)) this.removeDevice(device);
     }
@@ -394,23 +405,23 @@ export class Namespace {
     }
     if (device.kind === 'ipvlan' && !this.engine.exports.addIpvlanAddress(device.at, cidr(text).address, false))
       throw new Error(`${text} is on another ipvlan of ${device.lower?.path} already`);
-    const { address, length } = device.noteAddress(text, options.broadcast);
-    const own = ipv4(address);
+    const { address: own, length } = cidr(text);
+    device.noteAddress(own, length, options.broadcast);
     const bits = mask(length);
     // A further address in the subnet of an earlier one is secondary to it, and brings nothing but itself.
-    const primary =
-      device.addresses.find((one) => one.length === length && ((ipv4(one.address) ^ own) & bits) === 0)?.address ??
-      address;
-    this.#route('local', 'local', `${address}/32`, device, undefined, primary);
+    const earlier = device.addresses.find((one) => one.length === length && ((ipv4(one.address) ^ own) & bits) === 0);
+    const primary = earlier ? ipv4(earlier.address) : own;
+    this.#route('local', 'local', own, 32, device, undefined, primary);
+    const broadcast = (own | ~bits) >>> 0;
     if (device.kind === 'loopback') {
       if (length === 32) return;
-      this.#route('local', 'local', `${address}/${length}`, device, undefined, address);
-      this.#routeNumbers('broadcast', (own | ~bits) >>> 0, device, address);
+      this.#route('local', 'local', own, length, device, undefined, own);
+      this.#route('local', 'broadcast', broadcast, 32, device, undefined, own);
       return;
     }
-    if (length < 32 && primary === address) {
-      this.#route('main', 'unicast', `${address}/${length}`, device, undefined, address);
-      if (length < 31) this.#routeNumbers('broadcast', (own | ~bits) >>> 0, device, address);
+    if (length < 32 && primary === own) {
+      this.#route('main', 'unicast', own, length, device, undefined, own);
+      if (length < 31) this.#route('local', 'broadcast', broadcast, 32, device, undefined, own);
     }
   }
 
@@ -431,45 +442,40 @@ export class Namespace {
     for (const route of this.routes.filter((one) => one.device === device && came(one))) this.removeRoute(route);
   }
 
-  #routeNumbers(type: 'broadcast', destination: number, device: Device, source: string): void {
-    const text = [destination & 255, (destination >>> 8) & 255, (destination >>> 16) & 255, destination >>> 24].join(
-      '.',
-    );
-    this.#route('local', type, `${text}/32`, device, undefined, source);
-  }
-
   /** `ip route add DESTINATION [via GATEWAY] dev DEVICE`. */
   addRoute(destination: string, device: Device, gateway?: string): RouteEntry {
     if (isIpv6(destination)) return this.ipv6.addRoute(destination, device, gateway);
-    return this.#route('main', 'unicast', destination, device, gateway, undefined);
+    const { address, length } = cidr(destination);
+    return this.#route('main', 'unicast', address, length, device, gateway, 0);
   }
 
   /** `ip route add local DESTINATION dev lo`: every address of it is the namespace's own. */
   addLocalRoute(destination: string): RouteEntry {
-    return this.#route('local', 'local', destination, this.device('lo'), undefined, undefined);
+    const { address, length } = cidr(destination);
+    return this.#route('local', 'local', address, length, this.device('lo'), undefined, 0);
   }
 
   #route(
     table: 'local' | 'main',
-    type: RouteEntry['type'],
-    destination: string,
+    type: Route4['type'],
+    address: number,
+    length: number,
     device: Device,
     gateway: string | undefined,
-    source: string | undefined,
+    source: number,
   ): RouteEntry {
-    const { address, length } = cidr(destination);
     const at = this.engine.exports.addRoute(
       this.at,
       table === 'local' ? LOCAL_TABLE : MAIN_TABLE,
       address,
       length,
-      RouteType[type.toUpperCase() as keyof typeof RouteType],
+      ROUTE_TYPES[type],
       device.at,
       gateway ? ipv4(gateway) : 0,
-      source ? ipv4(source) : 0,
+      source,
       0,
     );
-    const entry: RouteEntry = { table, type, destination, device, gateway, source, at };
+    const entry = new Route4(table, type, device, gateway, address | 0, length, source | 0, at);
     this.routes.push(entry);
     return entry;
   }
@@ -501,33 +507,25 @@ export class Namespace {
     hardware: string,
     state: 'permanent' | 'reachable' = 'permanent',
   ): NeighbourEntry {
-    const entry = isIpv6(address)
-      ? this.ipv6.addNeighbour(device, address, hardware, state)
-      : this.#addNeighbour4(device, address, hardware, state);
-    if (state === 'permanent') this.#neighbours.set(`${device.name} ${entry.address}`, entry);
-    return entry;
-  }
-
-  #addNeighbour4(device: Device, address: string, hardware: string, state: 'permanent' | 'reachable'): NeighbourEntry {
+    if (isIpv6(address)) return this.ipv6.addNeighbour(device, address, hardware, state);
     const { low, high } = mac(hardware);
     const nud = state === 'permanent' ? Nud.PERMANENT : Nud.REACHABLE;
     const at = this.engine.exports.setNeighbour(device.at, ipv4(address), low, high, nud);
     return { device, address, mac: hardware, at };
   }
 
-  /** Permanent ones. */
+  /** Permanent ones, by device, as they were added. */
   get neighbours(): NeighbourEntry[] {
-    return [...this.#neighbours.values()];
+    return [...this.devices.values()].flatMap(permanentNeighbours);
   }
 
   /** The permanent entry for that address. */
   neighbour(device: Device, address: string): NeighbourEntry | undefined {
-    return this.#neighbours.get(`${device.name} ${address}`);
+    return permanentNeighbour(device, address);
   }
 
   removeNeighbour(entry: NeighbourEntry): void {
     this.engine.drain();
-    this.#neighbours.delete(`${entry.device.name} ${entry.address}`);
     this.engine.exports.removeNeighbour(entry.at);
   }
 

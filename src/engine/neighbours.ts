@@ -1,10 +1,10 @@
 /** Neighbours as the engine's table has them. */
 
 import type { Device } from './device.js';
-import { Neighbour as Layout, Nud } from './generated/layout.js';
-import type { Namespace } from './namespace.js';
-import { ipv4Text, macText, swap32 } from './wire.js';
-import { addressOf, isIpv6 } from './wire6.js';
+import { Device as DeviceLayout, Neighbour as Layout, Nud } from './generated/layout.js';
+import type { Namespace, NeighbourEntry } from './namespace.js';
+import { ipv4, ipv4Text, macText, swap32 } from './wire.js';
+import { addressOf, isIpv6, numberOf, tableAddressText } from './wire6.js';
 
 export type NeighbourState = keyof typeof Nud;
 
@@ -36,6 +36,33 @@ export function forgetNeighbours(namespace: Namespace, pick: (neighbour: Neighbo
     else engine.exports.removeNeighbour(at);
   }
   return picked.length;
+}
+
+/** Permanent ones on the device, in the order in which they were added. */
+export function permanentNeighbours(device: Device): NeighbourEntry[] {
+  const { memory } = device.engine;
+  const found: NeighbourEntry[] = [];
+  for (let at = memory.get(device.at, DeviceLayout.neighbours); at; at = memory.get(at, Layout.next)) {
+    const entry = permanentAt(device, at);
+    if (entry) found.push(entry);
+  }
+  return found.reverse();
+}
+
+export function permanentNeighbour(device: Device, address: string): NeighbourEntry | undefined {
+  const { exports } = device.engine;
+  const at = isIpv6(address)
+    ? exports.findNeighbour6(device.at, numberOf(exports, address))
+    : exports.findNeighbour(device.at, ipv4(address));
+  return at ? permanentAt(device, at >>> 0) : undefined;
+}
+
+function permanentAt(device: Device, at: number): NeighbourEntry | undefined {
+  const { memory } = device.engine;
+  if (memory.get(at, Layout.state) !== Nud.PERMANENT) return undefined;
+  const v6 = memory.halves(at, Layout.keyB).high !== 0;
+  const address = tableAddressText(memory, memory.halves(at, Layout.keyA).low, v6);
+  return { device, address, mac: macText(memory.halves(at, Layout.mac)), at };
 }
 
 interface Held {

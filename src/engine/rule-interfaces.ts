@@ -21,10 +21,11 @@ export function recordOf({ devices }: Namespace, { name }: InterfaceName): numbe
 
 /** Rules of one family's tables by the interfaces that they name. */
 export class RuleInterfaces {
-  readonly #rules = new Map<string, Set<Rule>>();
+  #rules: Map<string, Set<Rule>> | undefined;
 
   note(rule: Rule): void {
     for (const { name } of namesIn(rule.spec)) {
+      this.#rules ??= new Map();
       const known = this.#rules.get(name) ?? new Set();
       this.#rules.set(name, known.add(rule));
     }
@@ -32,16 +33,16 @@ export class RuleInterfaces {
 
   forget(rule: Rule): void {
     for (const { name } of namesIn(rule.spec)) {
-      const known = this.#rules.get(name);
+      const known = this.#rules?.get(name);
       known?.delete(rule);
-      if (known?.size === 0) this.#rules.delete(name);
+      if (known?.size === 0) this.#rules?.delete(name);
     }
   }
 
   /** A device of that name came or went. */
   changed(namespace: Namespace, name: string): void {
     const { memory } = namespace.engine;
-    for (const { spec, at } of this.#rules.get(name) ?? []) {
+    for (const { spec, at } of this.#rules?.get(name) ?? []) {
       const way = spec.in ?? spec.notIn;
       const out = spec.out ?? spec.notOut;
       if (way) memory.set(at, RuleLayout.in, recordOf(namespace, way));
@@ -50,6 +51,8 @@ export class RuleInterfaces {
   }
 }
 
-function namesIn({ in: way, notIn, out, notOut }: RuleSpec): InterfaceName[] {
+function namesIn({ in: way, notIn, out, notOut }: RuleSpec): readonly InterfaceName[] {
+  if (!way && !notIn && !out && !notOut) return NOBODYS;
   return [way, notIn, out, notOut].flatMap((one) => one ?? []);
 }
+const NOBODYS: readonly InterfaceName[] = [];

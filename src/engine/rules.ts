@@ -146,14 +146,12 @@ export class Chain {
   }
 }
 
+/** Of a table that nobody has used yet: most namespaces have such. */
+const NONE = new Map<string, Chain>();
+
 /** The tables of one namespace: iptables', or with `family` ip6 those of ip6tables. */
 export class Iptables {
-  readonly chains: Record<Table, Map<string, Chain>> = {
-    mangle: new Map(),
-    nat: new Map(),
-    filter: new Map(),
-    raw: new Map(),
-  };
+  readonly #chains: Record<Table, Map<string, Chain>> = { mangle: NONE, nat: NONE, filter: NONE, raw: NONE };
   readonly interfaces = new RuleInterfaces();
 
   constructor(
@@ -162,50 +160,55 @@ export class Iptables {
     readonly family: 'ip' | 'ip6' = 'ip',
   ) {}
 
+  get chains(): Readonly<Record<Table, ReadonlyMap<string, Chain>>> {
+    return this.#chains;
+  }
+
   #number(table: Table): number {
     return TABLES[table] + (this.family === 'ip6' ? TABLES6 : 0);
   }
 
   /** The chain of that name; a base chain is registered at its hook when it is first asked for. */
   chain(table: Table, name: string): Chain {
-    const known = this.chains[table].get(name);
+    const known = this.#chains[table].get(name);
     if (known) return known;
     const hook = name in HOOKS ? (name as HookName) : undefined;
     const at = this.engine.exports.newChain(hook ? Target.ACCEPT : Target.NONE);
     const chain = new Chain(this.engine, table, name, at, hook, this.interfaces);
     if (hook) this.engine.exports.setBaseChain(this.namespace.at, this.#number(table), HOOKS[hook], at);
-    this.chains[table].set(name, chain);
+    if (this.#chains[table] === NONE) this.#chains[table] = new Map();
+    this.#chains[table].set(name, chain);
     if (table === 'nat') this.namespace.trackConnections(this.family);
     return chain;
   }
 
   /** `iptables -C`: is there a rule in that chain that says the same? */
   has(table: Table, chainName: string, spec: RuleSpec): boolean {
-    return this.chains[table].get(chainName)?.rules.some((one) => sameSpec(one.spec, spec)) ?? false;
+    return this.#chains[table].get(chainName)?.rules.some((one) => sameSpec(one.spec, spec)) ?? false;
   }
 
   /** `iptables -D`: the first rule of that chain that says the same. False: there is none. */
   delete(table: Table, chainName: string, spec: RuleSpec): boolean {
-    const rule = this.chains[table].get(chainName)?.rules.find((one) => sameSpec(one.spec, spec));
+    const rule = this.#chains[table].get(chainName)?.rules.find((one) => sameSpec(one.spec, spec));
     rule?.remove();
     return rule !== undefined;
   }
 
   /** All rules and chains go. */
   clear(): void {
-    for (const chains of Object.values(this.chains)) for (const chain of chains.values()) flush(chain);
+    for (const chains of Object.values(this.#chains)) for (const chain of chains.values()) flush(chain);
     for (const table of Object.keys(TABLES) as Table[])
-      for (const name of [...this.chains[table].keys()]) this.deleteChain(table, name);
+      for (const name of [...this.#chains[table].keys()]) this.deleteChain(table, name);
   }
 
   /** `iptables -F`, then `-X`: no rule may still jump to it. */
   deleteChain(table: Table, name: string): void {
-    const chain = this.chains[table].get(name);
+    const chain = this.#chains[table].get(name);
     if (!chain) return;
     flush(chain);
     if (chain.hook) this.engine.exports.setBaseChain(this.namespace.at, this.#number(table), HOOKS[chain.hook], 0);
     this.engine.exports.removeChain(chain.at);
-    this.chains[table].delete(name);
+    this.#chains[table].delete(name);
   }
 
   append(table: Table, chain: string, spec: RuleSpec): Rule {

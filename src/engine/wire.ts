@@ -3,14 +3,16 @@
  * little-endian load reads them, MACs as the low 48 bits of a u64, given in two halves.
  */
 
-/** '10.0.0.1' → u32. Throws a RangeError for what is no IPv4 address. */
-export function ipv4(text: string): number {
+import { hexByte } from '../topology/mac.js';
+
+/** '10.0.0.1' → u32. Throws a RangeError for what is no IPv4 address. Up to `end`, if there is more behind it. */
+export function ipv4(text: string, end: number = text.length): number {
   let value = 0;
   let byte = 0;
   let digits = 0;
   let parts = 0;
-  for (let i = 0; i <= text.length; i++) {
-    const code = i === text.length ? DOT : text.charCodeAt(i);
+  for (let i = 0; i <= end; i++) {
+    const code = i === end ? DOT : text.charCodeAt(i);
     if (code === DOT) {
       if (digits === 0 || byte > 255 || parts === 4) throw noIpv4(text);
       value |= byte << (8 * parts++);
@@ -41,10 +43,19 @@ export function ipv4Text(value: number): string {
 export function cidr(text: string): { address: number; length: number } {
   const slash = text.indexOf('/');
   if (slash < 0) return { address: ipv4(text), length: 32 };
-  const [address = '', length = ''] = text.split('/');
-  const bits = Number(length);
-  if (!/^\d{1,2}$/.test(length) || bits > 32) throw new RangeError(`"${text}" is no IPv4 prefix`);
-  return { address: ipv4(address), length: bits };
+  const length = lengthOf(text, slash + 1);
+  if (length > 32) throw new RangeError(`"${text}" is no IPv4 prefix`);
+  return { address: ipv4(text, slash), length };
+}
+
+/** One or two digits from `start` to the end, or more than 32. */
+function lengthOf(text: string, start: number): number {
+  const digits = text.length - start;
+  const first = digits > 0 ? text.charCodeAt(start) - ZERO : -1;
+  if (digits > 2 || first < 0 || first > 9) return Number.POSITIVE_INFINITY;
+  if (digits === 1) return first;
+  const second = text.charCodeAt(start + 1) - ZERO;
+  return second < 0 || second > 9 ? Number.POSITIVE_INFINITY : 10 * first + second;
 }
 
 /** A mask of `length` bits, network byte order as loaded. */
@@ -103,6 +114,6 @@ function noMac(text: string): RangeError {
 }
 
 export function macText({ low, high }: MacHalves): string {
-  const bytes = [low & 255, (low >>> 8) & 255, (low >>> 16) & 255, low >>> 24, high & 255, (high >>> 8) & 255];
-  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+  const byte = (word: number, at: number) => hexByte((word >>> at) & 255);
+  return `${byte(low, 0)}:${byte(low, 8)}:${byte(low, 16)}:${byte(low, 24)}:${byte(high, 0)}:${byte(high, 8)}`;
 }

@@ -24,8 +24,10 @@ export interface Backend {
 export class Bindings {
   /** In the order in which they came, which whoever learns of them later keeps. */
   readonly #backends = new Map<Network, Set<Backend>>();
-  /** What a node has programmed: `node network`. */
-  readonly #bound = new Map<string, Set<Backend>>();
+  /** What a node has programmed of a network. */
+  readonly #bound = new Map<Network, Map<string, Set<Backend>>>();
+  /** A service's load balancers by their nodes: there may be hundreds, and each task is bound on each. */
+  readonly #balancers = new WeakMap<Service, Map<string, Balancer[]>>();
   constructor(
     readonly allocator: Allocator,
     readonly programmer: Programmer,
@@ -62,8 +64,7 @@ export class Bindings {
       [one, other],
       [other, one],
     ] as const)
-      for (const backend of [...(this.#bound.get(key(at, network)) ?? [])])
-        if (backend.node === of) this.#unbind(at, backend);
+      for (const backend of [...this.#boundOn(at, network)]) if (backend.node === of) this.#unbind(at, backend);
   }
 
   /** They hear each other again: each has what the other has (networkdb's bulk sync). */
@@ -73,7 +74,7 @@ export class Bindings {
       [one, other],
       [other, one],
     ] as const) {
-      for (const backend of [...(this.#bound.get(key(at, network)) ?? [])])
+      for (const backend of [...this.#boundOn(at, network)])
         if (backend.node === of && !all.has(backend)) this.#unbind(at, backend);
       for (const backend of all) if (backend.node === of) this.#bind(at, backend);
     }
@@ -87,7 +88,7 @@ export class Bindings {
 
   /** The network is about to go from this node. */
   dropNode(node: string, network: Network): void {
-    for (const backend of [...(this.#bound.get(key(node, network)) ?? [])]) this.#unbind(node, backend);
+    for (const backend of [...this.#boundOn(node, network)]) this.#unbind(node, backend);
   }
 
   #tell(backend: Backend, then: (node: string) => void): void {
@@ -102,9 +103,22 @@ export class Bindings {
   }
 
   #find(node: string, { service, network, ports }: Backend): Balancer | undefined {
-    return service.balancers.find(
-      (one) => one.node === node && one.network === network.name && samePorts(one.ports ?? service.ports, ports),
-    );
+    return this.#balancersOf(service)
+      .get(node)
+      ?.find((one) => one.network === network.name && samePorts(one.ports ?? service.ports, ports));
+  }
+
+  #balancersOf(service: Service): Map<string, Balancer[]> {
+    const known = this.#balancers.get(service);
+    if (known) return known;
+    const made = new Map<string, Balancer[]>();
+    for (const one of service.balancers) made.set(one.node, [...(made.get(one.node) ?? []), one]);
+    this.#balancers.set(service, made);
+    return made;
+  }
+
+  #boundOn(node: string, network: Network): ReadonlySet<Backend> {
+    return this.#bound.get(network)?.get(node) ?? NOTHING;
   }
 
   #bind(node: string, backend: Backend): void {
@@ -112,10 +126,15 @@ export class Bindings {
     let balancer = this.#find(node, backend);
     if (!balancer) {
       balancer = { node, network: network.name, mark: this.allocator.mark(node), destinations: [], ports };
+      const here = this.#balancersOf(service);
       service.balancers.push(balancer);
+      here.set(node, [...(here.get(node) ?? []), balancer]);
     }
-    const bound = this.#bound.get(key(node, network)) ?? new Set();
-    this.#bound.set(key(node, network), bound.add(backend));
+    const nodes = this.#bound.get(network) ?? new Map<string, Set<Backend>>();
+    if (nodes.size === 0) this.#bound.set(network, nodes);
+    const bound = nodes.get(node);
+    if (bound) bound.add(backend);
+    else nodes.set(node, new Set([backend]));
     if (balancer.destinations.includes(address)) return;
     balancer.destinations.unshift(address);
     this.programmer.addBackend(withPorts(service, ports), balancer, address);
@@ -123,21 +142,26 @@ export class Bindings {
 
   #unbind(node: string, backend: Backend): void {
     const { service, address, ports, network } = backend;
-    const bound = this.#bound.get(key(node, network));
+    const nodes = this.#bound.get(network);
+    const bound = nodes?.get(node);
     bound?.delete(backend);
-    if (bound?.size === 0) this.#bound.delete(key(node, network));
+    if (bound?.size === 0) nodes?.delete(node);
+    if (nodes?.size === 0) this.#bound.delete(network);
     const balancer = this.#find(node, backend);
     const at = balancer?.destinations.indexOf(address) ?? -1;
     if (!balancer || at < 0) return;
     balancer.destinations.splice(at, 1);
     this.programmer.removeBackend(withPorts(service, ports), balancer, address);
-    if (balancer.destinations.length === 0) service.balancers.splice(service.balancers.indexOf(balancer), 1);
+    if (balancer.destinations.length > 0) return;
+    service.balancers.splice(service.balancers.indexOf(balancer), 1);
+    const here = this.#balancersOf(service);
+    const left = (here.get(node) ?? []).filter((one) => one !== balancer);
+    if (left.length > 0) here.set(node, left);
+    else here.delete(node);
   }
 }
 
-function key(node: string, { id }: Network): string {
-  return `${node} ${id}`;
-}
+const NOTHING: ReadonlySet<Backend> = new Set();
 
 /** The service as the task's spec publishes it. */
 function withPorts(service: Service, ports: Ports): Service {

@@ -43,7 +43,7 @@ export class Containers {
   create(spec: ContainerSpec, task?: TaskState): ContainerState {
     this.records.node(spec.node);
     checkMode(spec);
-    const conflict = this.records.containersOn(spec.node).find(({ name }) => name === spec.name);
+    const conflict = this.records.containers.named(spec.node, spec.name);
     if (conflict)
       throw new DockerError(
         409,
@@ -309,7 +309,7 @@ export class Containers {
   }
 
   rename(container: ContainerState, name: string): void {
-    const other = this.records.containersOn(container.node).find((one) => one.name === name);
+    const other = this.records.containers.named(container.node, name);
     if (other === container) throw new DockerError(400, 'Renaming a container with the same name as its current name');
     if (other)
       throw new DockerError(
@@ -317,7 +317,7 @@ export class Containers {
         `Error when allocating new name: Conflict. The container name "/${name}" is already in use by container "${other.id}". You have to remove (or rename) that container to be able to reuse that name.`,
       );
     const oldName = `/${container.name}`;
-    container.name = name;
+    this.records.containers.rename(container, name);
     if (container.sandbox) container.sandbox.container = name;
     this.#tell(container, 'rename', { oldName });
   }

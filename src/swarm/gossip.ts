@@ -39,6 +39,8 @@ export class Gossip {
   readonly #parted = new Map<string, { pair: Pair; since: number }>();
   /** Pairs that hear of each other by TCP alone. */
   readonly late = new Map<string, Pair>();
+  /** How many nodes are: it is asked for each pair that there is. */
+  lost = 0;
 
   constructor(
     readonly nodes: ReadonlyMap<string, NodeState>,
@@ -96,9 +98,7 @@ export class Gossip {
   }
 
   get #isCut(): boolean {
-    if (!this.firewall.isEmpty) return true;
-    for (const { lost } of this.nodes.values()) if (lost) return true;
-    return false;
+    return this.lost > 0 || !this.firewall.isEmpty;
   }
 
   /** The network goes from the node. */

@@ -187,6 +187,7 @@ export class Members {
     const node = this.records.node(name);
     if (node.lost) return;
     node.lost = true;
+    this.records.gossip.lost++;
     this.records.options.programmer.setNodeUp(name, false);
     this.#reachable();
   }
@@ -196,6 +197,7 @@ export class Members {
     const node = this.records.node(name);
     if (!node.lost) return;
     node.lost = false;
+    this.records.gossip.lost--;
     this.records.options.programmer.setNodeUp(name, true);
     this.#reachable();
   }

@@ -6,7 +6,7 @@
 import type { ServiceSpec } from '../topology/spec.js';
 import type { Service } from '../topology/topology.js';
 import { HEARTBEAT_FAILURE, OLD_TASK_TIMEOUT, RESTART_DELAY, TASK_HISTORY } from './pace.js';
-import { allowed, best, fewest } from './placement.js';
+import { allowed, best, type Candidate, fewest } from './placement.js';
 import type { Records } from './records.js';
 import { isRunning, type NodeState, type ServiceState, type TaskState, type TaskStatus } from './state.js';
 
@@ -207,6 +207,10 @@ export class Orchestrator {
   /** Every task that has no node yet gets one, if one will have it. */
   #schedule(): void {
     const assigned: TaskState[] = [];
+    // They do not change meanwhile.
+    const nodes = [...this.records.nodes.values()]
+      .filter((node) => isEligible(node) && node.availability === 'active')
+      .map(candidate);
     for (const service of this.#unscheduled()) {
       const own = new Map<string, number>();
       for (const task of service.tasks)
@@ -214,7 +218,7 @@ export class Orchestrator {
           own.set(task.node, (own.get(task.node) ?? 0) + 1);
       for (const task of service.tasks) {
         if (task.state !== 'pending') continue;
-        const node = task.spec.mode === 'global' ? task.node : this.#choose(task, own);
+        const node = task.spec.mode === 'global' ? task.node : this.#choose(task, nodes, own);
         if (!node) {
           task.error = `no suitable node (scheduling constraints not satisfied on ${this.records.nodes.size} node${this.records.nodes.size === 1 ? '' : 's'})`;
           continue;
@@ -244,10 +248,9 @@ export class Orchestrator {
   }
 
   /** `own`: how many live tasks of its service each node has. */
-  #choose(task: TaskState, own: ReadonlyMap<string, number>): string | undefined {
+  #choose(task: TaskState, nodes: readonly Candidate[], own: ReadonlyMap<string, number>): string | undefined {
     const { spec } = task;
-    const nodes = [...this.records.nodes.values()].filter((node) => isEligible(node) && node.availability === 'active');
-    const free = allowed(nodes.map(candidate), spec.constraints).filter(
+    const free = allowed(nodes, spec.constraints).filter(
       ({ name }) =>
         !this.#portTaken(task, name) && (spec.maxReplicasPerNode ?? Number.POSITIVE_INFINITY) > (own.get(name) ?? 0),
     );
@@ -450,7 +453,7 @@ export class Orchestrator {
   }
 }
 
-function candidate(node: NodeState) {
+function candidate(node: NodeState): Candidate {
   return { name: node.name, id: node.id, role: node.role, ...(node.spec.labels ? { labels: node.spec.labels } : {}) };
 }
 

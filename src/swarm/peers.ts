@@ -3,20 +3,20 @@
  * network knows those of all others, except of nodes that it does not hear.
  */
 
-import type { Peer } from '../drivers/index.js';
+import type { NetworkAt, Peer } from '../drivers/index.js';
 import type { Network } from '../topology/topology.js';
 
-/** What becomes of a peer on a node. */
+/** What becomes of a peer on a node that has the network. */
 export interface PeerTable {
-  add(node: string, network: Network, peer: Peer): void;
-  remove(node: string, network: Network, peer: Peer): void;
+  add(at: NetworkAt, peer: Peer): void;
+  remove(at: NetworkAt, peer: Peer): void;
 }
 
 export class Peers {
   /** By network and address. */
   readonly #all = new Map<Network, Map<string, Peer>>();
   /** Nodes that have the network. */
-  readonly #on = new Map<Network, Set<string>>();
+  readonly #on = new Map<Network, Map<string, NetworkAt>>();
   /** What one node still knows of another that it does not hear: `at of`, by address. */
   readonly #stale = new Map<Network, Map<string, Map<string, Peer>>>();
 
@@ -25,8 +25,8 @@ export class Peers {
   add(network: Network, peer: Peer): void {
     const peers = this.#all.get(network) ?? new Map<string, Peer>();
     this.#all.set(network, peers.set(peer.address, peer));
-    for (const node of this.#on.get(network) ?? [])
-      if (node !== peer.node && this.#hears(network, node, peer.node)) this.table.add(node, network, peer);
+    for (const [node, at] of this.#on.get(network) ?? [])
+      if (node !== peer.node && this.#hears(network, node, peer.node)) this.table.add(at, peer);
   }
 
   remove(network: Network, address: string): void {
@@ -35,15 +35,18 @@ export class Peers {
     if (!peers || !peer) return;
     peers.delete(address);
     if (peers.size === 0) this.#all.delete(network);
-    for (const node of this.#on.get(network) ?? [])
-      if (node !== peer.node && this.#hears(network, node, peer.node)) this.table.remove(node, network, peer);
+    for (const [node, at] of this.#on.get(network) ?? [])
+      if (node !== peer.node && this.#hears(network, node, peer.node)) this.table.remove(at, peer);
   }
 
   /** The node has the network: all that it hears of. */
-  come(network: Network, node: string): void {
-    this.#on.set(network, (this.#on.get(network) ?? new Set()).add(node));
+  come(at: NetworkAt): void {
+    const { network } = at;
+    const node = at.node.name;
+    const on = this.#on.get(network) ?? new Map<string, NetworkAt>();
+    this.#on.set(network, on.set(node, at));
     for (const peer of this.#all.get(network)?.values() ?? [])
-      if (peer.node !== node && this.#hears(network, node, peer.node)) this.table.add(node, network, peer);
+      if (peer.node !== node && this.#hears(network, node, peer.node)) this.table.add(at, peer);
   }
 
   leave(network: Network, node: string): void {
@@ -67,7 +70,8 @@ export class Peers {
   forget(network: Network, one: string, other: string): void {
     for (const [at, of] of both(one, other)) {
       const known = this.#stale.get(network)?.get(`${at} ${of}`);
-      for (const peer of known?.values() ?? []) this.table.remove(at, network, peer);
+      const there = this.#on.get(network)?.get(at);
+      if (there) for (const peer of known?.values() ?? []) this.table.remove(there, peer);
       known?.clear();
     }
   }
@@ -79,14 +83,16 @@ export class Peers {
       const known = stale?.get(`${at} ${of}`) ?? new Map<string, Peer>();
       stale?.delete(`${at} ${of}`);
       const now = new Map(this.#of(network, of));
-      for (const [address, peer] of known) if (now.get(address) !== peer) this.table.remove(at, network, peer);
-      for (const [address, peer] of now) if (known.get(address) !== peer) this.table.add(at, network, peer);
+      const there = this.#on.get(network)?.get(at);
+      if (!there) continue;
+      for (const [address, peer] of known) if (now.get(address) !== peer) this.table.remove(there, peer);
+      for (const [address, peer] of now) if (known.get(address) !== peer) this.table.add(there, peer);
     }
     if (stale?.size === 0) this.#stale.delete(network);
   }
 
   #hears(network: Network, at: string, of: string): boolean {
-    return !this.#stale.get(network)?.has(`${at} ${of}`);
+    return this.#stale.size === 0 || !this.#stale.get(network)?.has(`${at} ${of}`);
   }
 
   #of(network: Network, node: string): [string, Peer][] {

@@ -39,7 +39,7 @@ export function best<Node extends Candidate>(
   { own, all }: Load,
   preferences: readonly string[] = [],
 ): Node | undefined {
-  let left = [...nodes];
+  let left = nodes;
   for (const preference of preferences) {
     const groups = new Map<string, Node[]>();
     for (const node of left) {
@@ -50,7 +50,16 @@ export function best<Node extends Candidate>(
     const [fewest] = [...groups.values()].sort((a, b) => tasks(a) - tasks(b));
     left = fewest ?? left;
   }
-  return left.sort((a, b) => own(a.name) - own(b.name) || all(a.name) - all(b.name))[0];
+  let found: Node | undefined;
+  let [fewestOwn, fewestAll] = [0, 0];
+  for (const node of left) {
+    const mine = own(node.name);
+    if (found && mine > fewestOwn) continue;
+    const every = all(node.name);
+    if (found && mine === fewestOwn && every >= fewestAll) continue;
+    [found, fewestOwn, fewestAll] = [node, mine, every];
+  }
+  return found;
 }
 
 /** `node.labels.rack`; a node without the label counts as one with an empty value. */

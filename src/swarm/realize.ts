@@ -35,6 +35,13 @@ export interface Realized {
   namespaces: Map<string, Namespace>;
 }
 
+interface BalancerPlace {
+  sandbox: Sandbox;
+  endpoint: Endpoint;
+  network: Network;
+  namespace: Namespace;
+}
+
 /** What a change of the topology has to be told to. */
 export interface Programmer extends Wire {
   addHost(host: Host): void;
@@ -96,8 +103,8 @@ export class Realizer implements Realized, Programmer {
   readonly #sandboxes = new Map<string, LiveSandbox>();
   /** Endpoints of networks of scope `swarm`: what the nodes tell each other. */
   readonly #peers = new Peers({
-    add: (node, network, peer) => this.#drivers.get(network.driver).peerAdded?.(this.#at(node, network), peer),
-    remove: (node, network, peer) => this.#drivers.get(network.driver).peerRemoved?.(this.#at(node, network), peer),
+    add: (at, peer) => this.#drivers.get(at.network.driver).peerAdded?.(at, peer),
+    remove: (at, peer) => this.#drivers.get(at.network.driver).peerRemoved?.(at, peer),
   });
   readonly #stops = new WireStops((node) => this.#node(node).host);
 
@@ -203,6 +210,7 @@ export class Realizer implements Realized, Programmer {
     if (meshPorts) this.#meshPorts.set(node.name, meshPorts);
     const context: NodeContext = {
       name: node.name,
+      spec: node,
       engine,
       topology,
       host,
@@ -232,8 +240,9 @@ export class Realizer implements Realized, Programmer {
   }
 
   createNetwork(name: string, network: Network): void {
-    this.#drivers.get(network.driver).createNetwork(this.#at(name, network));
-    this.#peers.come(network, name);
+    const at = this.#at(name, network);
+    this.#drivers.get(network.driver).createNetwork(at);
+    this.#peers.come(at);
   }
 
   deleteNetwork(name: string, network: Network): void {
@@ -265,8 +274,10 @@ export class Realizer implements Realized, Programmer {
 
   removeSandbox(sandbox: Sandbox): void {
     const name = `${sandbox.node}/${sandbox.name}`;
-    const { namespace } = this.#sandbox(sandbox);
+    const live = this.#sandbox(sandbox);
+    const { namespace } = live;
     this.#sandboxes.delete(name);
+    live.isGone = true;
     // A namespace lasts as long as a process is in it.
     const used = sandbox.shares === 'host' || [...this.#sandboxes.values()].some((one) => one.namespace === namespace);
     if (!used) this.engine.removeNamespace(namespace);
@@ -275,7 +286,8 @@ export class Realizer implements Realized, Programmer {
   attach(sandbox: Sandbox, network: Network, endpoint: Endpoint): void {
     const live = this.#sandbox(sandbox);
     const driver = this.#drivers.get(network.driver);
-    live.attach(driver, { ...this.#at(sandbox.node, network), sandbox: live.place, endpoint });
+    const { node, here } = this.#at(sandbox.node, network);
+    live.attach(driver, { node, network, here, sandbox: live.place, endpoint });
     if (driver.scope !== 'swarm') return;
     this.#peers.add(network, { node: sandbox.node, address: endpoint.address, mac: endpoint.mac });
   }
@@ -382,24 +394,23 @@ export class Realizer implements Realized, Programmer {
     if (first > 0) virtual?.setLast(list[first - 1]);
   }
 
-  #balancerOf(balancer: Balancer): { sandbox: Sandbox; endpoint: Endpoint; network: Network; namespace: Namespace } {
+  #balancerOf(balancer: Balancer): BalancerPlace {
     const known = this.#balanced.get(balancer);
-    const network =
-      known?.onNode[balancer.node] !== undefined
-        ? known
-        : this.topology.networks.find(
-            ({ name, onNode }) => name === balancer.network && onNode[balancer.node] !== undefined,
-          );
-    if (network) this.#balanced.set(balancer, network);
+    if (known && !known.live.isGone) return known.place;
+    const network = this.topology.networks.find(
+      ({ name, onNode }) => name === balancer.network && onNode[balancer.node] !== undefined,
+    );
     const name = `${balancer.node}/${network?.ingress ? 'ingress_sbox' : `lb-${balancer.network}`}`;
     const live = this.#sandboxes.get(name);
     const endpoint = live?.spec.endpoints.find((one) => one.network === balancer.network);
     if (!network || !live || !endpoint) throw new Error(`there is no load balancer ${name}`);
-    return { sandbox: live.spec, endpoint, network, namespace: live.namespace };
+    const place = { sandbox: live.spec, endpoint, network, namespace: live.namespace };
+    this.#balanced.set(balancer, { live, place });
+    return place;
   }
 
-  /** The networks of load balancers, once found. */
-  readonly #balanced = new WeakMap<Balancer, Network>();
+  /** Where load balancers are, once found: each of their destinations asks. */
+  readonly #balanced = new WeakMap<Balancer, { live: LiveSandbox; place: BalancerPlace }>();
 
   #gwbridge(node: string): string {
     return this.topology.networks.find(({ name }) => name === GWBRIDGE)?.onNode[node]?.bridge ?? GWBRIDGE;

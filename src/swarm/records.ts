@@ -121,23 +121,45 @@ export class Records {
 class ContainersByNode extends Map<string, ContainerState> {
   // `super()` may call `set` before fields are there.
   #nodes: Map<string, Set<ContainerState>> | undefined;
+  /** By node and name. */
+  #names: Map<string, ContainerState> | undefined;
 
   on(node: string): Iterable<ContainerState> {
     return this.#nodes?.get(node) ?? [];
   }
 
+  /** The one of that name on the node. */
+  named(node: string, name: string): ContainerState | undefined {
+    return this.#names?.get(`${node} ${name}`);
+  }
+
+  rename(container: ContainerState, name: string): void {
+    this.#names?.delete(nameOf(container));
+    container.name = name;
+    this.#names?.set(nameOf(container), container);
+  }
+
   override set(id: string, container: ContainerState): this {
     this.delete(id);
     this.#nodes ??= new Map();
+    this.#names ??= new Map();
     const here = this.#nodes.get(container.node);
     if (here) here.add(container);
     else this.#nodes.set(container.node, new Set([container]));
+    this.#names.set(nameOf(container), container);
     return super.set(id, container);
   }
 
   override delete(id: string): boolean {
     const container = this.get(id);
-    if (container) this.#nodes?.get(container.node)?.delete(container);
+    if (container) {
+      this.#nodes?.get(container.node)?.delete(container);
+      this.#names?.delete(nameOf(container));
+    }
     return super.delete(id);
   }
+}
+
+function nameOf({ node, name }: ContainerState): string {
+  return `${node} ${name}`;
 }

@@ -40,6 +40,7 @@ export function before(
 
 export class LiveSandbox {
   readonly #attached: Attached[] = [];
+  isGone = false;
   #gateway: Attached | undefined;
   #defaultRoute: RouteEntry | undefined;
   #gateway6: Attached | undefined;

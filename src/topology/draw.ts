@@ -21,11 +21,17 @@ export class Draw {
   }
 
   hex(digits: number): string {
-    return Array.from({ length: digits }, () => (this.next() & 15).toString(16)).join('');
+    let text = '';
+    for (let i = 0; i < digits; i++) text += DIGITS[this.next() & 15];
+    return text;
   }
 
   /** Swarm's ids: 25 characters of base 36. */
   id(): string {
-    return Array.from({ length: 25 }, () => this.between(0, 35).toString(36)).join('');
+    let text = '';
+    for (let i = 0; i < 25; i++) text += DIGITS[this.between(0, 35)];
+    return text;
   }
 }
+
+const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz';

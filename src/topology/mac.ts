@@ -2,26 +2,35 @@
 
 /** 02:42 and the four bytes of the IPv4 address. */
 export function macOfAddress(address: string): string {
-  const bytes = (address.split('/')[0] ?? '').split('.').map(Number);
-  return ['02', '42', ...bytes.map((byte) => byte.toString(16).padStart(2, '0'))].join(':');
+  const bytes = (address.split('/')[0] ?? '').split('.');
+  return bytes.reduce((text, byte) => `${text}:${hexByte(Number(byte))}`, '02:42');
 }
 
 /** 02:42 and four bytes drawn at random: a bridge of engine 20.10. */
 export function bridgeMac(draw: () => number): string {
-  return ['02', '42', ...drawBytes(draw, 4)].join(':');
+  return `02:42:${drawn(draw)}:${drawn(draw)}:${drawn(draw)}:${drawn(draw)}`;
 }
 
 /** What the kernel gives a veth or vxlan device: random, locally administered, unicast. */
 export function randomMac(draw: () => number): string {
-  const [first = 0, ...rest] = Array.from({ length: 6 }, () => draw() & 255);
-  return [(first & 0xfe) | 2, ...rest].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+  const first = hexByte((draw() & 0xfe) | 2);
+  return `${first}:${drawn(draw)}:${drawn(draw)}:${drawn(draw)}:${drawn(draw)}:${drawn(draw)}`;
 }
 
 /** A bridge without an address of its own shows the lowest of its ports'. */
 export function lowestMac(macs: readonly string[]): string {
-  return [...macs].sort()[0] ?? '00:00:00:00:00:00';
+  let [lowest = '00:00:00:00:00:00'] = macs;
+  for (const mac of macs) if (mac < lowest) lowest = mac;
+  return lowest;
 }
 
-function drawBytes(draw: () => number, count: number): string[] {
-  return Array.from({ length: count }, () => (draw() & 255).toString(16).padStart(2, '0'));
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** Two digits. */
+export function hexByte(byte: number): string {
+  return HEX[byte] ?? '';
+}
+
+function drawn(draw: () => number): string {
+  return hexByte(draw() & 255);
 }

@@ -6,20 +6,21 @@
 import { IPv4, IPv4CidrRange } from 'ip-num';
 
 /** Swarm-scope networks: 10.0.0.0/8 in /24s. Local ones: 172.17 to 172.31 in /16s, then 192.168.0.0/16 in /20s. */
-const SWARM = { pools: ['10.0.0.0/8'], length: 24n };
-const LOCAL: { pools: string[]; length: bigint }[] = [
+const SWARM = { pools: ['10.0.0.0/8'], length: 24 };
+const LOCAL: { pools: string[]; length: number }[] = [
   {
     pools: ['172.17.0.0/16', '172.18.0.0/16', '172.19.0.0/16', '172.20.0.0/14', '172.24.0.0/14', '172.28.0.0/14'],
-    length: 16n,
+    length: 16,
   },
-  { pools: ['192.168.0.0/16'], length: 20n },
+  { pools: ['192.168.0.0/16'], length: 20 },
 ];
 
 export type Scope = 'swarm' | 'local';
 
+/** First and last address. */
 interface Span {
-  first: bigint;
-  last: bigint;
+  first: number;
+  last: number;
 }
 
 /** Reading a prefix costs more than comparing it with thousands of others. */
@@ -29,9 +30,21 @@ function spanOf(cidr: string): Span {
   const known = spans.get(cidr);
   if (known) return known;
   const range = IPv4CidrRange.fromCidr(cidr);
-  const span = { first: range.getFirst().getValue(), last: range.getLast().getValue() };
+  const span = { first: Number(range.getFirst().getValue()), last: Number(range.getLast().getValue()) };
   spans.set(cidr, span);
   return span;
+}
+
+/** 10.0.0.1 is 0x0a000001. Throws ip-num's error for what is no address. */
+function numberOf(address: string): number {
+  const bytes = address.split('.');
+  const plain = bytes.length === 4 && bytes.every((byte) => DECIMAL.test(byte) && Number(byte) < 256);
+  return plain ? bytes.reduce((value, byte) => value * 256 + Number(byte), 0) : Number(new IPv4(address).getValue());
+}
+const DECIMAL = /^\d{1,3}$/;
+
+function textOf(value: number): string {
+  return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
 }
 
 /**
@@ -45,16 +58,16 @@ export function nextSubnet(
   own?: readonly { base: string; size: number }[],
 ): string {
   const used = taken.map(spanOf);
-  const free = ([first, end]: readonly [bigint, bigint, bigint]) =>
+  const free = ([first, end]: readonly [number, number, number]) =>
     !used.some((span) => span.first <= end && first <= span.last);
   const after = last === undefined ? undefined : spanOf(last).first;
   let behind = after === undefined;
   for (const block of blocksOf(scope, own)) {
-    if (behind && free(block)) return `${new IPv4(block[0])}/${block[2]}`;
+    if (behind && free(block)) return `${textOf(block[0])}/${block[2]}`;
     behind ||= block[0] === after;
   }
   for (const block of after === undefined ? [] : blocksOf(scope, own)) {
-    if (free(block)) return `${new IPv4(block[0])}/${block[2]}`;
+    if (free(block)) return `${textOf(block[0])}/${block[2]}`;
     if (block[0] === after) break;
   }
   throw new RangeError(`Docker's default pool for ${scope} networks is used up`);
@@ -63,36 +76,36 @@ export function nextSubnet(
 /** Is `address` in the subnet that `cidr` (192.168.50.1/24) is of? */
 export function holds(cidr: string, address: string): boolean {
   const { first, last } = spanOf(cidr);
-  const value = new IPv4(address).getValue();
+  const value = numberOf(address);
   return first <= value && value <= last;
 }
 
 /** The subnet of an address with its length: 10.9.0.5/16 is in 10.9.0.0/16. */
 export function subnetOf(cidr: string): string {
-  return `${new IPv4(spanOf(cidr).first)}/${cidr.split('/')[1]}`;
+  return `${textOf(spanOf(cidr).first)}/${cidr.split('/')[1]}`;
 }
 
 /** First and last address, and the length of its prefix. */
 function* blocksOf(
   scope: Scope,
   own: readonly { base: string; size: number }[] | undefined,
-): Generator<readonly [bigint, bigint, bigint]> {
+): Generator<readonly [number, number, number]> {
   const usual = scope === 'swarm' ? [SWARM] : LOCAL;
-  for (const { pools, length } of own?.map(({ base, size }) => ({ pools: [base], length: BigInt(size) })) ?? usual) {
-    const step = 1n << (32n - length);
+  for (const { pools, length } of own?.map(({ base, size }) => ({ pools: [base], length: size })) ?? usual) {
+    const step = 2 ** (32 - length);
     for (const pool of pools.map(spanOf))
-      for (let first = pool.first; first + step - 1n <= pool.last; first += step)
-        yield [first, first + step - 1n, length];
+      for (let first = pool.first; first + step - 1 <= pool.last; first += step)
+        yield [first, first + step - 1, length];
   }
 }
 
 /** Addresses of one subnet. The network's and the broadcast address are never given. */
 export class Pool {
-  readonly #range: IPv4CidrRange;
+  readonly #whole: Span;
   /** Where addresses that nobody chose come from (--ip-range); without it the whole subnet. */
   readonly #from: Span;
-  readonly #used = new Set<bigint>();
-  #last: bigint;
+  readonly #used = new Set<number>();
+  #last: number;
 
   constructor(
     readonly subnet: string,
@@ -101,22 +114,22 @@ export class Pool {
     /** The part of the subnet that addresses are given from, unless one is asked for by name (`--ip-range`). */
     ipRange: string = subnet,
   ) {
-    this.#range = IPv4CidrRange.fromCidr(subnet);
     const from = spanOf(ipRange);
     const whole = spanOf(subnet);
+    this.#whole = whole;
     if (from.first < whole.first || from.last > whole.last)
       throw new RangeError(`the address range ${ipRange} is not in ${subnet}`);
     this.#from = {
-      first: from.first === whole.first ? whole.first + 1n : from.first,
-      last: from.last === whole.last ? whole.last - 1n : from.last,
+      first: from.first === whole.first ? whole.first + 1 : from.first,
+      last: from.last === whole.last ? whole.last - 1 : from.last,
     };
-    this.#last = this.#range.getFirst().getValue();
+    this.#last = whole.first;
   }
 
   /** Marks an address as taken. Throws when it is not of this subnet or is taken already. */
   take(address: string): string {
-    const value = new IPv4(address).getValue();
-    if (value < this.#range.getFirst().getValue() || value > this.#range.getLast().getValue())
+    const value = numberOf(address);
+    if (value < this.#whole.first || value > this.#whole.last)
       throw new RangeError(`${address} is not in ${this.subnet}`);
     if (this.#used.has(value)) throw new RangeError(`${address} is taken already in ${this.subnet}`);
     this.#used.add(value);
@@ -124,24 +137,24 @@ export class Pool {
   }
 
   has(address: string): boolean {
-    return this.#used.has(new IPv4(address).getValue());
+    return this.#used.has(numberOf(address));
   }
 
   /** Free again; swarm comes back to it last. */
   give(address: string): void {
-    this.#used.delete(new IPv4(address).getValue());
+    this.#used.delete(numberOf(address));
   }
 
   next(): string {
     const { first, last } = this.#from;
-    const size = last - first + 1n;
-    const start = this.serial && this.#last >= first ? this.#last + 1n - first : 0n;
-    for (let i = 0n; i < size; i++) {
+    const size = last - first + 1;
+    const start = this.serial && this.#last >= first ? this.#last + 1 - first : 0;
+    for (let i = 0; i < size; i++) {
       const value = first + ((start + i) % size);
       if (this.#used.has(value)) continue;
       this.#used.add(value);
       this.#last = value;
-      return new IPv4(value).toString();
+      return textOf(value);
     }
     throw new NoAddressLeft(`${this.subnet} has no free address left`);
   }

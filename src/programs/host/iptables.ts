@@ -151,7 +151,11 @@ export function change(tables: Iptables, line: Line): void {
 }
 
 /** A base chain of a table comes with the first command that needs it. */
-function chainNamed({ table, chain = '' }: Line, known: Map<string, Chain>, make: () => Chain): Chain | undefined {
+function chainNamed(
+  { table, chain = '' }: Line,
+  known: ReadonlyMap<string, Chain>,
+  make: () => Chain,
+): Chain | undefined {
   const there = known.get(chain);
   if (there || !isBase(chain)) return there;
   const hooks: Record<string, readonly string[]> = {
