@@ -3,16 +3,15 @@
  * veth pair, the container's socket. Over IPv6 with the rules of Engine 28.
  */
 
-import { Engine, Sockets } from '../src/engine/index.js';
+import { type Datagram, Engine, Sockets } from '../src/engine/index.js';
 import { plan } from '../src/swarm/plan.js';
 import { realize } from '../src/swarm/realize.js';
-import { isIpv6 } from '../src/topology/ipv6.js';
 import type { StackSpec } from '../src/topology/spec.js';
 import { hostPart } from '../src/topology/topology.js';
-import { addressNumber, ethernet, ipv4, macBytes, seal, TYPE_IPV4, UDP, udp } from './headers.js';
+import { addressNumber, udp, udpOver4 } from './headers.js';
 import { udpOver6 } from './headers6.js';
 import { PUBLISHED } from './mesh.js';
-import type { Way } from './ways.js';
+import { numbered, Seen, type Way } from './way.js';
 
 const MILLISECOND = 1e6;
 const CLIENT = { address: '192.168.99.1', address6: 'fd00:99::1' };
@@ -49,7 +48,7 @@ function specOf(ipv6: boolean): StackSpec {
   };
 }
 
-export async function bridgeWay(flows: number, size: number, ipv6: boolean): Promise<Way> {
+export async function bridgeWay(ipv6: boolean): Promise<Way> {
   const engine = await Engine.create({ seed: 1, captureBuffer: 1 << 20 });
   const { namespaces, topology } = realize(engine, plan(specOf(ipv6), 1).topology, { latency: 1 });
   for (const namespace of engine.namespaces.values()) namespace.set('connectionsMax', 1 << 23);
@@ -68,37 +67,18 @@ export async function bridgeWay(flows: number, size: number, ipv6: boolean): Pro
   const { peer } = inside;
   const learn = () => host.learnFdb(bridge, inside.mac, peer);
   learn();
-  const data = new Uint8Array(size - (ipv6 ? 62 : 42)).fill(0x78);
+  const seen = new Seen();
   const sockets = new Sockets(engine);
-  let arrived = 0;
-  sockets.openUdp(
-    container,
-    80,
-    (datagram) => {
-      const { address } = datagram.from;
-      if (datagram.data.length !== data.length || datagram.data[0] !== 0x78 || isIpv6(address) !== ipv6)
-        throw new Error(`a datagram of ${datagram.data.length} bytes came from ${address}`);
-      arrived++;
-    },
-    undefined,
-    ipv6 ? '::' : '0.0.0.0',
-  );
-  const frames = Array.from({ length: flows }, (_, i) => {
-    const datagram = udp(1024 + (i % 60_000), PUBLISHED, data);
+  const onDatagram = (datagram: Datagram) => seen.datagram(container.name, datagram);
+  sockets.openUdp(container, 80, onDatagram, undefined, ipv6 ? '::' : '0.0.0.0');
+  const own = addressNumber(nic.address ?? '');
+  const make = (i: number, size: number) => {
+    const datagram = udp(1024 + (i % 60_000), PUBLISHED, numbered(i, size - (ipv6 ? 62 : 42)));
     // Clients behind the one whose MAC address it is: one after every 60 000 ports.
     const many = Math.floor(i / 60_000);
     if (ipv6) return udpOver6(nic.mac, client.mac, `fd00:98::${(many + 1).toString(16)}`, NODE6, datagram);
-    const packet = ipv4(
-      {
-        source: addressNumber(CLIENT.address) + many,
-        destination: addressNumber(nic.address ?? ''),
-        protocol: UDP,
-        fragment: 0x4000,
-      },
-      datagram,
-    );
-    return seal(ethernet(macBytes(nic.mac), macBytes(client.mac), TYPE_IPV4, packet), 14);
-  });
+    return udpOver4(nic.mac, client.mac, addressNumber(CLIENT.address) + many, own, datagram);
+  };
   let fresh = engine.now;
   const settle = () => {
     engine.run(engine.now + MILLISECOND, (punted) => sockets.handle(punted));
@@ -106,5 +86,6 @@ export async function bridgeWay(flows: number, size: number, ipv6: boolean): Pro
     learn();
     fresh = engine.now;
   };
-  return { engine, into: nic, frames, arrived: () => arrived, settle, slow: ipv6 };
+  const arrived = () => seen.datagrams;
+  return { engine, into: nic, make, arrived, settle, seen: () => seen.taken(), slow: ipv6 };
 }

@@ -109,6 +109,18 @@ export function ipv4(fields: Ipv4Fields, payload: Uint8Array): Uint8Array {
   return seal(packet, 0);
 }
 
+/** A datagram in a frame; addresses are numbers. */
+export function udpOver4(
+  toMac: string,
+  fromMac: string,
+  source: number,
+  destination: number,
+  datagram: Uint8Array,
+): Uint8Array {
+  const packet = ipv4({ source, destination, protocol: UDP, fragment: 0x4000 }, datagram);
+  return ethernet(macBytes(toMac), macBytes(fromMac), TYPE_IPV4, packet);
+}
+
 export function udp(source: number, destination: number, payload: Uint8Array): Uint8Array {
   const datagram = concat(new Uint8Array(8), payload);
   put16(datagram, 0, source);

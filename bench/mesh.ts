@@ -26,7 +26,7 @@ const DRAIN = 1_000_000;
 /** A capture file begins anew after so many bytes. */
 const FILE = 1 << 28;
 
-/** Are node1's taps on, and where do their records go? */
+/** Where the records of node1's taps go, if they are on. */
 export type Capturing = 'off' | 'memory' | 'file';
 
 export const SPEC: StackSpec = {
@@ -90,12 +90,12 @@ export class Mesh {
   #captured: Uint8Array[] = [];
   /** Records of node1's taps that were taken, and the file that they go to, if any. */
   collected = 0;
-  readonly #file: number | undefined;
+  #file: number | undefined;
   #position = 0;
 
   private constructor(
     readonly realized: Realized,
-    capture: Capturing,
+    captured: boolean,
   ) {
     const { engine } = realized;
     const host = this.namespace('node1/host');
@@ -120,14 +120,13 @@ export class Mesh {
     this.learn();
     // A million flows and more: nf_conntrack_max is raised, as on a machine that carries them.
     for (const namespace of engine.namespaces.values()) namespace.set('connectionsMax', 1 << 23);
-    if (capture === 'off') return;
-    for (const device of engine.devices) if (device.path.startsWith('node1/')) device.tap();
-    if (capture === 'file') this.#file = scratchFile();
+    if (captured) for (const device of engine.devices) if (device.path.startsWith('node1/')) device.tap();
   }
 
-  static async create(capture: Capturing = 'off', module?: WebAssembly.Module): Promise<Mesh> {
+  /** `captured`: with node1's taps on. */
+  static async create(captured = false, module?: WebAssembly.Module): Promise<Mesh> {
     const engine = await Engine.create({ seed: 1, captureBuffer: 16 << 20, ...(module ? { module } : {}) });
-    return new Mesh(realize(engine, plan(SPEC, 1).topology, { latency: 1 }), capture);
+    return new Mesh(realize(engine, plan(SPEC, 1).topology, { latency: 1 }), captured);
   }
 
   get engine(): Engine {
@@ -208,11 +207,12 @@ export class Mesh {
     this.engine.exports.receiveBatch(this.nic.at, this.#frames, this.#lengths, STRIDE, count);
   }
   /** What node1's taps have seen is put in order, and written: this is timed as well, where captures are on. */
-  collect(): void {
+  collect(toFile: boolean): void {
     const { exports, memory } = this.engine;
     const bytes = exports.orderCapture(1);
     this.collected += exports.orderedRecords();
-    if (this.#file === undefined) return;
+    if (!toFile) return;
+    this.#file ??= scratchFile();
     const at = exports.orderedAt() >>> 0;
     let written = 0;
     while (written < bytes)

@@ -2,40 +2,19 @@
 
 import { disk } from './disk.js';
 import { growth, type SetUp, setUp } from './growth.js';
+import type { Options } from './options.js';
 import { peers } from './peers.js';
 
-export const MORE = {
-  /** A directory on the disk that is to be measured. */
-  disk: { type: 'string' },
-  packets: { type: 'string', default: '1000000' },
-  /** A folder for charts. */
-  growth: { type: 'string' },
-  containers: { type: 'string' },
-  /** What a user would pick otherwise (bench/peers). */
-  peers: { type: 'boolean', default: false },
-} as const;
-
-interface Values {
-  disk?: string | undefined;
-  packets: string;
-  growth?: string | undefined;
-  containers?: string | undefined;
-  peers: boolean;
-  turns: string;
-  flows: string;
-  json: boolean;
-}
-
-const CONTAINERS = '500,1000,2000,5000,10000';
+const CONTAINERS = [500, 1000, 2000, 5000, 10_000];
 const FLOWS = '1000,10000,100000,1000000';
 
-export function asked({ disk, growth, containers, peers }: Values): boolean {
+export function asked({ disk, growth, containers, peers }: Options): boolean {
   return disk !== undefined || growth !== undefined || containers !== undefined || peers;
 }
 
-export async function more(values: Values): Promise<void> {
+export async function more(values: Options): Promise<void> {
   if (values.disk !== undefined) {
-    const result = await disk(values.disk, Number(values.packets), Number(values.turns));
+    const result = await disk(values.disk, values.packets, values.turns);
     print(
       values.json,
       [result],
@@ -46,8 +25,8 @@ export async function more(values: Values): Promise<void> {
       ],
     );
   } else if (values.growth !== undefined) {
-    const counts = (values.containers ?? CONTAINERS).split(',').map(Number);
-    const flows = values.flows === '1000,100000' ? FLOWS : values.flows;
+    const counts = values.containers ?? CONTAINERS;
+    const flows = values.usualFlows ? FLOWS : values.flows.join(',');
     const results = growth(values.growth, counts, flows);
     print(
       values.json,
@@ -55,7 +34,7 @@ export async function more(values: Values): Promise<void> {
       results.map((row) => JSON.stringify(row)),
     );
   } else if (values.containers !== undefined) {
-    const result = await setUp(Number(values.containers));
+    const result = await setUp(values.containers[0] ?? 0);
     print(values.json, [result], [words(result)]);
   } else {
     const results = await peers();

@@ -1,6 +1,6 @@
 /**
  * The C reference, bench/native/mesh.c: built with the system's compiler where there is one, and driven by lines. It stages
- * the same traffic as bench/rows.ts, and times it itself.
+ * the same traffic as bench/steady.ts, and times it itself.
  */
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { masked } from './frames.js';
 
 const COMPILERS = ['cc', 'gcc', 'clang'];
 const FLAGS = ['-O3', '-march=native'];
@@ -45,7 +46,15 @@ export interface NativeBooks {
   opened: number;
 }
 
+/** One row's traffic over the flows that a C reference has. */
+export interface NativeRow {
+  /** Least and median time of so many batches, ns. */
+  run(batches: number): Promise<{ least: number; median: number }>;
+  verify(batches: number): Promise<NativeBooks>;
+}
+
 export class Native {
+  #rows = 0;
   readonly #child: ChildProcess;
   readonly #lines: Interface;
   readonly #waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
@@ -71,9 +80,11 @@ export class Native {
     await this.#ask(`config ${numbers.join(' ')}`);
   }
   /** Established flows, the order in which their data comes, and the headers of each. */
-  async flows(size: number, back: boolean, step: number, order: Uint32Array, headers: Uint8Array): Promise<void> {
+  async flows(size: number, back: boolean, step: number, order: Uint32Array, headers: Uint8Array): Promise<NativeRow> {
+    const row = this.#rows++;
     const bytes = new Uint8Array(order.buffer, order.byteOffset, order.byteLength);
-    await this.#ask(`flows ${order.length} ${size} ${back ? 1 : 0} ${step}`, bytes, headers);
+    await this.#ask(`flows ${row} ${order.length} ${size} ${back ? 1 : 0} ${step}`, bytes, headers);
+    return { run: (batches) => this.#run(row, batches), verify: (batches) => this.#verify(row, batches) };
   }
   /** Untimed frames, as they are; the digest of what leaves. */
   pass(frames: readonly Uint8Array[], back: boolean): Promise<string> {
@@ -83,15 +94,14 @@ export class Native {
       ...frames.flatMap((frame, i) => [lengths[i] ?? frame, frame]),
     );
   }
-  /** Least and median time of so many batches, ns. */
-  async run(batches: number): Promise<{ least: number; median: number }> {
-    const [least = Number.NaN, median = Number.NaN] = (await this.#ask(`run ${batches}`)).split(' ').map(Number);
+  async #run(row: number, batches: number): Promise<{ least: number; median: number }> {
+    const answer = await this.#ask(`run ${row} ${batches}`);
+    const [least = Number.NaN, median = Number.NaN] = answer.split(' ').map(Number);
     return { least, median };
   }
-  async verify(batches: number): Promise<NativeBooks> {
-    const [into = '', out = '', drops, inPackets, outPackets, opened] = (await this.#ask(`verify ${batches}`)).split(
-      ' ',
-    );
+  async #verify(row: number, batches: number): Promise<NativeBooks> {
+    const answer = await this.#ask(`verify ${row} ${batches}`);
+    const [into = '', out = '', drops, inPackets, outPackets, opened] = answer.split(' ');
     return {
       in: into,
       out,
@@ -125,11 +135,8 @@ export class Digest {
     this.#high = high;
     this.#low = low;
   }
-  /** Masked as `npm run conformance` does: an outer packet's id and source port, with the checksums over them. */
   addOut(frame: Uint8Array, encapsulated: boolean): void {
-    const copy = frame.slice();
-    if (encapsulated) for (const at of [18, 24, 34, 40]) copy.fill(0, at, at + 2);
-    this.add(copy);
+    this.add(encapsulated ? masked(frame) : frame);
   }
   toString(): string {
     return this.#high.toString(16).padStart(8, '0') + this.#low.toString(16).padStart(8, '0');

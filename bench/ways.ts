@@ -10,28 +10,14 @@ import { type Realized, realize } from '../src/swarm/realize.js';
 import type { ServiceSpec, StackSpec } from '../src/topology/spec.js';
 import { hostPart } from '../src/topology/topology.js';
 import { bridgeWay } from './bridge.js';
-import { fromClient } from './frames.js';
-import { addressNumber, concat, ethernet, get16, get32, ipv4, macBytes, seal, TYPE_IPV4, UDP, udp } from './headers.js';
-import { BATCH, type Books, framesIn, Mesh, SPEC, STRIDE } from './mesh.js';
-import { expect, flowOf, type Row, shuffled } from './rows.js';
+import { flowOf } from './flows.js';
+import { masked, sound } from './frames.js';
+import { addressNumber, concat, get16, get32, udp, udpOver4 } from './headers.js';
+import { framesIn, Mesh, SPEC } from './mesh.js';
+import { hex, numbered, Seen, type Way } from './way.js';
 
 export const WAYS = ['decapsulation', 'east-west', 'vip', 'encrypted', 'bridge-publish', 'ipv6'] as const;
 export type WayName = (typeof WAYS)[number];
-
-/** A swarm, the device where frames come in, and how many came out so far. */
-export interface Way {
-  engine: Engine;
-  into: Device;
-  frames: Uint8Array[];
-  arrived(): number;
-  settle(): void;
-  /** Its packets are not in the flow table: ESP, IPv6. */
-  slow?: boolean;
-  /** What is timed beside the frames' coming in. */
-  work?(): void;
-  /** Frames that leave are kept from now on; what it returns throws when one of so many is not what it should be. */
-  watch?(): (count: number) => void;
-}
 
 const MILLISECOND = 1e6;
 const service = (name: string, replicas: number, node: string): ServiceSpec => ({
@@ -70,34 +56,37 @@ function peerOf(device: Device): Device {
 }
 
 /** What the mesh of node1 has sent arrives at node2, and ends at the sockets of its tasks. */
-async function decapsulation(flows: number, size: number): Promise<Way> {
+async function decapsulation(): Promise<Way> {
   const mesh = await Mesh.create();
-  const frames: Uint8Array[] = [];
-  for (let from = 0; from < flows; from += BATCH) {
-    const some = Array.from({ length: Math.min(BATCH, flows - from) }, (_, i) => flowOf(mesh, 'udp', from + i));
-    frames.push(...mesh.pass(some.map((flow) => fromClient(flow, mesh.macs, size, 0))).map((frame) => frame.slice()));
-  }
   const realized = await stand(SPEC);
   const { engine, topology } = realized;
   const sockets = new Sockets(engine);
   const overlay = namespaceOf(realized, 'node2/ov-ingress');
-  let arrived = 0;
+  const seen = new Seen();
   for (const { node, name, endpoints, kind } of topology.sandboxes) {
     if (kind !== 'task') continue;
     const task = namespaceOf(realized, `${node}/${name}`);
-    sockets.openUdp(task, 80, () => {
-      arrived++;
-    });
+    sockets.openUdp(task, 80, (datagram) => seen.datagram(name, datagram));
     for (const endpoint of endpoints)
       if (endpoint.interface === 'eth0')
         overlay.learnFdb(overlay.device('br0'), endpoint.mac, peerOf(task.device('eth0')));
   }
+  const client = mesh.namespace('client/host').device('eth0').mac;
+  const make = (i: number, size: number) => {
+    const { source, sport, destination, dport } = flowOf(mesh, 'udp', i);
+    const datagram = udp(sport, dport, numbered(i, size - 42));
+    const [frame] = mesh.pass([udpOver4(mesh.nic.mac, client, source, destination, datagram)]);
+    if (!frame) throw new Error(`nothing left the mesh for flow ${i}`);
+    return frame;
+  };
   const settle = () => void engine.run(engine.now + MILLISECOND, (punted) => sockets.handle(punted));
-  return { engine, into: namespaceOf(realized, 'node2/host').device('eth0'), frames, arrived: () => arrived, settle };
+  const arrived = () => seen.datagrams;
+  const into = namespaceOf(realized, 'node2/host').device('eth0');
+  return { engine, into, make, arrived, settle, seen: () => seen.taken() };
 }
 
 /** A container of node1 sends to those of node2, or to their service's virtual IP; a bare device stands where node2 was. */
-async function overlayWay(flows: number, size: number, name: 'east-west' | 'vip' | 'encrypted'): Promise<Way> {
+async function overlayWay(name: 'east-west' | 'vip' | 'encrypted'): Promise<Way> {
   const encrypted = name === 'encrypted';
   const realized = await stand(
     encrypted
@@ -133,163 +122,63 @@ async function overlayWay(flows: number, size: number, name: 'east-west' | 'vip'
   for (const { address, mac } of tasks) lb.addNeighbour(lb.device(balancer.interface), hostPart(address), mac);
   learn();
   const vip = topology.services.find(({ name }) => name === 'api')?.vips.net1;
-  const frames = Array.from({ length: flows }, (_, i) => {
+  if (!vip) throw new Error('the service has no virtual IP');
+  const make = (i: number, size: number) => {
     const task = tasks[i % tasks.length];
-    if (!task || !vip) throw new Error('nobody to send to');
+    if (!task) throw new Error('nobody to send to');
     const to = name === 'vip' ? { address: vip, mac: balancer.mac } : task;
-    const data = udp(1024 + (i % 60_000), 80 + Math.floor(i / 60_000), new Uint8Array(size - 42).fill(0x78));
-    const packet = ipv4(
-      {
-        source: addressNumber(hostPart(shell.address)),
-        destination: addressNumber(hostPart(to.address)),
-        protocol: UDP,
-        fragment: 0x4000,
-      },
-      data,
-    );
-    return seal(ethernet(macBytes(to.mac), macBytes(shell.mac), TYPE_IPV4, packet), 14);
-  });
-  const { exports } = engine;
-  // Learned entries age after 300 seconds; each time they are learned anew, one packet a destination takes the slow way.
-  let fresh = exports.time();
-  const settle = () => {
-    exports.run(exports.time() + MILLISECOND);
-    if (exports.time() - fresh < 100_000 * MILLISECOND) return;
-    learn();
-    fresh = exports.time();
+    const datagram = udp(1024 + (i % 60_000), 80 + Math.floor(i / 60_000), numbered(i, size - 42));
+    const [source, destination] = [shell.address, to.address].map((address) => addressNumber(hostPart(address)));
+    return udpOver4(to.mac, shell.mac, source ?? 0, destination ?? 0, datagram);
   };
-  const way = { engine, into: peerOf(sender), frames, arrived: () => sink.drops.get('OTHERHOST') ?? 0, settle };
+  const seen = new Seen();
+  sink.tap();
+  const taps = new Set([engine.taps.indexOf(sink)]);
+  const own = host.device('eth0').address ?? '';
+  const words = (frame: Uint8Array) => hex(encrypted ? opened(engine, own, frame) : masked(checked(frame)));
+  engine.onCapture = (records) => {
+    for (const frame of framesIn(records, taps)) seen.keep(() => words(frame));
+  };
+  // Learned entries age after 300 seconds; each time they are learned anew, one packet a destination takes the slow way.
+  let fresh = engine.now;
+  const settle = () => {
+    engine.run(engine.now + MILLISECOND);
+    if (engine.now - fresh < 100_000 * MILLISECOND) return;
+    learn();
+    fresh = engine.now;
+  };
+  const arrived = () => sink.drops.get('OTHERHOST') ?? 0;
+  const into = peerOf(sender);
+  const way = { engine, into, make, arrived, settle, seen: () => seen.taken() };
   if (!encrypted) return way;
   // Ciphers are asked while time passes: a microsecond is enough, and is timed.
-  const work = () => void engine.run(engine.now + 1000);
-  const own = host.device('eth0').address ?? '';
-  return { ...way, slow: true, work, watch: () => decrypts(engine, sink, own, frames) };
+  return { ...way, slow: true, work: () => void engine.run(engine.now + 1000), expected: hex };
 }
 
-/** What the sink sees is ESP of node1 whose inside, opened with the key, is a frame that was sent (RFC 4303, RFC 4106). */
-function decrypts(engine: Engine, sink: Device, from: string, frames: readonly Uint8Array[]): (count: number) => void {
-  const sent = new Map(frames.map((frame) => [flowIn(frame), frame]));
-  let captured: Uint8Array[] = [];
-  engine.onCapture = (records) => captured.push(records.slice());
-  sink.tap();
-  const number = engine.taps.indexOf(sink);
-  return (count) => {
-    engine.drain();
-    const seen = captured.flatMap((records) => framesIn(records, new Set([number])));
-    captured = [];
-    expect(seen.length, count, 'captured frames');
-    for (const frame of seen) {
-      const spi = get32(frame, 34);
-      const key = engine.espKeys.find((one) => one.spi === spi && hostPart(one.source) === hostPart(from))?.key;
-      if (frame[23] !== 50 || !key) throw new Error(`a frame left that is no ESP of ours: protocol ${frame[23]}`);
-      const nonce = concat(key.subarray(16, 20), frame.subarray(42, 50));
-      const opener = createDecipheriv('aes-128-gcm', key.subarray(0, 16), nonce, { authTagLength: ICV });
-      opener.setAAD(frame.subarray(34, 42));
-      const end = 14 + get16(frame, 16) - ICV;
-      opener.setAuthTag(frame.subarray(end, end + ICV));
-      const plain = concat(opener.update(frame.subarray(50, end)), opener.final());
-      // Outer UDP and VXLAN before it, padding and trailer behind it.
-      const inner = plain.subarray(16, plain.length - 2 - (plain[plain.length - 2] ?? 0));
-      const meant = sent.get(flowIn(inner));
-      if (!meant || Buffer.compare(meant, inner) !== 0) throw new Error('what was encrypted is no frame that was sent');
-    }
-  };
+function checked(frame: Uint8Array): Uint8Array {
+  if (!sound(frame)) throw new Error('a frame left with a wrong checksum');
+  return frame;
+}
+
+/** What is inside ESP of node1, opened with the key (RFC 4303, RFC 4106). */
+function opened(engine: Engine, from: string, frame: Uint8Array): Uint8Array {
+  const spi = get32(frame, 34);
+  const key = engine.espKeys.find((one) => one.spi === spi && hostPart(one.source) === hostPart(from))?.key;
+  if (frame[23] !== 50 || !key) throw new Error(`a frame left that is no ESP of ours: protocol ${frame[23]}`);
+  const nonce = concat(key.subarray(16, 20), frame.subarray(42, 50));
+  const opener = createDecipheriv('aes-128-gcm', key.subarray(0, 16), nonce, { authTagLength: ICV });
+  opener.setAAD(frame.subarray(34, 42));
+  const end = 14 + get16(frame, 16) - ICV;
+  opener.setAuthTag(frame.subarray(end, end + ICV));
+  const plain = concat(opener.update(frame.subarray(50, end)), opener.final());
+  // Outer UDP and VXLAN before it, padding and trailer behind it.
+  return plain.subarray(16, plain.length - 2 - (plain[plain.length - 2] ?? 0));
 }
 /** Docker's AES-GCM has a check value of 64 bits. */
 const ICV = 8;
-/** Destination and ports. */
-const flowIn = (frame: Uint8Array) => `${get32(frame, 30)} ${get32(frame, 34)}`;
 
-function wayOf(name: WayName, flows: number, size: number): Promise<Way> {
-  if (name === 'decapsulation') return decapsulation(flows, size);
-  if (name === 'bridge-publish' || name === 'ipv6') return bridgeWay(flows, size, name === 'ipv6');
-  return overlayWay(flows, size, name);
-}
-
-/** The row, and what its books are. */
-export async function wayRow(
-  name: WayName,
-  flows: number,
-  size: number,
-  slow: boolean,
-): Promise<{ row: Row; world: { engine: Engine; books: Books } }> {
-  const way = await wayOf(name, flows, size);
-  const { engine, into, frames } = way;
-  engine.exports.setFlowTable(slow ? 0 : 1);
-  const slots = engine.exports.scratch(BATCH * STRIDE) >>> 0;
-  const lengths = engine.exports.scratch(BATCH * 4) >>> 0;
-  const order = shuffled(flows);
-  let at = 0;
-  const stage = () => {
-    const { bytes, view } = engine.memory;
-    for (let i = 0; i < BATCH; i++) {
-      const frame = frames[order[at++] ?? 0] ?? new Uint8Array();
-      if (at === flows) at = 0;
-      bytes.set(frame, slots + i * STRIDE);
-      view.setUint32(lengths + 4 * i, frame.length, true);
-    }
-  };
-  const { work } = way;
-  const receive = () => engine.exports.receiveBatch(into.at, slots, lengths, STRIDE, BATCH);
-  const batch = work
-    ? () => {
-        receive();
-        work();
-      }
-    : receive;
-  const pass = () => {
-    stage();
-    batch();
-    way.settle();
-  };
-  // Every flow is there, and recorded.
-  for (let i = 0; i < 2 * flows + BATCH; i += BATCH) pass();
-  const check = way.watch?.();
-  const world = {
-    engine,
-    get books(): Books {
-      const { dropped, injected, generated, inFlight } = engine.account;
-      const { rxPackets: received, txPackets: transmitted } = into.counters;
-      const fixed = {
-        balancedIn: 0,
-        balancedOut: 0,
-        balancedConnections: 0,
-        searches: engine.exports.natPortSearches(),
-      };
-      const connections = engine.exports.connections();
-      return {
-        received,
-        transmitted,
-        arrived: way.arrived(),
-        dropped,
-        injected,
-        generated,
-        inFlight,
-        ...fixed,
-        connections,
-      };
-    },
-  };
-  let fast = engine.exports.fastPackets();
-  const row: Row = {
-    name,
-    flows,
-    size,
-    stage,
-    batch,
-    settle: way.settle,
-    native: undefined,
-    opened: () => 0,
-    verify: async (batches, before) => {
-      const after = world.books;
-      expect(after.arrived - before.arrived, batches * BATCH, 'frames that arrived');
-      expect(after.received - before.received, batches * BATCH, 'frames in');
-      const now = engine.exports.fastPackets();
-      check?.(batches * BATCH);
-      if (!slow && !way.slow && now - fast < 0.99 * batches * BATCH)
-        throw new Error(`${now - fast} of ${batches * BATCH} packets took the fast way`);
-      fast = now;
-    },
-  };
-  return { row, world };
+export function wayOf(name: WayName): Promise<Way> {
+  if (name === 'decapsulation') return decapsulation();
+  if (name === 'bridge-publish' || name === 'ipv6') return bridgeWay(name === 'ipv6');
+  return overlayWay(name);
 }

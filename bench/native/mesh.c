@@ -9,10 +9,10 @@
 // command is answered by one line.
 //
 //   config NUMBERS…     addresses, MACs and destinations: see `configure`
-//   flows COUNT SIZE BACK STEP   then COUNT order numbers (u32) and COUNT × 54 or 104 bytes of headers: the established flows' data
+//   flows ROW COUNT SIZE BACK STEP   then COUNT order numbers (u32) and COUNT × 54 or 104 bytes of headers: the established flows' data
 //   pass COUNT BACK     then COUNT × (u32 length, bytes): untimed; answers the digest of what left
-//   run BATCHES         timed batches of the traffic that `stage` makes: least and median ns a batch
-//   verify BATCHES      the same, digests of what went in and what left
+//   run ROW BATCHES     timed batches of the traffic that `stage` makes: least and median ns a batch
+//   verify ROW BATCHES  the same, digests of what went in and what left
 //
 // Addresses and ports are kept as a little-endian load of the wire's bytes gives them.
 #define _GNU_SOURCE
@@ -600,15 +600,25 @@ static __attribute__((noinline)) void forwardBack(u32 count) {
   }
 }
 
-// ---- the traffic, as bench/rows.ts makes it: data of established flows, 1 % SYNs of new ones, 1 % FINs
+// ---- the traffic, as bench/steady.ts makes it: data of established flows, 1 % SYNs of new ones, 1 % FINs
 
-static u32 flowCount, size, back, turn, at, step;
-static u32 *order;
-static u8 *ready;
-static u64 sent; // frames of the row so far
-static u32 opened, settled, closed;
+enum { ROWS = 16, LATELY = 4096 };
+// Rows share the flows. Of its own new ones a row keeps the last: their numbers, and the headers that left for each, for its answers.
+typedef struct {
+  u32 flowCount, size, back, turn, at, step;
+  u32 *order;
+  u8 *ready;
+  u64 sent;
+  u32 opened, settled, closed;
+  u32 number[LATELY];
+  u8 left[LATELY][128];
+} Row;
+static Row rows[ROWS], *row = rows;
+static u32 freshFlows;
 static u32 pendingSyn[BATCH], pendingCount;
-static u8 (*freshOut)[128]; // headers that left for each new flow, for its answers
+INLINE u32 numberOf(u32 i) { return row->number[i % LATELY]; }
+INLINE u8 *leftFor(u32 i) { return row->left[i % LATELY]; }
+static void openOne(u32 i) { row->number[i % LATELY] = row->flowCount + freshFlows++; }
 
 INLINE void advance(u8 *l4, u32 by) {
   u16 was = get2(l4 + 6), is = swap2(swap2(was) + by);
@@ -622,7 +632,7 @@ static void sealTcp(u8 *ip) {
   put2(ip + 36, 0);
   put2(ip + 36, ~fold(sum(ip + 20, length - 20) + pseudo(get8(ip + 12), TCP, length - 20)));
 }
-// Segments without data: `flow` is a number, as flowOf in bench/rows.ts counts.
+// Segments without data: `flow` is a number, as flowOf in bench/flows.ts counts.
 static u32 control(u8 *f, u32 flow, u32 flags) {
   memset(f, 0, 64);
   put8(f, (nicMac & MAC) | gatewayMac << 48);
@@ -685,53 +695,63 @@ static void passOne(u32 way) {
   process(way, 1);
 }
 static void stage(void) {
-  u32 headers = back ? 104 : 54, length = back ? size + 50 : size;
+  u32 back = row->back, headers = back ? 104 : 54, length = back ? row->size + 50 : row->size;
+  u8 fill = back ? 0x79 : 0x78;
   pendingCount = 0;
   if (back) {
     // Whoever answers in this batch has been asked before it.
     u32 asked = 0;
-    for (u64 n = sent; n < sent + BATCH; n++) asked += n % 100 == 49;
-    for (u32 i = 0; i < asked; i++) {
-      inLength[0] = control(in, flowCount + opened + i, SYN);
+    for (u64 n = row->sent; n < row->sent + BATCH; n++) {
+      if (n % 100 != 49) continue;
+      openOne(row->opened + asked);
+      inLength[0] = control(in, numberOf(row->opened + asked), SYN);
       passOne(0);
-      memcpy(freshOut[(opened + i) & 4095], out, 128);
+      memcpy(leftFor(row->opened + asked++), out, 128);
     }
   }
-  for (u32 i = 0; i < BATCH; i++, sent++) {
+  for (u32 i = 0; i < BATCH; i++, row->sent++) {
     u8 *f = in + (size_t)i * stride;
-    if (sent % 100 == 49) {
+    if (row->sent % 100 == 49) {
       pendingSyn[pendingCount++] = i;
-      inLength[i] = back ? answer(f, freshOut[opened & 4095], SYN | ACK) : control(f, flowCount + opened, SYN);
-      opened++;
+      if (!back) openOne(row->opened);
+      inLength[i] = back ? answer(f, leftFor(row->opened), SYN | ACK) : control(f, numberOf(row->opened), SYN);
+      row->opened++;
       continue;
     }
-    if (sent % 100 == 99 && closed < settled) {
-      inLength[i] = back ? answer(f, freshOut[closed & 4095], FIN | ACK) : control(f, flowCount + closed, FIN | ACK);
-      closed++;
+    if (row->sent % 100 == 99 && row->closed < row->settled) {
+      inLength[i] = back ? answer(f, leftFor(row->closed), FIN | ACK) : control(f, numberOf(row->closed), FIN | ACK);
+      row->closed++;
       continue;
     }
-    u32 flow = order[at++];
-    memcpy(f, ready + (size_t)flow * headers, headers);
-    memset(f + headers, back ? 0x79 : 0x78, length > headers && f[headers] != (back ? 0x79 : 0x78) ? length - headers : length - headers < 64 ? length - headers : 64);
+    u32 flow = row->order[row->at++];
+    memcpy(f, row->ready + (size_t)flow * headers, headers);
+    if (length > headers) memset(f + headers, fill, f[headers] != fill || length - headers < 64 ? length - headers : 64);
     inLength[i] = length;
-    if (turn) advance(f + headers - 20, turn * step);
-    if (at == flowCount) at = 0, turn = (turn + 1) & 1023;
+    if (row->turn) advance(f + headers - 20, row->turn * row->step);
+    if (row->at == row->flowCount) row->at = 0, row->turn = (row->turn + 1) & 1023;
   }
   ensureAll();
 }
 // Handshakes of what was opened are completed.
 static void settle(void) {
-  if (!back)
-    for (u32 i = 0; i < pendingCount; i++) memcpy(freshOut[(settled + i) & 4095], out + (size_t)pendingSyn[i] * stride, 128);
-  for (u32 i = 0; i < pendingCount; i++, settled++) {
-    if (!back) {
-      inLength[0] = answer(in, freshOut[settled & 4095], SYN | ACK);
+  if (!row->back)
+    for (u32 i = 0; i < pendingCount; i++) memcpy(leftFor(row->settled + i), out + (size_t)pendingSyn[i] * stride, 128);
+  for (u32 i = 0; i < pendingCount; i++, row->settled++) {
+    if (!row->back) {
+      inLength[0] = answer(in, leftFor(row->settled), SYN | ACK);
       passOne(1);
     }
-    inLength[0] = control(in, flowCount + settled, ACK);
+    inLength[0] = control(in, numberOf(row->settled), ACK);
     passOne(0);
   }
   now++;
+}
+// Its frames lie as far apart as they are long.
+static void choose(u32 which) {
+  if (which >= ROWS) exit(4);
+  row = &rows[which];
+  stride = row->size ? ((row->size + OUTER + 63) & ~63u) + 64 : LONGEST;
+  memset(in, 0, (size_t)BATCH * LONGEST);
 }
 
 static u64 digested(u64 h, const u8 *p, u32 n) {
@@ -772,7 +792,6 @@ static void configure(char *s) {
   outers = memory((size_t)(1 << 20) * sizeof(Datagrams));
   in = memory((size_t)BATCH * LONGEST + 64);
   out = memory((size_t)BATCH * (LONGEST + 64));
-  freshOut = memory(4096 * 128);
   destinationCount = number(&s);
   for (u32 i = 0; i < destinationCount; i++) {
     destinations[i].address = number(&s);
@@ -804,20 +823,18 @@ int main(void) {
       puts("ok");
     } else if (!strncmp(line, "flows ", 6)) {
       char *s = line + 6;
-      flowCount = number(&s);
-      size = number(&s);
-      back = number(&s);
-      step = number(&s);
-      u32 headers = back ? 104 : 54;
-      free(order), free(ready);
-      order = malloc((size_t)flowCount * 4);
-      ready = malloc((size_t)flowCount * headers);
-      readBytes(order, (size_t)flowCount * 4);
-      readBytes(ready, (size_t)flowCount * headers);
-      at = turn = 0;
-      sent = 0;
-      stride = ((size + OUTER + 63) & ~63u) + 64;
-      memset(in, 0, (size_t)BATCH * LONGEST);
+      u32 which = number(&s) % ROWS;
+      row = &rows[which];
+      row->flowCount = number(&s);
+      row->size = number(&s);
+      row->back = number(&s);
+      row->step = number(&s);
+      size_t headers = row->back ? 104 : 54;
+      row->order = malloc((size_t)row->flowCount * 4);
+      row->ready = malloc(row->flowCount * headers);
+      readBytes(row->order, (size_t)row->flowCount * 4);
+      readBytes(row->ready, row->flowCount * headers);
+      choose(which);
       puts("ok");
     } else if (!strncmp(line, "pass ", 5)) {
       char *s = line + 5;
@@ -833,12 +850,13 @@ int main(void) {
       printf("%016lx\n", h);
     } else if (!strncmp(line, "run ", 4)) {
       char *s = line + 4;
+      choose(number(&s));
       u32 batches = number(&s);
       samples = realloc(samples, sizeof(double) * (batches + 1));
       for (u32 i = 0; i < batches; i++) {
         stage();
         double from = clockNs();
-        process(back, BATCH);
+        process(row->back, BATCH);
         samples[i] = clockNs() - from;
         settle();
       }
@@ -846,16 +864,17 @@ int main(void) {
       printf("%.1f %.1f\n", samples[0], samples[batches / 2]);
     } else if (!strncmp(line, "verify ", 7)) {
       char *s = line + 7;
+      choose(number(&s));
       u32 batches = number(&s);
       u64 a = 0xcbf29ce484222325ull, b = a;
       for (u32 i = 0; i < batches; i++) {
         stage();
         for (u32 j = 0; j < BATCH; j++) a = digested(a, in + (size_t)j * stride, inLength[j]);
-        process(back, BATCH);
+        process(row->back, BATCH);
         static u8 copyOf[LONGEST + 64];
         for (u32 j = 0; j < BATCH; j++) {
           memcpy(copyOf, out + (size_t)j * stride, outLength[j]);
-          b = digestOut(b, copyOf, outLength[j], back);
+          b = digestOut(b, copyOf, outLength[j], row->back);
         }
         settle();
       }

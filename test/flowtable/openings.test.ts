@@ -22,7 +22,7 @@ class Life {
   private constructor(readonly mesh: Mesh) {}
 
   static async create(fast: boolean): Promise<Life> {
-    const mesh = await Mesh.create('off', module);
+    const mesh = await Mesh.create(false, module);
     mesh.engine.exports.setFlowTable(fast ? 1 : 0);
     return new Life(mesh);
   }

@@ -1,16 +1,16 @@
 /** Padded frames take the fast way, too, and are counted and captured as on the slow one. */
 
 import { expect, it } from 'vitest';
+import { establish, flowOf } from '../../bench/flows.js';
 import { ACK, control, fromClient } from '../../bench/frames.js';
 import { concat } from '../../bench/headers.js';
 import { Mesh } from '../../bench/mesh.js';
-import { establish, flowOf } from '../../bench/rows.js';
 
 async function life(fast: boolean, padded: 'first' | 'later') {
-  const mesh = await Mesh.create('memory');
+  const mesh = await Mesh.create(true);
   mesh.engine.exports.setFlowTable(fast ? 1 : 0);
   await establish(mesh, 'tcp', 4, undefined);
-  mesh.collect();
+  mesh.collect(false);
   const before = mesh.engine.exports.fastPackets();
   const seen: unknown[] = [];
   const pad = (frame: Uint8Array, bytes: number) => concat(frame, new Uint8Array(bytes));
@@ -22,7 +22,7 @@ async function life(fast: boolean, padded: 'first' | 'later') {
       return (turn === 0) === (padded === 'first') ? pad(plain, 6 * i) : plain;
     });
     for (const frame of mesh.pass(frames)) seen.push(Buffer.from(frame).toString('hex'));
-    mesh.collect();
+    mesh.collect(false);
     const { exports, memory } = mesh.engine;
     const at = exports.orderedAt() >>> 0;
     seen.push(exports.orderedRecords(), Buffer.from(memory.bytes.slice(at, at + 4000)).toString('hex'));
