@@ -21,6 +21,7 @@ export function flowOf(mesh: Mesh, protocol: Flow['protocol'], i: number): Flow 
     dport: PUBLISHED,
   };
 }
+const STREAM = 3e9;
 export const clientOf = ({ source, sport }: Flow): number => clientNumber(source, sport);
 
 /** Flows that are established: rows of either way and any size share them, and count the new ones among them together. */
@@ -84,6 +85,8 @@ export async function establish(
     }
     sent.push(...next.map((frame) => frame.slice(0, HEADERS.back)));
   }
+  // Datagrams that go on after two seconds are a stream: conntrack sees to each flow once more.
+  if (!tcp) mesh.engine.run(mesh.engine.now + STREAM);
   return { mesh, flows, sent, native, fresh: 0, clients, closings: [], over: 0 };
 }
 
