@@ -4,16 +4,22 @@ import { disk } from './disk.js';
 import { growth, type SetUp, setUp } from './growth.js';
 import type { Options } from './options.js';
 import { peers } from './peers.js';
+import { cores, type WorkersResult } from './workers.js';
 
 const CONTAINERS = [500, 1000, 2000, 5000, 10_000];
 const FLOWS = '1000,10000,100000,1000000';
+const FLOWS_OF_A_LOAD = 1000;
 
-export function asked({ disk, growth, containers, peers }: Options): boolean {
-  return disk !== undefined || growth !== undefined || containers !== undefined || peers;
+export function asked({ disk, growth, containers, workers, peers }: Options): boolean {
+  return [disk, growth, containers, workers].some((one) => one !== undefined) || peers;
 }
 
 export async function more(values: Options): Promise<void> {
-  if (values.disk !== undefined) {
+  if (values.workers !== undefined) {
+    const { workers, packets, turns, disk: directory, usualFlows, flows } = values;
+    const result = await cores(workers, packets, usualFlows ? FLOWS_OF_A_LOAD : (flows[0] ?? 1), turns, directory);
+    print(values.json, [result], coresWords(result));
+  } else if (values.disk !== undefined) {
     const result = await disk(values.disk, values.packets, values.turns);
     print(
       values.json,
@@ -52,6 +58,16 @@ export async function more(values: Options): Promise<void> {
 
 function words({ containers, nodes, seconds, cpuSeconds, mebibytes }: SetUp): string {
   return `${containers} containers on ${nodes} nodes: ${seconds.toFixed(2)} s, ${cpuSeconds.toFixed(2)} s of a processor, ${mebibytes} MiB`;
+}
+
+function coresWords(result: WorkersResult): string[] {
+  const seconds = (value: number) => `${value.toFixed(2)} s`;
+  return [
+    `${result.packets} packets ${result.captured ? 'captured at every tap' : 'without captures'}, start and end of all threads included:`,
+    `  one engine: ${seconds(result.secondsOfOne)}; of processors ${seconds(result.cpuSecondsOfOne)}, the engine ${seconds(result.engineSecondsOfOne)}`,
+    `  ${result.workers} engines: ${seconds(result.seconds)}; of processors ${seconds(result.cpuSeconds)}, the busiest engine ${seconds(result.engineSeconds)}, merging ${seconds(result.mergeSeconds)}`,
+    `  ${result.gain.toFixed(2)} times as fast`,
+  ];
 }
 
 function print(json: boolean, results: readonly object[], lines: readonly string[]): void {

@@ -20,6 +20,7 @@ export interface Options {
   packets: number;
   growth?: string | undefined;
   containers?: number[] | undefined;
+  workers?: number | undefined;
   peers: boolean;
   /** Were flows asked for, or are they the usual ones? */
   usualFlows: boolean;
@@ -45,6 +46,7 @@ export function options(args: readonly string[]): Options {
     time: number('time', values.time, 1, 3_600_000),
     turns: number('turns', values.turns, 1, 1000),
     packets: number('packets', values.packets, 1, 1e9),
+    workers: values.workers === undefined ? undefined : number('workers', values.workers, 1, 64),
     containers: values.containers === undefined ? undefined : numbers('containers', values.containers, 20, 1e6),
   };
 }
@@ -71,6 +73,8 @@ function parsed(args: readonly string[]) {
         /** A folder for charts. */
         growth: { type: 'string' },
         containers: { type: 'string' },
+        /** As many engines beside one alone; with --disk their captures are merged there. */
+        workers: { type: 'string' },
         /** What a user would pick otherwise (bench/peers). */
         peers: { type: 'boolean', default: false },
       },

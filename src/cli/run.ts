@@ -4,14 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { setImmediate as immediately } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { ESP_PREFERENCES, espSa } from '../capture/esp-keys.js';
-import {
-  type CaptureFile,
-  type CaptureFormat,
-  makeDirectory,
-  openCapture,
-  PcapngFile,
-  type WrittenFile,
-} from '../capture/files.js';
+import { type CaptureFile, type CaptureFormat, openCapture, PcapngFile, type WrittenFile } from '../capture/files.js';
 import { OrderedRecording } from '../capture/ordered.js';
 import { type Recorded, Recording } from '../capture/recording.js';
 import type { Driver } from '../drivers/index.js';
@@ -164,8 +157,7 @@ async function playShared(
       comments,
       workers,
       drivers: drivers.map((driver) => pathToFileURL(resolve(driver)).href),
-      directory: makeDirectory(out),
-      open: (taps) => openCapture(format, out, name, () => taps, { background: true }),
+      open: (taps) => openCapture(format, out, name, taps, { background: true }),
       onProgress: (step) => show(progress, step),
       interrupted: () => interrupt.came,
     });

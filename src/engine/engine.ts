@@ -37,7 +37,8 @@ const LIVE = [
 type LiveTable = (typeof LIVE)[number][0];
 
 let compiled: Promise<WebAssembly.Module> | undefined;
-function compile(): Promise<WebAssembly.Module> {
+/** Once for all engines of a thread; others may be given it, and what was compiled of it. */
+export function compile(): Promise<WebAssembly.Module> {
   compiled ??= WebAssembly.compile(Uint8Array.from(atob(engineWasm), (c) => c.charCodeAt(0)));
   return compiled;
 }
@@ -56,7 +57,7 @@ export interface EngineOptions {
   shard?: { index: number; count: number };
   /** What seals and opens ESP; without it the best that the machine has. */
   cipher?: CipherMaker;
-  /** Another build of the module: tests load the checked one. */
+  /** Compiled by another thread; or another build: tests load the checked one. */
   module?: WebAssembly.Module;
 }
 

@@ -56,6 +56,8 @@ export interface SwarmOptions {
   captureBuffer?: number;
   /** Of `count` swarms that share the loads of one spec this is number `index` (src/workers). */
   shard?: { index: number; count: number };
+  /** The engine's module, compiled by another thread. */
+  module?: WebAssembly.Module;
   /** Network drivers beside Docker's own: a network's `driver` is one by its name. */
   drivers?: readonly Driver[];
 }
@@ -171,6 +173,7 @@ export class Swarm {
       epoch: options.epoch ?? EPOCH,
       comments: options.comments ?? false,
       ...(options.shard ? { shard: options.shard } : {}),
+      ...(options.module ? { module: options.module } : {}),
       ...(options.captureBuffer === undefined ? {} : { captureBuffer: options.captureBuffer }),
     });
     return new Swarm(spec, engine, { seed, drivers });

@@ -1,90 +1,172 @@
 /**
- * Captures of several engines become one, in the order of their times: each is in order already, so the earliest of their next
- * frames is always the one. Files are read in pieces: they may be larger than memory.
+ * Captures of several engines become one, in the order of their times, while they come: each is in order already, so the earliest
+ * of their next frames is always the one, once there is one of each engine that has not ended. Frames that stand together in one
+ * of them and come before the next of all others are copied together.
  */
 
-import { closeSync, openSync, readSync } from 'node:fs';
-import type { CaptureFile } from '../capture/files.js';
-import { PACKET_BLOCK, PacketBlock } from '../capture/packet-block.js';
+import { type CaptureFile, PcapngFile } from '../capture/files.js';
+import { captureRecords } from '../capture/trace.js';
 
-const PIECE = 1 << 22;
+/** Words of a packet block (packet-block.ts): its length in bytes, tap and time. */
+const LENGTH = 1;
+const TAP = 2;
+const HIGH = 3;
+const LOW = 4;
 
-/** The packet blocks of one file, one after the other. */
+/** Bytes that gather before they go to the file, and those that may wait for the disk. */
+const GATHERED = 1 << 20;
+const MOST_WAITING = 64 << 20;
+
+/** The records of one engine, one after the other: `words` has the one at hand at `at`. */
 class Source {
-  readonly #file: number;
-  #buffer = Buffer.alloc(0);
-  #at = 0;
-  #end = false;
-  /** Of the block at hand, whose first byte is at `start` of `bytes`. */
-  high = 0;
-  low = 0;
-  tap = 0;
-  block: PacketBlock | undefined;
+  readonly #pieces: Uint32Array[] = [];
+  words: Uint32Array = new Uint32Array(0);
+  at = 0;
+  hasEnded = false;
 
-  constructor(path: string) {
-    this.#file = openSync(path, 'r');
-    this.next();
+  constructor(
+    readonly index: number,
+    /** All of a piece has gone. */
+    private readonly taken: (bytes: number) => void,
+  ) {}
+
+  get isEmpty(): boolean {
+    return this.at === this.words.length;
   }
 
-  next(): void {
-    while (true) {
-      if (!this.#holds(8) || !this.#holds(this.#buffer.readUInt32LE(this.#at + 4))) {
-        this.block = undefined;
-        return;
-      }
-      const at = this.#at;
-      const length = this.#buffer.readUInt32LE(at + 4);
-      this.#at += length;
-      if (this.#buffer.readUInt32LE(at) !== PACKET_BLOCK) continue;
-      this.block = new PacketBlock(this.#buffer.subarray(at, at + length));
-      this.tap = this.#buffer.readUInt32LE(at + 8);
-      this.high = this.#buffer.readUInt32LE(at + 12);
-      this.low = this.#buffer.readUInt32LE(at + 16);
-      return;
+  add(piece: Uint32Array): void {
+    if (piece.length === 0) return;
+    this.#pieces.push(piece);
+    if (this.isEmpty) this.#next();
+  }
+
+  moveTo(at: number): void {
+    this.at = at;
+    if (!this.isEmpty) return;
+    this.taken(this.words.byteLength);
+    this.#next();
+  }
+
+  #next(): void {
+    this.words = this.#pieces.shift() ?? new Uint32Array(0);
+    this.at = 0;
+  }
+
+  /** Is its record at `at` before the one that the other has at hand? Of equal ones that of the first engine is. */
+  isBefore(at: number, { words, at: there, index }: Source): boolean {
+    const mine = this.words;
+    for (const word of ORDER) {
+      const difference = (mine[at + word] as number) - (words[there + word] as number);
+      if (difference !== 0) return difference < 0;
     }
-  }
-
-  /** So many bytes from here on are in memory, unless the file ends before. */
-  #holds(bytes: number): boolean {
-    while (this.#buffer.length - this.#at < bytes && !this.#end) {
-      const rest = this.#buffer.subarray(this.#at);
-      // A new one: blocks that were handed on are views into the old.
-      const buffer = Buffer.allocUnsafe(rest.length + Math.max(PIECE, bytes));
-      rest.copy(buffer);
-      const read = readSync(this.#file, buffer, rest.length, buffer.length - rest.length, null);
-      this.#end = read === 0;
-      this.#buffer = buffer.subarray(0, rest.length + read);
-      this.#at = 0;
-    }
-    return this.#buffer.length - this.#at >= bytes;
-  }
-
-  before(other: Source): boolean {
-    return (
-      this.high - other.high < 0 || (this.high === other.high && (this.low - other.low || this.tap - other.tap) < 0)
-    );
-  }
-
-  close(): void {
-    closeSync(this.#file);
+    return this.index < index;
   }
 }
+const ORDER = [HIGH, LOW, TAP];
 
-const MOST_WAITING = 64 << 20;
-const LOOK = 10_000;
+export class CaptureMerge {
+  readonly #sources: Source[];
+  readonly #gathered = new Uint32Array(GATHERED / 4);
+  #filled = 0;
+  #frames = 0;
+  /** The disk is behind. */
+  #pause: Promise<void> | undefined;
 
-/** All frames of `paths` go to `target`, which is settled and still to be finished. */
-export async function mergeCaptures(paths: readonly string[], target: CaptureFile): Promise<void> {
-  const sources = paths.map((path) => new Source(path));
-  let frames = 0;
-  while (true) {
-    let first: Source | undefined;
-    for (const source of sources) if (source.block && (!first || source.before(first))) first = source;
-    if (!first?.block) break;
-    target.write(first.block);
-    first.next();
-    if (++frames % LOOK === 0 && target.waiting > MOST_WAITING) await target.settle(MOST_WAITING / 2);
+  /** `taken`: so many bytes of an engine's are done with. */
+  constructor(
+    engines: number,
+    private readonly target: CaptureFile,
+    taken: (engine: number, bytes: number) => void,
+  ) {
+    this.#sources = Array.from({ length: engines }, (_, index) => new Source(index, (bytes) => taken(index, bytes)));
   }
-  for (const source of sources) source.close();
-  await target.settle();
+
+  /** Throws what the system has refused. */
+  add(engine: number, records: ArrayBuffer): void {
+    this.#sources[engine]?.add(new Uint32Array(records));
+    this.#advance();
+  }
+
+  end(engine: number): void {
+    const source = this.#sources[engine];
+    if (source) source.hasEnded = true;
+    this.#advance();
+  }
+
+  /** All have ended: the target is settled, and still to be finished. */
+  async finish(): Promise<void> {
+    while (this.#pause) await this.#pause;
+    this.#flush();
+    await this.target.settle();
+  }
+
+  #advance(): void {
+    while (!this.#pause) {
+      const first = this.#first();
+      if (!first) return;
+      this.#take(first);
+      if (this.target.waiting > MOST_WAITING) this.#rest();
+    }
+  }
+
+  #rest(): void {
+    const pause = this.target.settle(MOST_WAITING / 2).then(() => {
+      this.#pause = undefined;
+      this.#advance();
+    });
+    this.#pause = pause;
+    // Whoever finishes hears of it.
+    pause.catch(() => {});
+  }
+
+  /** The one that has the earliest record; undefined while somebody's next is not here yet, and when all have ended. */
+  #first(): Source | undefined {
+    let first: Source | undefined;
+    for (const source of this.#sources) {
+      if (!source.isEmpty) first = first && !source.isBefore(source.at, first) ? first : source;
+      else if (!source.hasEnded) return undefined;
+    }
+    return first;
+  }
+
+  /** Its records up to the next of all others. */
+  #take(source: Source): void {
+    let rest: Source | undefined;
+    for (const other of this.#sources)
+      if (other !== source && !other.isEmpty && !(rest && !other.isBefore(other.at, rest))) rest = other;
+    const { words } = source;
+    let at = source.at;
+    let frames = 0;
+    do {
+      at += (words[at + LENGTH] as number) >>> 2;
+      frames++;
+    } while (at < words.length && (!rest || source.isBefore(at, rest)));
+    this.#put(words.subarray(source.at, at), frames);
+    source.moveTo(at);
+  }
+
+  #put(records: Uint32Array, frames: number): void {
+    const { length } = records;
+    if (this.#filled + length > this.#gathered.length) this.#flush();
+    if (length > this.#gathered.length) {
+      this.#write(records, frames);
+      return;
+    }
+    this.#gathered.set(records, this.#filled);
+    this.#filled += length;
+    this.#frames += frames;
+  }
+
+  #flush(): void {
+    if (this.#filled === 0) return;
+    this.#write(this.#gathered.subarray(0, this.#filled), this.#frames);
+    this.#filled = 0;
+    this.#frames = 0;
+  }
+
+  #write(records: Uint32Array, frames: number): void {
+    const bytes = new Uint8Array(records.buffer, records.byteOffset, records.byteLength);
+    if (this.target instanceof PcapngFile) this.target.writeOrdered(bytes, frames);
+    else for (const { block } of captureRecords(bytes.slice())) this.target.write(block);
+  }
 }

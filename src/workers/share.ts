@@ -3,17 +3,18 @@
  * the order of frames with equal times and the outer IP ids of tunnels, which count packets.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { CaptureFile, WrittenFile } from '../capture/files.js';
+import type { TapDescription } from '../capture/pcapng.js';
+import { compile } from '../engine/engine.js';
 import type { Account } from '../engine/index.js';
 import type { Progress } from '../swarm/swarm.js';
 import type { StackSpec } from '../topology/spec.js';
-import { mergeCaptures } from './merge-captures.js';
+import { CaptureMerge } from './merge-captures.js';
 import { mergeFlows } from './merge-reports.js';
 import type { Outcome } from './outcome.js';
-import type { Job, Part, Told } from './worker.js';
+import { Signals } from './stream.js';
+import type { Job, Told } from './worker.js';
 
 export interface Shared {
   outcome: Outcome;
@@ -29,10 +30,8 @@ export interface ShareOptions {
   workers: number;
   /** URLs of modules. */
   drivers: string[];
-  /** Where the engines' own captures are kept until they are merged. */
-  directory: string;
-  /** The capture of all, once the taps are known; undefined: nothing is captured. */
-  open: ((taps: readonly { name: string; mtu: number }[]) => CaptureFile) | undefined;
+  /** The capture of all; undefined: nothing is captured. */
+  open: ((taps: () => readonly TapDescription[]) => CaptureFile) | undefined;
   onProgress: (progress: Progress) => void;
   /** Asked now and then: is it to leave off? */
   interrupted: () => boolean;
@@ -41,29 +40,17 @@ export interface ShareOptions {
 const LOOK = 50;
 
 export async function share(options: ShareOptions): Promise<Shared> {
-  const { open, directory } = options;
-  const own = open && mkdtempSync(join(directory, '.workers-'));
+  const module = await compile();
+  const crew = new Crew(options, module);
+  const capture = options.open?.(() => crew.taps);
   try {
-    const crew = new Crew(options, own);
-    const parts = await crew.parts();
-    const outcomes = parts.map(({ outcome }) => outcome);
+    const outcomes = await crew.outcomes(capture);
     const [first] = outcomes;
     if (!first) throw new Error('no worker has worked');
-    const capture = open?.(first.taps);
-    if (capture) {
-      try {
-        await mergeCaptures(
-          parts.flatMap(({ file }) => file ?? []),
-          capture,
-        );
-      } catch (error) {
-        capture.discard();
-        throw error;
-      }
-    }
     return { outcome: merged(first, outcomes), files: capture?.finish() ?? [], left: crew.left };
-  } finally {
-    if (own) rmSync(own, { recursive: true, force: true });
+  } catch (error) {
+    capture?.discard();
+    throw error;
   }
 }
 
@@ -104,44 +91,72 @@ function accountOf(all: readonly Outcome[]): Account {
 /** The workers, and what they say. */
 class Crew {
   readonly #workers: Worker[];
-  readonly #stop = new SharedArrayBuffer(4);
+  readonly #signals: Signals;
   readonly #steps: number[] = [];
+  /** As many as anybody has told of: they are the same everywhere. */
+  taps: readonly TapDescription[] = [];
   left: Progress | undefined;
 
   constructor(
     private readonly options: ShareOptions,
-    directory: string | undefined,
+    module: WebAssembly.Module,
   ) {
-    const { spec, seed, comments, workers, drivers } = options;
+    const { spec, seed, comments, workers, drivers, open } = options;
+    this.#signals = Signals.for(workers);
+    const { shared: signals } = this.#signals;
     this.#workers = Array.from({ length: workers }, (_, index) => {
-      const capture = directory === undefined ? undefined : { directory, name: String(index) };
-      const workerData: Job = { spec, seed, comments, drivers, index, count: workers, capture, stop: this.#stop };
+      const capture = open !== undefined;
+      const workerData: Job = { spec, seed, comments, drivers, index, count: workers, capture, module, signals };
       return new Worker(new URL('./worker.js', import.meta.url), { workerData });
     });
   }
 
-  async parts(): Promise<Part[]> {
+  /** What came of each; what they have captured is in `capture` then. */
+  async outcomes(capture: CaptureFile | undefined): Promise<Outcome[]> {
     const looking = setInterval(() => {
-      if (this.options.interrupted()) Atomics.store(new Int32Array(this.#stop), 0, 1);
+      if (this.options.interrupted()) this.#signals.leave();
     }, LOOK);
+    const taken = (engine: number, bytes: number) => this.#signals.taken(engine, bytes);
+    const merge = capture && new CaptureMerge(this.#workers.length, capture, taken);
     try {
-      return await Promise.all(this.#workers.map((worker) => this.#part(worker)));
+      const outcomes = await Promise.all(this.#workers.map((worker, engine) => this.#outcome(worker, engine, merge)));
+      const [first] = outcomes;
+      if (first) this.taps = first.taps;
+      await merge?.finish();
+      return outcomes;
     } finally {
       clearInterval(looking);
       for (const worker of this.#workers) void worker.terminate();
     }
   }
 
-  #part(worker: Worker): Promise<Part> {
+  #outcome(worker: Worker, engine: number, merge: CaptureMerge | undefined): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       worker.on('error', reject);
       worker.on('exit', (code) => reject(new Error(`a worker ended early, with ${code}`)));
       worker.on('message', (told: Told) => {
-        if (told.kind === 'done') resolve(told.part);
-        else if (told.kind === 'failed') reject(Object.assign(new Error(told.message), { name: told.name }));
-        else if (told.kind === 'progress') {
-          if (worker === this.#workers[0]) this.options.onProgress(told.progress);
-        } else this.#leave(told.steps, told.progress);
+        try {
+          switch (told.kind) {
+            case 'records':
+              if (told.taps && told.taps.length > this.taps.length) this.taps = told.taps;
+              merge?.add(engine, told.records);
+              break;
+            case 'done':
+              merge?.end(engine);
+              resolve(told.outcome);
+              break;
+            case 'failed':
+              reject(Object.assign(new Error(told.message), { name: told.name }));
+              break;
+            case 'progress':
+              if (engine === 0) this.options.onProgress(told.progress);
+              break;
+            default:
+              this.#leave(told.steps, told.progress);
+          }
+        } catch (error) {
+          reject(error);
+        }
       });
     });
   }

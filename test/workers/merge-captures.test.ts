@@ -1,0 +1,120 @@
+/** Captures of several engines become one while they come, however they are cut into pieces. */
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, expect, it } from 'vitest';
+import { type CaptureFormat, openCapture, pcapName } from '../../src/capture/files.js';
+import { enhancedPacketBlock } from '../../src/capture/pcapng.js';
+import { readCapture } from '../../src/capture/read.js';
+import { CaptureMerge } from '../../src/workers/merge-captures.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'swarmwire-merge-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const EPOCH = 1_767_225_600_000_000_000n;
+const TAPS = ['node1/host/eth0', 'node1/ingress_sbox/eth0', 'node2/host/eth0'].map((name) => ({ name, mtu: 1500 }));
+
+interface Frame {
+  time: bigint;
+  interface: number;
+  data: Uint8Array;
+}
+
+/** Of one engine: in the order of time, then of taps, as it records them. */
+const recorded = fc
+  .array(
+    fc.record({
+      time: fc.bigInt({ min: 0n, max: 40n }).map((tick) => EPOCH + tick * 1_000_000_000n),
+      interface: fc.nat({ max: TAPS.length - 1 }),
+      data: fc.uint8Array({ minLength: 14, maxLength: 40 }),
+    }),
+    { maxLength: 40 },
+  )
+  .map((frames) => frames.sort(inOrder));
+
+function inOrder(a: Frame, b: Frame): number {
+  return a.time < b.time ? -1 : a.time > b.time ? 1 : a.interface - b.interface;
+}
+
+function piece(frames: readonly Frame[]): ArrayBuffer {
+  return Uint8Array.from(frames.flatMap((frame) => [...enhancedPacketBlock({ ...frame, direction: 'received' })]))
+    .buffer;
+}
+
+/** Each engine's frames in pieces of so many; whose piece comes next is drawn. */
+async function merge(
+  engines: readonly (readonly Frame[])[],
+  cut: number,
+  turns: readonly number[],
+  format: CaptureFormat = 'pcapng',
+) {
+  const file = openCapture(format, folder, 'merged', () => TAPS, { background: true });
+  const taken = engines.map(() => 0);
+  const sent = engines.map(() => 0);
+  const merging = new CaptureMerge(engines.length, file, (engine, bytes) => {
+    taken[engine] = (taken[engine] ?? 0) + bytes;
+  });
+  const left = engines.map((frames, engine) => ({ engine, frames: [...frames] }));
+  for (let turn = 0; left.length > 0; turn++) {
+    const at = (turns[turn % turns.length] ?? 0) % left.length;
+    const [next] = left.slice(at, at + 1);
+    if (!next) break;
+    if (next.frames.length === 0) {
+      merging.end(next.engine);
+      left.splice(at, 1);
+      continue;
+    }
+    const records = piece(next.frames.splice(0, cut));
+    sent[next.engine] = (sent[next.engine] ?? 0) + records.byteLength;
+    merging.add(next.engine, records);
+  }
+  await merging.finish();
+  expect(taken).toEqual(sent);
+  return file.finish();
+}
+
+const text = ({ time, interface: tap, data }: Frame) => `${time} ${tap} ${Buffer.from(data).toString('hex')}`;
+
+it('puts all frames in the order of time, then of taps, then of engines', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(recorded, { minLength: 1, maxLength: 4 }),
+      fc.integer({ min: 1, max: 12 }),
+      fc.array(fc.nat({ max: 5 }), { minLength: 1, maxLength: 9 }),
+      async (engines, cut, turns) => {
+        const [file] = await merge(engines, cut, turns);
+        const { frames, warnings } = readCapture(readFileSync(join(folder, 'merged.pcapng')));
+        expect(warnings).toEqual([]);
+        // Sorting keeps equal ones as they are: the first engine's first.
+        expect(frames.map(text)).toEqual(engines.flat().sort(inOrder).map(text));
+        expect(file?.frames).toBe(frames.length);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+it('writes a file per tap as well', async () => {
+  const frame = (tick: number, tap: number) => ({
+    time: EPOCH + BigInt(tick),
+    interface: tap,
+    data: new Uint8Array(20).fill(tick),
+  });
+  const files = await merge(
+    [
+      [frame(1, 0), frame(4, 2)],
+      [frame(2, 0), frame(3, 2)],
+    ],
+    1,
+    [0, 1],
+    'pcap',
+  );
+  expect(files.map(({ tap, frames }) => [tap, frames])).toEqual([
+    ['node1/host/eth0', 2],
+    ['node2/host/eth0', 2],
+  ]);
+  const { frames } = readCapture(readFileSync(join(folder, 'merged', pcapName('node2/host/eth0'))));
+  expect(frames.map(({ data }) => data[0])).toEqual([3, 4]);
+});
