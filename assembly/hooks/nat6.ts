@@ -12,7 +12,7 @@ import * as ipv6 from "../wire/ipv6";
 import * as tcp from "../wire/tcp";
 import * as udp from "../wire/udp";
 import { update128, update16 } from "../wire/checksum";
-import { keepAt, pin } from "../tables/addresses6";
+import { keepAt, keep } from "../tables/addresses6";
 import {
   Connection, DST_NAT, SRC_NAT, destinationOf, dportOf, invertA, isIcmp, protocolOf, sourceOf, sportOf,
 } from "../tables/connections";
@@ -28,7 +28,7 @@ export function masqueradeAs6(namespace: Namespace, frame: Frame, out: Device | 
 
 /** The number of the arrival device's first address; ::1 for what the namespace itself sends. */
 export function redirectTo6(hook: Hook, device: Device | null): u32 {
-  if (hook == Hook.OUTPUT) return pin(0, 0x0100000000000000);
+  if (hook == Hook.OUTPUT) return keep(0, 0x0100000000000000);
   const first = device ? device.addresses6 : null;
   return first ? first.address : 0;
 }
