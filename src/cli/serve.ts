@@ -1,6 +1,7 @@
 /** `swarmwire serve`: an Engine API for every node of a simulated swarm. */
 
 import { mkdirSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { openCapture } from '../capture/files.js';
 import { Recording } from '../capture/recording.js';
@@ -111,9 +112,7 @@ function placesOf(host: string, nodes: readonly string[], open: boolean, termina
   const directory = unix[1];
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   return nodes.map((node) => {
-    const socket = join(directory, `${node}.sock`);
-    rmSync(socket, { force: true });
-    return { socket };
+    return { socket: join(directory, `${node}.sock`) };
   });
 }
 
@@ -123,18 +122,33 @@ async function listenAll(world: World, spec: StackSpec, places: readonly Place[]
     const place = places[i];
     if (!place) continue;
     try {
+      if ('socket' in place) await clear(place.socket);
       listening.push(await listen(world, name, place));
     } catch (error) {
       for (const { server } of listening) server.close();
       const { code, message } = error as NodeJS.ErrnoException;
       const where = 'socket' in place ? place.socket : `${place.host}:${place.port}`;
       throw new BadInput(
-        `cannot listen on ${where}: ${code === 'EADDRINUSE' ? 'the port is taken' : message}`,
+        `cannot listen on ${where}: ${code === 'EADDRINUSE' ? `the ${'socket' in place ? 'socket' : 'port'} is taken` : message}`,
         'another --host, perhaps: --host tcp://127.0.0.1:12375',
       );
     }
   }
   return listening;
+}
+
+/** A socket that a server left behind goes; one where somebody answers stays. @throws with EADDRINUSE */
+function clear(socket: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const answered = connect(socket, () => {
+      answered.destroy();
+      reject(Object.assign(new Error('somebody listens there'), { code: 'EADDRINUSE' }));
+    });
+    answered.once('error', () => {
+      rmSync(socket, { force: true });
+      resolve();
+    });
+  });
 }
 
 /** Captures of everything, from now to the end. */

@@ -159,6 +159,8 @@ export class World {
 
   open(): void {
     let last = this.#now();
+    // Standing up has taken virtual time of its own.
+    this.#zero = Math.min(this.#zero, last - this.engine.now / MILLISECOND);
     const tick = () => {
       const now = this.#now();
       this.#zero -= (now - last) * (this.speed - 1);

@@ -1,6 +1,6 @@
 /** ifconfig, route, arp, netstat and ss: net-tools' and busybox's tables, from the engine's. */
 
-import type { SocketEntry } from '../engine/index.js';
+import type { Device, SocketEntry } from '../engine/index.js';
 import { linksOf } from '../engine/links.js';
 import { neighboursOf } from '../engine/neighbours.js';
 import { readOptions } from './arguments.js';
@@ -28,6 +28,10 @@ export function* ifconfig(process: Process): Steps<number> {
     const loopback = device.kind === 'loopback';
     const { rxPackets, rxBytes, txPackets, txBytes } = device.counters;
     const first = device.addresses[0];
+    if (process.machine.flavour === 'debian') {
+      process.stdout.write(netTools(device, up, carrier));
+      continue;
+    }
     const lines = [
       loopback ? 'Link encap:Local Loopback  ' : `Link encap:Ethernet  HWaddr ${device.mac.toUpperCase()}  `,
       ...(first
@@ -46,6 +50,42 @@ export function* ifconfig(process: Process): Steps<number> {
     );
   }
   return 0;
+}
+
+/** A device as net-tools' ifconfig shows it. */
+function netTools(
+  { name, kind, mac, mtu, addresses, addresses6, counters }: Device,
+  up: boolean,
+  carrier: boolean,
+): string {
+  const loopback = kind === 'loopback';
+  const words: [string, number, boolean][] = [
+    ['UP', 1, up],
+    ['BROADCAST', 2, !loopback],
+    ['LOOPBACK', 8, loopback],
+    ['RUNNING', 64, carrier],
+    ['MULTICAST', 4096, !loopback],
+  ];
+  const set = words.filter(([, , on]) => on);
+  const flags = `${set.reduce((sum, [, bit]) => sum + bit, 0)}<${set.map(([word]) => word).join(',')}>`;
+  const [first] = addresses;
+  const { rxPackets, rxBytes, txPackets, txBytes } = counters;
+  const queue = loopback || kind === 'physical' ? 1000 : 0;
+  const inet =
+    first &&
+    `inet ${first.address}  netmask ${dotted(mask(first.length))}${loopback ? '' : `  broadcast ${first.broadcast === false ? '0.0.0.0' : broadcast(first.address, first.length)}`}`;
+  const scope = (address: string) =>
+    address === '::1' ? '0x10<host>' : /^fe[89ab]/.test(address) ? '0x20<link>' : '0x0<global>';
+  const lines = [
+    ...(inet ? [inet] : []),
+    ...addresses6.map(({ address, length }) => `inet6 ${address}  prefixlen ${length}  scopeid ${scope(address)}`),
+    loopback ? `loop  txqueuelen ${queue}  (Local Loopback)` : `ether ${mac}  txqueuelen ${queue}  (Ethernet)`,
+    `RX packets ${rxPackets}  bytes ${rxBytes} (${human(rxBytes)})`,
+    'RX errors 0  dropped 0  overruns 0  frame 0',
+    `TX packets ${txPackets}  bytes ${txBytes} (${human(txBytes)})`,
+    'TX errors 0  dropped 0 overruns 0  carrier 0  collisions 0',
+  ];
+  return `${name}: flags=${flags}  mtu ${mtu}\n${lines.map((line) => `        ${line}\n`).join('')}\n`;
 }
 
 export function* route(process: Process): Steps<number> {
@@ -85,8 +125,20 @@ export function* route(process: Process): Steps<number> {
 export function* arp(process: Process): Steps<number> {
   const options = readOptions('arp', process.argv.slice(1), { short: 'anevdsi:' });
   if (options.has('d') || options.has('s')) throw changes(process, 'arp', 'SIOCSARP', 'ip neigh');
+  // net-tools have a table, unless -a asks for lines as BSD's.
+  const table = process.machine.flavour === 'debian' && !options.has('a');
+  if (table) process.stdout.write('Address                  HWtype  HWaddress           Flags Mask            Iface\n');
   for (const { address, mac, device, state } of neighboursOf(process.machine.namespace)) {
-    if (state === 'NONE') continue;
+    if (state === 'NONE' || address.includes(':')) continue;
+    if (table) {
+      const [type, hardware, flags] = mac
+        ? ['ether', mac, state === 'PERMANENT' ? 'CM' : 'C']
+        : ['', '(incomplete)', ''];
+      process.stdout.write(
+        `${address.padEnd(24)} ${type.padEnd(7)} ${hardware.padEnd(19)} ${flags.padEnd(21)} ${device.name}\n`,
+      );
+      continue;
+    }
     const permanent = state === 'PERMANENT' ? ' PERM' : '';
     process.stdout.write(
       mac

@@ -207,7 +207,7 @@ function* hostname(process: Process): Steps<number> {
 
 function* ps(process: Process): Steps<number> {
   const { machine } = process;
-  if (machine.flavour === 'debian' && !machine.host) {
+  if (machine.flavour === 'debian') {
     process.stdout.write(procps(process));
     return 0;
   }

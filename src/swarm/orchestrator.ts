@@ -58,6 +58,7 @@ export class Orchestrator {
     service.spec = spec;
     service.version++;
     service.updated = this.records.clock.now;
+    delete service.update;
     this.#reconcile(service);
     if (!rolling) return;
     service.update = {

@@ -284,6 +284,7 @@ export function containerRoutes(app: App, engine: Engine): void {
     if (isPaused(world, container))
       throw new ApiError(409, `Container ${container.id} is paused, unpause the container before exec`);
     const id = world.newId();
+    forgetOld(world);
     world.execs.set(id, {
       id,
       container,
@@ -338,5 +339,14 @@ function notFound({ topology }: World, program: string): string {
     topology.engine === '20.10' ? ['', ''] : ['failed to create task for container: ', 'error during container init: '];
   return `${task}failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ${init}exec: "${program}": ${program.includes('/') ? `stat ${program}: no such file or directory` : 'executable file not found in $PATH'}: unknown`;
 }
+
+/** dockerd forgets commands that have ended some minutes ago (execCommandGC); these are forgotten when there are many. */
+function forgetOld({ execs }: World): void {
+  for (const { id, running } of execs.values()) {
+    if (execs.size < EXECS_KEPT) return;
+    if (!running) execs.delete(id);
+  }
+}
+const EXECS_KEPT = 500;
 
 const isUp = ({ status }: ContainerState) => status === 'running' || status === 'restarting';

@@ -7,7 +7,7 @@ import type { World } from '../world.js';
 import { flag, moment, type Request, timeText } from './context.js';
 import { ApiError } from './errors.js';
 
-/** `prefix`: where a line is from; only a service's and a task's have one. */
+/** `prefix`: where a line is from, as `details` tells; only a service's and a task's have one. */
 export interface Source {
   container: ContainerState;
   prefix: string;
@@ -18,6 +18,7 @@ export function logs(world: World, c: Request, sourcesNow: () => readonly Source
   const asked = (name: string) => flag(c.req.query(name));
   const [follow, out, err, times] = [asked('follow'), asked('stdout'), asked('stderr'), asked('timestamps')];
   if (!out && !err) throw new ApiError(400, 'Bad parameters: you must choose at least one stream');
+  const details = asked('details');
   const tail = c.req.query('tail') ?? 'all';
   const since = moment(c.req.query('since')) ?? 0n;
   const until = moment(c.req.query('until'));
@@ -29,7 +30,7 @@ export function logs(world: World, c: Request, sourcesNow: () => readonly Source
   return stream(c, async (to) => {
     const write = (prefix: string, entry: LogEntry) => {
       if (!isWanted(entry)) return;
-      const head = `${times ? `${timeText(entry.time)} ` : ''}${prefix}`;
+      const head = `${times ? `${timeText(entry.time)} ` : ''}${details ? prefix : ''}`;
       const data = head === '' ? entry.data : new TextEncoder().encode(head + new TextDecoder().decode(entry.data));
       void to.write(framed({ ...entry, data }, tty));
     };

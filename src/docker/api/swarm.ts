@@ -119,6 +119,10 @@ export function swarmRoutes(app: App, engine: Engine): void {
         'rpc error: code = InvalidArgument desc = Datapath port number is not in the valid range (1024 - 49151)',
       );
     checkAddress(engine, wish.AdvertiseAddr);
+    const members = [...world.cluster.nodes.values()].filter(({ member }) => member);
+    // A swarm whose last manager has left is none any more: who was in it has to leave it, too.
+    if (!members.some(({ role }) => role === 'manager'))
+      for (const { name } of members) world.cluster.swarmLeave(name, true);
     if (world.cluster.inSwarm && !world.cluster.node(node).member)
       throw new ApiError(
         503,
