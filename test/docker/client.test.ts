@@ -1,18 +1,9 @@
 /** The real docker command, and the real Python library, against engines that this test serves. */
 
-import { spawnSync } from 'node:child_process';
 import { afterEach, describe, expect, test } from 'vitest';
+import { CLIENTS, has } from './clients.js';
 import { Served } from './served.js';
 
-const has = (program: string, args: readonly string[]) =>
-  spawnSync(program, [...args], { stdio: 'ignore' }).status === 0;
-/** More than one version, where the machine has them. */
-const CLIENTS = [...new Set(['docker', '/usr/bin/docker', '/usr/local/bin/docker'])].filter((program) =>
-  has(program, ['--version']),
-);
-const versions = new Map(
-  CLIENTS.map((program) => [spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout.trim(), program]),
-);
 const PYTHON = ['/usr/bin/python3', 'python3'].find((program) => has(program, ['-c', 'import docker']));
 const SLOW = 180_000;
 
@@ -22,9 +13,9 @@ afterEach(() => {
   served = undefined;
 });
 
-test.skipIf(versions.size > 0)('there is no docker command on this machine: its tests are skipped', () => {});
+test.skipIf(CLIENTS.size > 0)('there is no docker command on this machine: its tests are skipped', () => {});
 
-describe.each([...versions])('%s', (_, program) => {
+describe.each([...CLIENTS])('%s', (_, program) => {
   const session = async (nodes: number) => {
     const started = await Served.of(nodes);
     served = started;

@@ -48,14 +48,19 @@ export class Served {
   client(
     program: string,
     args: readonly string[],
-    { node = 1, typed, seconds = 30 }: { node?: number; typed?: string; seconds?: number } = {},
+    {
+      node = 1,
+      typed,
+      seconds = 30,
+      environment = {},
+    }: { node?: number; typed?: string; seconds?: number; environment?: Record<string, string> } = {},
   ): Promise<Ended> {
     return new Promise((resolve) => {
       const child = execFile(
         program,
         [...args],
         {
-          env: { ...process.env, DOCKER_HOST: this.engines[node - 1]?.url ?? '' },
+          env: { ...process.env, DOCKER_HOST: this.engines[node - 1]?.url ?? '', ...environment },
           timeout: seconds * 1000,
           killSignal: 'SIGKILL',
           maxBuffer: 16 << 20,
