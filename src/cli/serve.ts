@@ -51,7 +51,12 @@ export const serve: Command = {
       values.public,
       terminal,
     );
-    const world = await standUp(spec, { seed, drivers }, file);
+    if (spec.traffic.length > 0)
+      terminal.err(
+        'note: serve starts no traffic of the stack file (swarmwire run does): containers do what they are told',
+      );
+    const onRefused = (words: string) => terminal.err(`change refused: ${words}`);
+    const world = await standUp(spec, { seed, drivers, onRefused }, file);
     const finish = values.out === undefined ? () => {} : record(world, values.out, terminal);
     const listening = await listenAll(world, spec, places);
     world.open();

@@ -7,9 +7,12 @@ import { Names } from '../dns/index.js';
 import { type Driver, Drivers } from '../drivers/index.js';
 import { Engine, type Namespace, Sockets } from '../engine/index.js';
 import { Computer, type Program, programOf, type Started } from '../programs/index.js';
+import { apply, words } from '../swarm/changes.js';
 import { EngineClock } from '../swarm/clock.js';
 import { Cluster, type ClusterEvent } from '../swarm/cluster.js';
+import { ControlPlane } from '../swarm/control-plane.js';
 import { deploy, emptyTopology } from '../swarm/deploy.js';
+import { DockerError } from '../swarm/errors.js';
 import { Realizer } from '../swarm/realize.js';
 import type { ContainerState } from '../swarm/state.js';
 import type { ContainerSpec, StackSpec } from '../topology/spec.js';
@@ -39,6 +42,8 @@ export interface WorldOptions {
   drivers?: readonly Driver[];
   /** Wall clock, ms since 1970. */
   now?: () => number;
+  /** One of the stack file's changes was refused by Docker. */
+  onRefused?: (words: string) => void;
 }
 
 interface Living {
@@ -103,6 +108,7 @@ export class World {
   speed = 1;
   /** Programs that a machine itself has besides those that all have, by the machine's name. */
   hostProgram: (machine: string, name: string) => Program | undefined = () => undefined;
+  #controlPlane: ControlPlane | undefined;
   #watching = 0;
   #timer: NodeJS.Timeout | undefined;
   #draws = 0;
@@ -110,7 +116,7 @@ export class World {
   private constructor(
     readonly engine: Engine,
     spec: StackSpec,
-    { seed, drivers = [], now = Date.now }: WorldOptions,
+    { seed, drivers = [], now = Date.now, onRefused = () => {} }: WorldOptions,
   ) {
     this.#now = now;
     this.#zero = now();
@@ -138,6 +144,16 @@ export class World {
     deploy(this.cluster, spec);
     clock.standing = true;
     this.names.follow();
+    if (spec.controlPlane) this.#controlPlane = new ControlPlane(this.realized, this.cluster, this.sockets, seed);
+    for (const change of spec.changes ?? [])
+      engine.at(engine.now + change.at * MILLISECOND, () => {
+        try {
+          apply(this.cluster, change);
+        } catch (error) {
+          if (!(error instanceof DockerError)) throw error;
+          onRefused(`${words(change)}: ${error.message}`);
+        }
+      });
   }
 
   static async create(spec: StackSpec, options: WorldOptions): Promise<World> {
@@ -231,6 +247,7 @@ export class World {
     const event = { ...told, attributes: { ...told.attributes, ...labels } };
     this.events.push(event);
     if (this.events.length > EVENTS_KEPT) this.events.shift();
+    this.#controlPlane?.hear(event);
     for (const watcher of this.#eventWatchers) watcher(event);
     if (event.type === 'container' && event.action === 'die') this.#died(event);
   }
