@@ -91,7 +91,8 @@ export class Allocator {
   localNetwork(spec: NetworkSpec, device: string | undefined, nodes: readonly string[]): Network {
     const { options = {} } = spec;
     const macs = nodes.map(() => this.#bridgeMac());
-    const id = this.#draw.hex(64);
+    const drawn = this.#draw.hex(64);
+    const id = spec.scope === 'swarm' ? BigInt(`0x${drawn}`).toString(36).slice(-25) : drawn;
     const mtu = options['com.docker.network.driver.mtu'];
     const network: Network = {
       name: spec.name,

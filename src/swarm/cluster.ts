@@ -16,6 +16,7 @@ import type {
 } from '../topology/spec.js';
 import type { Network, Sandbox, Topology } from '../topology/topology.js';
 import type { Attachments } from './attachments.js';
+import type { ConfigNetwork, ConfigNetworks } from './config-networks.js';
 import { Containers } from './containers.js';
 import { restartDaemon } from './daemon.js';
 import { Members, type NodeChange } from './members.js';
@@ -164,6 +165,16 @@ export class Cluster {
   /** `docker network create`: a node's own, or (`nodes` aside) the whole swarm's, by its driver. */
   networkCreate(spec: NetworkSpec, nodes: string | readonly string[] = [], wanted: readonly string[] = []): Network {
     return this.#networks.create(spec, nodes, wanted);
+  }
+  /** `docker network create --config-only`: the node's own; and `docker network rm` of one. */
+  configCreate(spec: NetworkSpec, node: string): ConfigNetwork {
+    return this.#networks.createConfig(spec, node);
+  }
+  configRemove(config: ConfigNetwork): void {
+    this.#networks.removeConfig(config);
+  }
+  get configNetworks(): ConfigNetworks {
+    return this.#records.configNetworks;
   }
   networkRemove(name: string, node?: string): void {
     this.#networks.remove(name, node);

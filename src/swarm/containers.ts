@@ -164,8 +164,10 @@ export class Containers {
   }
 
   #attachable(container: ContainerState, name: string): Network {
+    if (this.records.configNetworks.find(name, container.node))
+      throw new DockerError(403, 'cannot create endpoint on configuration-only network');
     const network = this.records.attachments.network(name, container.node);
-    if (this.records.allocator.isLocal(network) || container.task) return network;
+    if ((this.records.allocator.isLocal(network) && network.scope !== 'swarm') || container.task) return network;
     if (this.records.networkSpecs.get(network)?.attachable === false)
       throw new DockerError(
         403,

@@ -2,6 +2,7 @@
 
 import type { NetworkSpec } from '../topology/spec.js';
 import type { Network, Sandbox } from '../topology/topology.js';
+import type { ConfigNetwork } from './config-networks.js';
 import { DockerError, NO_MANAGER } from './errors.js';
 import { PREDEFINED } from './network-mode.js';
 import type { Records } from './records.js';
@@ -26,20 +27,24 @@ export class Networks {
   }
 
   /** `docker network create`: a node's own, or (`node` aside) the whole swarm's, by its driver. */
-  create(spec: NetworkSpec, nodes: string | readonly string[], wanted: readonly string[]): Network {
+  create(given: NetworkSpec, nodes: string | readonly string[], wanted: readonly string[]): Network {
     const where = typeof nodes === 'string' ? [nodes] : nodes;
-    const { scope, only } = this.records.options.drivers.get(spec.driver);
-    const local = scope === 'local';
+    const { scope, only } = this.records.options.drivers.get(given.driver);
+    const local = scope === 'local' && given.scope !== 'swarm';
+    const [first] = where;
+    const spec = local && first !== undefined ? this.records.configNetworks.applied(given, first) : given;
     if (only) throw new DockerError(403, `only one instance of "${spec.driver}" network is allowed`);
     for (const node of where) {
       const known = this.records.attachments.find(spec.name, node);
-      if (known && (known.onNode[node] || !local))
+      if ((known && (known.onNode[node] || !local)) || this.records.configNetworks.find(spec.name, node))
         throw new DockerError(409, `network with name ${spec.name} already exists`);
     }
     if (!local && !this.records.inSwarm) throw new DockerError(503, NO_MANAGER);
     if (
       !local &&
-      this.records.topology.networks.some((one) => one.name === spec.name && !this.records.allocator.isLocal(one))
+      this.records.topology.networks.some(
+        (one) => one.name === spec.name && (one.scope === 'swarm' || !this.records.allocator.isLocal(one)),
+      )
     )
       throw new DockerError(409, `network with name ${spec.name} already exists`);
     const { ingress } = this.records.attachments;
@@ -48,9 +53,10 @@ export class Networks {
         409,
         `rpc error: code = AlreadyExists desc = ingress network (${ingress.id}) is already present`,
       );
-    const network = local
-      ? this.records.allocator.localNetwork(spec, undefined, where)
-      : this.records.allocator.overlay(spec, wanted);
+    const network =
+      scope === 'local'
+        ? this.records.allocator.localNetwork(spec, undefined, where)
+        : this.records.allocator.overlay(spec, wanted);
     this.records.networkSpecs.set(network, spec);
     this.records.attachments.add(network);
     if (spec.ingress) for (const { name, member } of this.records.nodes.values()) if (member) this.reach(network, name);
@@ -89,6 +95,25 @@ export class Networks {
     this.records.changed();
   }
 
+  /** `docker network create --config-only` */
+  createConfig(spec: NetworkSpec, node: string): ConfigNetwork {
+    const { configNetworks, attachments, allocator } = this.records;
+    if (attachments.find(spec.name, node)?.onNode[node] || configNetworks.find(spec.name, node))
+      throw new DockerError(409, `network with name ${spec.name} already exists`);
+    const made = { id: allocator.containerId(), name: spec.name, node, spec };
+    configNetworks.add(made);
+    this.records.tell('network', 'create', spec.name, { type: 'null' }, node);
+    return made;
+  }
+
+  removeConfig(config: ConfigNetwork): void {
+    for (const [network, { configFrom }] of this.records.networkSpecs)
+      if (configFrom === config.name && network.onNode[config.node])
+        throw new DockerError(403, `configuration network "${config.name}" is in use`);
+    this.records.configNetworks.remove(config);
+    this.records.tell('network', 'destroy', config.name, { type: 'null' }, config.node);
+  }
+
   #refuseIngress(): void {
     for (const { id, spec } of this.records.services.values())
       if (spec.ports.some(({ mode }) => mode === 'ingress'))
@@ -116,7 +141,7 @@ export class Networks {
   reach(network: Network, node: string): void {
     const spec = this.records.networkSpecs.get(network);
     if (network.scope === 'swarm' && spec && !network.onNode[node])
-      this.records.attachments.extendScoped(network, spec, node);
+      this.records.attachments.extendScoped(network, this.records.configNetworks.appliedOn(network, spec, node), node);
     if (this.records.allocator.isLocal(network) || network.onNode[node]) return;
     this.reserve(network, node);
     const key = `${node} ${network.id}`;

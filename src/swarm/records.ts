@@ -7,6 +7,7 @@ import { Allocator } from './allocator.js';
 import { Attachments } from './attachments.js';
 import { Bindings } from './bindings.js';
 import type { Clock } from './clock.js';
+import { ConfigNetworks } from './config-networks.js';
 import { DockerError } from './errors.js';
 import { Firewall } from './firewall.js';
 import { Gossip } from './gossip.js';
@@ -53,6 +54,7 @@ export class Records {
   readonly containers = new ContainersByNode();
   readonly services = new Map<string, ServiceState>();
   readonly networkSpecs = new Map<Network, NetworkSpec>();
+  readonly configNetworks = new ConfigNetworks();
   readonly allocator: Allocator;
   readonly attachments: Attachments;
   readonly bindings: Bindings;

@@ -113,6 +113,8 @@ export interface NetworkSpec extends Partial<PoolSpec> {
   scope?: 'swarm';
   /** By node, what is another one there. */
   configs?: Record<string, NodeNetworkSpec>;
+  /** `--config-from`: what it has on a node is said by the config-only network of that name there. */
+  configFrom?: string;
   /** Local networks: its endpoints have IPv6 addresses, too (enable_ipv6). */
   ipv6?: boolean;
   /** IPv6 subnet, CIDR. */

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import type { NetworkSpec, PoolSpec } from '../../topology/spec.js';
 import { hostPart, type Network } from '../../topology/topology.js';
 import { expression, hasLabels, labels, oneOf, readFilters, refuseUnknown } from './body.js';
+import { checkConfig, configJson, configNotes } from './config-networks.js';
 import { endpointId, networkIdOf, networkNames } from './container-json.js';
 import { attachmentOf, ENDPOINT_SETTINGS } from './container-spec.js';
 import { type App, type Engine, flag, jsonOf, manager, required, timeText } from './context.js';
@@ -18,6 +19,7 @@ const CREATE = v.object({
   Ingress: v.optional(v.boolean(), false),
   EnableIPv6: v.optional(v.boolean(), false),
   ConfigOnly: v.optional(v.boolean(), false),
+  ConfigFrom: v.optional(v.nullable(v.object({ Network: v.optional(v.string(), '') })), null),
   Options: labels,
   Labels: labels,
   IPAM: v.optional(
@@ -63,7 +65,8 @@ export function networkRoutes(app: App, engine: Engine): void {
     );
   const isMember = () => cluster.node(node).member;
   const isManager = () => isMember() && cluster.node(node).role === 'manager';
-  const scopeOf = ({ driver }: Network) => cluster.options.drivers.get(driver).scope;
+  const scopeOf = ({ driver, scope }: Network) => scope ?? cluster.options.drivers.get(driver).scope;
+  const configOf = (name: string) => cluster.configNetworks.find(name, node);
 
   const find = (name: string): Network | undefined => {
     const all = here();
@@ -78,6 +81,7 @@ export function networkRoutes(app: App, engine: Engine): void {
   const json = (network: Network, verbose: boolean) => {
     const on = network.onNode[node] ?? Object.values(network.onNode)[0];
     const spec = cluster.networkSpecs.get(network);
+    const pool = spec?.configFrom === undefined ? spec : configOf(spec.configFrom)?.spec;
     const note = notes.get(network);
     const subnet = on?.subnet ?? spec?.subnet;
     const containers = verbose
@@ -124,9 +128,9 @@ export function networkRoutes(app: App, engine: Engine): void {
         ? [
             {
               Subnet: subnet ?? '',
-              ...(spec?.ipRange ? { IPRange: spec.ipRange } : {}),
+              ...(pool?.ipRange ? { IPRange: pool.ipRange } : {}),
               ...(on?.gateway || spec?.gateway ? { Gateway: on?.gateway || spec?.gateway } : {}),
-              ...(spec?.auxAddresses ? { AuxiliaryAddresses: spec.auxAddresses } : {}),
+              ...(pool?.auxAddresses ? { AuxiliaryAddresses: pool.auxAddresses } : {}),
             },
             ...(on?.further ?? spec?.furtherPools ?? []).map(({ subnet: Subnet, gateway }) => ({
               Subnet,
@@ -147,7 +151,7 @@ export function networkRoutes(app: App, engine: Engine): void {
       Internal: network.internal ?? false,
       Attachable: spec?.attachable ?? false,
       Ingress: network.ingress,
-      ConfigFrom: { Network: '' },
+      ConfigFrom: { Network: spec?.configFrom ?? '' },
       ConfigOnly: false,
       Containers: containers,
       Options: optionsOf(network),
@@ -201,6 +205,7 @@ export function networkRoutes(app: App, engine: Engine): void {
     refuseUnknown(filters, FILTERS);
     const all = [
       ...here().map((network) => json(network, false)),
+      ...cluster.configNetworks.on(node).map((config) => configJson(world, config)),
       ...NULL_NETWORKS.filter((name) => !here().some((one) => one.name === name)).map((name) => nullJson(name, false)),
     ];
     const any = (key: string, test: (value: string) => boolean) => {
@@ -231,6 +236,8 @@ export function networkRoutes(app: App, engine: Engine): void {
     const found = find(name);
     if (found && (!scope || scopeOf(found) === scope || (found.name === 'bridge' && isManager())))
       return c.json(json(found, true));
+    const config = configOf(name);
+    if (config && (!scope || scope === 'local')) return c.json(configJson(world, config));
     const nothing = nullNamed(name);
     // A service's `--network host` is looked for among the swarm's (swarmkit PredefinedNetworks).
     const services = nothing === 'host' && scope === 'swarm' && isManager();
@@ -243,11 +250,19 @@ export function networkRoutes(app: App, engine: Engine): void {
     if (create.Name === '') throw new ApiError(400, 'network name is required');
     if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(create.Name))
       throw new ApiError(400, `invalid network name: ${create.Name}`);
-    if (create.ConfigOnly) throw new ApiError(501, 'swarmwire has no config-only networks');
+    const configFrom = create.ConfigFrom?.Network ?? '';
     const driver = create.Driver === '' ? 'bridge' : create.Driver;
     if (NULL_NETWORKS.includes(create.Name) || create.Name === 'bridge')
       throw new ApiError(403, `operation is not permitted on predefined ${create.Name} network`);
-    const swarm = cluster.options.drivers.get(driver).scope === 'swarm';
+    const swarms = cluster.options.drivers.get(driver).scope === 'swarm';
+    const swarm = (swarms || create.Scope === 'swarm') && !create.ConfigOnly;
+    checkConfig({
+      configOnly: create.ConfigOnly,
+      configFrom,
+      operated: create.Internal || create.Attachable || create.Ingress || create.Scope !== '',
+      configured: create.EnableIPv6 || create.IPAM.Config.length > 0 || Object.keys(create.Labels).length > 0,
+      options: create.Options,
+    });
     if (swarm) manager(engine);
     const given = create.IPAM.Config.filter((one) => one.Subnet !== '' || one.Gateway !== '' || one.IPRange !== '');
     const four = given.filter(({ Subnet, Gateway }) => !Subnet.includes(':') && !Gateway.includes(':'));
@@ -262,18 +277,22 @@ export function networkRoutes(app: App, engine: Engine): void {
       ...(create.EnableIPv6 ? { ipv6: true } : {}),
       ...(six?.Subnet ? { subnet6: six.Subnet } : {}),
       ...(six?.Gateway ? { gateway6: six.Gateway } : {}),
+      ...(swarm && !swarms ? { scope: 'swarm' as const } : {}),
+      ...(configFrom ? { configFrom } : {}),
       ...(vni ? { vni: Number(vni.split(',')[0]) } : {}),
       ...(create.Ingress ? { ingress: true } : {}),
       ...(create.Internal ? { internal: true } : {}),
       ...(swarm ? { attachable: create.Attachable } : {}),
       ...(Object.keys(create.Options).length > 0 ? { options: create.Options } : {}),
     };
+    const note = { labels: create.Labels, created: world.engine.now };
+    if (create.ConfigOnly) {
+      const config = cluster.configCreate(spec, node);
+      configNotes.set(config, { ...note, ipamOptions: create.IPAM.Options });
+      return c.json({ Id: config.id, Warning: '' }, 201);
+    }
     const network = cluster.networkCreate(spec, swarm ? [] : node);
-    notes.set(network, {
-      labels: create.Labels,
-      created: world.engine.now,
-      ...(swarm ? {} : { ipamOptions: create.IPAM.Options }),
-    });
+    notes.set(network, { ...note, ...(swarm ? {} : { ipamOptions: create.IPAM.Options }) });
     return c.json({ Id: network.id, Warning: '' }, 201);
   });
 
@@ -281,6 +300,11 @@ export function networkRoutes(app: App, engine: Engine): void {
     const name = required(c, 'id');
     if (nullNamed(name)) throw new ApiError(403, `${nullNamed(name)} is a pre-defined network and cannot be removed`);
     const network = find(name);
+    const config = network ? undefined : configOf(name);
+    if (config) {
+      cluster.configRemove(config);
+      return c.body(null, 204);
+    }
     if (!network) throw new ApiError(404, `network ${name} not found`);
     if (scopeOf(network) === 'swarm') manager(engine);
     // Tasks of a service that was removed just now are still on their way out.
