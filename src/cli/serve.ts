@@ -1,10 +1,12 @@
 /** `swarmwire serve`: an Engine API for every node of a simulated swarm. */
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCapture } from '../capture/files.js';
 import { Recording } from '../capture/recording.js';
+import { clientWorldOf, dockerProgram } from '../docker/client.js';
 import { type Listening, listen, type Place } from '../docker/server.js';
 import { World, type WorldOptions } from '../docker/world.js';
 import { engineOf, parseStackFile } from '../stack-file/index.js';
@@ -59,6 +61,7 @@ export const serve: Command = {
     const world = await standUp(spec, { seed, drivers, onRefused }, file);
     const finish = values.out === undefined ? () => {} : record(world, values.out, terminal);
     const listening = await listenAll(world, spec, places);
+    const closeClients = values.public ? () => {} : installClients(world, listening);
     world.open();
     terminal.out(
       `${listening.length} engine${listening.length === 1 ? '' : 's'}; Ctrl-C ends ${listening.length === 1 ? 'it' : 'them'}`,
@@ -72,6 +75,7 @@ export const serve: Command = {
       server.close();
       server.closeAllConnections();
     }
+    closeClients();
     finish();
     return 0;
   },
@@ -154,6 +158,17 @@ function clear(socket: string): Promise<void> {
       resolve();
     });
   });
+}
+
+/** `docker` typed on a node is this machine's docker command, in an empty directory. Whoever may reach us from outside has none. */
+function installClients(world: World, listening: readonly Listening[]): () => void {
+  const directory = mkdtempSync(join(tmpdir(), 'swarmwire-serve-'));
+  const clients = clientWorldOf(world, () => listening);
+  world.hostProgram = (node, name) =>
+    name === 'docker' && listening.some((one) => one.node === node)
+      ? dockerProgram(node, clients, { program: 'docker', directory })
+      : undefined;
+  return () => rmSync(directory, { recursive: true, force: true });
 }
 
 /** Captures of everything, from now to the end. */

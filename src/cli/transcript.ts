@@ -1,7 +1,7 @@
 /** `swarmwire transcript`: a guide's commands, and what comes of them. */
 
 import { readFileSync } from 'node:fs';
-import { clientVersion } from '../docker/transcript/client.js';
+import { clientVersion } from '../docker/client.js';
 import { blocksOf, GuideError } from '../docker/transcript/guide.js';
 import { plainBlocks } from '../docker/transcript/plain.js';
 import { Guide, type Result } from '../docker/transcript/runner.js';

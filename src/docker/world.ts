@@ -20,6 +20,7 @@ import { namespaceOf, type Sandbox, type Topology } from '../topology/topology.j
 import { DockerProxies } from '../traffic/docker-proxy.js';
 import { MeshPorts } from '../traffic/mesh-ports.js';
 import { type ContainerConfig, configOfTask } from './container-config.js';
+import { ControlPorts } from './control-ports.js';
 import { type Health, watchHealth } from './health.js';
 import { digestOf, type Image, imageOf, SERVE, withTag } from './images.js';
 import { ContainerIo } from './io.js';
@@ -102,6 +103,8 @@ export class World {
   readonly #images = new Map<string, Map<string, Image>>();
   readonly #eventWatchers = new Set<(event: ClusterEvent) => void>();
   readonly #now: () => number;
+  /** Where no nodes speak on them. */
+  readonly #controlPorts: ControlPorts | undefined;
   /** Wall clock (ms) at virtual time 0; runs ahead move it back. */
   #zero: number;
   /** Virtual time runs that many times as fast as the wall clock. */
@@ -145,6 +148,8 @@ export class World {
     clock.standing = true;
     this.names.follow();
     if (spec.controlPlane) this.#controlPlane = new ControlPlane(this.realized, this.cluster, this.sockets, seed);
+    else this.#controlPorts = new ControlPorts(this.sockets, (node) => this.namespace(`${node}/host`));
+    this.#controlPorts?.follow(this.cluster);
     for (const change of spec.changes ?? [])
       engine.at(engine.now + change.at * MILLISECOND, () => {
         try {
@@ -290,6 +295,7 @@ export class World {
 
   #changed(): void {
     this.names.follow();
+    this.#controlPorts?.follow(this.cluster);
   }
 
   /** 64 hexadecimal digits, from the seed's own sequence. */

@@ -221,10 +221,16 @@ function changes({ machine }: Process, program: string, call: string, instead: s
 
 const STATES: Record<string, string> = { SYN_RECEIVED: 'SYN_RECV', FIN_WAIT_1: 'FIN_WAIT1', FIN_WAIT_2: 'FIN_WAIT2' };
 
-function sockets({ namespace, sockets: all }: Machine): SocketEntry[] {
-  return all
-    .entries(namespace)
-    .filter(({ state }) => state !== 'FOREIGN')
+function sockets(machine: Machine): SocketEntry[] {
+  const entries = machine.sockets.entries(machine.namespace).filter(({ state }) => state !== 'FOREIGN');
+  // Go listens to both families with one socket, which is an IPv6 one.
+  const isHalf = (entry: SocketEntry) =>
+    !entry.ipv6 &&
+    entry.local.address === '0.0.0.0' &&
+    machine.owner(entry)?.command === 'dockerd' &&
+    entries.some(({ ipv6, protocol, local }) => ipv6 && protocol === entry.protocol && local.port === entry.local.port);
+  return entries
+    .filter((entry) => !isHalf(entry))
     .sort((a, b) => compare(a.protocol, b.protocol) || a.local.port - b.local.port);
 }
 

@@ -13,7 +13,7 @@ import { sh } from './shell.js';
 import { SMALL_TOOLS } from './small-tools.js';
 import { tcpdump } from './tcpdump.js';
 import { TEXT_TOOLS } from './text-tools.js';
-import { traceroute } from './traceroute.js';
+import { traceroute, traceroute6 } from './traceroute.js';
 import { wget } from './wget.js';
 
 export const PROGRAMS: Readonly<Record<string, Program>> = {
@@ -27,6 +27,7 @@ export const PROGRAMS: Readonly<Record<string, Program>> = {
   ping,
   ping6,
   traceroute,
+  traceroute6,
   ip,
   ifconfig,
   route,

@@ -39,7 +39,7 @@ export class Networks {
       if ((known && (known.onNode[node] || !local)) || this.records.configNetworks.find(spec.name, node))
         throw new DockerError(409, `network with name ${spec.name} already exists`);
     }
-    if (!local && !this.records.inSwarm) throw new DockerError(503, NO_MANAGER);
+    if (scope !== 'local' && !this.records.inSwarm) throw new DockerError(503, NO_MANAGER);
     if (
       !local &&
       this.records.topology.networks.some(

@@ -1,6 +1,8 @@
 /** Containers as the Engine API tells of them. */
 
+import { DockerError } from '../../swarm/errors.js';
 import type { ContainerState } from '../../swarm/state.js';
+import type { EngineVersion } from '../../topology/daemon.js';
 import type { Endpoint, PublishedPort } from '../../topology/topology.js';
 import type { ContainerConfig } from '../container-config.js';
 import { digestOf } from '../images.js';
@@ -163,6 +165,15 @@ function emptyEndpoint() {
 /** Its first process' number on the node. */
 export function pidOf({ id }: ContainerState): number {
   return 1000 + (Number.parseInt(id.slice(0, 4), 16) % 30000);
+}
+
+/** A port that is taken is told of as the endpoint's whose it would be (libnetwork sandbox.go, endpoint.go). */
+export function withEndpoint(error: unknown, container: ContainerState, engine: EngineVersion): unknown {
+  if (!(error instanceof DockerError) || !/^Bind for .* failed: port is already allocated$/.test(error.message))
+    return error;
+  const [network = 'bridge'] = networkNames(container);
+  const words = `driver failed programming external connectivity on endpoint ${container.name} (${endpointId(container, network)}): ${error.message}`;
+  return new DockerError(error.status, engine === '28' ? `failed to set up container networking: ${words}` : words);
 }
 
 /** 64 digits of its own for each endpoint, from the ids that there are. */

@@ -10,7 +10,7 @@ import { isPaused, pause, thaw, unpause } from '../pause.js';
 import type { World } from '../world.js';
 import { hasLabels, readFilters, strings, wholeNumber, words } from './body.js';
 import { containerFilter, nameOf } from './container-filter.js';
-import { inspectJson, pidOf, summaryJson } from './container-json.js';
+import { inspectJson, pidOf, summaryJson, withEndpoint } from './container-json.js';
 import { CREATE, checkName, configFrom, specOf } from './container-spec.js';
 import { type App, type Engine, flag, jsonOf, type Request, required } from './context.js';
 import { ApiError, answerTo } from './errors.js';
@@ -101,7 +101,7 @@ export function containerRoutes(app: App, engine: Engine): void {
         cluster.containerRemove(container);
         world.forget(container);
       }
-      throw error;
+      throw withEndpoint(error, container, cluster.topology.engine);
     }
   };
   app.post('/containers/:id/start', (c) => {

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseStackFile } from '../../stack-file/index.js';
 import { joinToken } from '../api/swarm.js';
+import { type ClientOptions, type ClientWorld, clientWorldOf, dockerProgram } from '../client.js';
 import { type Listening, listen } from '../server.js';
 import { World } from '../world.js';
-import { type ClientOptions, type ClientWorld, dockerProgram } from './client.js';
 import { compare, contradicts, type Row } from './compare.js';
 import type { Block } from './guide.js';
 import { Machines } from './machines.js';
@@ -112,8 +112,8 @@ export class Guide {
     const client: ClientOptions = { program: this.options.client, directory: this.#directory };
     for (const node of this.machines.nodes)
       this.#engines.push(await listen(this.#world, node, { host: '127.0.0.1', port: 0 }));
-    this.#world.hostProgram = (node, name) =>
-      name === 'docker' ? dockerProgram(node, this.#clientWorld, client) : undefined;
+    const clients = this.#clientWorld();
+    this.#world.hostProgram = (node, name) => (name === 'docker' ? dockerProgram(node, clients, client) : undefined);
     this.#world.open();
   }
 
@@ -140,35 +140,31 @@ export class Guide {
     await this.#standUp(swarm);
   }
 
-  readonly #clientWorld: ClientWorld = {
-    url: (node) => this.#engines.find((one) => one.node === node)?.url ?? '',
-    nodeAt: (host) => {
-      const address = /^(?:tcp:\/\/)?([\w.-]+)(?::2375)?\/?$/.exec(host)?.[1] ?? '';
-      return this.machines.nodes.find((node) => node === address || this.#addressOf(node) === address);
-    },
-    nodeOf: (words, node) => {
-      const containers = [...this.#world.cluster.containers.values()];
-      for (const word of words.slice(1)) {
-        const named = containers.filter(({ id, name }) => name === word || (word.length >= 12 && id.startsWith(word)));
-        if (named.length !== 1 || named[0] === undefined || named[0].node === node) continue;
-        this.#notes.push(`${word} is on ${named[0].node}`);
-        return named[0].node;
-      }
-      return undefined;
-    },
-    hasTerminal: (name, node) => {
-      const container = this.#world.cluster.container(name, node);
-      return this.#world.configOf(container).tty;
-    },
-    converse: (argv, node, url, done) => {
-      const session = new Session(argv, containerIn(argv), node, url, {
-        program: this.options.client,
-        directory: this.#directory,
-      });
-      this.#sessions.push(session);
-      void session.opened().then((output) => done(session.status ?? 0, output));
-    },
-  };
+  #clientWorld(): ClientWorld {
+    return {
+      ...clientWorldOf(this.#world, () => this.#engines),
+      nodeOf: (words, node) => {
+        const containers = [...this.#world.cluster.containers.values()];
+        for (const word of words.slice(1)) {
+          const named = containers.filter(
+            ({ id, name }) => name === word || (word.length >= 12 && id.startsWith(word)),
+          );
+          if (named.length !== 1 || named[0] === undefined || named[0].node === node) continue;
+          this.#notes.push(`${word} is on ${named[0].node}`);
+          return named[0].node;
+        }
+        return undefined;
+      },
+      converse: (argv, node, url, done) => {
+        const session = new Session(argv, containerIn(argv), node, url, {
+          program: this.options.client,
+          directory: this.#directory,
+        });
+        this.#sessions.push(session);
+        void session.opened().then((output) => done(session.status ?? 0, output));
+      },
+    };
+  }
 
   #addressOf(node: string): string {
     return this.#world.topology.nodes.find(({ name }) => name === node)?.nic.addresses[0]?.split('/')[0] ?? '';

@@ -4,7 +4,7 @@
  */
 
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { type ClientOptions, clientEnvironment } from './client.js';
+import { type ClientOptions, clientEnvironment } from '../client.js';
 
 /** A shell that waits: `/ # `, `root@9ae1:/# `, `bash-5.2# `, `zk: localhost:2181(CONNECTED) 0] `. */
 const WAITING = /(?:^|\n)(?:(?:\/[\w/.-]*|~) ?[#$] |\[?root@[\w.-]+[: ][^\n#]*[#$] |\w*sh-[\d.]+[#$] )$/;

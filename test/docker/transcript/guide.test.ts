@@ -1,7 +1,7 @@
 /** Guides, read: blocks, prompts, commands and their output, machines, and two outputs compared. */
 
 import { describe, expect, test } from 'vitest';
-import { opensShell } from '../../../src/docker/transcript/client.js';
+import { opensShell } from '../../../src/docker/client.js';
 import { compare } from '../../../src/docker/transcript/compare.js';
 import { blocksOf, GuideError } from '../../../src/docker/transcript/guide.js';
 import { Machines } from '../../../src/docker/transcript/machines.js';

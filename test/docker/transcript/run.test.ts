@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { clientVersion } from '../../../src/docker/transcript/client.js';
+import { clientVersion } from '../../../src/docker/client.js';
 import { blocksOf } from '../../../src/docker/transcript/guide.js';
 import { Guide, type Result } from '../../../src/docker/transcript/runner.js';
 import { hasTerminals } from '../../../src/docker/transcript/session.js';

@@ -1,30 +1,49 @@
 /**
- * The installed docker client as a program of a simulated machine: `docker` in a guide's line starts it, against that machine's
- * engine. Commands that open a shell (`docker run -it`, `docker exec -it`, `docker attach`) get a terminal (session.ts).
+ * The installed docker client as a program of a simulated machine: `docker` typed on a node starts it, against that node's engine.
+ * Commands that open a shell (`docker run -it`, `docker exec -it`, `docker attach`) need a terminal: transcripts have one
+ * (transcript/session.ts), and on a served node its user does.
  */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import type { Process, Program } from '../../programs/index.js';
-import { Exit } from '../../programs/index.js';
-import { until } from '../../programs/steps.js';
+import type { Process, Program } from '../programs/index.js';
+import { Exit } from '../programs/index.js';
+import { until } from '../programs/steps.js';
+import { hostPart } from '../topology/topology.js';
+import type { Listening } from './server.js';
+import type { World } from './world.js';
 
 export interface ClientWorld {
   /** Engines by node. */
   url(node: string): string;
   /** The node whose container an argument names, if it is not one of `node`'s own. */
-  nodeOf(words: readonly string[], node: string): string | undefined;
+  nodeOf?(words: readonly string[], node: string): string | undefined;
   /** The node that a `-H` means. */
   nodeAt(host: string): string | undefined;
   /** Has that container a terminal? */
   hasTerminal(name: string, node: string): boolean;
   /** Takes over a command that opens a shell; `done` when the terminal prompts, or it has ended. */
-  converse(argv: readonly string[], node: string, url: string, done: (status: number, output: string) => void): void;
+  converse?(argv: readonly string[], node: string, url: string, done: (status: number, output: string) => void): void;
 }
 
 export interface ClientOptions {
   program: string;
   /** Where it runs, and keeps its configuration. */
   directory: string;
+}
+
+/** The engines of a swarm, as its own nodes' docker commands find them. */
+export function clientWorldOf(world: World, engines: () => readonly Listening[]): ClientWorld {
+  const { topology, cluster } = world;
+  return {
+    url: (node) => engines().find((one) => one.node === node)?.url ?? '',
+    nodeAt: (host) => {
+      const address = /^(?:tcp:\/\/)?([\w.-]+)(?::2375)?\/?$/.exec(host)?.[1] ?? '';
+      return topology.nodes.find(
+        ({ name, nic }) => name === address || nic.addresses.some((one) => hostPart(one) === address),
+      )?.name;
+    },
+    hasTerminal: (name, node) => world.configOf(cluster.container(name, node)).tty,
+  };
 }
 
 /** `28.2.2`; undefined: there is no such program. */
@@ -59,12 +78,18 @@ export function dockerProgram(node: string, world: ClientWorld, options: ClientO
     if (host !== undefined && other === undefined)
       throw new Exit(125, `swarmwire: ${host} is no engine of this swarm, and others are not asked`);
     const local = localPath(words);
-    if (local !== undefined) throw new Exit(125, `swarmwire: ${local} is outside the guide's own directory`);
-    const at = other ?? world.nodeOf(words, node) ?? node;
+    if (local !== undefined)
+      throw new Exit(125, `swarmwire: ${local} is outside the directory that docker runs in here`);
+    const at = other ?? world.nodeOf?.(words, node) ?? node;
     const url = world.url(at);
     if (opensShell(words, (name) => world.hasTerminal(name, at))) {
+      if (!world.converse)
+        throw new Exit(
+          125,
+          `swarmwire: that needs a terminal of your own: DOCKER_HOST=${url} docker ${words.join(' ')}`,
+        );
       const { status, output } = yield* until<{ status: number; output: string }>((done) => {
-        world.converse([options.program, ...words], at, url, (status, output) => done({ status, output }));
+        world.converse?.([options.program, ...words], at, url, (status, output) => done({ status, output }));
         return undefined;
       });
       process.stdout.write(output);
@@ -86,8 +111,9 @@ function* runClient(process: Process, words: readonly string[], url: string, opt
     child = started;
     started.stdout.on('data', (data: Buffer) => process.stdout.write(data));
     started.stderr.on('data', (data: Buffer) => process.stderr.write(data));
-    started.on('error', (error) => {
-      process.stderr.write(`${error.message}\n`);
+    started.on('error', (error: NodeJS.ErrnoException) => {
+      const words = `there is no docker command on this machine (${options.program}); the package docker-cli has one`;
+      process.stderr.write(`docker: ${error.code === 'ENOENT' ? words : error.message}\n`);
       done(127);
     });
     started.on('close', (code, signal) => done(code ?? (signal === 'SIGINT' ? 130 : 137)));
@@ -114,13 +140,22 @@ function withoutHost(argv: readonly string[]): { words: string[]; host: string |
   return { words, host };
 }
 
+const OUTSIDE = /^(?:\/|~|\.\.)|(?:^|\/)\.\.(?:\/|$)/;
+/** Options whose value is a file of the client's own machine. */
+const OF_FILES = /^--(?:env-file|label-file|cidfile|iidfile|metadata-file|config|tlscacert|tlscert|tlskey)(?:=(.*))?$/;
+
 /** A path of the real machine that the client would write to or read from. */
 function localPath(words: readonly string[]): string | undefined {
+  for (const [i, word] of words.entries()) {
+    const option = OF_FILES.exec(word);
+    const file = option ? (option[1] ?? words[i + 1] ?? '') : '';
+    if (OUTSIDE.test(file)) return file;
+  }
   const [first, second] = words;
   const command = first === 'container' || first === 'image' || first === 'stack' ? second : first;
   if (!['cp', 'save', 'load', 'export', 'import', 'build', 'deploy', 'config'].includes(command ?? ''))
     return undefined;
-  return words.slice(1).find((word) => /^(?:\/|~|\.\.)/.test(word) || /(?:^|\/)\.\.(?:\/|$)/.test(word));
+  return words.slice(1).find((word) => OUTSIDE.test(word));
 }
 
 /** Long options of run, exec and start that take no value. */

@@ -1,0 +1,75 @@
+/** What dockerd itself has open on a node, and says of ports that are taken. */
+
+import { afterEach, describe, expect, test } from 'vitest';
+import { startOnNode } from '../../src/docker/node-exec.js';
+import { Served } from './served.js';
+
+let served: Served | undefined;
+afterEach(() => served?.close());
+const decoder = new TextDecoder();
+
+async function on(world: Served['world'], node: string, line: string): Promise<string> {
+  let out = '';
+  const command = startOnNode(world, node, { Cmd: line.split(' ') }, (io) =>
+    io.watch({ onOutput: ({ data }) => (out += decoder.decode(data)) }),
+  );
+  await world.until(() => command.status() !== undefined);
+  return out;
+}
+
+describe('the ports of a swarm', () => {
+  test('are open on nodes that are in it: 2377 on managers, 7946 on all', async () => {
+    served = await Served.of(2);
+    const { world } = served;
+    const listening = async (node: string) =>
+      [...(await on(world, node, 'netstat -tulpn')).matchAll(/^(\S+) +0 +0 +(\S+:(?:2377|7946)) .* (\S+) *$/gm)].map(
+        (row) => row.slice(1).join(' '),
+      );
+    expect(await listening('node1')).toEqual([]);
+    world.cluster.swarmInit('node1');
+    world.cluster.swarmJoin('node2', 'worker');
+    expect(await listening('node1')).toEqual([
+      'tcp6 :::2377 614/dockerd',
+      'tcp6 :::7946 614/dockerd',
+      'udp6 :::7946 614/dockerd',
+    ]);
+    expect(await listening('node2')).toEqual(['tcp6 :::7946 614/dockerd', 'udp6 :::7946 614/dockerd']);
+    world.cluster.nodeUpdate('node2', { role: 'manager' });
+    expect(await listening('node2')).toContain('tcp6 :::2377 614/dockerd');
+    world.cluster.swarmLeave('node2', true);
+    expect(await listening('node2')).toEqual([]);
+  });
+});
+
+describe('a port that is taken', () => {
+  test.each([
+    [
+      '20.10',
+      /^driver failed programming external connectivity on endpoint second \([0-9a-f]{64}\): Bind for 0\.0\.0\.0:8080 failed: port is already allocated$/,
+    ],
+    [
+      '28',
+      /^failed to set up container networking: driver failed programming external connectivity on endpoint second \([0-9a-f]{64}\): Bind for 0\.0\.0\.0:8080 failed: port is already allocated$/,
+    ],
+  ] as const)('is told of with its endpoint by engine %s', async (engine, words) => {
+    served = await Served.of(1, `services: {}\nx-swarmwire: { engine: "${engine}" }\n`);
+    const url = served.url();
+    const post = async (path: string, body?: unknown) => {
+      const answer = await fetch(url + path, {
+        method: 'POST',
+        ...(body ? { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } } : {}),
+      });
+      const text = await answer.text();
+      return { status: answer.status, text };
+    };
+    await post('/images/create?fromImage=nginx&tag=latest');
+    for (const name of ['first', 'second']) {
+      const wish = { Image: 'nginx', HostConfig: { PortBindings: { '80/tcp': [{ HostPort: '8080' }] } } };
+      expect((await post(`/containers/create?name=${name}`, wish)).status).toBe(201);
+    }
+    expect((await post('/containers/first/start')).status).toBe(204);
+    const { status, text } = await post('/containers/second/start');
+    expect(status).toBe(500);
+    expect((JSON.parse(text) as { message: string }).message).toMatch(words);
+  });
+});
