@@ -190,3 +190,40 @@ export function ndpOption(at: usize, end: usize, type: u32): usize { return ndp.
 export function ndpEmitOption(at: usize, type: u32, six: u64): void { ndp.emitOption(at, type, six); }
 export function mldEmitAlert(at: usize): void { mld.emitAlert(at); }
 export function addressesKept(): u32 { return keptAddresses(); }
+
+// A vector that is interrupted: all of its frames are foreseen, the first go on their way, and whoever calls may change what
+// he likes before the rest follows.
+import { foresee } from "./flowtable/foresee";
+import { takeFrame } from "./frame";
+import { account } from "./drops";
+import { copyFrame } from "./memory";
+import { Device as AnyDevice, receive, slowPackets } from "./devices/device";
+import { ensure, topUp } from "./clock/run";
+import { now } from "./clock/queue";
+
+const waiting: usize = memory.data(128);
+let waitingCount: u32 = 0;
+let waitingAt: u32 = 0;
+/** At most 32 frames, as `receiveBatch` takes them. */
+export function beginVector(device: AnyDevice, frames: usize, lengths: usize, stride: u32, count: u32): void {
+  ensure();
+  for (let i: u32 = 0; i < count; i++) {
+    const length = load<u32>(lengths + (<usize>i << 2));
+    const frame = takeFrame(length)!;
+    account.injected++;
+    copyFrame(frame.data, frames + <usize>(i * stride), length);
+    frame.time = now;
+    store<usize>(waiting + (<usize>i << 2), changetype<usize>(frame));
+  }
+  foresee(device, waiting, count);
+  waitingCount = count;
+  waitingAt = 0;
+}
+/** So many of them, or as many as are left. */
+export function continueVector(device: AnyDevice, count: u32): void {
+  for (; count && waitingAt < waitingCount; count--, waitingAt++) {
+    const slow = slowPackets;
+    receive(device, changetype<Frame>(load<usize>(waiting + (<usize>waitingAt << 2))));
+    if (slow != slowPackets) topUp();
+  }
+}
