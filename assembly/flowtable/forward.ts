@@ -29,7 +29,7 @@ import { Flow, connectionOf, findFlow } from "./flows";
 import { adopt, together } from "./groups";
 import { moveEach } from "./trackers";
 import { Track, Way, count, touchAll } from "./track";
-import { Opened, open } from "./open";
+import { countsOf, isAnew, open, prospect } from "./open";
 import { begin } from "./recorder";
 import { rewrite } from "./rewrite";
 import { ownsFrame } from "../load/shards";
@@ -88,7 +88,8 @@ export function enter(device: Device, frame: Frame): Entered {
   if (protocol == ipv4.TCP) {
     if (length < ipv4.LENGTH + tcp.LENGTH) return Entered.SLOW;
     if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) {
-      return (tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK | tcp.FIN)) == tcp.SYN ? opens(device, frame, at, outside, ip, l4, length, protocol, kind, padding) : Entered.SLOW;
+      if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK | tcp.FIN)) != tcp.SYN) return Entered.SLOW;
+      return opens(device, frame, <u64>load<u32>(l4) | (<u64>(protocol | kind) << 32) | (<u64>device.id << 40), at, outside, ip, length, padding);
     }
   } else {
     if (protocol != ipv4.UDP) return Entered.SLOW;
@@ -105,25 +106,32 @@ export function enter(device: Device, frame: Frame): Entered {
     if (flow.generation == generation) {
       if (passes(flow, device, frame, at, outside, ip, l4, length, protocol, padding)) return Entered.DONE;
     }
-  } else if (protocol == ipv4.UDP) return opens(device, frame, at, outside, ip, l4, length, protocol, kind, padding);
+  } else if (protocol == ipv4.UDP) return opens(device, frame, b, at, outside, ip, length, padding);
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
   if (protocol == ipv4.TCP && tcp.flags(l4) & tcp.FIN) return Entered.SLOW;
   begin(frame, a, b, ip, length, kind != 0, padding, false);
   return Entered.RECORDED;
 }
 
-/** A packet that may be the first of its connection. */
-function opens(
-  device: Device, frame: Frame, at: usize, outside: usize, ip: usize, l4: usize, length: u32, protocol: u32, encapsulated: u32, padding: u32,
-): Entered {
+/** A packet that may be the first of its connection; `b` is the second half of its key. */
+function opens(device: Device, frame: Frame, b: u64, at: usize, outside: usize, ip: usize, length: u32, padding: u32): Entered {
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
-  const became = open(device, frame, at, outside, ip, l4, length, protocol, encapsulated, padding);
-  if (became == Opened.DONE) return Entered.DONE;
-  const anew = became == Opened.ANEW;
+  const protocol = ipv4.protocol(ip);
+  const l4 = ip + ipv4.LENGTH;
+  const flow = prospect(frame, b, ipv4.destination(ip), outside);
+  if (flow) {
+    if (agrees(flow, flow.track, frame, at, outside, ip, l4, length, protocol) && mayCross(frame, flow.track.crossings)) {
+      if (open(frame, outside, ip, l4, length - ipv4.LENGTH, protocol)) {
+        cross(frame, flow.track.crossings);
+        leave(flow, flow.track, countsOf(), device, frame, at, ip, length, padding);
+        return Entered.DONE;
+      }
+    }
+  }
+  const anew = isAnew();
   // A datagram of a connection that is there already: of a flow.
   if (!anew && protocol == ipv4.TCP) return Entered.SLOW;
-  const b = <u64>load<u32>(l4) | (<u64>(protocol | encapsulated) << 32) | (<u64>device.id << 40);
-  begin(frame, load<u64>(ip, 12), b, ip, length, encapsulated != 0, padding, anew);
+  begin(frame, load<u64>(ip, 12), b, ip, length, ip - outside != 0, padding, anew);
   return Entered.RECORDED;
 }
 
@@ -138,7 +146,7 @@ function plainHeader(at: usize): bool {
 /** Do the headers that all packets of a way share, its tables' ages and the packet's own sums stand as they must? */
 // @ts-ignore: decorator
 @inline
-export function agrees(flow: Flow, track: Track, frame: Frame, at: usize, outside: usize, ip: usize, l4: usize, length: u32, protocol: u32): bool {
+function agrees(flow: Flow, track: Track, frame: Frame, at: usize, outside: usize, ip: usize, l4: usize, length: u32, protocol: u32): bool {
   const time = frame.time;
   const tail = length - ipv4.LENGTH;
   if (track.links != linksGeneration) return false;
@@ -220,17 +228,17 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, outside: us
     if (!moveEach(flow, track, protocol, l4, tail, time)) return false;
   }
   cross(frame, track.crossings);
-  leave(flow, track, device, frame, at, ip, length, padding);
+  leave(flow, track, track, device, frame, at, ip, length, padding);
   return true;
 }
 
-/** What became of the connections is settled: the packet is counted, seen and rewritten, and is where its way ends. */
+/** What became of the connections is settled: the packet is counted (by `counts`), seen and rewritten, and is where its way ends. */
 // @ts-ignore: decorator
 @inline
-export function leave(flow: Flow, track: Track, device: Device, frame: Frame, at: usize, ip: usize, length: u32, padding: u32): void {
+function leave(flow: Flow, track: Track, counts: Track, device: Device, frame: Frame, at: usize, ip: usize, length: u32, padding: u32): void {
   const time = frame.time;
   touchAll(track, time);
-  count(track, length);
+  count(counts, length);
 
   const shown = track.sights && ownsFrame(frame);
   if (shown) showBefore(flow, track, at, frame.length, ip, length, time);

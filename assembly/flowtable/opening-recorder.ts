@@ -13,7 +13,7 @@ import { RouteType, isLocal } from "../tables/routes";
 import { BalancedConnection } from "../tables/services";
 import { sourcePortOf } from "../devices/vxlan";
 import { Rule, SOURCE, SOURCE_TYPE, SPORT } from "../tables/rules";
-import { CONDITIONS, Decided, Opening, OPENING, PLACES, conditionOf, decisionOf, openingKey, placeOf, putOpening, setNamespace } from "./openings";
+import { CONDITIONS, Decided, Decision, Opening, OPENING, PLACES, bindingOf, conditionOf, decisionOf, openingKey, placeOf, putOpening } from "./openings";
 import { COUNTERS, Track, Way, counterOf, intern, release, stepOf } from "./track";
 import { forgo, isOutside, isRecording, trackedLast, trackedSoFar } from "./recorder";
 
@@ -60,7 +60,7 @@ export function meets(connection: Connection, n: u32, reply: u32, outer: bool): 
   if (opens == Opens.NEVER) return;
   const fresh = !(connection.status & CONFIRMED);
   if (reply) special = true;
-  setNamespace(draft, n, connection.namespace);
+  bindingOf(draft, n).namespace = connection.namespace;
   if (outer) {
     tunnels++;
     tunnelNew = fresh;
@@ -78,13 +78,20 @@ export function decides(frame: Frame, source: bool): void {
   if (opens == Opens.NEVER || connection != trackedLast() || connection.status & CONFIRMED) return forgo();
   decidedAny = true;
   binding = isOutside();
-  decisionOf(draft, trackedSoFar() - 1, source ? 1 : 0).decided = Decided.AS_IT_IS;
+  decide(source, Decided.AS_IT_IS);
+}
+
+/** Of the connection that was met last. */
+function decide(source: bool, how: Decided): Decision {
+  const one = bindingOf(draft, trackedSoFar() - 1);
+  if (source) one.source = <u8>how;
+  else one.destination = <u8>how;
+  return decisionOf(one, source);
 }
 export function chosen(frame: Frame, source: bool, rule: u32, address: u32, portMin: u32, portMax: u32): void {
   if (!isRecording(frame)) return;
   if (binding) special = true;
-  const decision = decisionOf(draft, trackedSoFar() - 1, source ? 1 : 0);
-  decision.decided = Decided.BY_RULE;
+  const decision = decide(source, Decided.BY_RULE);
   decision.rule = rule;
   decision.address = address;
   decision.portMin = <u16>portMin;
@@ -108,7 +115,7 @@ export function scheduled(connection: BalancedConnection): void {
   if (opens == Opens.NEVER) return;
   const n = trackedSoFar();
   // Whose tuple it changes must be the connection that was met last, before its source is decided.
-  if (!scheduling || opens != Opens.YES || !n || decisionOf(draft, n - 1, 1).decided) special = true;
+  if (!scheduling || opens != Opens.YES || !n || bindingOf(draft, n - 1).source) special = true;
   draft.destination = connection.destination;
   draft.balanced = n;
 }

@@ -42,17 +42,18 @@ export class Opening {
 export enum Decided { NOTHING, AS_IT_IS, BY_RULE }
 @unmanaged
 export class Decision {
-  decided: u32;
   rule: u32;
   address: u32;
   portMin: u16;
   portMax: u16;
 }
-/** Decisions about destination and source. */
+/** Of a connection: decisions about destination and source. */
 @unmanaged
-class Binding {
+export class Binding {
   namespace: Namespace;
-  pad: u32;
+  /** `Decided` */
+  destination: u8;
+  source: u8;
 }
 /** A rule has asked for the sender's address: (address & mask) == value, or not. */
 @unmanaged
@@ -61,7 +62,7 @@ export class Condition {
   value: u32;
   holds: u32;
 }
-const DECISION: usize = 16;
+const DECISION: usize = 12;
 const BINDING: usize = 8 + 2 * DECISION;
 export const CONDITIONS: u32 = 24;
 export const PLACES: u32 = 4;
@@ -72,15 +73,12 @@ export const OPENING: usize = (PLACED + <usize>PLACES * 4 + 15) & ~15;
 
 // @ts-ignore: decorator
 @inline
-function bindingOf(opening: Opening, i: u32): usize { return changetype<usize>(opening) + BINDINGS + <usize>i * BINDING; }
+export function bindingOf(opening: Opening, i: u32): Binding { return changetype<Binding>(changetype<usize>(opening) + BINDINGS + <usize>i * BINDING); }
+/** About its source, or its destination. */
 // @ts-ignore: decorator
 @inline
-export function namespaceOf(opening: Opening, i: u32): Namespace { return changetype<Binding>(bindingOf(opening, i)).namespace; }
-export function setNamespace(opening: Opening, i: u32, namespace: Namespace): void { changetype<Binding>(bindingOf(opening, i)).namespace = namespace; }
-// @ts-ignore: decorator
-@inline
-export function decisionOf(opening: Opening, i: u32, source: u32): Decision {
-  return changetype<Decision>(bindingOf(opening, i) + 8 + <usize>source * DECISION);
+export function decisionOf(binding: Binding, source: bool): Decision {
+  return changetype<Decision>(changetype<usize>(binding) + (source ? 8 + DECISION : 8));
 }
 // @ts-ignore: decorator
 @inline

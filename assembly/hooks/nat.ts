@@ -166,9 +166,8 @@ function asWanted(connection: Connection, a: u64, b: u64, source: bool, address:
   newB = b;
   const protocol = protocolOf(b);
   if (!portMin) {
-    if (!taken(connection, newA, newB, time)) return true;
     // A destination's port stays, taken or not: the source port gives way at POSTROUTING, or the confirmation refuses.
-    return !source && portsOf(protocol);
+    return (!source && portsOf(protocol)) || !taken(connection, newA, newB, time);
   }
   if (portMin == portMax) {
     setPort(source, protocol, portMin);

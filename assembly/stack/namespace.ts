@@ -70,6 +70,8 @@ export class Namespace {
   /** Its place in the books of load number `loadEpoch` (assembly/load). */
   receiver: LoadReceiver | null;
   loadEpoch: u32;
+  /** A bit for each address in the local table, by its hash: most others are known to be none of them (tables/routes). */
+  ownAddresses: u64;
 }
 
 /** A record and its base chains, a multiple of a cache line. */

@@ -179,6 +179,10 @@ export function tupleTaken(a: u64, b: u64, self: Connection, time: u64): bool {
 /** Has any connection this tuple, over or not? */
 export function knownTuple(a: u64, b: u64): bool { return index.find(a, b) != 0; }
 
+/** For prefetches: where a look-up of the tuple begins; the records of the next ones. */
+export function connectionSlot(a: u64, b: u64): usize { return index.slotOf(a, b); }
+export function nextConnection(): u32 { return pool.lookAhead(); }
+
 /** A new, unconfirmed connection of that original tuple, or null when the pool is empty. */
 export function newConnection(namespace: Namespace, a: u64, b: u64): Connection | null {
   const at = pool.take(SIZE);

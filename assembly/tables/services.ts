@@ -165,6 +165,10 @@ export function findBalanced(a: u64, b: u64, time: u64): BalancedConnection | nu
   return connection;
 }
 
+/** As for connections. */
+export function balancedSlot(a: u64, b: u64): usize { return connectionIndex.slotOf(a, b); }
+export function nextBalanced(): u32 { return connections.lookAhead(); }
+
 /** client → virtual, (a, b), becomes client → destination. Null when there is no room. */
 export function newBalanced(a: u64, b: u64, destination: Destination, port: u32): BalancedConnection | null {
   const at = connections.take(CONNECTION_SIZE);
