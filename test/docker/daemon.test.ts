@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 import { startOnNode } from '../../src/docker/node-exec.js';
+import { ipLink } from '../../src/views/index.js';
 import { Served } from './served.js';
 
 let served: Served | undefined;
@@ -72,4 +73,27 @@ describe('a port that is taken', () => {
     expect(status).toBe(500);
     expect((JSON.parse(text) as { message: string }).message).toMatch(words);
   });
+});
+
+test('the numbers of a veth and of its other end agree in ip link on both sides', async () => {
+  served = await Served.of(1);
+  const { world } = served;
+  for (const name of ['a1', 'a2', 'a3']) {
+    const made = world.cluster.containerCreate({
+      name,
+      node: 'node1',
+      image: 'nginx',
+      networks: [],
+      ports: [],
+      exposes: [],
+      links: [],
+    });
+    world.cluster.containerStart(made);
+  }
+  world.cluster.containerRemove(world.cluster.container('a2'), true);
+  const host = await on(world, 'node1', 'ip link');
+  for (const name of ['a1', 'a3']) {
+    const [, own, other] = /^(\d+): eth0@if(\d+):/m.exec(ipLink(world.namespace(`node1/ct-${name}`))) ?? [];
+    expect(host).toMatch(new RegExp(`^${other}: veth[0-9a-f]{7}@if${own}:`, 'm'));
+  }
 });
