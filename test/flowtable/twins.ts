@@ -6,20 +6,34 @@
 import { Random } from '../../bench/fuzz/random.js';
 import { chainsOf } from '../../src/engine/chains.js';
 import { BalancedConnection, Connection, Entry, Neighbour } from '../../src/engine/generated/layout.js';
-import { type Device, Engine, type Namespace, Sockets, type TcpConnection } from '../../src/engine/index.js';
+import {
+  type Datagram,
+  type Device,
+  Engine,
+  type Namespace,
+  Sockets,
+  type TcpConnection,
+  type UdpSocket,
+} from '../../src/engine/index.js';
 import { plan } from '../../src/swarm/plan.js';
 import { realize } from '../../src/swarm/realize.js';
+import { isIpv6 } from '../../src/topology/ipv6.js';
 import type { ServiceSpec, StackSpec } from '../../src/topology/spec.js';
 import { hostPart, type Topology } from '../../src/topology/topology.js';
 
 const MILLISECOND = 1e6;
 
-/** One, two or three nodes; services published by TCP and UDP, on an overlay or without. */
+/**
+ * One, two or three nodes; services published by TCP and UDP, on an overlay, plain or encrypted; beside them containers by hand, on
+ * bridges, with IPv6 where the engine has it, and on a macvlan or an ipvlan of the nodes' own NICs.
+ */
 export function drawnSpec(random: Random): StackSpec {
   const count = random.between(1, 3);
+  const ipv6 = random.chance(0.4);
   const nodes = Array.from({ length: count }, (_, i) => ({
     name: `node${i + 1}`,
     role: i ? ('worker' as const) : ('manager' as const),
+    ...(ipv6 ? { address6: `fd00:99::1${i}/64` } : {}),
   }));
   const service = (name: string, i: number): ServiceSpec => ({
     name,
@@ -41,16 +55,37 @@ export function drawnSpec(random: Random): StackSpec {
     if (one.endpointMode === 'dnsrr') for (const port of one.ports) port.mode = 'host';
     if (one.endpointMode === 'dnsrr') one.replicas = 1;
   }
+  const encrypted = random.chance(0.25) ? { options: { encrypted: '' } } : {};
+  const lan = random.chance(0.6) ? random.pick(['macvlan', 'ipvlan'] as const) : undefined;
+  const bridged = ipv6 || random.chance(0.3);
   return {
-    engine: '20.10',
+    engine: ipv6 ? '28' : '20.10',
     nodes,
-    outside: [{ name: 'client' }],
-    networks: [{ name: 'net1', driver: 'overlay', subnet: '100.0.0.0/24' }],
+    outside: [{ name: 'client', ...(ipv6 ? { address6: 'fd00:99::1/64' } : {}) }],
+    networks: [
+      { name: 'net1', driver: 'overlay', subnet: '100.0.0.0/24', ...encrypted },
+      { name: 'near', driver: 'bridge', subnet: '172.30.0.0/16', ...(ipv6 ? { ipv6, subnet6: 'fd00:30::/64' } : {}) },
+      ...(lan ? [{ name: 'lan', driver: lan, subnet: '10.77.0.0/24', options: { parent: 'eth0' } }] : []),
+    ],
     services,
+    containers: nodes.flatMap(({ name: node }, i) => [
+      ...(bridged ? [by(node, `near${i}`, 'near', i === 0)] : []),
+      ...(lan ? [{ ...by(node, `lan${i}`, 'lan', false), networks: [attached('lan', `10.77.0.${10 + i}`)] }] : []),
+    ]),
+    swarm: true,
     calls: [],
     traffic: [],
   };
 }
+const attached = (name: string, address?: string) => ({ name, aliases: [], ...(address ? { address } : {}) });
+const by = (node: string, name: string, network: string, published: boolean) => ({
+  name,
+  node,
+  networks: [attached(network)],
+  ports: published ? (['tcp', 'udp'] as const).map((protocol) => ({ published: 9090, target: 80, protocol })) : [],
+  exposes: [],
+  links: [],
+});
 
 export interface Life {
   /** Everything that can be seen, line by line. */
@@ -83,19 +118,24 @@ export async function live(
   const tasks = topology.sandboxes
     .filter(({ kind }) => kind === 'task' || kind === 'container')
     .map(({ node, name }) => find(`${node}/${name}`));
+  const overIpv6 = (one: Namespace) => one.ipv6.routes.length > 0;
   for (const task of tasks) {
-    sockets.listen(task, 80, (connection) => {
-      connection.onData = (data, time) => connection.write(data, sockets.after(time));
-      connection.onEnd = (time) => connection.close(sockets.after(time));
-    });
-    sockets.openUdp(task, 80, ({ data, from, time }, socket) => {
-      if (data[0])
-        socket.send(
-          from,
-          data.map((byte) => byte && byte - 1),
-          sockets.after(time),
-        );
-    });
+    for (const own of overIpv6(task) ? ['0.0.0.0', '::'] : ['0.0.0.0']) {
+      sockets.listen(
+        task,
+        80,
+        (connection) => {
+          connection.onData = (data, time) => connection.write(data, sockets.after(time));
+          connection.onEnd = (time) => connection.close(sockets.after(time));
+        },
+        own,
+      );
+      const answer = ({ data, from, time }: Datagram, socket: UdpSocket) => {
+        const less = data.map((byte) => byte && byte - 1);
+        if (data[0]) socket.send(from, less, sockets.after(time));
+      };
+      sockets.openUdp(task, 80, answer, undefined, own);
+    }
   }
   const outsiders = topology.hosts.map(({ name }) => `${name}/host`);
   const client = all.find(({ name }) => outsiders.includes(name)) ?? (all[0] as Namespace);
@@ -111,10 +151,20 @@ export async function live(
   const streams: TcpConnection[] = [];
   const over = new Set<TcpConnection>();
   const datagrams = [client, ...tasks].map((from) => ({ from, socket: sockets.openUdp(from, 0, () => {}) }));
+  const addresses6 = [...topology.nodes, ...topology.hosts].flatMap(({ nic }) =>
+    nic.addresses.filter(isIpv6).map(hostPart),
+  );
+  const inside6 = topology.sandboxes.flatMap(({ endpoints }) =>
+    endpoints.flatMap(({ address6 }) => (address6 ? [hostPart(address6)] : [])),
+  );
+  const six = [...addresses6, ...inside6];
+  const datagrams6 = [client, ...tasks]
+    .filter(overIpv6)
+    .map((from) => sockets.openUdp(from, 0, () => {}, undefined, '::'));
   const published = topology.services.flatMap(({ ports }) => ports.map(({ published }) => published));
-  const ports = published.length > 0 ? published : [80];
+  const ports = [...(published.length > 0 ? published : [80]), ...(six.length > 0 ? [9090] : [])];
   const addresses = [
-    ...topology.nodes.flatMap(({ nic }) => nic.addresses.map(hostPart)),
+    ...topology.nodes.flatMap(({ nic }) => nic.addresses.filter((one) => !isIpv6(one)).map(hostPart)),
     ...topology.services.flatMap(({ vips }) => Object.values(vips).map(hostPart)),
   ];
   const inside = topology.sandboxes.flatMap(({ endpoints }) => endpoints.map(({ address }) => hostPart(address)));
@@ -127,7 +177,11 @@ export async function live(
       outside || random.chance(0.4)
         ? { address: random.pick(addresses), port: random.pick([...ports, 80]) }
         : { address: random.pick(inside), port: 80 };
-    const connection = sockets.connect(from, to, engine.now);
+    const last =
+      six.length > 0 && overIpv6(from) && random.chance(0.4)
+        ? { address: random.pick(six), port: random.pick([80, 9090]) }
+        : to;
+    const connection = sockets.connect(from, last, engine.now);
     if (!connection) return;
     streams.push(connection);
     connection.onClosed = () => over.add(connection);
@@ -150,12 +204,17 @@ export async function live(
       for (let i = random.below(6); i > 0; i--)
         socket.send(to, new Uint8Array(size).fill(random.below(3)), engine.now + i * stride);
     }
+    for (const socket of six.length > 0 ? datagrams6 : []) {
+      const to = { address: random.pick(six), port: random.pick([80, 9090]) };
+      socket.send(to, new Uint8Array(random.pick([1, 500])).fill(random.below(3)), engine.now);
+    }
   };
   const ruled: { remove(): void }[] = [];
+  const denied: { remove(): void }[] = [];
   const change = (): void => {
     const device = random.pick(engine.devices) as Device;
     const namespace = random.pick(all);
-    switch (random.below(12)) {
+    switch (random.below(14)) {
       case 0:
         device.up = false;
         break;
@@ -208,6 +267,15 @@ export async function live(
       }
       case 11:
         engine.exports.setHopDelay(random.pick([0, 1000, 1500]));
+        break;
+      case 12: {
+        const [to, from] = [random.pick(physical), random.pick(physical)];
+        const denial = { protocol: random.pick(['tcp', 'udp', 'esp'] as const) };
+        denied.push(to.deny(random.chance(0.5) && from !== to ? { ...denial, from } : denial));
+        break;
+      }
+      case 13:
+        denied.pop()?.remove();
         break;
     }
   };
