@@ -4,6 +4,7 @@
 // All is asked before anything can be seen: until the end its connections are its own. When one of them is there already, its
 // port is taken, a table is full or a rule would ask another sender differently, it goes the slow way, and nothing has happened.
 
+import { arena } from "../memory";
 import { Frame } from "../frame";
 import { tablesUsed } from "../devices/device";
 import { sourcePortOf } from "../devices/vxlan";
@@ -21,8 +22,9 @@ import { protocolPacket, udpFollow } from "../hooks/conntrack";
 import { tcpError, tcpNew } from "../hooks/conntrack-tcp";
 import { alterReply, decideAgain } from "../hooks/nat";
 import { advance, nextDestination, portAt, schedule, touch } from "../hooks/ipvs";
-import { Flow, setConnection } from "./flows";
-import { Binding, Decided, Opening, bindingOf, conditionOf, decisionOf, findOpening, openingKey, placeOf } from "./openings";
+import { Flow, connectionOf, setConnection } from "./flows";
+import { Binding, Decided, Opening, bindingOf, conditionOf, decisionOf, findOpening, openingKey, placeOf, pointA, pointPorts } from "./openings";
+import { STAGE, STAGES, fillStage } from "./sights";
 import { passing, translates } from "./recorder";
 import { Track, stepOf } from "./track";
 
@@ -79,6 +81,18 @@ export function prospect(frame: Frame, b: u64, address: u32, outside: usize): Fl
   passing.inPort = load<u16>(outside, ipv4.LENGTH);
   return passing;
 }
+
+/** Its stages, for the taps on its way. */
+function stage(before: u64, portsBefore: u32): void {
+  let points = opening.stages;
+  for (let n: u32 = 1; points; n++, points >>>= 8) {
+    const point = points & 0xff;
+    const connection = connectionOf(passing, (point - 1) >>> 1);
+    fillStage(stages, n, before, portsBefore, pointA(connection, point), pointPorts(connection, point));
+  }
+  passing.stages = stages;
+}
+const stages = arena(STAGE * STAGES);
 
 /** What counts the packet: where the tunnel's connection is new, rules have seen more of it; all else is the same. */
 export function countsOf(): Track { return counts; }
@@ -190,6 +204,7 @@ export function open(frame: Frame, outside: usize, ip: usize, l4: usize, tail: u
   if (opening.encapsulates && !outPort) outPort = sourcePortOf(a, protocol, ports, opening.flags, frame.hash);
   translates(passing, track.ttl, before, portsBefore, a, ports);
   passing.outPort = <u16>outPort;
+  if (opening.stages) stage(before, portsBefore);
   return true;
 }
 

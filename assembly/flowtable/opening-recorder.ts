@@ -13,8 +13,9 @@ import { RouteType, isLocal } from "../tables/routes";
 import { BalancedConnection } from "../tables/services";
 import { sourcePortOf } from "../devices/vxlan";
 import { Rule, SOURCE, SOURCE_TYPE, SPORT } from "../tables/rules";
-import { CONDITIONS, Decided, Decision, Opening, OPENING, PLACES, bindingOf, conditionOf, decisionOf, openingKey, placeOf, putOpening } from "./openings";
+import { CONDITIONS, Decided, Decision, Opening, OPENING, PLACES, bindingOf, conditionOf, decisionOf, openingKey, placeOf, pointA, pointPorts, putOpening } from "./openings";
 import { COUNTERS, Track, Way, counterOf, intern, release, stepOf } from "./track";
+import { stagedAs, stagesFound } from "./sights";
 import { forgo, isOutside, isRecording, trackedLast, trackedSoFar } from "./recorder";
 
 /** What is known of the packet in hand. */
@@ -90,7 +91,8 @@ function decide(source: bool, how: Decided): Decision {
 }
 export function chosen(frame: Frame, source: bool, rule: u32, address: u32, portMin: u32, portMax: u32): void {
   if (!isRecording(frame)) return;
-  if (binding) special = true;
+  // Of another sender's packet one could tell what comes out as it came in here.
+  if (binding || (source && (address == sender || portMin != 0))) special = true;
   const decision = decide(source, Decided.BY_RULE);
   decision.rule = rule;
   decision.address = address;
@@ -188,6 +190,24 @@ export function follows(made: Track, connections: usize, first: usize, ip: usize
   }
   if (a != load<u64>(ip, 12) || ports != load<u32>(ip, ipv4.LENGTH)) return false;
   return !outPort || outPort == sourcePortOf(a, ipv4.protocol(ip), ports, flags, frame.hash);
+}
+
+/** Are the stages that taps have seen points of its connections? */
+export function pointed(made: Track, connections: usize): bool {
+  let points: u32 = 0;
+  for (let n: u32 = 1; n <= stagesFound(); n++) {
+    let found: u32 = 0;
+    for (let point: u32 = 1; point <= 2 * <u32>made.connections && !found; point++) {
+      const i = (point - 1) >>> 1;
+      if (stepOf(made, i).outer) continue;
+      const connection = changetype<Connection>(load<usize>(connections + (<usize>i << 2)));
+      if (stagedAs(n, pointA(connection, point), pointPorts(connection, point))) found = point;
+    }
+    if (!found) return false;
+    points |= found << ((n - 1) << 3);
+  }
+  draft.stages = points;
+  return true;
 }
 
 /** Keeps it for the next: `made` is its track, as long as `generation` stands. */

@@ -11,6 +11,7 @@ import { Index } from "../tables/hash";
 import { Of, generation } from "../tables/generation";
 import { Namespace } from "../stack/namespace";
 import { Destination, Service } from "../tables/services";
+import { Connection, destinationOf, invertA, invertB, keyA, sourceOf } from "../tables/connections";
 import { CONNECTIONS, Track, release } from "./track";
 
 @unmanaged
@@ -31,11 +32,30 @@ export class Opening {
   balanced: u32;
   conditions: u32;
   places: u32;
+  /** Taps on the way see the packet as it is at these `Point`s of its connections, a byte each; 0: no more. */
+  stages: u32;
   /** It goes into a tunnel. */
   encapsulates: u32;
   /** Packets that could not take it. */
   refused: u32;
   /** `Binding`s, a connection each; then `Condition`s; then namespaces where the sender must not be local. */
+}
+
+/**
+ * What a packet looks like on its way: 1 + twice the place of a connection, before its sender is changed, and 1 more behind it. Both
+ * follow from the connection.
+ */
+// @ts-ignore: decorator
+@inline
+export function pointA(connection: Connection, point: u32): u64 {
+  const after = invertA(connection.replyA);
+  return point & 1 ? keyA(sourceOf(connection.originalA), destinationOf(after)) : after;
+}
+// @ts-ignore: decorator
+@inline
+export function pointPorts(connection: Connection, point: u32): u32 {
+  const after = <u32>invertB(connection.replyB);
+  return point & 1 ? (<u32>connection.originalB & 0xffff) | (after & 0xffff0000) : after;
 }
 
 /** What NAT has decided for a connection, of one direction of manipulation. */

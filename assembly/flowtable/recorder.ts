@@ -24,7 +24,7 @@ import { FLOW, Flow, connectionOf, obtainFlow, setConnection, stampOf } from "./
 import { CONNECTIONS, COUNTERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, stepOf, touchOf } from "./track";
 import { rewrite } from "./rewrite";
 import { keepStages, settleSights, sighted } from "./sights";
-import { Kind, beginOpening, countedOpening, follows, keepOpening, kindOfWay, meets, scheduled } from "./opening-recorder";
+import { Kind, beginOpening, countedOpening, follows, keepOpening, kindOfWay, meets, pointed, scheduled } from "./opening-recorder";
 
 /** The frame whose way is being recorded, or 0. */
 export let recording: usize = 0;
@@ -338,7 +338,8 @@ function repeats(frame: Frame, ip: usize, flow: Flow, track: Track, protocol: u3
 /** The way of a packet that has made its connections is kept, if it makes the same of it again. */
 function installOpening(frame: Frame, first: usize, ip: usize, protocol: u32): void {
   const outPort = made.way == <u8>Way.TUNNEL ? load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH) : 0;
-  if (made.sights || !follows(made, connections, first, ip, outPort, frame, startFlags)) return;
+  if (!follows(made, connections, first, ip, outPort, frame, startFlags)) return;
+  if (made.sights && !(settleSights(made, header, first, frame.data, length) && pointed(made, connections))) return;
   translates(passing, made.ttl, load<u64>(first, 12), load<u32>(first, ipv4.LENGTH), load<u64>(ip, 12), load<u32>(ip, ipv4.LENGTH));
   passing.outPort = outPort;
   if (!repeats(frame, ip, passing, made, protocol)) return;

@@ -29,7 +29,7 @@ class Stage {
   ipDelta: u16;
   l4Delta: u16;
 }
-const STAGE: usize = 16;
+export const STAGE: usize = 16;
 /** A flow's stages, one after the other. */
 export const STAGES: u32 = 4;
 const pool = new Pool(STAGE * STAGES, 512, Of.TRAFFIC);
@@ -114,12 +114,7 @@ function between(sight: Sight, at: usize, ip: usize, bare: usize, length: u32): 
     if (n > STAGES) return false;
     if (n > stagesUsed) {
       stagesUsed = n;
-      const stage = stageOf(staged, n);
-      stage.addresses = addresses;
-      stage.ports = ports;
-      const moved = addresses == before ? 0 : words(~before) + words(addresses);
-      stage.ipDelta = <u16>fold(moved);
-      stage.l4Delta = <u16>fold(moved + words(<u64>~portsBefore) + words(<u64>ports));
+      fillStage(staged, n, before, portsBefore, addresses, ports);
     }
   }
   sight.stage = <u8>n;
@@ -130,6 +125,23 @@ function between(sight: Sight, at: usize, ip: usize, bare: usize, length: u32): 
   return memory.compare(again, at, bare) == 0;
 }
 const copied: usize = memory.data(128);
+
+/** The `n`th stage of a packet that came in with `before` and `portsBefore`. */
+export function fillStage(stages: usize, n: u32, before: u64, portsBefore: u32, addresses: u64, ports: u32): void {
+  const stage = stageOf(stages, n);
+  stage.addresses = addresses;
+  stage.ports = ports;
+  const moved = addresses == before ? 0 : words(~before) + words(addresses);
+  stage.ipDelta = <u16>fold(moved);
+  stage.l4Delta = <u16>fold(moved + words(<u64>~portsBefore) + words(<u64>ports));
+}
+
+/** Does the `n`th stage that was found look like that? False behind the last one, too. */
+export function stagedAs(n: u32, addresses: u64, ports: u32): bool {
+  return n <= stagesUsed && stageOf(staged, n).addresses == addresses && stageOf(staged, n).ports == ports;
+}
+/** How many were found. */
+export function stagesFound(): u32 { return stagesUsed; }
 
 function words(value: u64): u32 {
   return (<u32>value & 0xffff) + (<u32>value >>> 16) + (<u32>(value >>> 32) & 0xffff) + <u32>(value >>> 48);
