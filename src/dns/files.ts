@@ -83,7 +83,7 @@ export function machineHosts(topology: Topology, own: string): string {
 export function containerFiles(topology: Topology, sandbox: Sandbox): ContainerFiles {
   const node = topology.nodes.find(({ name }) => name === sandbox.node);
   const names = topology.engine.startsWith('20.') ? dns20 : dns28;
-  return { ...names(topology, sandbox, node), hosts: hostsOf(topology, sandbox) };
+  return { ...names(sandbox, node), hosts: hostsOf(topology, sandbox) };
 }
 
 /** What was asked for: of the container, else of its daemon. */
@@ -101,7 +101,7 @@ function asked(sandbox: Sandbox, node: Node | undefined): ResolvConf {
 type Dns = Omit<ContainerFiles, 'hosts'>;
 
 /** setupDNS and rebuildDNS of engine 20.10. */
-function dns20(topology: Topology, sandbox: Sandbox, node: Node | undefined): Dns {
+function dns20(sandbox: Sandbox, node: Node | undefined): Dns {
   const host = readResolvConf(machineResolvConf(node ?? {}));
   const wish = asked(sandbox, node);
   const overridden = wish.servers.length + wish.search.length + wish.options.length > 0;
@@ -120,7 +120,7 @@ function dns20(topology: Topology, sandbox: Sandbox, node: Node | undefined): Dn
     const kept = host.servers.filter((address) => !isLoopback(address));
     own = { ...host, servers: kept.length > 0 ? kept : DEFAULT_SERVERS };
   }
-  if (!hasResolver(topology, sandbox)) return { resolvConf: written20(own), upstreams: [], ndotsSet: false };
+  if (!hasResolver(sandbox)) return { resolvConf: written20(own), upstreams: [], ndotsSet: false };
   if (upstreams.length === 0) upstreams = own.servers.filter(isV4).map((address) => ({ address, fromNode: false }));
   const ndotsSet = own.options.some((option) => /^ndots:\d+$/.test(option));
   return {
@@ -135,7 +135,7 @@ function dns20(topology: Topology, sandbox: Sandbox, node: Node | undefined): Dn
 }
 
 /** TransformForLegacyNw and TransformForIntNS of engines 28 and later (internal/resolvconf/resolvconf.go). */
-function dns28(topology: Topology, sandbox: Sandbox, node: Node | undefined): Dns {
+function dns28(sandbox: Sandbox, node: Node | undefined): Dns {
   const host = readResolvConf(machineResolvConf(node ?? {}));
   const wish = asked(sandbox, node);
   const given = wish.servers.length > 0;
@@ -151,7 +151,7 @@ function dns28(topology: Topology, sandbox: Sandbox, node: Node | undefined): Dn
   ];
   const set = (options: string[]) => options.some((option) => option.split(':')[0] === 'ndots');
   const ndotsFrom = set(own.options) ? (wish.options.length > 0 ? 'override' : 'host') : undefined;
-  if (!hasResolver(topology, sandbox)) {
+  if (!hasResolver(sandbox)) {
     const kept = given ? own.servers : own.servers.filter((address) => isV4(address) && !isLoopback(address));
     const warnings = kept.length === 0 ? ['Used default nameservers.'] : [];
     const conf = { ...own, servers: kept.length > 0 ? kept : DEFAULT_SERVERS };

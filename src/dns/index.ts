@@ -60,7 +60,7 @@ export class Names {
       const name = `${sandbox.node}/${sandbox.name}`;
       const namespace = namespaces.get(name);
       const host = namespaces.get(`${sandbox.node}/host`);
-      if (!namespace || !host || !sandbox.resolver || !hasResolver(topology, sandbox)) continue;
+      if (!namespace || !host || !sandbox.resolver || !hasResolver(sandbox)) continue;
       here.add(name);
       const running = this.#resolvers.get(name);
       if (running?.sandbox === sandbox && running.namespace === namespace) continue;

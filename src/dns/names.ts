@@ -25,11 +25,8 @@ export function hasNames(network: Network): boolean {
 }
 
 /** Does dockerd run its server in this sandbox? On the default bridge alone it does not. */
-export function hasResolver(topology: Topology, sandbox: Sandbox): boolean {
-  return sandbox.endpoints.some((endpoint) => {
-    const network = networkOf(topology, endpoint);
-    return network !== undefined && network.name !== 'bridge' && network.name !== 'docker_gwbridge';
-  });
+export function hasResolver({ endpoints }: Sandbox): boolean {
+  return endpoints.some(({ network }) => network !== 'bridge' && network !== 'docker_gwbridge');
 }
 
 /**

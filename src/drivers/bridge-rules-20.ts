@@ -73,8 +73,6 @@ export const engine20: BridgeRules = {
     ];
   },
 
-  endpoint: () => [],
-
   inOrder: inPortOrder,
 
   /** One that nobody gave an address is bound at `::`, too, where the node listens there (allocatePortsInternal). */

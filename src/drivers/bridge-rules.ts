@@ -75,8 +75,8 @@ export interface BridgeRules {
   /** What dockerd programs into a node's tables before any network: chains, jumps, returns. */
   node(tables: Iptables, options: { userlandProxy: boolean }): void;
   network(facts: BridgeFacts): Placed[];
-  /** As soon as the endpoint is there, whether it leads outward or not. */
-  endpoint(facts: BridgeFacts, addresses: readonly string[]): Placed[];
+  /** As soon as the endpoint is there, whether it leads outward or not; without it nothing. */
+  endpoint?(facts: BridgeFacts, addresses: readonly string[]): Placed[];
   /** A container's ports in the order in which they are programmed. */
   inOrder(ports: readonly PublishedPort[]): PublishedPort[];
   /** `preset`: where ports are published that name no address. CIDRs. */

@@ -148,8 +148,9 @@ function connectivityOf(attachment: Attachment): Placed[] {
 
 /** What an endpoint's rules are as soon as it is there. */
 function endpointRules(attachment: Attachment): Placed[] {
+  const rules = rulesOn(attachment.node);
   const { address: own, address6 } = attachment.endpoint;
-  return rulesOn(attachment.node).endpoint(factsOf(attachment), [own, ...(address6 ? [address6] : [])]);
+  return rules.endpoint?.(factsOf(attachment), [own, ...(address6 ? [address6] : [])]) ?? [];
 }
 
 /** What docker-proxy has to relay (libnetwork portmapper/mapper.go). */

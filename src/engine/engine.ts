@@ -6,6 +6,7 @@
 import { instantiate } from '@assemblyscript/loader';
 import { type CipherMaker, cipherFor } from '../crypto/index.js';
 import type { Destination } from './balancer.js';
+import { ById } from './by-id.js';
 import { Ciphers } from './ciphers.js';
 import { type Device, dropCounts } from './device.js';
 import type { EngineExports } from './exports.js';
@@ -98,8 +99,8 @@ export class Engine {
   readonly devices: Device[] = [];
   /** Capture interfaces, in the order of their numbers. */
   readonly taps: Device[] = [];
-  readonly rules = new Map<number, Rule>();
-  readonly destinations = new Map<number, Destination>();
+  readonly rules = new ById<Rule>();
+  readonly destinations = new ById<Destination>();
   /** Given the finished capture records of a run, in the order they were written. */
   onCapture: ((records: Uint8Array) => void) | undefined;
   /**

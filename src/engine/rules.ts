@@ -281,7 +281,7 @@ export class Iptables {
     const ports = (bit: number, low: Field, high: Field, chosen: Port | undefined): void => {
       if (chosen === undefined) return;
       match |= bit;
-      const [first = 0, last = first] = `${chosen}`.split(':').map(Number);
+      const [first = 0, last = first] = typeof chosen === 'number' ? [chosen] : chosen.split(':').map(Number);
       memory.set(at, low, first);
       memory.set(at, high, last);
     };

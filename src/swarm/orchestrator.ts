@@ -251,9 +251,10 @@ export class Orchestrator {
   /** `own`: how many live tasks of its service each node has. */
   #choose(task: TaskState, nodes: readonly Candidate[], own: ReadonlyMap<string, number>): string | undefined {
     const { spec } = task;
+    const most = spec.maxReplicasPerNode ?? Number.POSITIVE_INFINITY;
+    const ports = spec.ports.filter(({ mode, published }) => mode === 'host' && published !== undefined);
     const free = allowed(nodes, spec.constraints).filter(
-      ({ name }) =>
-        !this.#portTaken(task, name) && (spec.maxReplicasPerNode ?? Number.POSITIVE_INFINITY) > (own.get(name) ?? 0),
+      ({ name }) => most > (own.get(name) ?? 0) && !this.#portTaken(ports, name),
     );
     if (spec.placement === 'spread') {
       const names = free.map(({ name }) => name);
@@ -274,8 +275,7 @@ export class Orchestrator {
   }
 
   /** A port published in mode `host` is there once on a node. */
-  #portTaken({ spec }: TaskState, node: string): boolean {
-    const ports = spec.ports.filter(({ mode, published }) => mode === 'host' && published !== undefined);
+  #portTaken(ports: ServiceSpec['ports'], node: string): boolean {
     if (ports.length === 0) return false;
     return this.#tasksOn(node).some(
       (other) =>

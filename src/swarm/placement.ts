@@ -7,6 +7,7 @@ export type Candidate = Pick<NodeSpec, 'name' | 'role' | 'labels'> & { id?: stri
 
 /** The nodes that all of a service's constraints allow. */
 export function allowed<Node extends Candidate>(nodes: readonly Node[], constraints: readonly string[]): Node[] {
+  if (constraints.length === 0) return [...nodes];
   return nodes.filter((node) => constraints.every((constraint) => meets(node, constraint)));
 }
 

@@ -104,6 +104,7 @@ export class Pool {
   readonly #whole: Span;
   /** Where addresses that nobody chose come from (--ip-range); without it the whole subnet. */
   readonly #from: Span;
+  /** Counted from the subnet's first: small numbers. */
   readonly #used = new Set<number>();
   #last: number;
 
@@ -131,18 +132,19 @@ export class Pool {
     const value = numberOf(address);
     if (value < this.#whole.first || value > this.#whole.last)
       throw new RangeError(`${address} is not in ${this.subnet}`);
-    if (this.#used.has(value)) throw new RangeError(`${address} is taken already in ${this.subnet}`);
-    this.#used.add(value);
+    if (this.#used.has(value - this.#whole.first))
+      throw new RangeError(`${address} is taken already in ${this.subnet}`);
+    this.#used.add(value - this.#whole.first);
     return address;
   }
 
   has(address: string): boolean {
-    return this.#used.has(numberOf(address));
+    return this.#used.has(numberOf(address) - this.#whole.first);
   }
 
   /** Free again; swarm comes back to it last. */
   give(address: string): void {
-    this.#used.delete(numberOf(address));
+    this.#used.delete(numberOf(address) - this.#whole.first);
   }
 
   next(): string {
@@ -151,8 +153,8 @@ export class Pool {
     const start = this.serial && this.#last >= first ? this.#last + 1 - first : 0;
     for (let i = 0; i < size; i++) {
       const value = first + ((start + i) % size);
-      if (this.#used.has(value)) continue;
-      this.#used.add(value);
+      if (this.#used.has(value - this.#whole.first)) continue;
+      this.#used.add(value - this.#whole.first);
       this.#last = value;
       return textOf(value);
     }
