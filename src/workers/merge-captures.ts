@@ -55,14 +55,12 @@ class Source {
   /** Is its record at `at` before the one that the other has at hand? Of equal ones that of the first engine is. */
   isBefore(at: number, { words, at: there, index }: Source): boolean {
     const mine = this.words;
-    for (const word of ORDER) {
-      const difference = (mine[at + word] as number) - (words[there + word] as number);
-      if (difference !== 0) return difference < 0;
-    }
-    return this.index < index;
+    let difference = (mine[at + HIGH] as number) - (words[there + HIGH] as number);
+    if (difference === 0) difference = (mine[at + LOW] as number) - (words[there + LOW] as number);
+    if (difference === 0) difference = (mine[at + TAP] as number) - (words[there + TAP] as number);
+    return difference < 0 || (difference === 0 && this.index < index);
   }
 }
-const ORDER = [HIGH, LOW, TAP];
 
 export class CaptureMerge {
   readonly #sources: Source[];
