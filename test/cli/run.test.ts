@@ -215,24 +215,32 @@ x-swarmwire:
     expect(frames.every(({ time }, index) => index === 0 || time >= (frames[index - 1]?.time ?? 0n))).toBe(true);
   });
 
-  test('ends early by Ctrl-C: what is captured is whole, and what is missing is said', async () => {
-    const child = spawn(process.execPath, [MAIN, 'run', write('endless.yml', stack(1_000_000_000))], { cwd: folder });
-    let out = '';
-    child.stdout.on('data', (text) => {
-      out += text;
-    });
-    const file = () =>
-      readdirSync(join(folder, 'captures')).some((name) => name.includes('endless') && name.endsWith('.part'));
-    while (!existsSync(join(folder, 'captures')) || !file()) await new Promise((resolve) => setTimeout(resolve, 50));
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    child.kill('SIGINT');
-    const code = await new Promise((resolve) => child.on('exit', resolve));
-    expect(code).toBe(130);
-    expect(out).toMatch(/^interrupted after .* of virtual time, 0 of 1 flow over: the captures are whole up to then/m);
-    expect(out).toMatch(/packets were not sent/);
-    const capture = readCapture(readFileSync(join(folder, 'captures', 'endless.pcapng')));
-    expect(capture.truncated).toBe(false);
-    expect(capture.warnings).toEqual([]);
-    expect(file()).toBe(false);
-  }, 30_000);
+  test.each(['1', '2'])(
+    'ends early by Ctrl-C (--workers %s): captures are whole, what is missing is said',
+    async (workers) => {
+      const name = `endless-${workers}`;
+      const file = write(`${name}.yml`, stack(1_000_000_000));
+      const child = spawn(process.execPath, [MAIN, 'run', file, '--workers', workers], { cwd: folder });
+      let out = '';
+      child.stdout.on('data', (text) => {
+        out += text;
+      });
+      const part = () =>
+        readdirSync(join(folder, 'captures')).some((one) => one.includes(name) && one.endsWith('.part'));
+      while (!existsSync(join(folder, 'captures')) || !part()) await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      child.kill('SIGINT');
+      const code = await new Promise((resolve) => child.on('exit', resolve));
+      expect(code).toBe(130);
+      expect(out).toMatch(
+        /^interrupted after .* of virtual time, 0 of 1 flow over: the captures are whole up to then/m,
+      );
+      expect(out).toMatch(/packets were not sent/);
+      const capture = readCapture(readFileSync(join(folder, 'captures', `${name}.pcapng`)));
+      expect(capture.truncated).toBe(false);
+      expect(capture.warnings).toEqual([]);
+      expect(part()).toBe(false);
+    },
+    60_000,
+  );
 });
