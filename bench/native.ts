@@ -4,7 +4,7 @@
  */
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +23,8 @@ export function build(): { program: string } | { skipped: string } {
   const source = join(top, 'bench/native/mesh.c');
   const program = join(top, 'build/native/mesh');
   if (process.arch !== 'x64') return { skipped: `it is written for x64, and this is ${process.arch}` };
-  if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return { program };
+  const newest = Math.max(...readdirSync(dirname(source)).map((name) => statSync(join(dirname(source), name)).mtimeMs));
+  if (existsSync(program) && statSync(program).mtimeMs > newest) return { program };
   mkdirSync(dirname(program), { recursive: true });
   for (const compiler of COMPILERS) {
     try {

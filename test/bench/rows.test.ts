@@ -38,7 +38,7 @@ describe('every row', () => {
       ROWS.flatMap((name) => sizes(name).map((size) => [name, 300, size])).sort(),
     );
     for (let i = 0; i < 2; i++) for (const one of measured) await turn(one, 12);
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('what is checked', () => {
@@ -99,5 +99,5 @@ nativeIt(
     // A batch more than the engine had: its frames are others.
     if (row) await expect(turn({ row, world: mesh }, 5, 6)).rejects.toThrow('C reference');
   },
-  60_000,
+  120_000,
 );
