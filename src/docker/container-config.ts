@@ -1,9 +1,10 @@
 /** What of a container concerns its process, not its network: command, environment, terminal, labels. */
 
+import { programOf } from '../programs/index.js';
 import type { ContainerState } from '../swarm/state.js';
 import type { Protocol } from '../topology/spec.js';
 import type { HealthCheck } from './health.js';
-import type { Image } from './images.js';
+import { type Image, SERVE } from './images.js';
 
 export interface ContainerConfig {
   image: Image;
@@ -86,4 +87,18 @@ export function configOfTask(container: ContainerState, image: Image): Container
     exposes: [...image.exposed.map(portOf), ...spec.exposes],
     networkMode: 'default',
   };
+}
+
+/** Entry points prepare files and hand over to the command. */
+export function argvOf({ entrypoint, command }: ContainerConfig): string[] {
+  const argv = [...entrypoint, ...command];
+  if (argv.length > 1 && /docker-entrypoint\.sh$/.test(argv[0] ?? '')) argv.shift();
+  return argv;
+}
+
+/** What an image runs by itself and there is no program for, and what is asked of an image that nobody knows: it listens. */
+export function listensAs(name: string, { image, attachStdout, command }: ContainerConfig): boolean {
+  const [own] = image.command;
+  const asked = own === SERVE && !attachStdout && name === command[0];
+  return name === SERVE || ((name === own || asked) && !programOf(name));
 }

@@ -9,9 +9,10 @@ import * as v from 'valibot';
 import { readJson } from './api/body.js';
 import { flag } from './api/context.js';
 import { ApiError, answerTo } from './api/errors.js';
+import type { Exec } from './exec.js';
 import { type ContainerIo, framed, type LogEntry } from './io.js';
 import { execOnNode, NODE_EXEC } from './node-exec.js';
-import type { Exec, World } from './world.js';
+import type { World } from './world.js';
 
 /** ms */
 const STARTING = 5;

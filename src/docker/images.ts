@@ -115,3 +115,27 @@ export function isReference(text: string): boolean {
     text,
   );
 }
+
+/** By node: `docker images` of one does not show another's. */
+export class Images {
+  readonly #byNode = new Map<string, Map<string, Image>>();
+
+  on(node: string): Map<string, Image> {
+    const known = this.#byNode.get(node);
+    if (known) return known;
+    const made = new Map<string, Image>();
+    this.#byNode.set(node, made);
+    return made;
+  }
+
+  /** `now`: ns since 1970. */
+  pull(node: string, reference: string, now: bigint): { image: Image; fresh: boolean } {
+    const name = withTag(reference);
+    const images = this.on(node);
+    const known = images.get(name);
+    if (known) return { image: known, fresh: false };
+    const image = imageOf(name, now);
+    images.set(name, image);
+    return { image, fresh: true };
+  }
+}

@@ -19,23 +19,19 @@ import type { ContainerSpec, StackSpec } from '../topology/spec.js';
 import { namespaceOf, type Sandbox, type Topology } from '../topology/topology.js';
 import { DockerProxies } from '../traffic/docker-proxy.js';
 import { MeshPorts } from '../traffic/mesh-ports.js';
-import { type ContainerConfig, configOfTask } from './container-config.js';
+import { argvOf, type ContainerConfig, configOfTask, listensAs } from './container-config.js';
 import { ControlPorts } from './control-ports.js';
+import type { Exec } from './exec.js';
 import { type Health, watchHealth } from './health.js';
-import { digestOf, type Image, imageOf, SERVE, withTag } from './images.js';
+import { digestOf, type Image, Images } from './images.js';
 import { ContainerIo } from './io.js';
 import { listening } from './listening.js';
 import { NodeHost } from './node-host.js';
 import { RESOLVABLE, resolvable } from './resolvable.js';
+import { ServedClock } from './served-clock.js';
 import { Routers } from './weave/routers.js';
 
 const MILLISECOND = 1_000_000;
-/** Wall clock between two looks at it, while somebody looks on, and while nobody does. */
-const TICK = 10;
-const IDLE_TICK = 100;
-/** Virtual time by which a run ahead steps, and that it gives up after. */
-const STEP = 5 * MILLISECOND;
-const MOST_AHEAD = 600_000 * MILLISECOND;
 const EVENTS_KEPT = 1000;
 
 export interface WorldOptions {
@@ -53,37 +49,6 @@ interface Living {
   started?: Started;
 }
 
-/** A command that runs in a container beside its first process. */
-export interface Exec {
-  id: string;
-  container: ContainerState;
-  argv: readonly string[];
-  tty: boolean;
-  openStdin: boolean;
-  environment: Record<string, string>;
-  /** Working directory; empty: the root. */
-  directory: string;
-  io: ContainerIo;
-  running: boolean;
-  exitCode: number | null;
-  pid: number;
-  started?: Started;
-}
-
-/** Entry points prepare files and hand over to the command. */
-function argvOf({ entrypoint, command }: ContainerConfig): string[] {
-  const argv = [...entrypoint, ...command];
-  if (argv.length > 1 && /docker-entrypoint\.sh$/.test(argv[0] ?? '')) argv.shift();
-  return argv;
-}
-
-/** What an image runs by itself and there is no program for, and what is asked of an image that nobody knows: it listens. */
-function listensAs(name: string, { image, attachStdout, command }: ContainerConfig): boolean {
-  const [own] = image.command;
-  const asked = own === SERVE && !attachStdout && name === command[0];
-  return name === SERVE || ((name === own || asked) && !programOf(name));
-}
-
 export class World {
   readonly sockets: Sockets;
   readonly names: Names;
@@ -99,21 +64,14 @@ export class World {
   readonly #living = new Map<Sandbox, Living>();
   /** Machines themselves, for `swarmwire node`. */
   readonly #machines = new Map<string, Computer>();
-  /** Images by node: `docker images` of one does not show another's. */
-  readonly #images = new Map<string, Map<string, Image>>();
+  readonly #images = new Images();
   readonly #eventWatchers = new Set<(event: ClusterEvent) => void>();
-  readonly #now: () => number;
+  readonly #clock: ServedClock;
   /** Where no nodes speak on them. */
   readonly #controlPorts: ControlPorts | undefined;
-  /** Wall clock (ms) at virtual time 0; runs ahead move it back. */
-  #zero: number;
-  /** Virtual time runs that many times as fast as the wall clock. */
-  speed = 1;
   /** Programs that a machine itself has besides those that all have, by the machine's name. */
   hostProgram: (machine: string, name: string) => Program | undefined = () => undefined;
   #controlPlane: ControlPlane | undefined;
-  #watching = 0;
-  #timer: NodeJS.Timeout | undefined;
   #draws = 0;
 
   private constructor(
@@ -121,10 +79,18 @@ export class World {
     spec: StackSpec,
     { seed, drivers = [], now = Date.now, onRefused = () => {} }: WorldOptions,
   ) {
-    this.#now = now;
-    this.#zero = now();
     this.topology = emptyTopology(spec);
     this.sockets = new Sockets(engine);
+    const { handle } = this.sockets;
+    this.#clock = new ServedClock(
+      {
+        get now() {
+          return engine.now;
+        },
+        run: (until) => engine.run(until, handle),
+      },
+      now,
+    );
     const userlandProxy = (host: Namespace) => new DockerProxies(this.sockets, host);
     const meshPorts = (host: Namespace) => new MeshPorts(this.sockets, host);
     this.realized = new Realizer(engine, this.topology, { drivers, userlandProxy, meshPorts });
@@ -167,7 +133,12 @@ export class World {
     return new World(engine, spec, options);
   }
 
-  // --- Time ---
+  // --- Time (served-clock.ts) ---
+
+  /** Virtual time runs that many times as fast as the wall clock. */
+  set speed(times: number) {
+    this.#clock.speed = times;
+  }
 
   /** ns since 1970. */
   get time(): bigint {
@@ -175,74 +146,30 @@ export class World {
   }
   /** Of a moment of virtual time: now is what the wall clock says, however far ahead the simulation has run. */
   at(virtual: number): bigint {
-    return BigInt(Math.round(this.#zero)) * 1_000_000n + BigInt(Math.round(virtual));
+    return this.#clock.at(virtual);
   }
 
   open(): void {
-    let last = this.#now();
-    // Standing up has taken virtual time of its own.
-    this.#zero = Math.min(this.#zero, last - this.engine.now / MILLISECOND);
-    const tick = () => {
-      const now = this.#now();
-      this.#zero -= (now - last) * (this.speed - 1);
-      last = now;
-      this.catchUp();
-      this.#timer = setTimeout(tick, this.#watching > 0 ? TICK : IDLE_TICK);
-    };
-    tick();
+    this.#clock.open();
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    this.#clock.close();
   }
 
   /** Virtual time comes up to the wall clock's. */
   catchUp(): void {
-    const target = (this.#now() - this.#zero) * MILLISECOND;
-    if (target > this.engine.now) this.#run(target);
+    this.#clock.catchUp();
   }
 
   /** Somebody looks on from now on: output comes at the pace of the wall clock. Returns what ends it. */
   look(): () => void {
-    let over = false;
-    this.#watching++;
-    this.catchUp();
-    clearTimeout(this.#timer);
-    this.open();
-    return () => {
-      if (!over) this.#watching--;
-      over = true;
-    };
+    return this.#clock.look();
   }
 
-  /**
-   * Waits until `done` holds: virtual time runs ahead, unless somebody looks on or nobody wants that (`ahead`). False: it does not
-   * come to that.
-   */
-  async until(done: () => boolean, gone: () => boolean = () => false, ahead = true): Promise<boolean> {
-    this.catchUp();
-    const from = this.engine.now;
-    while (!done()) {
-      if (gone()) return false;
-      if (this.#watching > 0 || !ahead) {
-        await new Promise((resolve) => setTimeout(resolve, TICK));
-        continue;
-      }
-      if (this.engine.now - from > MOST_AHEAD) {
-        // Nothing that could be hurried: it waits like everybody else.
-        await new Promise((resolve) => setTimeout(resolve, IDLE_TICK));
-        continue;
-      }
-      for (let i = 0; i < 200 && !done(); i++) this.#run(this.engine.now + STEP);
-      this.#zero = Math.min(this.#zero, this.#now() - this.engine.now / MILLISECOND);
-      // Others have their turn.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    return true;
-  }
-
-  #run(target: number): void {
-    this.engine.run(target, this.sockets.handle);
+  /** Waits until `done` holds; false: it does not come to that. Virtual time runs ahead, unless somebody looks on, or `ahead` is false. */
+  until(done: () => boolean, gone: () => boolean = () => false, ahead = true): Promise<boolean> {
+    return this.#clock.until(done, gone, ahead);
   }
 
   // --- What happens ---
@@ -254,7 +181,10 @@ export class World {
     if (this.events.length > EVENTS_KEPT) this.events.shift();
     this.#controlPlane?.hear(event);
     for (const watcher of this.#eventWatchers) watcher(event);
-    if (event.type === 'container' && event.action === 'die') this.#died(event);
+    if (event.type !== 'container') return;
+    if (event.action === 'die') this.#died(event);
+    // Whoever removed it: the swarm removes its tasks' containers by itself.
+    if (event.action === 'destroy' && event.attributes.id) this.forget(event.attributes.id);
   }
 
   /** `--rm`: it goes once it has ended. */
@@ -264,7 +194,6 @@ export class World {
     this.engine.at(this.engine.now, () => {
       if (!this.cluster.containers.has(container.id) || container.sandbox) return;
       this.cluster.containerRemove(container);
-      this.forget(container);
     });
   }
 
@@ -306,21 +235,11 @@ export class World {
   // --- Images ---
 
   imagesOn(node: string): Map<string, Image> {
-    const known = this.#images.get(node);
-    if (known) return known;
-    const made = new Map<string, Image>();
-    this.#images.set(node, made);
-    return made;
+    return this.#images.on(node);
   }
 
   pull(node: string, reference: string): { image: Image; fresh: boolean } {
-    const name = withTag(reference);
-    const images = this.imagesOn(node);
-    const known = images.get(name);
-    if (known) return { image: known, fresh: false };
-    const image = imageOf(name, this.time);
-    images.set(name, image);
-    return { image, fresh: true };
+    return this.#images.pull(node, reference, this.time);
   }
 
   // --- Containers ---
@@ -342,7 +261,7 @@ export class World {
     return made;
   }
 
-  forget({ id }: ContainerState): void {
+  forget(id: string): void {
     this.configs.delete(id);
     this.#ios.delete(id);
     for (const exec of [...this.execs.values()]) if (exec.container.id === id) this.execs.delete(exec.id);

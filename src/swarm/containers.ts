@@ -10,6 +10,7 @@ import { STOP_GRACE, TEARDOWN } from './pace.js';
 import type { Records } from './records.js';
 import { Restarts } from './restart.js';
 import { GWBRIDGE } from './sandbox.js';
+import { reachesManager } from './sessions.js';
 import type { ContainerState, TaskState } from './state.js';
 
 /** Whose containers are tasks. */
@@ -168,6 +169,10 @@ export class Containers {
       throw new DockerError(403, 'cannot create endpoint on configuration-only network');
     const network = this.records.attachments.network(name, container.node);
     if ((this.records.allocator.isLocal(network) && network.scope !== 'swarm') || container.task) return network;
+    // A manager gives the address; who reaches none gives up after a while (daemon/cluster/networks.go, AttachNetwork).
+    const node = this.records.node(container.node);
+    if (node.role === 'worker' && !reachesManager(this.records, node))
+      throw new DockerError(500, `Could not attach to network ${name}: context deadline exceeded`);
     if (this.records.networkSpecs.get(network)?.attachable === false)
       throw new DockerError(
         403,

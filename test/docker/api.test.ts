@@ -192,6 +192,7 @@ test('a swarm, fifty services, and nothing left of them', async () => {
   await served.world.until(() => served.world.cluster.containers.size === 0);
   expect((await served.ask('GET', '/services')).json).toEqual([]);
   expect((await served.ask('GET', '/tasks')).json).toEqual([]);
+  expect([served.world.configs.size, served.world.execs.size]).toEqual([0, 0]);
 });
 
 test('networks and containers get every option that was asked for', async () => {

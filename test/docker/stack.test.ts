@@ -61,3 +61,27 @@ test('one that Docker refuses is said', async () => {
   world.close();
   expect(refused).toEqual([expect.stringMatching(/^docker service rollback web: .* does not have a previous spec$/)]);
 });
+
+test('a worker that reaches no manager gets no address of the swarm’s for a container, and runs others', async () => {
+  const cut = await Served.of(
+    2,
+    'services: { web: { image: nginx, networks: [back] } }\nnetworks: { back: { attachable: true } }\nx-swarmwire: { nodes: 2, changes: [{ at: 10, lose: node1 }] }\n',
+  );
+  try {
+    const { world } = cut;
+    await world.until(() => world.cluster.node('node1').lost);
+    await cut.ask('POST', '/images/create?fromImage=alpine&tag=latest', undefined, 2);
+    const start = async (name: string, NetworkMode: string) => {
+      const body = { Image: 'alpine', Cmd: ['sleep', '9'], HostConfig: { NetworkMode } };
+      await cut.ask('POST', `/containers/create?name=${name}`, body, 2);
+      return await cut.ask('POST', `/containers/${name}/start`, undefined, 2);
+    };
+    expect(await start('far', 'back')).toMatchObject({
+      status: 500,
+      json: { message: 'Could not attach to network back: context deadline exceeded' },
+    });
+    expect((await start('near', 'bridge')).status).toBe(204);
+  } finally {
+    cut.close();
+  }
+});

@@ -4,6 +4,7 @@ import { stream } from 'hono/streaming';
 import * as v from 'valibot';
 import { restartOf } from '../../swarm/restart.js';
 import type { ContainerState } from '../../swarm/state.js';
+import { forgetOld } from '../exec.js';
 import { ContainerIo } from '../io.js';
 import { nameFor } from '../names.js';
 import { isPaused, pause, thaw, unpause } from '../pause.js';
@@ -99,7 +100,6 @@ export function containerRoutes(app: App, engine: Engine): void {
     } catch (error) {
       if (world.configOf(container).autoRemove) {
         cluster.containerRemove(container);
-        world.forget(container);
       }
       throw withEndpoint(error, container, cluster.topology.engine);
     }
@@ -173,7 +173,6 @@ export function containerRoutes(app: App, engine: Engine): void {
       );
     if (container.sandbox && force) world.tell(container, 'kill', { signal: String(KILL) });
     cluster.containerRemove(container, force);
-    world.forget(container);
     return c.body(null, 204);
   });
 
@@ -260,7 +259,6 @@ export function containerRoutes(app: App, engine: Engine): void {
     );
     for (const container of gone) {
       cluster.containerRemove(container);
-      world.forget(container);
     }
     return c.json({ ContainersDeleted: gone.map(({ id }) => id), SpaceReclaimed: 0 });
   });
@@ -284,7 +282,7 @@ export function containerRoutes(app: App, engine: Engine): void {
     if (isPaused(world, container))
       throw new ApiError(409, `Container ${container.id} is paused, unpause the container before exec`);
     const id = world.newId();
-    forgetOld(world);
+    forgetOld(world.execs);
     world.execs.set(id, {
       id,
       container,
@@ -339,14 +337,5 @@ function notFound({ topology }: World, program: string): string {
     topology.engine === '20.10' ? ['', ''] : ['failed to create task for container: ', 'error during container init: '];
   return `${task}failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ${init}exec: "${program}": ${program.includes('/') ? `stat ${program}: no such file or directory` : 'executable file not found in $PATH'}: unknown`;
 }
-
-/** dockerd forgets commands that have ended some minutes ago (execCommandGC); these are forgotten when there are many. */
-function forgetOld({ execs }: World): void {
-  for (const { id, running } of execs.values()) {
-    if (execs.size < EXECS_KEPT) return;
-    if (!running) execs.delete(id);
-  }
-}
-const EXECS_KEPT = 500;
 
 const isUp = ({ status }: ContainerState) => status === 'running' || status === 'restarting';
