@@ -114,7 +114,12 @@ export class Tasks implements Agents {
   }
 
   remove(task: TaskState): void {
-    if (task.container) this.records.containers.delete(task.container.id);
+    const { container } = task;
+    if (container) {
+      const { id, name, node, spec } = container;
+      this.records.containers.delete(id);
+      this.records.tell('container', 'destroy', name, { id, image: spec.image ?? '' }, node);
+    }
     if (task.node && this.records.nodes.get(task.node)?.member)
       this.networks.tidy(
         task.node,
