@@ -102,6 +102,8 @@ export class Frame {
   id: u32;
   /** The flow that was foreseen for it, or 0. */
   hint: usize;
+  /** Of all its bytes, as they were copied in (skb->csum, CHECKSUM_COMPLETE): for the device that they arrive at; or 0. */
+  sum: u32;
   /** Routing's verdict: 1 unicast, 2 local, 3 broadcast. */
   routeType: u8;
   /** The cipher has done it: `ciphersDone`. */

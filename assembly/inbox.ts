@@ -1,7 +1,7 @@
 // Frames from JavaScript: bytes written into the inbox become frames at a device, packets at a socket, or a batch that
 // arrives at once.
 
-import { arena, copyFrame } from "./memory";
+import { arena } from "./memory";
 import { VECTOR, foresee } from "./flowtable/foresee";
 import { Frame, INJECTED, ensureFrames, takeFrame } from "./frame";
 import { account, drop, Drop } from "./drops";
@@ -13,6 +13,7 @@ import { mangle } from "./hooks/nat";
 import { outputLater, outputLater6 } from "./stack/sockets";
 import * as ipv4 from "./wire/ipv4";
 import * as ipv6 from "./wire/ipv6";
+import { copySummed } from "./wire/checksum";
 
 /** Room for the largest frame, or for what a socket is given to send in one call. */
 export const INBOX: u32 = 1 << 20;
@@ -95,7 +96,9 @@ export function receiveBatch(device: Device, frames: usize, lengths: usize, stri
       const frame = takeFrame(length);
       if (!frame) return;
       account.injected++;
-      copyFrame(frame.data, frames + <usize>((i + j) * stride), length);
+      const from = frames + <usize>((i + j) * stride);
+      if (length >= 16) frame.sum = copySummed(frame.data, from, length);
+      else memory.copy(frame.data, from, length);
       frame.time = now;
       store<usize>(vector + (<usize>j << 2), changetype<usize>(frame));
     }

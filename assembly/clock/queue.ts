@@ -92,7 +92,7 @@ let tailCount: u32 = 0;
 // @ts-ignore: decorator
 @inline
 export function joins(time: u64, device: usize, frame: usize): bool {
-  if (tail && tailSequence == sequence && tailTime == time && tailDevice == device && tailCount < VECTOR) {
+  if (tail && !((tailSequence ^ sequence) | <u32>(tailDevice ^ device)) && tailTime == time && tailCount < VECTOR) {
     changetype<Frame>(tail).next = changetype<Frame>(frame);
     tail = frame;
     tailCount++;

@@ -127,7 +127,7 @@ let transmissions: u32 = 0;
 /** May the frame cross `more` devices, as `transmit` has it? */
 // @ts-ignore: decorator
 @inline
-export function mayCross(frame: Frame, more: u32): bool { return frame.hops + more <= MAX_HOPS && transmissions + more <= STORM; }
+export function mayCross(frame: Frame, more: u32): bool { return <i32>((MAX_HOPS - frame.hops - more) | (STORM - transmissions - more)) >= 0; }
 // @ts-ignore: decorator
 @inline
 export function cross(frame: Frame, more: u32): void {
@@ -256,6 +256,7 @@ export function tablesUsed(): void { slowPackets++; }
 
 /** What a driver does with a frame that came in: it is counted, then netif_receive_skb. */
 function comeIn(device: Device, frame: Frame): void {
+  frame.sum = 0;
   if (device.flags & UP) {
     device.rxPackets++;
     device.rxBytes += frame.length;

@@ -11,7 +11,7 @@ import { Connection } from "../tables/connections";
 import { BalancedConnection } from "../tables/services";
 import { Track, ensureTracks, release } from "./track";
 import { ensureStages, giveStages } from "./sights";
-import { NO_GROUP, leave, nobody } from "./groups";
+import { NO_GROUP, disband, nobody } from "./groups";
 
 @unmanaged
 export class Flow {
@@ -60,7 +60,7 @@ export function findFlow(a: u64, b: u64): Flow | null { return changetype<Flow |
 
 // @ts-ignore: decorator
 @inline
-export function flowSlot(a: u64, b: u64): usize { return index.slotOf(a, b); }
+export function flowSlot(hash: u64): usize { return index.slotOfHash(hash); }
 
 // @ts-ignore: decorator
 @inline
@@ -82,7 +82,7 @@ export function obtainFlow(a: u64, b: u64): Flow | null {
   const found = index.find(a, b);
   if (found) {
     const flow = changetype<Flow>(found);
-    leave(flow);
+    disband(flow);
     release(flow.track);
     giveStages(flow);
     memory.fill(found + 16, 0, FLOW - 16);
@@ -118,7 +118,7 @@ export function sweepFlows(): void {
   for (let i: u32 = 0; i < index.capacity; i++) {
     let at = index.keyAt(i);
     while (at && !lives(changetype<Flow>(at))) {
-      leave(changetype<Flow>(at));
+      disband(changetype<Flow>(at));
       release(changetype<Flow>(at).track);
       giveStages(changetype<Flow>(at));
       changetype<Flow>(at).generation = 0;

@@ -8,11 +8,13 @@ import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as udp from "../wire/udp";
 import * as vxlan from "../wire/vxlan";
+import { hash, likelyAt, tagOf } from "../tables/hash";
 import { Flow, flowSlot } from "./flows";
 
 /** Frames looked at together. */
 export const VECTOR: u32 = 32;
 const slots: usize = memory.data(128);
+const tags: usize = memory.data(128);
 /** So that no compiler takes the loads for useless. */
 let sink: u32 = 0;
 
@@ -31,12 +33,14 @@ export function foresee(device: Device, frames: usize, count: u32): void {
       ip += ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH;
       protocol = ipv4.protocol(ip) | 0x80;
     }
-    store<usize>(at + offset, flowSlot(load<u64>(ip, 12), <u64>load<u32>(ip, ipv4.LENGTH) | (<u64>protocol << 32) | wire));
+    const key = hash(load<u64>(ip, 12), <u64>load<u32>(ip, ipv4.LENGTH) | (<u64>protocol << 32) | wire);
+    store<usize>(at + offset, flowSlot(key));
+    store<u32>(at + offset + (tags - slots), tagOf(key));
   }
   const last = slots + (<usize>count << 2);
-  for (let at = slots; at < last; at += 4) seen |= load<u32>(load<usize>(at));
+  for (let at = slots; at < last; at += 4) seen |= load<u32>(load<usize>(at)) | load<u32>(load<usize>(at), 16);
   for (let at = slots; at < last; at += 4) {
-    const flow = load<usize>(load<usize>(at), 4);
+    const flow = likelyAt(load<usize>(at), load<u32>(at + (tags - slots)));
     store<usize>(at, flow);
     changetype<Frame>(load<usize>(at - offset)).hint = flow;
     seen |= load<u32>(flow);

@@ -137,7 +137,7 @@ export function allApart(flow: Flow, track: Track): void {
 }
 
 /** The flow goes, or gets another way: the group that it moved last needs it no more. */
-export function leave(flow: Flow): void {
+export function disband(flow: Flow): void {
   if (flow.group == flow.lead.group && flow.lead.mover == changetype<usize>(flow)) settle(flow.lead);
 }
 

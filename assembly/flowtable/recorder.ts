@@ -12,7 +12,7 @@ import { Namespace } from "../stack/namespace";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as vxlan from "../wire/vxlan";
-import { fold } from "../wire/checksum";
+import { fold, sum } from "../wire/checksum";
 import { CONFIRMED, Connection, SEEN_REPLY } from "../tables/connections";
 import { BalancedConnection } from "../tables/services";
 import { Entry } from "../tables/fdb";
@@ -79,6 +79,7 @@ export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encaps
   const at = frame.data;
   made.inLow = load<u64>(at);
   made.inHigh = load<u32>(at, 8);
+  made.inSum = ~sum(at, ethernet.LENGTH) & 0xffff;
   if (encapsulated) {
     const l4 = at + ethernet.LENGTH + ipv4.LENGTH;
     made.inOuter = load<u64>(at + ethernet.LENGTH, 12);
@@ -330,7 +331,7 @@ function repeats(frame: Frame, ip: usize, flow: Flow, track: Track, protocol: u3
   const at = scratch + 128;
   memory.copy(at, header, HEADERS);
   const id = track.way == <u8>Way.TUNNEL ? ipv4.id(frame.data + ethernet.LENGTH) : 0;
-  const again = rewrite(at, length, flow, track, id);
+  const again = rewrite(at + ethernet.LENGTH + (track.ingress ? <usize>vxlan.OVERHEAD : 0), protocol, length, flow, track, id);
   const checked = <u32>(ip - frame.data) + ipv4.LENGTH + (protocol == ipv4.TCP ? 20 : 8);
   return memory.compare(again, frame.data, checked) == 0;
 }

@@ -13,11 +13,10 @@ import { fold } from "../wire/checksum";
 import { Flow } from "./flows";
 import { Track, Way } from "./track";
 
-/** Of the frame at `data` with `length` bytes from its innermost IP header on. Answers where the frame begins now; `id` is the outer packet's. */
+/** Of the frame whose innermost IP packet, of `length` bytes, is at `ip`. Answers where the frame begins now; `id` is the outer packet's. */
 // @ts-ignore: decorator
 @inline
-export function rewrite(data: usize, length: u32, flow: Flow, track: Track, id: u32): usize {
-  const ip = data + (track.ingress ? ethernet.LENGTH + vxlan.OVERHEAD : ethernet.LENGTH);
+export function rewrite(ip: usize, protocol: u32, length: u32, flow: Flow, track: Track, id: u32): usize {
   const l4 = ip + ipv4.LENGTH;
   const delta = <u32>flow.ipDelta;
   if (delta) {
@@ -28,7 +27,7 @@ export function rewrite(data: usize, length: u32, flow: Flow, track: Track, id: 
   const change = <u32>flow.l4Delta;
   if (change) {
     store<u32>(l4, flow.newPorts);
-    if (ipv4.protocol(ip) == ipv4.TCP) tcp.setCheck(l4, <u16>(~fold((~tcp.check(l4) & 0xffff) + change)));
+    if (protocol == ipv4.TCP) tcp.setCheck(l4, <u16>(~fold((~tcp.check(l4) & 0xffff) + change)));
     else if (udp.check(l4)) udp.setCheck(l4, udp.neverZero(<u16>(~fold((~udp.check(l4) & 0xffff) + change))));
   }
   if (track.way == <u8>Way.LOCAL) return ip;

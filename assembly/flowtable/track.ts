@@ -55,9 +55,10 @@ export class Track {
   /** Devices that send it. */
   crossings: u32;
   elapsed: u64;
-  /** Addresses of the Ethernet header that comes in. */
+  /** Addresses of the Ethernet header that comes in, and the complement of that header's sum. */
   inLow: u64;
   inHigh: u64;
+  inSum: u32;
   /** Encapsulated: addresses, the two fixed words of UDP port and VXLAN, Ethernet addresses inside. */
   inOuter: u64;
   inVxlan: u64;

@@ -23,7 +23,7 @@ export class Index {
     const h = hash(a, b);
     const mask = this.mask;
     const slots = this.slots;
-    const tag = <u32>(h >>> 32) | 1;
+    const tag = tagOf(h);
     let i = <u32>h & mask;
     while (true) {
       const slot = slots + (<usize>i << 3);
@@ -36,17 +36,20 @@ export class Index {
     }
   }
 
-  /** Where a look-up of (a, b) begins: the key there, if any, is most likely the one. */
+  /** Where a look-up begins, to be asked for before it is needed: of (a, b), or of a key with that hash. */
   // @ts-ignore: decorator
   @inline
-  slotOf(a: u64, b: u64): usize { return this.slots + (<usize>(<u32>hash(a, b) & this.mask) << 3); }
+  slotOf(a: u64, b: u64): usize { return this.slotOfHash(hash(a, b)); }
+  // @ts-ignore: decorator
+  @inline
+  slotOfHash(hash: u64): usize { return this.slots + (<usize>(<u32>hash & this.mask) << 3); }
 
   /** The caller knows that the key is not in yet. False when the index is full to the brim (never, if `ensure` is called). */
   insert(key: usize): bool {
     if (this.count + 1 >= this.mask) return false;
     touched(this.kind);
     const h = hash(load<u64>(key), load<u64>(key, 8));
-    this.place(<u32>(h >>> 32) | 1, <u32>h, <u32>key);
+    this.place(tagOf(h), <u32>h, <u32>key);
     this.count++;
     return true;
   }
@@ -118,6 +121,22 @@ export class Index {
     return <usize>load<u32>(this.slots + (<usize>i << 3), 4);
   }
   get capacity(): u32 { return this.mask + 1; }
+}
+
+/** What tells its key's slot from others'. */
+// @ts-ignore: decorator
+@inline
+export function tagOf(hash: u64): u32 { return <u32>(hash >>> 32) | 1; }
+
+/**
+ * The key that a look-up which begins at `slot` will most likely find: of the first three slots' the one with that tag. No
+ * branch: whether a key lies in its first slot nobody can foresee.
+ */
+// @ts-ignore: decorator
+@inline
+export function likelyAt(slot: usize, tag: u32): usize {
+  const second = select<usize>(8, 16, load<u32>(slot, 8) == tag);
+  return <usize>load<u32>(slot + select<usize>(0, second, load<u32>(slot) == tag), 4);
 }
 
 /** Multiply and fold: every key bit reaches the low half, which picks the slot, and the high half, which tags it. */

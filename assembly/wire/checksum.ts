@@ -31,28 +31,30 @@ export function sumHere(at: usize, length: u32, seed: u32): u32 {
   let left = length;
   let total: u64 = seed;
   if (left >= 16) {
-    // 64 bytes a turn; a lane of u32 holds 2^15 additions of two u16 before it could overflow: 1 MiB of data.
-    let first = i32x4.splat(0);
-    let second = i32x4.splat(0);
+    // Of lanes of two words: `whole` adds them up as one number, `high` its upper words; what `whole` lost was theirs.
+    let whole = i32x4.splat(0);
+    let high = i32x4.splat(0);
     while (left >= 64) {
-      first = i32x4.add(first, i32x4.extadd_pairwise_i16x8_u(v128.load(p)));
-      second = i32x4.add(second, i32x4.extadd_pairwise_i16x8_u(v128.load(p, 16)));
-      first = i32x4.add(first, i32x4.extadd_pairwise_i16x8_u(v128.load(p, 32)));
-      second = i32x4.add(second, i32x4.extadd_pairwise_i16x8_u(v128.load(p, 48)));
+      const first = v128.load(p);
+      const second = v128.load(p, 16);
+      const third = v128.load(p, 32);
+      const fourth = v128.load(p, 48);
+      whole = i32x4.add(i32x4.add(whole, i32x4.add(first, second)), i32x4.add(third, fourth));
+      high = i32x4.add(
+        i32x4.add(high, i32x4.add(i32x4.shr_u(first, 16), i32x4.shr_u(second, 16))),
+        i32x4.add(i32x4.shr_u(third, 16), i32x4.shr_u(fourth, 16)),
+      );
       p += 64;
       left -= 64;
     }
     while (left >= 16) {
-      first = i32x4.add(first, i32x4.extadd_pairwise_i16x8_u(v128.load(p)));
+      const first = v128.load(p);
+      whole = i32x4.add(whole, first);
+      high = i32x4.add(high, i32x4.shr_u(first, 16));
       p += 16;
       left -= 16;
     }
-    const lanes = i32x4.add(first, second);
-    total +=
-      <u64>(<u32>i32x4.extract_lane(lanes, 0)) +
-      <u64>(<u32>i32x4.extract_lane(lanes, 1)) +
-      <u64>(<u32>i32x4.extract_lane(lanes, 2)) +
-      <u64>(<u32>i32x4.extract_lane(lanes, 3));
+    total += across(whole, high);
   }
   if (left >= 8) {
     const eight = load<u64>(p);
@@ -72,6 +74,64 @@ export function sumHere(at: usize, length: u32, seed: u32): u32 {
   }
   if (left) total += <u64>load<u8>(p);
   return fold64(total);
+}
+
+/** All words of lanes of which the sum is `whole`, modulo 2^32, and that of their upper words `high`: of up to 64 KiB. */
+// @ts-ignore: decorator
+@inline
+function across(whole: v128, high: v128): u64 {
+  const lanes = i32x4.add(i32x4.sub(whole, i32x4.shl(high, 16)), high);
+  const halves = i32x4.add(lanes, i8x16.shuffle(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  return <u64>(<u32>i32x4.extract_lane(halves, 0)) + <u64>(<u32>i32x4.extract_lane(halves, 1));
+}
+
+/** 16 bytes that stay and 16 that go: for what is left of less than 16. */
+const KEEP: usize = memory.data<u8>([
+  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+]);
+
+/**
+ * Copies `length` bytes, at least 16, to a place that does not overlap, and answers their folded sum (csum_partial_copy_nocheck):
+ * each is read once. Up to 15 bytes behind `from + length` are read.
+ */
+// @ts-ignore: decorator
+@inline
+export function copySummed(to: usize, from: usize, length: u32): u32 {
+  let whole = i32x4.splat(0);
+  let high = i32x4.splat(0);
+  let p = from;
+  const offset = to - from;
+  const end = from + length;
+  while (p + 64 <= end) {
+    const first = v128.load(p);
+    const second = v128.load(p, 16);
+    const third = v128.load(p, 32);
+    const fourth = v128.load(p, 48);
+    v128.store(p + offset, first);
+    v128.store(p + offset, second, 16);
+    v128.store(p + offset, third, 32);
+    v128.store(p + offset, fourth, 48);
+    whole = i32x4.add(i32x4.add(whole, i32x4.add(first, second)), i32x4.add(third, fourth));
+    high = i32x4.add(
+      i32x4.add(high, i32x4.add(i32x4.shr_u(first, 16), i32x4.shr_u(second, 16))),
+      i32x4.add(i32x4.shr_u(third, 16), i32x4.shr_u(fourth, 16)),
+    );
+    p += 64;
+  }
+  while (p + 16 <= end) {
+    const first = v128.load(p);
+    v128.store(p + offset, first);
+    whole = i32x4.add(whole, first);
+    high = i32x4.add(high, i32x4.shr_u(first, 16));
+    p += 16;
+  }
+  if (p != end) {
+    const rest = v128.and(v128.load(p), v128.load(KEEP + 16 - (end - p)));
+    v128.store(to + length - 16, v128.load(end - 16));
+    whole = i32x4.add(whole, rest);
+    high = i32x4.add(high, i32x4.shr_u(rest, 16));
+  }
+  return fold64(across(whole, high));
 }
 
 /** The checksum field for a folded or unfolded sum. */

@@ -39,7 +39,11 @@ export function flagsAndOffset(p: usize): u32 { return bswap<u16>(load<u16>(p, 6
 /** More fragments follow, or this is not the first one. */
 // @ts-ignore: decorator
 @inline
-export function isFragment(p: usize): bool { return (load<u16>(p, 6) & 0xff3f) != 0; }
+export function isFragment(p: usize): bool { return fragmented(p) != 0; }
+/** Not 0: it is a fragment. */
+// @ts-ignore: decorator
+@inline
+export function fragmented(p: usize): u32 { return load<u16>(p, 6) & 0xff3f; }
 // @ts-ignore: decorator
 @inline
 export function ttl(p: usize): u32 { return load<u8>(p, 8); }
