@@ -20,6 +20,7 @@ import { Neighbour, neighbourAt, neighbourSlots } from "./tables/neighbours";
 import { socketById } from "./stack/sockets";
 
 export function checksumSum(at: usize, length: u32): u32 { return checksum.sum(at, length); }
+export function checksumCopySummed(to: usize, from: usize, length: u32): u32 { return checksum.copySummed(to, from, length); }
 export function checksumFinish(total: u32): u32 { return checksum.finish(total); }
 export function checksumUpdate16(check: u32, before: u32, after: u32): u32 { return checksum.update16(check, before, after); }
 export function checksumUpdate32(check: u32, before: u32, after: u32): u32 { return checksum.update32(check, before, after); }

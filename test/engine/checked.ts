@@ -25,6 +25,7 @@ export async function checkedEngine(options: Omit<EngineOptions, 'module'> = {})
  */
 export interface WireExports {
   checksumSum(at: number, length: number): number;
+  checksumCopySummed(to: number, from: number, length: number): number;
   checksumFinish(total: number): number;
   checksumUpdate16(check: number, before: number, after: number): number;
   checksumUpdate32(check: number, before: number, after: number): number;

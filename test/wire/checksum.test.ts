@@ -50,6 +50,27 @@ describe('the whole checksum', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('is that of bytes which are copied meanwhile, all of them and no more, for every length from 16 to 1600', () => {
+    const bytes = Uint8Array.from({ length: 1700 }, (_, i) => (i * 151 + (i >> 3)) & 255);
+    const from = placed(engine, bytes);
+    const to = from + 2048;
+    const wrong: number[] = [];
+    for (let length = 16; length <= 1600; length++) {
+      const memory = new Uint8Array(engine.memory.buffer);
+      memory.fill(0xee, to - 16, to + 1700);
+      const got = swap(engine.checksumFinish(engine.checksumCopySummed(to, from, length)) & 0xffff);
+      const copied = memory.subarray(to, to + length);
+      const around = [...memory.subarray(to - 16, to), ...memory.subarray(to + length, to + length + 16)];
+      if (
+        got !== checksum(bytes.subarray(0, length)) ||
+        around.some((byte) => byte !== 0xee) ||
+        Buffer.compare(copied, bytes.subarray(0, length)) !== 0
+      )
+        wrong.push(length);
+    }
+    expect(wrong).toEqual([]);
+  });
+
   it('loses no carry in the longest datagram there is, all ones', () => {
     for (const length of [65534, 65535]) {
       const ones = new Uint8Array(length).fill(0xff);
