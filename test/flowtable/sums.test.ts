@@ -4,12 +4,12 @@
  */
 
 import { expect, it } from 'vitest';
+import { establish } from '../../bench/flows.js';
 import { ACK, answerTo, fromClient } from '../../bench/frames.js';
 import { checkedModule } from '../../bench/fuzz/files.js';
 import { Random } from '../../bench/fuzz/random.js';
 import { get16, put16 } from '../../bench/headers.js';
 import { Mesh } from '../../bench/mesh.js';
-import { establish } from '../../bench/rows.js';
 import { books, state } from './twins.js';
 
 const module = await checkedModule();
@@ -28,7 +28,7 @@ function damaged(frame: Uint8Array, random: Random): Uint8Array {
 
 async function life(fast: boolean): Promise<{ seen: string[]; fast: number }> {
   const random = new Random(3, 1);
-  const mesh = await Mesh.create('off', module);
+  const mesh = await Mesh.create(false, module);
   mesh.engine.exports.setFlowTable(fast ? 1 : 0);
   const seen: string[] = [];
   for (const protocol of ['tcp', 'udp'] as const) {
