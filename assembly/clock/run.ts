@@ -21,8 +21,8 @@ import { puntHorizon, puntsFull } from "../stack/punts";
 import { cipherHorizon, ciphersFull } from "../stack/ciphers";
 import { opened, seal, sealed } from "../hooks/xfrm";
 import { captureFull } from "../capture/tap";
-import { Connection, connectionIn, connectionSlots, ensureConnections, overIpv6, removeConnection } from "../tables/connections";
-import { BalancedConnection, balancedIn, balancedSlots, ensureServices, removeBalanced } from "../tables/services";
+import { Connection, connectionGap, connectionIn, connectionSlots, ensureConnections, overIpv6, removeConnection } from "../tables/connections";
+import { BalancedConnection, balancedGap, balancedIn, balancedSlots, ensureServices, removeBalanced } from "../tables/services";
 import { Neighbour, ensureNeighbours, family, neighbourAt, neighbourSlots } from "../tables/neighbours";
 import * as ethernet from "../wire/ethernet";
 import { beginCollection, collectionDue, ensureAddresses, finishCollection, markAddress } from "../tables/addresses6";
@@ -178,19 +178,17 @@ export function sweep(): void {
   nextSweep = now + SWEEP_EVERY;
   sweepFlows();
   sweepOpenings();
-  for (let i: u32 = 0; i < connectionSlots(); i++) {
-    let at = connectionIn(i);
-    while (at && (isOver(changetype<Connection>(at), now) || changetype<Connection>(at).namespace.dead)) {
-      removeConnection(changetype<Connection>(at));
-      at = connectionIn(i);
-    }
+  let slots = connectionSlots();
+  let gap = connectionGap();
+  for (let n: u32 = 1; n < slots; n++) {
+    const at = connectionIn((gap - n) & (slots - 1));
+    if (at && (isOver(changetype<Connection>(at), now) || changetype<Connection>(at).namespace.dead)) removeConnection(changetype<Connection>(at));
   }
-  for (let i: u32 = 0; i < balancedSlots(); i++) {
-    let at = balancedIn(i);
-    while (at && isBalancedOver(changetype<BalancedConnection>(at), now)) {
-      removeBalanced(changetype<BalancedConnection>(at));
-      at = balancedIn(i);
-    }
+  slots = balancedSlots();
+  gap = balancedGap();
+  for (let n: u32 = 1; n < slots; n++) {
+    const at = balancedIn((gap - n) & (slots - 1));
+    if (at && isBalancedOver(changetype<BalancedConnection>(at), now)) removeBalanced(changetype<BalancedConnection>(at));
   }
   if (anythingDead()) bury();
   sweepPaths(now);

@@ -9,7 +9,7 @@ import * as ipv4 from "../wire/ipv4";
 import * as icmp from "../wire/icmp";
 import * as tcp from "../wire/tcp";
 import {
-  BalancedConnection, Destination, Service, balancedIn, balancedSlots, findBalanced, findService, foundServer, newBalanced, removeBalanced, removeDestination, removeService,
+  BalancedConnection, Destination, Service, balancedGap, balancedIn, balancedSlots, findBalanced, findService, foundServer, newBalanced, removeBalanced, removeDestination, removeService,
 } from "../tables/services";
 import { CONFIRMED, destinationOf, dportOf, findConnection, keyA, keyB, protocolOf, releaseUnconfirmed, removeConnection, sourceOf, sportOf } from "../tables/connections";
 import { alterReply, mangle } from "./nat";
@@ -125,16 +125,16 @@ export function withdrawService(namespace: Namespace, service: Service): void {
 /** A removed destination's record goes with the last of its connections. */
 function expire(namespace: Namespace, destination: Destination): void {
   let left = destination.active + destination.inactive;
-  for (let i: u32 = 0; left && i < balancedSlots(); i++) {
-    let at = balancedIn(i);
-    while (left && at && changetype<BalancedConnection>(at).destination == destination) {
-      left--;
-      const connection = changetype<BalancedConnection>(at);
-      const tracked = findConnection(connection.clientA, connection.clientB, now);
-      if (tracked && namespace.ipvsConntrack) removeConnection(tracked);
-      removeBalanced(connection);
-      at = balancedIn(i);
-    }
+  const slots = balancedSlots();
+  const gap = balancedGap();
+  for (let n: u32 = 1; left && n < slots; n++) {
+    const at = balancedIn((gap - n) & (slots - 1));
+    if (!at || changetype<BalancedConnection>(at).destination != destination) continue;
+    left--;
+    const connection = changetype<BalancedConnection>(at);
+    const tracked = findConnection(connection.clientA, connection.clientB, now);
+    if (tracked && namespace.ipvsConntrack) removeConnection(tracked);
+    removeBalanced(connection);
   }
 }
 

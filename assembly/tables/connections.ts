@@ -234,19 +234,18 @@ export function removeConnection(connection: Connection): void {
 export function forgetConnections(namespace: Namespace, address: u32, port: u32, v6: bool): u32 {
   let gone: u32 = 0;
   let left = namespace.connections;
-  for (let i: u32 = 0; left && i < index.capacity; i++) {
-    let at = connectionIn(i);
-    while (at && changetype<Connection>(at).namespace == namespace) {
-      const connection = changetype<Connection>(at);
-      if (overIpv6(connection.originalB) != v6) break;
-      const translated = address != 0 && (sourceOf(connection.replyA) == address || destinationOf(connection.replyA) == address);
-      const published = port != 0 && protocolOf(connection.originalB) == UDP && dportOf(connection.originalB) == port;
-      if (!translated && !published) break;
-      removeConnection(connection);
-      gone++;
-      left--;
-      at = connectionIn(i);
-    }
+  const gap = index.gap;
+  for (let n: u32 = 1; left && n < index.capacity; n++) {
+    const at = connectionIn((gap - n) & index.mask);
+    if (!at || changetype<Connection>(at).namespace != namespace) continue;
+    left--;
+    const connection = changetype<Connection>(at);
+    if (overIpv6(connection.originalB) != v6) continue;
+    const translated = address != 0 && (sourceOf(connection.replyA) == address || destinationOf(connection.replyA) == address);
+    const published = port != 0 && protocolOf(connection.originalB) == UDP && dportOf(connection.originalB) == port;
+    if (!translated && !published) continue;
+    removeConnection(connection);
+    gone++;
   }
   return gone;
 }
@@ -281,3 +280,5 @@ export function connectionAt(i: u32): usize {
   return at;
 }
 export function connectionSlots(): u32 { return index.capacity; }
+/** For sweeps: where they begin, downwards (tables/hash). */
+export function connectionGap(): u32 { return index.gap; }

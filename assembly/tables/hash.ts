@@ -121,6 +121,15 @@ export class Index {
     return <usize>load<u32>(this.slots + (<usize>i << 3), 4);
   }
   get capacity(): u32 { return this.mask + 1; }
+  /**
+   * A slot without a key. Who takes out objects of two keys on his way through the slots goes down from here, and round: what
+   * `remove` shifts back then stays before him. (Going up, it may come to stand behind him.)
+   */
+  get gap(): u32 {
+    let i: u32 = 0;
+    while (load<u32>(this.slots + (<usize>i << 3))) i++;
+    return i;
+  }
 }
 
 /** What tells its key's slot from others'. */

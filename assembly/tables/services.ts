@@ -219,4 +219,5 @@ export function balancedAt(i: u32): usize {
   return at;
 }
 export function balancedSlots(): u32 { return connectionIndex.capacity; }
+export function balancedGap(): u32 { return connectionIndex.gap; }
 

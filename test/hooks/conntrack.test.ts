@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { echo, icmpPacket, tcpPacket, udpPacket } from '../engine/packets.js';
 import { connectionsIn, SECOND } from '../engine/state.js';
 import { expectConserved } from '../engine/watch.js';
-import { ALICE, BOB, routerWorld } from '../engine/world.js';
+import { ALICE, BOB, routerWorld, type World } from '../engine/world.js';
 
 const ASK = { source: ALICE, destination: BOB, sport: 4000, dport: 53 };
 const ANSWER = { source: BOB, destination: ALICE, sport: 53, dport: 4000 };
@@ -232,5 +232,42 @@ describe('a packet that the filter table drops', () => {
     router.iptables.chain('filter', 'INPUT').policy = 'DROP';
     fromAlice(echo({ source: ALICE, destination: '10.0.1.1' }));
     expect(drops()).toEqual(['node/router/left NETFILTER_DROP']);
+  });
+});
+
+// A record has two keys in one table: taking one out must not hide another record from who walks through the table. With the
+// ports of the first round it would, if he went up.
+describe('of many connections', () => {
+  const MANY = 1500;
+  const ROUNDS = 4;
+  /** Two thirds are to `port`, a third to the next, ten seconds later. */
+  const crowd = ({ engine, fromAlice }: Pick<World, 'engine' | 'fromAlice'>, port: number) => {
+    const ask = (i: number, dport: number) =>
+      fromAlice(udpPacket({ ...ASK, sport: 1024 + i, dport }), engine.now + 1000);
+    for (let i = 0; i < MANY; i++) if (i % 3) ask(i, port);
+    engine.run(engine.now + 10 * SECOND);
+    for (let i = 0; i < MANY; i += 3) ask(i, port + 1);
+  };
+  const rounds = Array.from({ length: ROUNDS }, (_, round) => 421 + 2 * round);
+
+  it('the sweep takes each whose time is over, and no other', async () => {
+    const world = await tracking();
+    for (const port of rounds) {
+      crowd(world, port);
+      world.engine.run(world.engine.now + 25 * SECOND);
+      expect(world.router.get('connections')).toBe(MANY / 3);
+      world.engine.run(world.engine.now + 10 * SECOND);
+      expect(world.router.get('connections')).toBe(0);
+    }
+  });
+
+  it('`conntrack -D` takes each that it is asked to, and no other', async () => {
+    const world = await tracking();
+    for (const port of rounds) {
+      crowd(world, port);
+      expect(world.router.forgetDatagramsTo(port)).toBe((2 * MANY) / 3);
+      expect(world.router.get('connections')).toBe(MANY / 3);
+      world.engine.run(world.engine.now + 40 * SECOND);
+    }
   });
 });
