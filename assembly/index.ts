@@ -114,6 +114,7 @@ export function setServiceDelay(ns: f64): void { serviceDelay(<u64>ns); }
 export { setFlowTable } from "./flowtable/forward";
 export { fastPackets, settle } from "./flowtable/track";
 export { flows } from "./flowtable/flows";
+export { openings } from "./flowtable/openings";
 export { changed as tablesChanged } from "./tables/generation";
 
 // Loads

@@ -38,6 +38,7 @@ export function together(flow: Flow, time: u64): bool {
 export function adopt(flow: Flow, track: Track): bool {
   let group: u32 = 0;
   let members: u32 = 0;
+  let first: Connection | null = null;
   let lead: usize = 0;
   for (let i: u32 = 0; i < <u32>track.connections; i++) {
     if (stepOf(track, i).outer) continue;
@@ -45,8 +46,9 @@ export function adopt(flow: Flow, track: Track): bool {
     if (one.stamp != stampOf(flow, i) || !one.group) return false;
     if (members++ == 0) {
       group = one.group;
+      first = one;
       lead = changetype<usize>(leadOf(one));
-    } else if (one.group != group) return false;
+    } else if (one.group != group || one == first) return false;
   }
   let who: u32 = members == 2 ? PAIR : 0;
   if (track.balanced) {

@@ -53,6 +53,7 @@ export function prospect(frame: Frame, b: u64, address: u32, outside: usize): Fl
   anew = true;
   let found = findOpening(openingKey(address, null), key);
   if (!found || found.generation != generation) return null;
+  found.idle = 0;
   destination = null;
   if (found.service) {
     destination = nextDestination(found.service!);
@@ -62,6 +63,7 @@ export function prospect(frame: Frame, b: u64, address: u32, outside: usize): Fl
     }
     found = findOpening(openingKey(address, destination), key);
     if (!found || found.generation != generation) return null;
+    found.idle = 0;
   }
   const track = found.known!;
   const time = frame.time;

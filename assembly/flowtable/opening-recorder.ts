@@ -8,7 +8,7 @@ import { arena } from "../memory";
 import { Frame } from "../frame";
 import { Namespace } from "../stack/namespace";
 import * as ipv4 from "../wire/ipv4";
-import { CONFIRMED, Connection, DST_NAT, SRC_NAT, invertA, invertB } from "../tables/connections";
+import { CONFIRMED, Connection, DST_NAT, SEEN_REPLY, SRC_NAT, invertA, invertB } from "../tables/connections";
 import { RouteType, isLocal } from "../tables/routes";
 import { BalancedConnection } from "../tables/services";
 import { sourcePortOf } from "../devices/vxlan";
@@ -65,6 +65,8 @@ export function meets(connection: Connection, n: u32, reply: u32, outer: bool): 
   if (outer) {
     tunnels++;
     tunnelNew = fresh;
+    // Another sender's packets go by another of the tunnel's connections, which nothing may have come back by.
+    if (connection.status & SEEN_REPLY) special = true;
     return;
   }
   if (fresh) opens = Opens.YES;
@@ -216,6 +218,8 @@ export function keepOpening(made: Track, b: u64, first: usize, flags: u32, gener
   const key = (b & ~(<u64>0xffff));
   let known: Track | null = null;
   let fresh: Track | null = null;
+  draft.encapsulates = made.way == <u8>Way.TUNNEL ? 1 : 0;
+  if (tunnels && draft.encapsulates && made.ingress) return;
   if (tunnelNew) {
     fresh = intern(made);
     if (!fresh) return;
@@ -228,9 +232,8 @@ export function keepOpening(made: Track, b: u64, first: usize, flags: u32, gener
     return;
   }
   stamped(known, made);
-  draft.encapsulates = made.way == <u8>Way.TUNNEL ? 1 : 0;
-  if (tunnels && draft.encapsulates && made.ingress) return;
   draft.generation = generation;
+  draft.idle = 0;
   draft.flags = flags;
   draft.known = known;
   draft.fresh = fresh;

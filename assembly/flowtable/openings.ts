@@ -38,6 +38,8 @@ export class Opening {
   encapsulates: u32;
   /** Packets that could not take it. */
   refused: u32;
+  /** Sweeps since a packet asked for it. */
+  idle: u32;
   /** `Binding`s, a connection each; then `Condition`s; then namespaces where the sender must not be local. */
 }
 
@@ -107,6 +109,11 @@ export function conditionOf(opening: Opening, i: u32): Condition { return change
 @inline
 export function placeOf(opening: Opening, i: u32): usize { return changetype<usize>(opening) + PLACED + (<usize>i << 2); }
 
+/** Never more: who asks for ever other destinations, a port scan for one, opens each of them once. */
+const MOST: u32 = 16_384;
+/** Sweeps, one a second, that one is kept without a packet. */
+const KEPT: u32 = 60;
+
 const pool = new Pool(OPENING, 64, Of.TRAFFIC);
 const index = new Index(128, Of.TRAFFIC);
 
@@ -146,19 +153,27 @@ function letGo(opening: Opening): void {
 }
 
 export function ensureOpenings(): void {
+  if (index.count >= MOST) return;
   pool.ensure(64);
   index.ensure(64);
 }
 
-/** Those of tables as they were go. */
+/** Those of tables as they were go, and those that nobody has asked for in a while. */
 export function sweepOpenings(): void {
   for (let i: u32 = 0; i < index.capacity; i++) {
     let at = index.keyAt(i);
-    while (at && changetype<Opening>(at).generation != generation) {
+    while (at && isStale(changetype<Opening>(at))) {
       letGo(changetype<Opening>(at));
       index.remove(at);
       pool.give(at);
       at = index.keyAt(i);
     }
+    if (at) changetype<Opening>(at).idle++;
   }
 }
+
+// @ts-ignore: decorator
+@inline
+function isStale(opening: Opening): bool { return opening.generation != generation || opening.idle > KEPT; }
+
+export function openings(): u32 { return index.count; }

@@ -233,12 +233,10 @@ export function removeConnection(connection: Connection): void {
  */
 export function forgetConnections(namespace: Namespace, address: u32, port: u32, v6: bool): u32 {
   let gone: u32 = 0;
-  let left = namespace.connections;
   const gap = index.gap;
-  for (let n: u32 = 1; left && n < index.capacity; n++) {
+  for (let n: u32 = 1; namespace.connections && n < index.capacity; n++) {
     const at = connectionIn((gap - n) & index.mask);
     if (!at || changetype<Connection>(at).namespace != namespace) continue;
-    left--;
     const connection = changetype<Connection>(at);
     if (overIpv6(connection.originalB) != v6) continue;
     const translated = address != 0 && (sourceOf(connection.replyA) == address || destinationOf(connection.replyA) == address);

@@ -26,6 +26,8 @@ export interface EngineExports extends Record<string, unknown> {
   /** Flows of established connections: 1 on, 0 off. */
   setFlowTable(on: number): void;
   flows(): number;
+  /** Openings of new connections. */
+  openings(): number;
   fastPackets(): number;
   settle(): void;
   tablesChanged(): void;

@@ -94,6 +94,16 @@ it('opens all but the first connection to each destination by example', async ()
   expect(fast).toBe(WARM - 32 + 300);
 });
 
+it('forgets what nobody has asked for in a minute', async () => {
+  const life = await Life.create(true, false);
+  life.pass(life.syn(2000), life.syn(2001));
+  expect(life.mesh.engine.exports.openings()).toBeGreaterThan(1);
+  for (let second = 0; second < 59; second++) life.wait(1);
+  expect(life.mesh.engine.exports.openings()).toBeGreaterThan(1);
+  for (let second = 0; second < 5; second++) life.wait(1);
+  expect(life.mesh.engine.exports.openings()).toBe(0);
+});
+
 it('opens datagrams’ connections, which then have their flows', async () => {
   const { fast } = await twice((life) => {
     for (let turn = 0; turn < 4; turn++) life.pass(...ports(2000, 70).map((port) => life.datagram(port)));
