@@ -83,10 +83,9 @@ async function taken(workers: number, packets: number, flows: number, directory:
         : (taps) => openCapture('pcapng', directory, 'mesh', taps, { background: true }),
     onProgress: () => {},
     interrupted: () => false,
-  });
+  }).finally(() => clearInterval(looking));
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(cpuBefore);
-  clearInterval(looking);
   look();
   for (const { path } of files) rmSync(path);
   if (!outcome.flows[0]?.ok) throw new Error(`the load did not arrive: ${outcome.flows[0]?.detail}`);

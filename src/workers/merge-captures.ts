@@ -70,11 +70,15 @@ export class CaptureMerge {
   /** The disk is behind. */
   #pause: Promise<void> | undefined;
 
-  /** `taken`: so many bytes of an engine's are done with. */
+  /**
+   * `taken`: so many bytes of an engine's are done with. `refused`: the disk took no more while it was waited for. Nothing more is
+   * taken then, so engines that wait would do so for good.
+   */
   constructor(
     engines: number,
     private readonly target: CaptureFile,
     taken: (engine: number, bytes: number) => void,
+    private readonly refused: (error: unknown) => void,
   ) {
     this.#sources = Array.from({ length: engines }, (_, index) => new Source(index, (bytes) => taken(index, bytes)));
   }
@@ -113,8 +117,7 @@ export class CaptureMerge {
       this.#advance();
     });
     this.#pause = pause;
-    // Whoever finishes hears of it.
-    pause.catch(() => {});
+    pause.catch(this.refused);
   }
 
   /** The one that has the earliest record; undefined while somebody's next is not here yet, and when all have ended. */

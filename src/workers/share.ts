@@ -88,9 +88,9 @@ function accountOf(all: readonly Outcome[]): Account {
   };
 }
 
-/** The workers, and what they say. */
+/** The workers, and what they say: they are there while `outcomes` waits for them. */
 class Crew {
-  readonly #workers: Worker[];
+  readonly #workers: Worker[] = [];
   readonly #signals: Signals;
   readonly #steps: number[] = [];
   /** As many as anybody has told of: they are the same everywhere. */
@@ -99,16 +99,17 @@ class Crew {
 
   constructor(
     private readonly options: ShareOptions,
-    module: WebAssembly.Module,
+    private readonly module: WebAssembly.Module,
   ) {
-    const { spec, seed, comments, workers, drivers, open } = options;
-    this.#signals = Signals.for(workers);
+    this.#signals = Signals.for(options.workers);
+  }
+
+  #start(index: number, capture: boolean): Worker {
+    const { module } = this;
+    const { spec, seed, comments, workers: count, drivers } = this.options;
     const { shared: signals } = this.#signals;
-    this.#workers = Array.from({ length: workers }, (_, index) => {
-      const capture = open !== undefined;
-      const workerData: Job = { spec, seed, comments, drivers, index, count: workers, capture, module, signals };
-      return new Worker(new URL('./worker.js', import.meta.url), { workerData });
-    });
+    const workerData: Job = { spec, seed, comments, drivers, index, count, capture, module, signals };
+    return new Worker(new URL('./worker.js', import.meta.url), { workerData });
   }
 
   /** What came of each; what they have captured is in `capture` then. */
@@ -116,10 +117,17 @@ class Crew {
     const looking = setInterval(() => {
       if (this.options.interrupted()) this.#signals.leave();
     }, LOOK);
+    const { workers: count } = this.options;
     const taken = (engine: number, bytes: number) => this.#signals.taken(engine, bytes);
-    const merge = capture && new CaptureMerge(this.#workers.length, capture, taken);
+    let refuse: (error: unknown) => void = () => {};
+    const refused = new Promise<never>((_, reject) => {
+      refuse = reject;
+    });
+    const merge = capture && new CaptureMerge(count, capture, taken, refuse);
     try {
-      const outcomes = await Promise.all(this.#workers.map((worker, engine) => this.#outcome(worker, engine, merge)));
+      for (let index = 0; index < count; index++) this.#workers.push(this.#start(index, capture !== undefined));
+      const all = Promise.all(this.#workers.map((worker, engine) => this.#outcome(worker, engine, merge)));
+      const outcomes = await Promise.race([all, refused]);
       const [first] = outcomes;
       if (first) this.taps = first.taps;
       await merge?.finish();

@@ -3,6 +3,7 @@
  * without a file in between. An engine that is far ahead of the others waits, so that pieces do not pile up.
  */
 
+import { joined } from '../bytes.js';
 import type { OrderedSink } from '../capture/ordered.js';
 import type { PacketBlock } from '../capture/packet-block.js';
 import type { CaptureSink } from '../capture/recording.js';
@@ -72,15 +73,10 @@ export class CaptureStream implements CaptureSink, OrderedSink {
   /** What has gathered goes, too. */
   finish(): void {
     if (this.#gathered === 0) return;
-    const records = new Uint8Array(this.#gathered);
-    let at = 0;
-    for (const block of this.#blocks) {
-      records.set(block, at);
-      at += block.length;
-    }
+    const { buffer } = joined(this.#blocks);
     this.#blocks = [];
     this.#gathered = 0;
-    this.#pass(records.buffer);
+    this.#pass(buffer);
   }
 
   #pass(records: ArrayBuffer): void {

@@ -53,9 +53,15 @@ async function merge(
   const file = openCapture(format, folder, 'merged', () => TAPS, { background: true });
   const taken = engines.map(() => 0);
   const sent = engines.map(() => 0);
-  const merging = new CaptureMerge(engines.length, file, (engine, bytes) => {
-    taken[engine] = (taken[engine] ?? 0) + bytes;
-  });
+  const refused: unknown[] = [];
+  const merging = new CaptureMerge(
+    engines.length,
+    file,
+    (engine, bytes) => {
+      taken[engine] = (taken[engine] ?? 0) + bytes;
+    },
+    (error) => refused.push(error),
+  );
   const left = engines.map((frames, engine) => ({ engine, frames: [...frames] }));
   for (let turn = 0; left.length > 0; turn++) {
     const at = (turns[turn % turns.length] ?? 0) % left.length;
@@ -71,7 +77,7 @@ async function merge(
     merging.add(next.engine, records);
   }
   await merging.finish();
-  expect(taken).toEqual(sent);
+  expect([taken, refused]).toEqual([sent, []]);
   return file.finish();
 }
 
@@ -117,4 +123,14 @@ it('writes a file per tap as well', async () => {
   ]);
   const { frames } = readCapture(readFileSync(join(folder, 'merged', pcapName('node2/host/eth0'))));
   expect(frames.map(({ data }) => data[0])).toEqual([3, 4]);
+});
+
+it('tells what the disk has refused while it waited for it', async () => {
+  const full = new Error('no space is left on the disk');
+  const target = { waiting: 65 << 20, write() {}, settle: () => Promise.reject(full), finish: () => [], discard() {} };
+  const error = await new Promise((refused) => {
+    const merging = new CaptureMerge(1, target, () => {}, refused);
+    merging.add(0, piece([{ time: EPOCH, interface: 0, data: new Uint8Array(20) }]));
+  });
+  expect(error).toBe(full);
 });

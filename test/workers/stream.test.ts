@@ -1,6 +1,6 @@
 /** Captured frames on their way from an engine to whoever merges them. */
 
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { PacketBlock } from '../../src/capture/packet-block.js';
 import { enhancedPacketBlock } from '../../src/capture/pcapng.js';
 import { CaptureStream, Signals } from '../../src/workers/stream.js';
@@ -21,14 +21,26 @@ it('gathers single blocks, and passes records in order on as they are', () => {
   expect(sent.slice(1)).toEqual([block(3)]);
 });
 
-it('does not wait while little is on the way, nor once all are to leave off', () => {
+it('waits when it is far ahead of the others, until they have taken enough, or all are to leave off', () => {
   const signals = Signals.for(2);
-  const stream = new CaptureStream(1, signals, () => {});
-  for (let i = 0; i < 4; i++) stream.writeOrdered(new Uint8Array(PIECE));
-  signals.taken(1, 2 * PIECE);
-  stream.writeOrdered(new Uint8Array(PIECE));
-  signals.leave();
-  // More than may wait: it would never come back.
-  for (let i = 0; i < 4; i++) stream.writeOrdered(new Uint8Array(PIECE));
-  expect(signals.leaving).toBe(true);
+  const seen: string[] = [];
+  const stream = new CaptureStream(1, signals, () => seen.push('sent'));
+  const wait = vi.spyOn(Atomics, 'wait').mockImplementation(() => {
+    seen.push('waits');
+    signals.taken(1, PIECE / 2);
+    return 'ok';
+  });
+  const send = (pieces: number) => {
+    for (let i = 0; i < pieces; i++) stream.writeOrdered(new Uint8Array(PIECE));
+    return seen.splice(0);
+  };
+  try {
+    expect(send(4)).toEqual(['sent', 'sent', 'sent', 'sent']);
+    // 80 MiB are on the way, and 64 may be.
+    expect(send(1)).toEqual(['waits', 'waits', 'sent']);
+    signals.leave();
+    expect(send(2)).toEqual(['sent', 'sent']);
+  } finally {
+    wait.mockRestore();
+  }
 });
