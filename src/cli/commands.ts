@@ -24,7 +24,7 @@ export const COMMANDS = {
     load: async (): Promise<Command> => (await import('./node.js')).node,
   },
   transcript: {
-    summary: "run a Markdown guide's commands against a fresh swarm, with the real docker command; compare",
+    summary: "run a guide's commands against a fresh swarm, with the real docker command; compare",
     load: async (): Promise<Command> => (await import('./transcript.js')).transcript,
   },
   draw: {

@@ -1,8 +1,8 @@
 /** What `swarmwire transcript --help` teaches. */
 export const TRANSCRIPT_HELP = `usage: swarmwire transcript GUIDE.md [OPTIONS]
 
-Types the commands of a Markdown guide into a fresh simulated swarm, with the docker command that is installed here, and shows side
-by side what the guide prints and what came out. Ids, times, sizes and addresses are taken for what they stand for: an id or an
+Types the commands of a guide, Markdown or plain text, into a fresh simulated swarm, with the docker command that is installed here, and
+shows side by side what the guide prints and what came out. Ids, times, sizes and addresses are taken for what they stand for: an id or an
 address that the guide prints and uses later is replaced by ours.
 
   --nodes N       that many nodes (default: as many as the guide names, at least 3); they have the guide's names

@@ -205,6 +205,8 @@ describe('words', () => {
     ['DELETE', '/networks/net1', undefined, 403, /network net1 id [0-9a-f]+ has active endpoints$/],
     ['POST', '/build', undefined, 501, /^swarmwire builds no images/],
     ['GET', '/images/search?term=x', undefined, 501, /^swarmwire asks no registry/],
+    ['GET', '/plugins/privileges?remote=x', undefined, 501, /^swarmwire has no managed plugins/],
+    ['DELETE', '/plugins/x', undefined, 501, /^swarmwire has no managed plugins/],
     ['POST', '/networks/create', [], 400, /cannot unmarshal array/],
     ['GET', '/containers/%E0%A4%A/json', undefined, 400, /URI malformed/],
   ])('%s %s', async (method, path, body, status, message) => {

@@ -161,6 +161,16 @@ test('what a swarm is asked to be is told again', async () => {
   });
 });
 
+test.each([{ ForceRotate: 1 }, { SigningCACert: 'a' }, { SigningCAKey: 'a' }])(
+  'new certificates (%j) are refused',
+  async (CAConfig) => {
+    const before = (await served.ask('GET', '/swarm')).text;
+    const answer = await served.ask('POST', '/swarm/update?version=10', { Labels: { a: 'b' }, CAConfig });
+    expect([answer.status, message(answer)]).toEqual([501, 'swarmwire has no certificates: there is none to rotate']);
+    expect((await served.ask('GET', '/swarm')).text).toBe(before);
+  },
+);
+
 test('a swarm without a manager is none: another can be made', async () => {
   expect((await served.ask('POST', '/swarm/leave?force=1')).status).toBe(200);
   expect((await served.ask('GET', '/info', undefined, 2)).json).toMatchObject({ Swarm: { LocalNodeState: 'active' } });

@@ -6,6 +6,8 @@ import { ApiError } from './errors.js';
 
 const IMAGES = 'images are names here: there is nothing in them';
 
+const PLUGINS = 'swarmwire has no managed plugins; a network driver is given at the start (--driver)';
+
 const REFUSED: readonly (readonly [method: string, path: string, why: string])[] = [
   ['POST', '/build', `swarmwire builds no images: ${IMAGES}`],
   ['POST', '/commit', `swarmwire commits no containers: ${IMAGES}`],
@@ -15,7 +17,9 @@ const REFUSED: readonly (readonly [method: string, path: string, why: string])[]
   ['POST', '/images/load', `swarmwire loads no images: ${IMAGES}`],
   ['POST', '/images/:name{.+}/push', `swarmwire pushes no images: ${IMAGES}`],
   ['GET', '/images/search', 'swarmwire asks no registry: any name can be pulled'],
-  ['POST', '/plugins/:any{.+}', 'swarmwire has no managed plugins; a network driver is given at the start (--driver)'],
+  ['GET', '/plugins/:any{.+}', PLUGINS],
+  ['POST', '/plugins/:any{.+}', PLUGINS],
+  ['DELETE', '/plugins/:any{.+}', PLUGINS],
   ['GET', '/containers/:id/checkpoints', 'swarmwire has no checkpoints'],
   ['POST', '/containers/:id/checkpoints', 'swarmwire has no checkpoints'],
   ['POST', '/session', 'swarmwire has no sessions: it builds no images'],

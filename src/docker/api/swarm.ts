@@ -176,7 +176,16 @@ export function swarmRoutes(app: App, engine: Engine): void {
   });
   app.post('/swarm/update', async (c) => {
     manager(engine);
-    specs.set(world, { ...SPEC, ...(await jsonOf(c, v.looseObject({ Labels: labels }))) });
+    const authority = v.looseObject({
+      ForceRotate: v.optional(v.number(), 0),
+      SigningCACert: v.optional(v.string(), ''),
+      SigningCAKey: v.optional(v.string(), ''),
+    });
+    const wish = await jsonOf(c, v.looseObject({ Labels: labels, CAConfig: v.optional(authority) }));
+    const { ForceRotate = 0, SigningCACert = '', SigningCAKey = '' } = wish.CAConfig ?? {};
+    if (ForceRotate !== 0 || SigningCACert !== '' || SigningCAKey !== '')
+      throw new ApiError(501, 'swarmwire has no certificates: there is none to rotate');
+    specs.set(world, { ...SPEC, ...wish });
     if (flag(c.req.query('rotateWorkerToken')) || flag(c.req.query('rotateManagerToken')))
       tokens.set(world, (tokens.get(world) ?? 0) + 1);
     return c.body(null, 200);
