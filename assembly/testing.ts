@@ -171,7 +171,6 @@ import * as ipv6 from "./wire/ipv6";
 import * as icmpv6 from "./wire/icmpv6";
 import * as ndp from "./wire/ndp";
 import * as mld from "./wire/mld";
-import { keptAddresses } from "./tables/addresses6";
 
 export function ipv6Emit(at: usize, tclass: u32, label: u32, payload: u32, next: u32, hops: u32, source: usize, destination: usize): void {
   ipv6.emit(at, tclass, label, payload, next, hops, source, destination);
@@ -190,7 +189,6 @@ export function ndpOptionsValid(at: usize, end: usize): bool { return ndp.option
 export function ndpOption(at: usize, end: usize, type: u32): usize { return ndp.option(at, end, type); }
 export function ndpEmitOption(at: usize, type: u32, six: u64): void { ndp.emitOption(at, type, six); }
 export function mldEmitAlert(at: usize): void { mld.emitAlert(at); }
-export function addressesKept(): u32 { return keptAddresses(); }
 
 // A vector that is interrupted: all of its frames are foreseen, the first go on their way, and whoever calls may change what
 // he likes before the rest follows.

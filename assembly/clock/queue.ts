@@ -173,6 +173,4 @@ export function next(until: u64): bool {
   return true;
 }
 
-/** Time of the earliest event, or the largest u64. */
-export function peek(): u64 { return count ? entry(0).time : u64.MAX_VALUE; }
 export function pending(): u32 { return count; }

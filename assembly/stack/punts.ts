@@ -86,7 +86,6 @@ export function puntsFull(): bool { return SIZE - used < RESERVE; }
 
 /** No answer before this long after a record's time, ns. */
 export function setServiceDelay(ns: u64): void { serviceDelay = ns; }
-export function getServiceDelay(): u64 { return serviceDelay; }
 
 /** Until when the clock may run before TypeScript must have read the ring: the largest u64 when it is empty. */
 export function puntHorizon(): u64 {

@@ -88,6 +88,3 @@ export function finishCollection(): void {
   }
   collectAt = max<u32>(4096, index.count << 1);
 }
-
-/** For tests: addresses kept. */
-export function keptAddresses(): u32 { return index.count; }

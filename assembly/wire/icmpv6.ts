@@ -16,7 +16,6 @@ export const PARAMETER_PROBLEM: u32 = 4;
 export const ECHO_REQUEST: u32 = 128;
 export const ECHO_REPLY: u32 = 129;
 export const LISTENER_QUERY: u32 = 130;
-export const LISTENER_REPORT: u32 = 131;
 export const LISTENER_DONE: u32 = 132;
 export const ROUTER_SOLICITATION: u32 = 133;
 export const ROUTER_ADVERTISEMENT: u32 = 134;
@@ -27,7 +26,6 @@ export const LISTENER_REPORT_2: u32 = 143;
 
 // Codes of UNREACHABLE
 export const NO_ROUTE: u32 = 0;
-export const PROHIBITED: u32 = 1;
 export const BEYOND_SCOPE: u32 = 2;
 export const ADDRESS_UNREACHABLE: u32 = 3;
 export const PORT_UNREACHABLE: u32 = 4;

@@ -102,7 +102,6 @@ export function rewrite16(p: usize, at: usize, value: u32): void {
   setCheck(p, update16(check(p), before, after));
 }
 export const AT_LENGTH: usize = 2;
-export const AT_ID: usize = 4;
 export const AT_FLAGS: usize = 6;
 
 /** Writes the 20 bytes of a header without options, checksum included. `flags` is the flags-and-offset word, host order. */

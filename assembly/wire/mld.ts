@@ -11,9 +11,8 @@ import * as ipv6 from "./ipv6";
 /** The hop-by-hop header. */
 export const ALERT_LENGTH: u32 = 8;
 export const RECORD_LENGTH: u32 = 20;
-/** Of a record: all sources are wanted, from now on (a state change) or still (an answer). */
+/** Of a record: all sources are wanted from now on (a state change). */
 export const CHANGE_TO_EXCLUDE: u32 = 4;
-export const IS_EXCLUDE: u32 = 2;
 
 export function emitAlert(at: usize): void {
   store<u64>(at, <u64>ipv6.ICMP | (<u64>0x00010000_0205 << 16));
