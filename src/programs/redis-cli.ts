@@ -2,7 +2,7 @@
 
 import { readOptions, wholeNumber } from './arguments.js';
 import { Exit, now, type Process } from './process.js';
-import { encoded, shownReply } from './redis-store.js';
+import { bytesIn, encoded, shownReply } from './redis-store.js';
 import { addressOf } from './resolve.js';
 import { Mailbox, type Steps } from './steps.js';
 
@@ -19,7 +19,7 @@ export function* redisCli(process: Process): Steps<number> {
   const connection = sockets.connect(namespace, { address, port }, now(process));
   if (!connection) throw refused('Network is unreachable');
   connection.onConnected = (time) => letters.put({ kind: 'connected', time });
-  connection.onData = (data, time) => letters.put({ kind: 'data', text: new TextDecoder().decode(data), time });
+  connection.onData = (data, time) => letters.put({ kind: 'data', text: bytesIn(data), time });
   connection.onEnd = (time) => letters.put({ kind: 'end', time });
   connection.onFailed = (_, time) => letters.put({ kind: 'failed', time });
   process.onInterrupt = () => letters.put({ kind: 'end', time: now(process) });

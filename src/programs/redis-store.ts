@@ -3,6 +3,17 @@
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** Bytes, a letter each: sizes count bytes, and a segment may end within a letter. */
+export function bytesIn(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
+function letters(bytes: string): string {
+  return decoder.decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
+}
+
 export type Value = string | number | null | { simple: string } | { error: string } | readonly Value[];
 
 export function encoded(value: Value): string {
@@ -31,8 +42,15 @@ export class RedisStore {
         return args.length > 0 ? key : { simple: 'PONG' };
       case 'ECHO':
         return key;
-      case 'SET':
+      case 'SET': {
+        const options = args.slice(2).map((one) => one.toUpperCase());
+        // Nothing expires here: EX and its like are refused.
+        if (options.length > 1 || !['NX', 'XX', undefined].includes(options[0])) return { error: 'ERR syntax error' };
+        if (options.length > 0 && this.#values.has(key) === (options[0] === 'NX')) return null;
         this.#values.set(key, value);
+        return { simple: 'OK' };
+      }
+      case 'QUIT':
         return { simple: 'OK' };
       case 'GET':
         return this.#values.get(key) ?? null;
@@ -90,35 +108,37 @@ const LEAST: Record<string, number> = {
 
 /** One command from the front of what was received, an array of bulk strings or a line; undefined: it is not whole. */
 export function readCommand(bytes: Uint8Array): { command: string[]; rest: Uint8Array } | undefined {
-  const text = decoder.decode(bytes);
+  const text = bytesIn(bytes);
   const end = text.indexOf('\n');
   if (end < 0) return undefined;
   if (!text.startsWith('*'))
     return {
-      command: text
-        .slice(0, end)
+      command: letters(text.slice(0, end))
         .trim()
         .split(/\s+/)
         .filter((word) => word !== ''),
-      rest: encoder.encode(text.slice(end + 1)),
+      rest: bytes.slice(end + 1),
     };
   const command: string[] = [];
   let at = end + 1;
   for (let i = Number(text.slice(1, end)); i > 0; i--) {
     const [head = '', size = ''] = /^\$(\d+)\r\n/.exec(text.slice(at)) ?? [];
-    const bulk = decoder.decode(encoder.encode(text.slice(at + head.length)).subarray(0, Number(size)));
-    if (head === '' || text.length < at + head.length + bulk.length + 2) return undefined;
-    command.push(bulk);
-    at += head.length + bulk.length + 2;
+    const from = at + head.length;
+    at = from + Number(size) + 2;
+    if (head === '' || text.length < at) return undefined;
+    command.push(letters(text.slice(from, at - 2)));
   }
-  return { command, rest: encoder.encode(text.slice(at)) };
+  return { command, rest: bytes.slice(at) };
 }
 
-/** A reply as redis-cli shows it, and how long it is; undefined: it is not whole. `raw`: nobody reads it on a terminal. */
+/**
+ * A reply (of bytes, a letter each) as redis-cli shows it, and how long it is; undefined: it is not whole. `raw`: nobody reads it on a
+ * terminal.
+ */
 export function shownReply(text: string, raw: boolean): { shown: string; length: number } | undefined {
   const end = text.indexOf('\r\n');
   if (end < 0) return undefined;
-  const line = text.slice(1, end);
+  const line = letters(text.slice(1, end));
   const after = end + 2;
   switch (text[0]) {
     case '+':
@@ -130,9 +150,10 @@ export function shownReply(text: string, raw: boolean): { shown: string; length:
     case '$': {
       const size = Number(line);
       if (size < 0) return { shown: raw ? '' : '(nil)', length: after };
-      const bulk = decoder.decode(encoder.encode(text.slice(after)).subarray(0, size));
-      if (text.length < after + bulk.length + 2) return undefined;
-      return { shown: raw ? bulk : JSON.stringify(bulk), length: after + bulk.length + 2 };
+      const length = after + size + 2;
+      if (text.length < length) return undefined;
+      const bulk = letters(text.slice(after, after + size));
+      return { shown: raw ? bulk : JSON.stringify(bulk), length };
     }
     case '*': {
       const items: string[] = [];

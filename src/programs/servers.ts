@@ -132,6 +132,10 @@ function* redisServer(process: Process): Steps<number> {
           received = read.rest;
           if (read.command.length === 0) continue;
           connection.write(new TextEncoder().encode(encoded(store.answer(read.command))), sockets.after(time));
+          if (read.command[0]?.toUpperCase() !== 'QUIT') continue;
+          received = new Uint8Array();
+          connection.onData = () => {};
+          connection.close(sockets.after(time));
         }
       };
       connection.onEnd = (time) => connection.close(sockets.after(time));

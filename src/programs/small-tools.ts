@@ -40,21 +40,42 @@ function* printf(process: Process): Steps<number> {
   const [, format, ...args] = process.argv;
   if (format === undefined) throw new Exit(2, 'printf: usage: printf FORMAT [ARG]...');
   const waiting = [...args];
+  let status = 0;
+  const number = (arg: string, kind: string) => {
+    const value = integer(arg);
+    if (value === undefined) {
+      process.stderr.write(`printf: ${arg}: invalid number\n`);
+      status = 1;
+    }
+    return kind === 'd' || kind === 'i'
+      ? String(value ?? 0)
+      : BigInt.asUintN(64, value ?? 0n).toString(kind === 'x' ? 16 : 10);
+  };
+  // The format is used again as long as it takes arguments.
+  let before: number;
   do {
+    before = waiting.length;
     process.stdout.write(
       unescaped(format).replaceAll(
         /%(-?)(0?)(\d*)([sdiuxc%])/g,
-        (_, left: string, zero: string, width: string, kind) => {
+        (_, left: string, zero: string, width: string, kind: string) => {
           if (kind === '%') return '%';
           const arg = waiting.shift() ?? '';
-          const text =
-            kind === 's' ? arg : kind === 'c' ? arg.slice(0, 1) : Number(arg || 0).toString(kind === 'x' ? 16 : 10);
+          const text = kind === 's' ? arg : kind === 'c' ? arg.slice(0, 1) : number(arg, kind);
           return left ? text.padEnd(Number(width)) : text.padStart(Number(width), zero || ' ');
         },
       ),
     );
-  } while (waiting.length > 0 && /%-?\d*[sdiuxc]/.test(format));
-  return 0;
+  } while (waiting.length > 0 && waiting.length < before);
+  return status;
+}
+
+/** As C's strtoll reads it, nothing as 0; undefined: it is no number. */
+function integer(text: string): bigint | undefined {
+  const [, sign, digits = ''] = /^\s*([+-]?)(0x[\da-f]+|\d+)$/i.exec(text || '0') ?? [];
+  if (digits === '' || /^0\d*[89]/.test(digits)) return undefined;
+  const size = BigInt(/^0\d/.test(digits) ? `0o${digits.slice(1)}` : digits);
+  return sign === '-' ? -size : size;
 }
 
 /** `test`, and `[ … ]`. */
@@ -91,21 +112,28 @@ function holds(process: Process, args: readonly string[]): boolean {
         throw new Exit(2, `test: ${a}: unknown operand`);
     }
   }
-  const compared: Record<string, boolean> = {
-    '=': a === b,
-    '==': a === b,
-    '!=': a !== b,
-    '-eq': Number(a) === Number(b),
-    '-ne': Number(a) !== Number(b),
-    '-lt': Number(a) < Number(b),
-    '-le': Number(a) <= Number(b),
-    '-gt': Number(a) > Number(b),
-    '-ge': Number(a) >= Number(b),
-  };
-  const result = compared[operator];
-  if (result === undefined) throw new Exit(2, `test: ${operator}: unknown operand`);
-  return result;
+  const [name] = process.argv;
+  const busybox = process.machine.flavour === 'busybox';
+  if (args.length > 3) throw new Exit(2, `${name}: ${busybox ? `${args[3]}: unknown operand` : 'too many arguments'}`);
+  if (operator === '=' || operator === '==') return a === b;
+  if (operator === '!=') return a !== b;
+  const compared = Object.hasOwn(COMPARED, operator) ? COMPARED[operator] : undefined;
+  if (!compared) throw new Exit(2, `${name}: ${operator}: unknown operand`);
+  const [left, right] = [a, b].map((text) => {
+    if (/^\s*[+-]?\d+\s*$/.test(text)) return Number(text);
+    throw new Exit(2, `${name}: ${text}: ${busybox ? 'bad number' : 'integer expression expected'}`);
+  });
+  return compared(left ?? 0, right ?? 0);
 }
+
+const COMPARED: Record<string, (a: number, b: number) => boolean> = {
+  '-eq': (a, b) => a === b,
+  '-ne': (a, b) => a !== b,
+  '-lt': (a, b) => a < b,
+  '-le': (a, b) => a <= b,
+  '-gt': (a, b) => a > b,
+  '-ge': (a, b) => a >= b,
+};
 
 function* whoami(process: Process): Steps<number> {
   process.stdout.write('root\n');

@@ -111,6 +111,13 @@ describe("Debian's tools", () => {
   test.each([
     ['ip addr add 10.0.0.1/24 dev eth0', 2, 'RTNETLINK answers: Operation not permitted\n'],
     ['ip link set eth0 down', 2, 'RTNETLINK answers: Operation not permitted\n'],
+    ['ip addr ad 10.0.0.1/24 dev eth0', 2, 'RTNETLINK answers: Operation not permitted\n'],
+    ['ip -f inet addr add 10.0.0.1/24 dev eth0', 2, 'RTNETLINK answers: Operation not permitted\n'],
+    ['ip link se eth0 down', 2, 'RTNETLINK answers: Operation not permitted\n'],
+    ['ip route de default', 2, 'RTNETLINK answers: Operation not permitted\n'],
+    ['ip netns add a', 2, 'RTNETLINK answers: Operation not permitted\n'],
+    ['ip -n a addr', 2, 'RTNETLINK answers: Operation not permitted\n'],
+    ['ip -4 addr show nope', 1, 'Device "nope" does not exist.\n'],
     ['ip addr show nope', 1, 'Device "nope" does not exist.\n'],
     ['ip foo', 1, 'Object "foo" is unknown, try "ip help".\n'],
   ])('%s', async (line, status, err) => {

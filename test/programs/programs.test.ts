@@ -185,6 +185,18 @@ describe('tcpdump', () => {
   });
 });
 
+test('redis-server keeps what it is told, and hangs up after QUIT', () => {
+  const server = world.start('node2/task-web.1', 'redis-server');
+  world.advance(0.1);
+  const [address] = run('ip addr', 'node2/task-web.1').out.match(/10\.0\.1\.\d+/) ?? [];
+  expect(run(`redis-cli -h ${address} SET a Zoë; redis-cli -h ${address} GET a`).out).toBe('OK\nZoë\n');
+  expect(run(`printf 'PING\\r\\nQUIT\\r\\nPING\\r\\n' | nc ${address} 6379`)).toMatchObject({
+    status: 0,
+    out: '+PONG\r\n+OK\r\n',
+  });
+  server.started.interrupt();
+});
+
 describe('the shell', () => {
   test.each([
     ['echo "a  b" c', 'a  b c\n'],
@@ -194,6 +206,8 @@ describe('the shell', () => {
     ['echo one two > /tmp/f; echo three >> /tmp/f; cat < /tmp/f | wc -w', '3\n'],
     ['ip addr show | grep inet | head -1', '    inet 127.0.0.1/8 scope host lo\n'],
     ['seq 3 | sort -r | tail -n 1', '1\n'],
+    ["printf '%%s' x", '%s'],
+    ["printf '%s-%d;' a 1 b 0x10", 'a-1;b-16;'],
     [`A=5; echo $A $\{A}x`, '5 5x\n'],
     ['nothing 2>/dev/null; echo $?', '127\n'],
     ['nothing 2>&1 | cat', 'sh: nothing: not found\n'],
@@ -208,6 +222,16 @@ describe('the shell', () => {
     ['echo one \\\n  two', 'one two\n'],
   ])('%s', (command, out) => {
     expect(run(command).out).toBe(out);
+  });
+
+  test.each([
+    ['printf %d abc', 1, '0', 'printf: abc: invalid number\n'],
+    ['[ a = a -a b = c ]', 2, '', '[: -a: unknown operand\n'],
+    ['[ x -eq 1 ]', 2, '', '[: x: bad number\n'],
+    ['test 1 -toString 1', 2, '', 'test: -toString: unknown operand\n'],
+    ['[ 2 -gt -1 ]', 0, '', ''],
+  ])('%s: in words', (command, status, out, err) => {
+    expect(run(command)).toEqual({ status, out, err });
   });
 
   test.each([

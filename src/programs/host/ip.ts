@@ -9,7 +9,7 @@ import { ipAddress } from './ip-address.js';
 import { ipLink } from './ip-link.js';
 import { ipNeighbour } from './ip-neighbour.js';
 import { ipRoute } from './ip-route.js';
-import { type IpOptions, shows } from './ip-words.js';
+import { answers, type IpOptions, shows } from './ip-words.js';
 import { ipNetns } from './namespaces.js';
 
 /** In ip's own order: a name that is cut short means the first that begins so. */
@@ -39,7 +39,13 @@ export function* ip(process: Process): Steps<number> {
   const [word = '', ...rest] = args;
   if (word === '' || word === 'help') throw new Exit(word === '' ? 255 : 0, USAGE);
   const { namespace } = process.machine;
-  switch (OBJECTS.find((name) => name.startsWith(word))) {
+  const object = OBJECTS.find((name) => name.startsWith(word));
+  if (!process.machine.host && object) {
+    if (!isAllowed(object, rest)) throw answers('Operation not permitted');
+    // Nobody has made a namespace here.
+    if (object === 'netns') return 0;
+  }
+  switch (object) {
     case 'address':
       process.stdout.write(ipAddress(namespace, rest, options));
       return 0;
@@ -66,8 +72,15 @@ export function* ip(process: Process): Steps<number> {
   }
 }
 
+/** In a container, which is not privileged: what changes nothing. */
+function isAllowed(object: (typeof OBJECTS)[number], [verb, second]: readonly string[]): boolean {
+  if (object === 'xfrm') return verb === undefined || shows(second);
+  return shows(verb) || verb === 'help' || (object === 'route' && 'get'.startsWith(verb ?? ''));
+}
+
 /** `ip -n NAME …` is `ip netns exec NAME ip …`. */
 function* elsewhere(process: Process, [name = '', ...rest]: readonly string[]): Steps<number> {
+  if (!process.machine.host) throw answers('Operation not permitted');
   const found = hostFiles(process.machine).netns(`${OWN_NETNS}/${name}`);
   if (!found) throw new Exit(255, `Cannot open network namespace "${name}": No such file or directory`);
   return (yield* become(process, ['ip', ...rest], found)) ?? 1;
