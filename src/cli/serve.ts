@@ -1,6 +1,6 @@
 /** `swarmwire serve`: an Engine API for every node of a simulated swarm. */
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -146,15 +146,19 @@ async function listenAll(world: World, spec: StackSpec, places: readonly Place[]
   return listening;
 }
 
-/** A socket that a server left behind goes; one where somebody answers stays. @throws with EADDRINUSE */
-function clear(socket: string): Promise<void> {
+/** A socket that a server left behind goes; one where somebody answers stays, and so does any other file. @throws with EADDRINUSE */
+export function clear(socket: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const answered = connect(socket, () => {
       answered.destroy();
       reject(Object.assign(new Error('somebody listens there'), { code: 'EADDRINUSE' }));
     });
-    answered.once('error', () => {
-      rmSync(socket, { force: true });
+    answered.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return resolve();
+      // A file that is no socket refuses connections, too.
+      if (error.code !== 'ECONNREFUSED' || !lstatSync(socket).isSocket())
+        return reject(new Error(`there is something that is no socket of ours (${error.code}), and it stays`));
+      rmSync(socket);
       resolve();
     });
   });

@@ -73,16 +73,16 @@ const ASKS = /^(?:network rm|(?:\w+ )?prune)\b/;
 
 export function dockerProgram(node: string, world: ClientWorld, options: ClientOptions): Program {
   return function* docker(process) {
-    const { words, host } = withoutHost(process.argv.slice(1));
+    const { words, command, host } = split(process.argv.slice(1));
     const other = host === undefined ? undefined : world.nodeAt(host);
     if (host !== undefined && other === undefined)
       throw new Exit(125, `swarmwire: ${host} is no engine of this swarm, and others are not asked`);
-    const local = localPath(words);
+    const local = localPath(words, command);
     if (local !== undefined)
       throw new Exit(125, `swarmwire: ${local} is outside the directory that docker runs in here`);
-    const at = other ?? world.nodeOf?.(words, node) ?? node;
+    const at = other ?? world.nodeOf?.(command, node) ?? node;
     const url = world.url(at);
-    if (opensShell(words, (name) => world.hasTerminal(name, at))) {
+    if (opensShell(command, (name) => world.hasTerminal(name, at))) {
       if (!world.converse)
         throw new Exit(
           125,
@@ -95,11 +95,11 @@ export function dockerProgram(node: string, world: ClientWorld, options: ClientO
       process.stdout.write(output);
       return status;
     }
-    return yield* runClient(process, words, url, options);
+    return yield* runClient(process, words, ASKS.test(command.join(' ')), url, options);
   };
 }
 
-function* runClient(process: Process, words: readonly string[], url: string, options: ClientOptions) {
+function* runClient(process: Process, words: readonly string[], asks: boolean, url: string, options: ClientOptions) {
   let child: ChildProcess | undefined;
   process.onInterrupt = () => child?.kill('SIGINT');
   return yield* until<number>((done) => {
@@ -119,43 +119,73 @@ function* runClient(process: Process, words: readonly string[], url: string, opt
     started.on('close', (code, signal) => done(code ?? (signal === 'SIGINT' ? 130 : 137)));
     started.stdin.on('error', () => {});
     const typed = process.stdin.taken();
-    if (ASKS.test(words.join(' '))) started.stdin.end('y\n');
+    if (asks) started.stdin.end('y\n');
     else if (process.stdin.ended || typed.length > 0) started.stdin.end(typed);
     else started.stdin.end();
     return () => started.kill('SIGKILL');
   });
 }
 
-/** `-H URL` before the command: the engine that is asked. */
-function withoutHost(argv: readonly string[]): { words: string[]; host: string | undefined } {
-  const words = [...argv];
+interface Split {
+  /** Everything but the host. */
+  words: string[];
+  /** The command and what follows. */
+  command: string[];
+  host: string | undefined;
+}
+
+/** The options before the command: `-H URL` among them, the engine that is asked. */
+function split(argv: readonly string[]): Split {
+  const rest = [...argv];
+  const kept: string[] = [];
   let host: string | undefined;
-  for (let i = 0; i < words.length && words[i]?.startsWith('-'); i++) {
-    const word = words[i] ?? '';
-    const [name, value] = word.split(/=(.*)/s);
-    if (name !== '-H' && name !== '--host' && name !== '-c' && name !== '--context') continue;
-    host = value ?? words[i + 1] ?? '';
-    words.splice(i--, value === undefined ? 2 : 1);
+  while (rest[0]?.startsWith('-')) {
+    const word = rest.shift() ?? '';
+    const [, name = '', glued] =
+      /^-[Dv]*([Hcl])=?(.+)?$/s.exec(word) ??
+      /^--(host|context|config|log-level|tlscacert|tlscert|tlskey)(?:=(.*))?$/s.exec(word) ??
+      [];
+    if (name === '') {
+      kept.push(word);
+      continue;
+    }
+    const value = glued ?? rest.shift() ?? '';
+    if (['H', 'host', 'c', 'context'].includes(name)) host = value;
+    else kept.push(word, ...(glued === undefined ? [value] : []));
   }
-  return { words, host };
+  return { words: [...kept, ...rest], command: rest, host };
 }
 
 const OUTSIDE = /^(?:\/|~|\.\.)|(?:^|\/)\.\.(?:\/|$)/;
 /** Options whose value is a file of the client's own machine. */
-const OF_FILES = /^--(?:env-file|label-file|cidfile|iidfile|metadata-file|config|tlscacert|tlscert|tlskey)(?:=(.*))?$/;
+const OF_FILES =
+  /^--(?:env-file|label-file|cidfile|iidfile|metadata-file|config|tlscacert|tlscert|tlskey|ca-cert|ca-key|security-opt)(?:=(.*))?$/s;
+/** Commands that read or write files beside the client; every subcommand of those that are one word. */
+const FILE_COMMANDS = new Set([
+  ...['build', 'builder', 'buildx', 'compose', 'cp', 'export', 'import', 'load', 'save', 'trust'],
+  ...['container cp', 'container export', 'image build', 'image import', 'image load', 'image save'],
+  ...['stack config', 'stack deploy', 'stack up', 'config create', 'secret create', 'plugin create'],
+  ...['context create', 'context export', 'context import', 'context update'],
+]);
 
 /** A path of the real machine that the client would write to or read from. */
-function localPath(words: readonly string[]): string | undefined {
+function localPath(words: readonly string[], command: readonly string[]): string | undefined {
   for (const [i, word] of words.entries()) {
     const option = OF_FILES.exec(word);
-    const file = option ? (option[1] ?? words[i + 1] ?? '') : '';
-    if (OUTSIDE.test(file)) return file;
+    const file = option && pathIn(option[1] ?? words[i + 1] ?? '');
+    if (file) return file;
   }
-  const [first, second] = words;
-  const command = first === 'container' || first === 'image' || first === 'stack' ? second : first;
-  if (!['cp', 'save', 'load', 'export', 'import', 'build', 'deploy', 'config'].includes(command ?? ''))
-    return undefined;
-  return words.slice(1).find((word) => OUTSIDE.test(word));
+  const [first = '', ...rest] = command;
+  const second = rest.find((word) => !word.startsWith('-'));
+  if (!FILE_COMMANDS.has(first) && !FILE_COMMANDS.has(`${first} ${second}`)) return undefined;
+  return rest.map(pathIn).find((path) => path !== undefined);
+}
+
+/** `/x`, `-o/x`, `--output=/x`, `type=local,dest=/x`, `seccomp:/x` */
+function pathIn(word: string): string | undefined {
+  const [, value = word] = /^-[A-Za-z]+(.+)$/s.exec(word) ?? [];
+  if (OUTSIDE.test(value)) return value;
+  return value.split(/[=,]|^seccomp:/).find((piece) => OUTSIDE.test(piece));
 }
 
 /** Long options of run, exec and start that take no value. */

@@ -385,8 +385,8 @@ export class World {
 
   /** Shells and sleep do not hear SIGTERM as process 1; servers end at once, and well. */
   hears(container: ContainerState): boolean {
-    const { entrypoint, command } = this.configOf(container);
-    return !/(?:^|\/)(?:sh|ash|bash|sleep|ping|top|tail|python3?|nc)$/.test([...entrypoint, ...command][0] ?? '');
+    const [name = ''] = argvOf(this.configOf(container));
+    return !/(?:^|\/)(?:sh|ash|bash|sleep|ping|top|tail|python3?|nc)$/.test(name);
   }
 
   #terminate(container: ContainerState): { after: number; exitCode: number } {

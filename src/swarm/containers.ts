@@ -217,7 +217,10 @@ export class Containers {
       exitCode: 0,
     };
     const late = after > grace;
-    this.records.clock.after(late ? grace : after, () => this.#end(container, sandbox, late ? 137 : exitCode, done));
+    const wait = late ? grace : after;
+    // Without a limit it ends when it ends.
+    if (Number.isFinite(wait))
+      this.records.clock.after(wait, () => this.#end(container, sandbox, late ? 137 : exitCode, done));
   }
 
   /** `docker kill`: a signal that its process does not survive. */

@@ -115,6 +115,25 @@ describe('containers', () => {
     expect((json as { State: object }).State).toMatchObject({ Status: 'exited', ExitCode: 137 });
     await served.ask('DELETE', '/containers/deaf');
   });
+
+  test('that runs another command than its image says hears SIGTERM as that command does', async () => {
+    await served.ask('POST', '/images/create?fromImage=redis&tag=latest');
+    await served.ask('POST', '/containers/create?name=sleeper', { Image: 'redis', Cmd: ['sleep', '1000'] });
+    await served.ask('POST', '/containers/sleeper/start');
+    for (const path of ['stop', 'restart'])
+      expect(await served.ask('POST', `/containers/sleeper/${path}?t=abc`)).toMatchObject({
+        status: 400,
+        json: { message: 'strconv.Atoi: parsing "abc": invalid syntax' },
+      });
+    const waiting = served.ask('POST', '/containers/sleeper/stop?t=-1');
+    await served.ask('GET', '/_ping');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect((await served.ask('GET', '/containers/sleeper/json')).json).toMatchObject({ State: { Running: true } });
+    expect((await served.ask('POST', '/containers/sleeper/stop')).status).toBe(204);
+    expect((await waiting).status).toBe(204);
+    expect((await served.ask('GET', '/containers/sleeper/json')).json).toMatchObject({ State: { ExitCode: 137 } });
+    await served.ask('DELETE', '/containers/sleeper');
+  });
 });
 
 test('two hundred containers come and go, and leave nothing behind', async () => {

@@ -1,31 +1,20 @@
 /** What dockerd itself has open on a node, and says of ports that are taken. */
 
 import { afterEach, describe, expect, test } from 'vitest';
-import { startOnNode } from '../../src/docker/node-exec.js';
 import { ipLink } from '../../src/views/index.js';
-import { Served } from './served.js';
+import { on, Served } from './served.js';
 
 let served: Served | undefined;
 afterEach(() => served?.close());
-const decoder = new TextDecoder();
-
-async function on(world: Served['world'], node: string, line: string): Promise<string> {
-  let out = '';
-  const command = startOnNode(world, node, { Cmd: line.split(' ') }, (io) =>
-    io.watch({ onOutput: ({ data }) => (out += decoder.decode(data)) }),
-  );
-  await world.until(() => command.status() !== undefined);
-  return out;
-}
 
 describe('the ports of a swarm', () => {
   test('are open on nodes that are in it: 2377 on managers, 7946 on all', async () => {
     served = await Served.of(2);
     const { world } = served;
     const listening = async (node: string) =>
-      [...(await on(world, node, 'netstat -tulpn')).matchAll(/^(\S+) +0 +0 +(\S+:(?:2377|7946)) .* (\S+) *$/gm)].map(
-        (row) => row.slice(1).join(' '),
-      );
+      [
+        ...(await on(world, node, 'netstat -tulpn')).out.matchAll(/^(\S+) +0 +0 +(\S+:(?:2377|7946)) .* (\S+) *$/gm),
+      ].map((row) => row.slice(1).join(' '));
     expect(await listening('node1')).toEqual([]);
     world.cluster.swarmInit('node1');
     world.cluster.swarmJoin('node2', 'worker');
@@ -91,7 +80,7 @@ test('the numbers of a veth and of its other end agree in ip link on both sides'
     world.cluster.containerStart(made);
   }
   world.cluster.containerRemove(world.cluster.container('a2'), true);
-  const host = await on(world, 'node1', 'ip link');
+  const host = (await on(world, 'node1', 'ip link')).out;
   for (const name of ['a1', 'a3']) {
     const [, own, other] = /^(\d+): eth0@if(\d+):/m.exec(ipLink(world.namespace(`node1/ct-${name}`))) ?? [];
     expect(host).toMatch(new RegExp(`^${other}: veth[0-9a-f]{7}@if${own}:`, 'm'));

@@ -4,13 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { clientVersion, clientWorldOf, dockerProgram } from '../../src/docker/client.js';
-import { startOnNode } from '../../src/docker/node-exec.js';
-import { Served } from './served.js';
+import { clientWorldOf, dockerProgram } from '../../src/docker/client.js';
+import { CLIENTS } from './clients.js';
+import { on as onNode, Served } from './served.js';
 
-const CLIENT = ['docker', '/usr/bin/docker', '/usr/local/bin/docker'].find((program) => clientVersion(program));
+const [CLIENT] = CLIENTS.values();
 const directory = mkdtempSync(join(tmpdir(), 'swarmwire-'));
-const decoder = new TextDecoder();
 vi.setConfig({ testTimeout: 120_000 });
 
 let served: Served;
@@ -29,14 +28,9 @@ function install(program: string): void {
     name === 'docker' ? dockerProgram(node, clients, { program, directory }) : undefined;
 }
 
-function on(node: string, line: string): Promise<{ status: number; out: string }> {
-  let out = '';
-  const command = startOnNode(served.world, node, { Cmd: ['sh', '-c', line] }, (io) =>
-    io.watch({ onOutput: ({ data }) => (out += decoder.decode(data)) }),
-  );
-  return new Promise((resolve) =>
-    command.started?.task.whenDone(() => resolve({ status: command.status() ?? -1, out: out.trim() })),
-  );
+async function on(node: string, line: string): Promise<{ status: number; out: string }> {
+  const { status, out } = await onNode(served.world, node, line);
+  return { status, out: out.trim() };
 }
 
 describe.skipIf(!CLIENT)('docker on a node', () => {
@@ -65,8 +59,29 @@ describe.skipIf(!CLIENT)('docker on a node', () => {
       'docker run --env-file /etc/passwd nginx',
       'docker cp /etc/passwd web:/',
       'docker --config=/root ps',
+      'docker -D cp web:/etc/hosts /tmp/x',
+      'docker -l debug cp web:/etc/hosts /tmp/x',
+      'docker --log-level=debug image save -o/tmp/x nginx',
+      'docker export --output=/tmp/x web',
+      'docker secret create n /etc/passwd',
+      'docker config create n /etc/passwd',
+      'docker stack deploy -c/etc/passwd s',
+      'docker stack up --compose-file=/etc/passwd s',
+      'docker stack deploy -c ../x.yml s',
+      'docker buildx build -o type=local,dest=/tmp/x .',
+      'docker builder build /etc',
+      'docker plugin create p /etc',
+      'docker context import c /etc/passwd',
+      'docker context create c --docker host=tcp://node1,ca=/etc/passwd',
+      'docker run --security-opt seccomp=/etc/passwd nginx',
     ])
-      expect((await on('node2', line)).out).toMatch(/is outside the directory that docker runs in here$/);
+      expect([line, (await on('node2', line)).out]).toEqual([
+        line,
+        expect.stringMatching(/is outside the directory that docker runs in here$/),
+      ]);
+    expect((await on('node2', 'docker -l debug -H tcp://192.0.2.1:2375 ps')).out).toMatch(/is no engine of this swarm/);
+    expect((await on('node2', 'docker -DHtcp://192.0.2.1:2375 ps')).out).toMatch(/is no engine of this swarm/);
+    expect((await on('node2', 'docker -D run --rm -v /:/host alpine echo /etc/passwd')).out).toContain('/etc/passwd');
   });
 });
 

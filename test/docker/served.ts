@@ -3,10 +3,22 @@
 import { execFile } from 'node:child_process';
 import { request as httpRequest } from 'node:http';
 import { emptyStack } from '../../src/cli/serve.js';
+import { startOnNode } from '../../src/docker/node-exec.js';
 import { type Listening, listen } from '../../src/docker/server.js';
 import { World } from '../../src/docker/world.js';
 import { parseStackFile } from '../../src/stack-file/index.js';
 import type { EngineVersion } from '../../src/topology/daemon.js';
+
+/** What a command prints on a node, and its status. */
+export async function on(world: World, node: string, line: string): Promise<{ status: number; out: string }> {
+  const decoder = new TextDecoder();
+  let out = '';
+  const command = startOnNode(world, node, { Cmd: ['sh', '-c', line] }, (io) =>
+    io.watch({ onOutput: ({ data }) => (out += decoder.decode(data, { stream: true })) }),
+  );
+  await world.until(() => command.status() !== undefined);
+  return { status: command.status() ?? -1, out };
+}
 
 export interface Ended {
   status: number | null;

@@ -1,14 +1,13 @@
 /** The command `weave` on nodes that are served: routers, their connections, and containers on them. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startOnNode } from '../../src/docker/node-exec.js';
 import { World } from '../../src/docker/world.js';
 import { parseStackFile } from '../../src/stack-file/index.js';
 import { ipAddr, ipLink } from '../../src/views/index.js';
 import { expectConserved } from '../engine/watch.js';
+import { on as onNode } from './served.js';
 
 let world: World;
-const decoder = new TextDecoder();
 
 beforeEach(async () => {
   const { spec } = parseStackFile('services: {}\n', { file: 'weave', nodes: 3 });
@@ -19,15 +18,7 @@ afterEach(() => {
   world.close();
 });
 
-/** What a command prints, and its status. */
-async function on(node: string, line: string): Promise<{ status: number; out: string }> {
-  let out = '';
-  const command = startOnNode(world, node, { Cmd: line.split(' ') }, (io) =>
-    io.watch({ onOutput: ({ data }) => (out += decoder.decode(data)) }),
-  );
-  await world.until(() => command.status() !== undefined);
-  return { status: command.status() ?? -1, out };
-}
+const on = (node: string, line: string) => onNode(world, node, line);
 const said = async (node: string, line: string) => (await on(node, line)).out.trim();
 
 function container(name: string, node: string): void {
@@ -124,6 +115,10 @@ describe('weave', () => {
       ['weave expose 10.0.1.300/24', /^Invalid CIDR: 10\.0\.1\.300\/24/],
       ['weave launch nowhere', /lookup nowhere: no such host/],
       ['weave launch --password x', /--password is not simulated/],
+      ['weave expose foo', /^Usage:/],
+      ['weave hide foo', /^Usage:/],
+      ['weave launch --ipalloc-range 999.0.0.0/8', /^Invalid CIDR: 999\.0\.0\.0\/8/],
+      ['weave launch --ipalloc-range=10.0.0.0/40', /^Invalid CIDR: 10\.0\.0\.0\/40/],
       ['weave dance', /Unknown weave command 'dance'/],
     ] as const) {
       const { status, out } = await on('node1', line);

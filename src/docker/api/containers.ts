@@ -45,6 +45,13 @@ const { KILL } = SIGNALS;
 /** Those by which servers end. */
 const ENDING: ReadonlySet<number> = new Set([SIGNALS.TERM, SIGNALS.QUIT, SIGNALS.INT]);
 
+/** Less than no time is all the time there is. @throws ApiError */
+function graceOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  const grace = wholeNumber(text) * SECOND;
+  return grace >= 0 && Number.isSafeInteger(grace) ? grace : Number.POSITIVE_INFINITY;
+}
+
 export function containerRoutes(app: App, engine: Engine): void {
   const { world, node } = engine;
   const { cluster } = world;
@@ -111,23 +118,30 @@ export function containerRoutes(app: App, engine: Engine): void {
     return c.body(null, 204);
   });
 
-  const stop = async (container: ContainerState, seconds: string | undefined) => {
+  const stop = async (c: Request, container: ContainerState) => {
+    const grace = graceOf(c.req.query('t'));
     const sandbox = container.sandbox;
     thaw(world, container);
     world.tell(container, 'kill', { signal: String(SIGNALS.TERM) });
-    cluster.containerStop(container, seconds === undefined ? undefined : Number(seconds) * SECOND);
-    await world.until(() => container.sandbox !== sandbox || container.status !== 'running');
-    world.tell(container, 'stop');
+    cluster.containerStop(container, grace);
+    const ended = await world.until(
+      () => container.sandbox !== sandbox || container.status !== 'running',
+      () => c.req.raw.signal.aborted,
+      // Time does not run ahead to an end that may never come.
+      grace !== Number.POSITIVE_INFINITY,
+    );
+    if (ended) world.tell(container, 'stop');
+    return ended;
   };
   app.post('/containers/:id/stop', async (c) => {
     const container = find(required(c, 'id'));
     if (!container.sandbox && container.status !== 'restarting') return c.body(null, 304);
-    await stop(container, c.req.query('t'));
+    await stop(c, container);
     return c.body(null, 204);
   });
   app.post('/containers/:id/restart', async (c) => {
     const container = find(required(c, 'id'));
-    if (container.sandbox) await stop(container, c.req.query('t'));
+    if (container.sandbox && !(await stop(c, container))) return c.body(null, 204);
     start(container);
     world.tell(container, 'restart');
     return c.body(null, 204);

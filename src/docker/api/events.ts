@@ -8,6 +8,9 @@ import { type App, type Engine, moment } from './context.js';
 /** Filters that ask for whom it happened to, by the beginning of a name or an id. */
 const ACTORS = ['container', 'network', 'volume', 'node', 'service', 'secret', 'config', 'plugin', 'daemon'];
 
+/** Node.js's timers count milliseconds in 31 bits, and fire at once beyond. */
+const LONGEST = 2 ** 31 - 1;
+
 export function eventRoutes(app: App, { world, node }: Engine): void {
   app.get('/events', (c) => {
     const filters = readFilters(c.req.query('filters'));
@@ -31,7 +34,12 @@ export function eventRoutes(app: App, { world, node }: Engine): void {
       let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {
         out.onAbort(resolve);
-        if (limit !== undefined) timer = setTimeout(resolve, Number((limit - world.time) / 1_000_000n));
+        if (limit === undefined) return;
+        const wait = () => {
+          const left = Number((limit - world.time) / 1_000_000n);
+          timer = left > LONGEST ? setTimeout(wait, LONGEST) : setTimeout(resolve, left);
+        };
+        wait();
       });
       clearTimeout(timer);
       stop();

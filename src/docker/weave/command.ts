@@ -83,10 +83,10 @@ function* run(
       return 0;
     }
     case 'expose':
-      say([hostPart(routers.expose(node, cidrsFirst(args).cidrs[0]))]);
+      say([hostPart(routers.expose(node, oneCidr(args)))]);
       return 0;
     case 'hide':
-      say(routers.hide(node, cidrsFirst(args).cidrs[0]).map(hostPart));
+      say(routers.hide(node, oneCidr(args)).map(hostPart));
       return 0;
     case 'ps':
       say(listed(routers, node));
@@ -127,7 +127,7 @@ function launchOptions(args: readonly string[], node: string) {
     } else if (name === 'nickname') nickname = given ?? words.shift() ?? node;
     else if (name === 'ipalloc-range') {
       range = given ?? words.shift() ?? '';
-      if (!CIDR.test(range)) throw new Exit(1, invalid(range));
+      if (!isCidr(range)) throw new Exit(1, invalid(range));
     } else
       throw new Exit(
         1,
@@ -141,6 +141,12 @@ function one(args: readonly string[]): string {
   const [first, ...more] = args;
   if (first === undefined || more.length > 0) throw new Exit(1, USAGE);
   return first;
+}
+
+function oneCidr(args: readonly string[]): string | undefined {
+  const { cidrs, rest } = cidrsFirst(args);
+  if (cidrs.length > 1 || rest.length > 0) throw new Exit(1, USAGE);
+  return cidrs[0];
 }
 
 /** Addresses stand before the rest. */

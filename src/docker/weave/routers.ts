@@ -271,10 +271,6 @@ export class Routers {
     return gone;
   }
 
-  exposed(node: string): string[] {
-    return cidrsOf(this.bridge(node));
-  }
-
   /** The lowest address of the range that nobody has on any node. */
   #free(node: string): string {
     const range = this.range(node);
