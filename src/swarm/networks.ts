@@ -102,7 +102,7 @@ export class Networks {
       throw new DockerError(409, `network with name ${spec.name} already exists`);
     const made = { id: allocator.containerId(), name: spec.name, node, spec };
     configNetworks.add(made);
-    this.records.tell('network', 'create', spec.name, { type: 'null' }, node);
+    this.records.tell('network', 'create', spec.name, { id: made.id, type: 'null' }, node);
     return made;
   }
 
@@ -111,7 +111,7 @@ export class Networks {
       if (configFrom === config.name && network.onNode[config.node])
         throw new DockerError(403, `configuration network "${config.name}" is in use`);
     this.records.configNetworks.remove(config);
-    this.records.tell('network', 'destroy', config.name, { type: 'null' }, config.node);
+    this.records.tell('network', 'destroy', config.name, { id: config.id, type: 'null' }, config.node);
   }
 
   #refuseIngress(): void {

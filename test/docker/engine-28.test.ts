@@ -24,6 +24,18 @@ test('speak 1.51, and whatever is older down to 1.24', async () => {
     expect((await served.ask('GET', `/v${version}/containers/json`)).status).toBe(200);
 });
 
+test('list images that were made until a moment', async () => {
+  const names = async (until: string) => {
+    const { json } = await served.ask(
+      'GET',
+      `/images/json?filters=${encodeURIComponent(JSON.stringify({ until: [until] }))}`,
+    );
+    return (json as { RepoTags: string[] }[]).flatMap(({ RepoTags }) => RepoTags);
+  };
+  expect(await names('1000')).toEqual([]);
+  expect(await names('99999999999')).toEqual(['nginx:latest']);
+});
+
 test('a published port is bound at [::] as well, and answers there', async () => {
   await served.ask('POST', '/networks/create', { Name: 'net1' });
   await served.ask('POST', '/containers/create?name=web', {

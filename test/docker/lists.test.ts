@@ -133,6 +133,28 @@ describe('docker events --since --until --filter', () => {
     expect(await events({ container: ['box'] }, String(Date.now() / 1000))).toEqual([]);
   });
 
+  test('a configuration network by its id', async () => {
+    const { json } = await served.ask('POST', '/networks/create', { Name: 'shape', ConfigOnly: true });
+    await served.ask('DELETE', '/networks/shape');
+    expect((await events({ network: ['shape'] })).map(({ Action, Actor }) => [Action, Actor.ID])).toEqual(
+      ['create', 'destroy'].map((action) => [action, (json as { Id: string }).Id]),
+    );
+  });
+
+  test('until long after now: they are waited for', async () => {
+    const over = new AbortController();
+    const later = Math.floor(Date.now() / 1000) + 100 * 86_400;
+    const { body } = await fetch(
+      `${served.url()}/events?until=${later}&filters=${asked({ type: ['container'], event: ['create'] })}`,
+      { signal: over.signal },
+    );
+    const first = body?.getReader().read();
+    await served.ask('POST', '/containers/create?name=late', { Image: 'alpine' });
+    expect(new TextDecoder().decode((await first)?.value)).toContain('"Action":"create"');
+    over.abort();
+    await served.ask('DELETE', '/containers/late');
+  });
+
   test('commands in containers', async () => {
     const { json } = await served.ask('POST', '/containers/box/exec', { Cmd: ['hostname', '-i'] });
     const { Id } = json as { Id: string };
@@ -162,12 +184,14 @@ test('logs between two moments, and the last of them', async () => {
   expect(await logs(`until=${at(1)}`)).toEqual(['one', 'two']);
   expect(await logs(`until=${at(1)}&tail=1`)).toEqual(['two']);
   expect(await logs('tail=0')).toBe(null);
+  for (const all of ['-1', 'many']) expect(await logs(`tail=${all}`)).toEqual(['one', 'two', 'three']);
 });
 
 test.each([
   ['', 'UID PID PPID C STIME TTY TIME CMD'],
   ['aux', 'USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND'],
   ['-o pid,comm', 'PID COMMAND'],
+  ['-e --cumulative', 'UID PID PPID C STIME TTY TIME CMD'],
 ])('docker top box %s', async (args, titles) => {
   const { json } = await served.ask('GET', `/containers/box/top?ps_args=${encodeURIComponent(args)}`);
   const { Titles, Processes } = json as { Titles: string[]; Processes: string[][] };
@@ -244,6 +268,7 @@ describe('words', () => {
         () => 'closed',
       );
       expect([413, 501, 'closed']).toContain(status);
+      expect(sent).toBeLessThan(16 << 20);
       expect((await served.ask('GET', '/_ping')).text).toBe('OK');
     },
   );

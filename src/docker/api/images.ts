@@ -3,10 +3,11 @@
 import { stream } from 'hono/streaming';
 import { digestOf, type Image, isReference, withTag } from '../images.js';
 import { oneOf, readFilters, refuseUnknown } from './body.js';
-import { type App, type Engine, flag, required, timeText } from './context.js';
+import { type App, type Engine, flag, moment, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
 
 export function imageRoutes(app: App, { world, node }: Engine): void {
+  const older = world.topology.engine === '20.10';
   const images = () => world.imagesOn(node);
   const find = (reference: string): Image => {
     const found =
@@ -39,11 +40,12 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
 
   app.get('/images/json', (c) => {
     const filters = readFilters(c.req.query('filters'));
-    refuseUnknown(filters, ['dangling', 'label', 'before', 'since', 'reference', 'until']);
+    refuseUnknown(filters, ['dangling', 'label', 'before', 'since', 'reference', ...(older ? [] : ['until'])]);
     oneOf(filters, 'dangling', ['true', 'false', '1', '0']);
     const wanted = filters.get('reference');
     const at = (key: string) => filters.get(key)?.map((one) => find(one).created)[0];
     const [before, since] = [at('before'), at('since')];
+    const until = moment(filters.get('until')?.[0]);
     const list = [...images().values()].filter(
       ({ name, created }) =>
         (wanted === undefined || wanted.some((one) => fits(name, one))) &&
@@ -51,7 +53,8 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
         !filters.get('dangling')?.some((one) => flag(one)) &&
         !filters.has('label') &&
         (before === undefined || created < before) &&
-        (since === undefined || created > since),
+        (since === undefined || created > since) &&
+        (until === undefined || created < until),
     );
     return c.json(
       list.reverse().map(({ id, name, size, created }) => ({
@@ -69,9 +72,7 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
     );
   });
 
-  app.get('/images/:name{.+}/json', (c) =>
-    c.json(inspect(find(required(c, 'name')), world.topology.engine === '20.10')),
-  );
+  app.get('/images/:name{.+}/json', (c) => c.json(inspect(find(required(c, 'name')), older)));
   app.get('/images/:name{.+}/history', (c) => {
     const { id, size, created } = find(required(c, 'name'));
     return c.json([
@@ -134,7 +135,7 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
   });
 }
 
-/** A name as Go's path.Match has it: with its tag, without, or its last part alone. */
+/** A name as Go's path.Match has it: with its tag or without. */
 function fits(name: string, pattern: string): boolean {
   const expression = new RegExp(
     `^${pattern

@@ -19,7 +19,8 @@ export function logs(world: World, c: Request, sourcesNow: () => readonly Source
   const [follow, out, err, times] = [asked('follow'), asked('stdout'), asked('stderr'), asked('timestamps')];
   if (!out && !err) throw new ApiError(400, 'Bad parameters: you must choose at least one stream');
   const details = asked('details');
-  const tail = c.req.query('tail') ?? 'all';
+  // What is no number is all (daemon/logs.go).
+  const tail = /^\+?\d+$/.test(c.req.query('tail') ?? '') ? Number(c.req.query('tail')) : Number.POSITIVE_INFINITY;
   const since = moment(c.req.query('since')) ?? 0n;
   const until = moment(c.req.query('until'));
   const [first, ...more] = sourcesNow();
@@ -39,7 +40,7 @@ export function logs(world: World, c: Request, sourcesNow: () => readonly Source
       if (known.has(container)) return;
       const io = world.ioOf(container);
       const kept = io.log.filter(isWanted);
-      const last = tail === 'all' ? kept : kept.slice(Math.max(0, kept.length - Math.max(0, Number(tail) || 0)));
+      const last = kept.slice(Math.max(0, kept.length - tail));
       for (const entry of last) write(prefix, entry);
       known.set(container, follow ? io.watch({ onOutput: (entry) => write(prefix, entry), onEnd: over }) : () => {});
     };

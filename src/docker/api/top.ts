@@ -38,7 +38,7 @@ const OF_USER = 'user,pid,%cpu,%mem,vsz,rss,tty,stat,start,time,command';
 /** `first`: the number that the node knows the container's first process by. */
 export function topJson(world: World, processes: readonly RunningProcess[], first: number, args: string) {
   const columns = columnsOf(args).map((keyword) => {
-    const column = COLUMNS[keyword];
+    const column = Object.hasOwn(COLUMNS, keyword) ? COLUMNS[keyword] : undefined;
     if (!column) throw new ApiError(500, `Error running ps: error: unknown user-defined format specifier "${keyword}"`);
     return column;
   });
@@ -59,5 +59,5 @@ function columnsOf(args: string): string[] {
     if (!keywords.includes('pid')) throw new ApiError(500, "Couldn't find PID field in ps output");
     return keywords;
   }
-  return (/^-?aux|u/.test(args) ? OF_USER : FULL).split(',');
+  return (/^-?(?:aux|u)/.test(args) ? OF_USER : FULL).split(',');
 }
