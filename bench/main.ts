@@ -3,15 +3,16 @@
  *
  *   npm run bench -- [--json] [--compare FILE] [--flows 1000,100000] [--size 64,1400] [--only mesh,mesh-back] [--time MS] [--turns N]
  *
- * Batches are timed by tinybench; warm-up goes on until V8's optimizing compiler has had its time. Rows of as many flows run in
- * turns, the C reference (bench/native) right after each with as many batches; the least of all batches is the figure, the median
- * beside it. After every turn frames, digests and counters are checked. Progress goes to standard error.
+ * Batches are timed by tinybench; warm-up goes on until V8's optimizing compiler has had its time and each flow a packet. Rows of as
+ * many flows run in turns, the C reference (bench/native) right after each with as many batches; the least of all batches is the
+ * figure, the median beside it. After every turn frames, digests and counters are checked. Progress goes to standard error.
  */
 
 import { readFileSync } from 'node:fs';
 import { Bench } from 'tinybench';
 import { type Measured, standing } from './all.js';
 import { gigahertz } from './clock.js';
+import { BATCH } from './mesh.js';
 import { asked, more } from './more.js';
 import { build } from './native.js';
 import { BadOption, type Options, options } from './options.js';
@@ -80,7 +81,9 @@ function earlierResults(file: string): Result[] {
 
 /** One turn of a row, and of its C reference; what it has done is checked before another row uses the same swarm. */
 async function take({ row, world, samples, native }: Measured, turn: number, time: number): Promise<void> {
-  const bench = new Bench({ time, warmup: turn === 0, warmupTime: time, throws: true, retainSamples: true });
+  // Long enough for the compiler, and for a packet of each flow: its first one finds more to do than those after it.
+  const warm = { warmup: turn === 0, warmupTime: time, warmupIterations: Math.ceil(row.flows / BATCH) };
+  const bench = new Bench({ time, ...warm, throws: true, retainSamples: true });
   row.begin();
   const before = world.books;
   const opened = row.opened();
