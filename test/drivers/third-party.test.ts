@@ -70,10 +70,14 @@ describe('a driver from outside the package', () => {
     try {
       const [, url] = await new Promise<RegExpExecArray>((resolve, reject) => {
         let said = '';
-        served.stderr.on('data', (piece) => reject(new Error(String(piece))));
+        let noted = '';
+        served.stderr.on('data', (piece) => {
+          noted += piece;
+        });
+        served.on('exit', () => reject(new Error(noted)));
         served.stdout.on('data', (piece) => {
           said += piece;
-          const found = /DOCKER_HOST=tcp:(\S+)/.exec(said);
+          const found = /DOCKER_HOST=tcp:(\S+)\s/.exec(said);
           if (found) resolve(found);
         });
       });
