@@ -19,8 +19,8 @@ Examples:
   swarmwire serve &                                  prints a line for each node; then:
   export DOCKER_HOST=tcp://127.0.0.1:2375
   docker network create my-net
-  docker run -dit --name a --network my-net alpine ash
-  docker run --rm --network my-net alpine ping -c 3 a
+  docker run -dit --name alpine1 --network my-net alpine ash
+  docker run --rm --network my-net alpine ping -c 3 alpine1
 
   swarmwire serve examples/three-tier.yml            the stack is deployed: docker service ls
   swarmwire serve --host unix:///tmp/swarm           export DOCKER_HOST=unix:///tmp/swarm/node1.sock
