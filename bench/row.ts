@@ -26,7 +26,7 @@ export interface Row {
 }
 
 /** Batches after each turn whose frames are looked at one by one. */
-export const COMPARED = 4;
+export const COMPARED = 2;
 
 export function expect<T>(found: T, wanted: T, what: string): void {
   if (found !== wanted) throw new Error(`${what}: ${found}, not ${wanted}`);

@@ -29,7 +29,7 @@ INLINE void put2(void *p, u16 v) { memcpy(p, &v, 2); }
 #define MAC 0xffffffffffffull
 #define SECOND 1000u
 
-enum { BATCH = 128, VECTOR = 64, LONGEST = 1536, OUTER = 50, TCP = 6, UDP = 17, FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+enum { BATCH = 256, VECTOR = 64, LONGEST = 1536, OUTER = 50, TCP = 6, UDP = 17, FIN = 1, SYN = 2, RST = 4, ACK = 16 };
 
 INLINE u32 fold(u64 s) {
   s = (s & 0xffffffff) + (s >> 32);
