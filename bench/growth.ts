@@ -73,7 +73,7 @@ export function growth(folder: string, containers: readonly number[], flows: str
       points: stood.map(({ containers: x, cpuSeconds }) => ({ x, y: (cpuSeconds * 1000) / x })),
     }),
   );
-  const rows = again('--only', 'mesh', '--size', '64', '--turns', '1', '--flows', flows).results as {
+  const rows = again('--only', 'mesh', '--size', '64', '--turns', '2', '--flows', flows).results as {
     flows: number;
     nsPerPacket: number;
   }[];

@@ -11,13 +11,17 @@
 import { readFileSync } from 'node:fs';
 import { Bench } from 'tinybench';
 import { type Measured, standing } from './all.js';
-import { gigahertz } from './clock.js';
+import { gigahertz, hugePages } from './machine.js';
 import { BATCH } from './mesh.js';
 import { asked, more } from './more.js';
 import { build } from './native.js';
 import { BadOption, type Options, options } from './options.js';
 import { LEGEND, NotResults, type Result, readResults, resultOf, slower, table } from './report.js';
 
+const WHO_HAS: Record<string, string> = {
+  always: ' (the engine and the C reference have them)',
+  madvise: ' (the C reference asks for them, WebAssembly cannot: with many flows the engine waits for page tables)',
+};
 const started = performance.now();
 const say = (text: string) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
@@ -59,6 +63,8 @@ async function rows(chosen: Options): Promise<void> {
   else {
     console.log(table(results, earlier));
     console.log(LEGEND);
+    const pages = hugePages();
+    if (pages) console.log(`Transparent huge pages: ${pages}${WHO_HAS[pages] ?? ''}.`);
     if ('skipped' in built) console.log(`The C reference was skipped: ${built.skipped}.`);
   }
   const worse = earlier ? slower(results, earlier) : [];

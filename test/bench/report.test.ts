@@ -1,7 +1,7 @@
 /** What the benchmark makes of its samples: figures, their names, and the verdict against an earlier run. */
 
 import { describe, expect, it } from 'vitest';
-import { gigahertz } from '../../bench/clock.js';
+import { gigahertz, hugePages } from '../../bench/machine.js';
 import { BATCH } from '../../bench/mesh.js';
 import { BadOption, options, ROWS } from '../../bench/options.js';
 import { change, NotResults, type Result, readResults, resultOf, slower, table } from '../../bench/report.js';
@@ -100,4 +100,9 @@ describe('options', () => {
 it('takes the clock of the fastest core, where the system says it', () => {
   expect(gigahertz('cpu MHz\t\t: 2445.400\nflags\t: fpu\ncpu MHz\t\t: 3200.000\n')).toBe(3.2);
   expect(gigahertz('')).toBeUndefined();
+});
+
+it('tells who gets large pages, where the system says it', () => {
+  expect(hugePages('always [madvise] never\n')).toBe('madvise');
+  expect(hugePages('')).toBeUndefined();
 });
