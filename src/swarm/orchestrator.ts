@@ -1,30 +1,18 @@
 /**
  * Services and their tasks: as many as asked for, where they may be, replaced when they end, one after the other when they
- * change (reference: swarmkit manager/orchestrator: replicated, global, restart, update; manager/scheduler).
+ * change (reference: swarmkit manager/orchestrator: replicated, global, restart, update).
  */
 
 import type { ServiceSpec } from '../topology/spec.js';
 import type { Service } from '../topology/topology.js';
 import { HEARTBEAT_FAILURE, OLD_TASK_TIMEOUT, RESTART_DELAY, TASK_HISTORY } from './pace.js';
-import { allowed, best, type Candidate, fewest } from './placement.js';
+import { allowed } from './placement.js';
 import type { Records } from './records.js';
-import { isRunning, type NodeState, type ServiceState, type TaskState, type TaskStatus } from './state.js';
-
-/** What the nodes do with tasks. */
-export interface Agents {
-  /** The node has been given the task: it starts it, and says so by `Orchestrator.report`. */
-  start(task: TaskState): void;
-  stop(task: TaskState): void;
-  /** The task is forgotten: its container goes, and networks that nobody else needs there. */
-  remove(task: TaskState): void;
-  /** The manager has given the task a node: what networks need there gets its addresses. */
-  assigned(task: TaskState): void;
-}
+import { candidate, isEligible, Scheduler } from './scheduler.js';
+import { type Agents, isRunning, type NodeState, type ServiceState, type TaskState, type TaskStatus } from './state.js';
 
 export class Orchestrator {
-  /** Tasks that have no node yet, and how many live ones each node has: a swarm of thousands is not counted for each of them. */
-  readonly #pending = new Set<TaskState>();
-  readonly #loads = new Map<string, number>();
+  readonly #scheduler: Scheduler;
   /** What is to happen once a task has come to a state. */
   readonly #waiting = new Map<TaskState, { when: (task: TaskState) => boolean; then: () => void }[]>();
 
@@ -34,7 +22,9 @@ export class Orchestrator {
   constructor(
     readonly records: Records,
     readonly agents: Agents,
-  ) {}
+  ) {
+    this.#scheduler = new Scheduler(records, agents);
+  }
 
   get services(): Map<string, ServiceState> {
     return this.records.services;
@@ -78,11 +68,11 @@ export class Orchestrator {
   /** A node's availability, role, label or state has changed. */
   nodeChanged(node: NodeState): void {
     if (!isEligible(node) || node.availability === 'drain') {
-      for (const task of this.#tasksOn(node.name))
+      for (const task of this.#scheduler.tasksOn(node.name))
         if (task.desired === 'running' || task.desired === 'ready') this.#replace(task, node);
     }
     for (const service of this.services.values()) this.#reconcile(service);
-    this.#schedule();
+    this.#scheduler.schedule();
   }
 
   /** A node tells how it is with a task. */
@@ -96,7 +86,7 @@ export class Orchestrator {
   }
 
   #set(task: TaskState, state: TaskStatus, message: string, error?: string): void {
-    this.#change(task, () => {
+    this.#scheduler.change(task, () => {
       task.state = state;
     });
     task.message = message;
@@ -109,20 +99,6 @@ export class Orchestrator {
     if (left.length > 0) this.#waiting.set(task, left);
     else this.#waiting.delete(task);
     for (const { then } of due) then();
-  }
-
-  /** What may end a task's life changes it here, so that its node's count is true. */
-  #change(task: TaskState, change: () => void): void {
-    const before = countedLive(task);
-    change();
-    const more = countedLive(task) - before;
-    if (more !== 0 && task.node !== undefined) this.#loads.set(task.node, (this.#loads.get(task.node) ?? 0) + more);
-  }
-
-  #place(task: TaskState, node: string): void {
-    if (task.node === node) return;
-    task.node = node;
-    this.#loads.set(node, (this.#loads.get(node) ?? 0) + countedLive(task));
   }
 
   /** Calls `then` once, as soon as `when` holds. */
@@ -155,7 +131,7 @@ export class Orchestrator {
         if (this.records.nodes.get(name)?.availability !== 'active' || wanted.some(({ node }) => node === name))
           continue;
         const task = this.#make(service, 0, name);
-        this.#place(task, name);
+        this.#scheduler.place(task, name);
         made.push(task);
       }
     } else {
@@ -166,7 +142,7 @@ export class Orchestrator {
       if (slots.size > spec.replicas)
         for (const slot of surplus(slots, spec.replicas)) for (const task of slot) this.#end(task, 'remove');
     }
-    if (made.length > 0) this.#schedule();
+    if (made.length > 0) this.#scheduler.schedule();
   }
 
   /** A new task, with its addresses: it has them before it has a node (manager/allocator). */
@@ -191,7 +167,7 @@ export class Orchestrator {
       task.addresses.set(network.name, this.records.allocator.address('', network));
     }
     service.tasks.add(task);
-    this.#pending.add(task);
+    this.#scheduler.add(task);
     return task;
   }
 
@@ -205,97 +181,10 @@ export class Orchestrator {
     return [...(ingress && spec.ports.some(({ mode }) => mode === 'ingress') ? [ingress] : []), ...names];
   }
 
-  /** Every task that has no node yet gets one, if one will have it. */
-  #schedule(): void {
-    const assigned: TaskState[] = [];
-    // They do not change meanwhile.
-    const nodes = [...this.records.nodes.values()]
-      .filter((node) => isEligible(node) && node.availability === 'active')
-      .map(candidate);
-    for (const service of this.#unscheduled()) {
-      const own = new Map<string, number>();
-      for (const task of service.tasks)
-        if (task.node !== undefined && task.state !== 'pending' && isLive(task))
-          own.set(task.node, (own.get(task.node) ?? 0) + 1);
-      for (const task of service.tasks) {
-        if (task.state !== 'pending') continue;
-        const node = task.spec.mode === 'global' ? task.node : this.#choose(task, nodes, own);
-        if (!node) {
-          task.error = `no suitable node (scheduling constraints not satisfied on ${this.records.nodes.size} node${this.records.nodes.size === 1 ? '' : 's'})`;
-          continue;
-        }
-        delete task.error;
-        this.#place(task, node);
-        own.set(node, (own.get(node) ?? 0) + 1);
-        this.#pending.delete(task);
-        task.state = 'assigned';
-        task.message = 'scheduler assigned task to node';
-        assigned.push(task);
-      }
-    }
-    for (const task of assigned) this.agents.assigned(task);
-    for (const task of assigned) if (task.desired === 'running') this.agents.start(task);
-  }
-
-  /** Services with tasks that wait for a node, in the order in which they were made. */
-  #unscheduled(): ServiceState[] {
-    const found = new Set<ServiceState>();
-    for (const task of this.#pending) {
-      if (task.state === 'pending') found.add(task.service);
-      else this.#pending.delete(task);
-    }
-    const there = [...found].filter((service) => this.services.get(service.spec.name) === service);
-    return there.length < 2 ? there : [...this.services.values()].filter((service) => found.has(service));
-  }
-
-  /** `own`: how many live tasks of its service each node has. */
-  #choose(task: TaskState, nodes: readonly Candidate[], own: ReadonlyMap<string, number>): string | undefined {
-    const { spec } = task;
-    const most = spec.maxReplicasPerNode ?? Number.POSITIVE_INFINITY;
-    const ports = spec.ports.filter(({ mode, published }) => mode === 'host' && published !== undefined);
-    const free = allowed(nodes, spec.constraints).filter(
-      ({ name }) => most > (own.get(name) ?? 0) && !this.#portTaken(ports, name),
-    );
-    if (spec.placement === 'spread') {
-      const names = free.map(({ name }) => name);
-      return fewest(names, new Map(names.map((name) => [name, this.#containersOn(name, task)])));
-    }
-    if (spec.placement) {
-      const wanted = spec.placement[(task.slot - 1) % spec.placement.length];
-      return free.some(({ name }) => name === wanted) ? wanted : undefined;
-    }
-    const of = (map: ReadonlyMap<string, number>) => (node: string) => map.get(node) ?? 0;
-    return best(free, { own: of(own), all: of(this.#loads) }, spec.preferences)?.name;
-  }
-
-  /** Every container on the node, running or not, and tasks that are to have one. */
-  #containersOn(node: string, but: TaskState): number {
-    const waiting = this.#tasksOn(node).filter((one) => one !== but && isLive(one) && !one.container);
-    return this.records.containersOn(node).length + waiting.length;
-  }
-
-  /** A port published in mode `host` is there once on a node. */
-  #portTaken(ports: ServiceSpec['ports'], node: string): boolean {
-    if (ports.length === 0) return false;
-    return this.#tasksOn(node).some(
-      (other) =>
-        isLive(other) &&
-        other.spec.ports.some(
-          (one) =>
-            one.mode === 'host' &&
-            ports.some(({ published, protocol }) => one.published === published && one.protocol === protocol),
-        ),
-    );
-  }
-
-  #tasksOn(node: string): TaskState[] {
-    return this.tasks.filter((task) => task.node === node);
-  }
-
   /** No longer wanted: it stops, and if it is to be removed it is forgotten then. */
   #end(task: TaskState, desired: 'shutdown' | 'remove'): void {
     const before = task.desired;
-    this.#change(task, () => {
+    this.#scheduler.change(task, () => {
       task.desired = desired;
     });
     const { state } = task;
@@ -312,9 +201,7 @@ export class Orchestrator {
 
   #forget(task: TaskState): void {
     task.service.tasks.delete(task);
-    // A task that is forgotten is no node's load, however it stood.
-    if (task.node !== undefined && countedLive(task)) this.#loads.set(task.node, (this.#loads.get(task.node) ?? 0) - 1);
-    this.#pending.delete(task);
+    this.#scheduler.forget(task);
     this.#waiting.delete(task);
     this.giveAddresses(task);
     this.agents.remove(task);
@@ -345,7 +232,7 @@ export class Orchestrator {
     }
     if (task.spec.mode === 'global' && (node.availability === 'drain' || !isEligible(node))) return;
     const next = this.#make(service, task.slot, node.name);
-    if (next.spec.mode === 'global') this.#place(next, node.name);
+    if (next.spec.mode === 'global') this.#scheduler.place(next, node.name);
     next.desired = 'ready';
     this.#prune(service, task.slot, node.name);
     // A drained node's tasks move at once, but only when the old one has stopped; a node that is down is not waited for.
@@ -355,9 +242,9 @@ export class Orchestrator {
       if (--waiting > 0 || next.desired !== 'ready') return;
       next.desired = 'running';
       if (next.state === 'assigned') this.agents.start(next);
-      else this.#schedule();
+      else this.#scheduler.schedule();
     };
-    this.#schedule();
+    this.#scheduler.schedule();
     this.records.clock.after(delay, go);
     if (ended || node.state === 'down') go();
     else {
@@ -417,14 +304,14 @@ export class Orchestrator {
 
   #renew(task: TaskState, order: 'stop-first' | 'start-first', done: () => void): void {
     const next = this.#make(task.service, task.slot, task.node);
-    if (next.spec.mode === 'global' && task.node) this.#place(next, task.node);
+    if (next.spec.mode === 'global' && task.node) this.#scheduler.place(next, task.node);
     const start = () => {
       if (next.desired !== 'ready') return;
       next.desired = 'running';
       if (next.state === 'assigned') this.agents.start(next);
     };
     if (order === 'start-first') {
-      this.#schedule();
+      this.#scheduler.schedule();
       this.#once(
         next,
         ({ state }) => state === 'running',
@@ -437,7 +324,7 @@ export class Orchestrator {
       return;
     }
     next.desired = 'ready';
-    this.#schedule();
+    this.#scheduler.schedule();
     this.#once(next, ({ state }) => state === 'running', done);
     this.#once(task, (one) => !isRunning(one), start);
     this.#end(task, 'shutdown');
@@ -448,27 +335,11 @@ export class Orchestrator {
   miss(node: NodeState): () => void {
     return this.records.clock.after(HEARTBEAT_FAILURE, () => {
       node.state = 'down';
-      for (const task of this.#tasksOn(node.name)) if (task.state === 'running') task.message = 'node is down';
+      for (const task of this.#scheduler.tasksOn(node.name))
+        if (task.state === 'running') task.message = 'node is down';
       this.nodeChanged(node);
     });
   }
-}
-
-function candidate(node: NodeState): Candidate {
-  return { name: node.name, id: node.id, role: node.role, ...(node.spec.labels ? { labels: node.spec.labels } : {}) };
-}
-
-/** It may have tasks: a member that is not down. */
-function isEligible({ member, state }: NodeState): boolean {
-  return member && state === 'ready';
-}
-
-function isLive(task: TaskState): boolean {
-  return isRunning(task) && task.desired !== 'shutdown' && task.desired !== 'remove';
-}
-
-function countedLive(task: TaskState): number {
-  return isLive(task) ? 1 : 0;
 }
 
 /** Slots to go: those that do not run, then those of the nodes with most of them, then the highest. */

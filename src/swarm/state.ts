@@ -110,3 +110,14 @@ export interface ServiceState {
 export function isRunning({ state }: TaskState): boolean {
   return TASK_STATES.indexOf(state) <= TASK_STATES.indexOf('running');
 }
+
+/** What the nodes do with tasks. */
+export interface Agents {
+  /** The node has been given the task: it starts it, and says so by `Orchestrator.report`. */
+  start(task: TaskState): void;
+  stop(task: TaskState): void;
+  /** The task is forgotten: its container goes, and networks that nobody else needs there. */
+  remove(task: TaskState): void;
+  /** The manager has given the task a node: what networks need there gets its addresses. */
+  assigned(task: TaskState): void;
+}

@@ -5,10 +5,10 @@ import type { Backend } from './bindings.js';
 import { type Containers, namingOf } from './containers.js';
 import { DockerError } from './errors.js';
 import type { Networks } from './networks.js';
-import type { Agents, Orchestrator } from './orchestrator.js';
+import type { Orchestrator } from './orchestrator.js';
 import { START } from './pace.js';
 import type { Records } from './records.js';
-import { isRunning, type TaskState } from './state.js';
+import { type Agents, isRunning, type TaskState } from './state.js';
 
 export class Tasks implements Agents {
   /** Where a running task's load balancers send to. */
