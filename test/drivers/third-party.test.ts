@@ -53,6 +53,12 @@ describe('a driver from outside the package', () => {
     expect(report.flows.map(({ ok }: { ok: boolean }) => ok)).toEqual([true]);
   });
 
+  it('is loaded by every engine of a run that several share', () => {
+    const one = JSON.parse(swarmwire('run', 'stack.yml', '--driver', './plain.js', '--json'));
+    const two = JSON.parse(swarmwire('run', 'stack.yml', '--driver', './plain.js', '--json', '--workers', '2'));
+    expect(two.flows).toEqual(one.flows);
+  });
+
   it('is loaded to draw, to serve and to replay as well', { timeout: 180_000 }, async () => {
     const driver = ['--driver', './plain.js'];
     swarmwire('draw', 'stack.yml', ...driver);
