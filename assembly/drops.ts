@@ -9,6 +9,8 @@ import { Frame, freeFrame } from "./frame";
 import { releaseUnconfirmed } from "./tables/connections";
 import { lose } from "./load/load";
 import { ownsFrame } from "./load/shards";
+import { recording } from "./flowtable/recorder";
+import { dies } from "./flowtable/floods";
 
 export enum Drop {
   NONE,
@@ -104,13 +106,19 @@ export function deliver(frame: Frame): void {
 
 /** The frame ends at `place` for `reason`: counted there, whatever device it came by. */
 export function drop(frame: Frame, reason: Drop, place: Device | null): void {
-  const own = ownsFrame(frame);
-  if (own) account.dropped++;
-  if (place && own) {
-    const at = place.drops + (<usize>reason << 2);
-    store<u32>(at, load<u32>(at) + 1);
-  }
+  if (recording) dies(frame, reason, place);
+  if (ownsFrame(frame)) dropped(reason, place);
   if (frame.loadKind) lose(frame, reason);
   if (frame.connection) releaseUnconfirmed(frame);
   freeFrame(frame);
+}
+
+/** Counts it. */
+// @ts-ignore: decorator
+@inline
+export function dropped(reason: Drop, place: Device | null): void {
+  account.dropped++;
+  if (!place) return;
+  const at = place.drops + (<usize>reason << 2);
+  store<u32>(at, load<u32>(at) + 1);
 }

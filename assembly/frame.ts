@@ -208,6 +208,13 @@ export function cloneFrame(frame: Frame): Frame | null {
   return copy;
 }
 
+/** `count` copies that need no slot, since nobody will see them: as if they had been made. */
+export function cloned(count: u32, own: bool): void {
+  lastId += count;
+  if (owns(current)) account.made += count;
+  if (own) account.cloned += count;
+}
+
 /** The same frame in a larger slot, with `tail` bytes behind its data; its own slot goes back. Null: no memory. */
 export function copyToLarger(frame: Frame, tail: u32): Frame | null {
   const larger = takeFrame(max<u32>(frame.length + tail, <u32>(SMALL - META - HEADROOM) + 1));

@@ -11,6 +11,7 @@ import { bridgeForward, bridgePrerouting, filtersBridged } from "../hooks/bridge
 import { stackReceive } from "../stack/input";
 import { tap } from "../capture/tap";
 import { counted, fitted, forget, recording } from "../flowtable/recorder";
+import { floods, goes, joins } from "../flowtable/floods";
 
 /** is_skb_forwardable leaves room for one 802.1q tag. */
 const VLAN_TAG: u32 = 4;
@@ -111,21 +112,27 @@ function forwardTo(bridge: Device, from: Device, to: Device, frame: Frame): void
 
 /** To every port but the one it came by; the last takes the frame itself (br_flood). */
 function flood(bridge: Device, from: Device | null, frame: Frame): void {
-  forget(frame);
   let target: Device | null = null;
+  let copies = false;
+  let recorded = false;
   let port = bridge.ports;
   while (port) {
     if (port != from || port.flags & HAIRPIN) {
       if (target) {
+        if (!copies && recording) recorded = floods(frame);
+        copies = true;
         const copy = cloneFrame(frame);
+        if (recorded) goes(copy);
         if (copy) deliverTo(bridge, from, target, copy);
       }
       target = port;
     }
     port = port.nextPort;
   }
+  if (recorded) goes(frame);
   if (target) deliverTo(bridge, from, target, frame);
   else drop(frame, Drop.BRIDGE_NO_EGRESS, bridge);
+  if (recorded) joins();
 }
 
 function deliverTo(bridge: Device, from: Device | null, to: Device, frame: Frame): void {

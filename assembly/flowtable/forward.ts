@@ -32,6 +32,7 @@ import { Track, Way, count, touchAll } from "./track";
 import { countsOf, isAnew, open, prospect } from "./open";
 import { begin } from "./recorder";
 import { rewrite } from "./rewrite";
+import { dieAll } from "./floods";
 import { ownsFrame } from "../load/shards";
 import { showAfter, showBefore } from "./sights";
 
@@ -287,6 +288,7 @@ function leave(flow: Flow, track: Track, counts: Track, device: Device, frame: F
     travel(changetype<Segment>(track.target), changetype<Device>(track.device), frame);
     return;
   }
+  if (track.deaths) dieAll(track, frame);
   const to = changetype<Device>(track.device);
   frame.device = to;
   frame.port = changetype<Device | null>(track.port);

@@ -21,17 +21,17 @@ import { generation, linksGeneration } from "../tables/generation";
 import { tcpSettled } from "../hooks/conntrack-tcp";
 import { hopDelay } from "../devices/device";
 import { FLOW, Flow, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
-import { CONNECTIONS, COUNTERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, stepOf, touchOf } from "./track";
+import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, stepOf, touchOf } from "./track";
 import { rewrite } from "./rewrite";
+import { arrives, flooding, leaveFlood } from "./floods";
 import { keepStages, settleSights, sighted } from "./sights";
 import { Kind, beginOpening, countedOpening, follows, keepOpening, kindOfWay, meets, pointed, scheduled } from "./opening-recorder";
 
 /** The frame whose way is being recorded, or 0. */
 export let recording: usize = 0;
 
-const HEADERS: u32 = 192;
 const SCRATCH: u32 = 512;
-const made = changetype<Track>(arena(TRACK));
+export const made = changetype<Track>(arena(TRACK));
 const header = arena(HEADERS);
 const scratch = arena(SCRATCH);
 const connections: usize = memory.data(16);
@@ -58,6 +58,7 @@ let balanced: usize = 0;
  */
 export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encapsulated: bool, behind: u32, opens: bool): void {
   recording = changetype<usize>(frame);
+  if (flooding) leaveFlood();
   beginOpening(opens, opens && ipv4.protocol(ip) == ipv4.TCP, ipv4.source(ip));
   memory.fill(changetype<usize>(made), 0, TRACK);
   memory.copy(header, frame.data, HEADERS);
@@ -90,6 +91,9 @@ export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encaps
     made.insideHigh = load<u32>(ip - ethernet.LENGTH, 8);
   }
 }
+
+/** The way in hand goes on with a copy of its frame. */
+export function recordOn(copy: Frame): void { recording = changetype<usize>(copy); }
 
 /** The way in hand is not to be repeated. */
 export function forgo(): void { recording = 0; }
@@ -194,6 +198,7 @@ export function encapsulated(frame: Frame, ids: usize): void {
 export function endsOnSegment(frame: Frame, segment: usize, to: Device): void {
   if (!isRecording(frame)) return;
   recording = 0;
+  if (flooding) return;
   made.way = <u8>(frame.length == length + ethernet.LENGTH ? Way.SEGMENT : Way.TUNNEL);
   if (made.way == <u8>Way.TUNNEL && (!made.ids || frame.length != length + ethernet.LENGTH + vxlan.OVERHEAD)) return;
   if (made.way == <u8>Way.SEGMENT && made.ids) return;
@@ -223,6 +228,7 @@ export function endsLocally(frame: Frame, namespace: Namespace, device: Device, 
   made.port = changetype<u32>(frame.port);
   made.out = changetype<u32>(frame.out);
   made.routeType = frame.routeType;
+  if (flooding) return arrives(frame);
   install(frame, frame.data);
 }
 
@@ -246,7 +252,8 @@ function words(value: u64): u32 {
   return (<u32>value & 0xffff) + (<u32>value >>> 16) + (<u32>(value >>> 32) & 0xffff) + <u32>(value >>> 48);
 }
 
-function install(frame: Frame, ip: usize): void {
+/** The frame, with its innermost IP header at `ip`, is as it was where its way ended. */
+export function install(frame: Frame, ip: usize): void {
   if (generation != startGeneration || linksGeneration != startLinks || limit < length) return;
   const first = header + (made.ingress ? ethernet.LENGTH + vxlan.OVERHEAD : ethernet.LENGTH);
   const protocol = ipv4.protocol(first);
@@ -263,7 +270,7 @@ function install(frame: Frame, ip: usize): void {
   while (made.touches & 3) touched(nowhere, 0);
   made.limit = limit;
   made.flags = frame.flags;
-  made.crossings = frame.hops - startHops;
+  made.crossings += frame.hops - startHops;
   made.elapsed = frame.time - start;
   made.ttl = <u8>(ipv4.ttl(first) - ipv4.ttl(ip));
   const tunnel = made.way == <u8>Way.TUNNEL;

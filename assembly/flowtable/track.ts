@@ -36,6 +36,7 @@ export class Track {
   touches: u8;
   counters: u8;
   sights: u8;
+  deaths: u8;
   /** LOCAL: was it for everybody, and how the packet stands to its connection. */
   broadcast: u8;
   info: u8;
@@ -52,7 +53,7 @@ export class Track {
   routeType: u32;
   flags: u32;
   mark: u32;
-  /** Devices that send it. */
+  /** Devices that send it, or a copy of it. */
   crossings: u32;
   elapsed: u64;
   /** Addresses of the Ethernet header that comes in, and the complement of that header's sum. */
@@ -80,9 +81,11 @@ export class Track {
   /** Balanced: is it the answer, and when. */
   balanced: u32;
   balancedAt: u32;
-  /** `Step`s of connections, then `Touch`es; then `Counter`s, then `Sight`s. */
+  /** `Step`s of connections, then `Touch`es; then `Counter`s, `Sight`s and `Death`s. */
 }
 
+/** Bytes of a frame that recording keeps. */
+export const HEADERS: u32 = 192;
 /** How a recorded way ends. */
 export enum Way { NONE, SEGMENT, TUNNEL, LOCAL }
 
@@ -123,12 +126,21 @@ export class Sight {
   ttl: u8;
   received: u8;
 }
-export const SIGHTS: u32 = 16;
+export const SIGHTS: u32 = 32;
+/** A copy of a flood ends on the way (flowtable/floods): at which device, why, and was it the frame `itself` that the copies were made of. */
+@unmanaged
+export class Death {
+  place: usize;
+  reason: u16;
+  itself: u16;
+}
+export const DEATHS: u32 = 16;
 const STEPS: usize = (offsetof<Track>() + 7) & ~7;
 const TOUCHED: usize = STEPS + CONNECTIONS * 8;
 const COUNTED: usize = TOUCHED + TOUCHES * 8;
 const SEEN: usize = COUNTED + COUNTERS * 8;
-export const TRACK: usize = SEEN + SIGHTS * 24;
+const DEAD: usize = SEEN + SIGHTS * 24;
+export const TRACK: usize = DEAD + DEATHS * 8;
 
 // @ts-ignore: decorator
 @inline
@@ -158,6 +170,10 @@ export function counterOf(track: Track, i: u32): Counter { return changetype<Cou
 // @ts-ignore: decorator
 @inline
 export function sightOf(track: Track, i: u32): Sight { return changetype<Sight>(changetype<usize>(track) + SEEN + <usize>i * 24); }
+
+// @ts-ignore: decorator
+@inline
+export function deathOf(track: Track, i: u32): Death { return changetype<Death>(changetype<usize>(track) + DEAD + (<usize>i << 3)); }
 
 const pool = new Pool(TRACK, 32, Of.TRAFFIC);
 const BUCKETS: u32 = 4096;

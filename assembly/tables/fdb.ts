@@ -5,7 +5,7 @@ import { Pool } from "../memory";
 import { Of, linksChanged } from "./generation";
 import { Index } from "./hash";
 import { Device } from "../devices/device";
-import { expires, learned, recording } from "../flowtable/recorder";
+import { expires, forgo, learned, recording } from "../flowtable/recorder";
 
 /** br->ageing_time and vxlan's age_interval: 300 s. */
 export const AGEING: u64 = 300_000_000_000;
@@ -63,7 +63,11 @@ export function findEntry(owner: u32, mac: u64, time: u64): Entry | null {
   if (!at) return null;
   const entry = changetype<Entry>(at);
   if (!(entry.flags & STATIC)) {
-    if (time > entry.updated && time - entry.updated >= AGEING) return null;
+    if (time > entry.updated && time - entry.updated >= AGEING) {
+      // A packet from there makes it a live one again, which nobody would be told of.
+      if (recording) forgo();
+      return null;
+    }
     if (recording) expires(entry.updated + AGEING, time);
   }
   return entry;
