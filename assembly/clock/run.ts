@@ -30,6 +30,7 @@ import { Path6, ensurePaths, pathAt, pathSlots, sweepPaths } from "../tables/pat
 import { ensureFlows, sweepFlows } from "../flowtable/flows";
 import { isBalancedOver, isOver } from "../flowtable/groups";
 import { ensureOpenings, sweepOpenings } from "../flowtable/openings";
+import { ensurePrecedents, sweepPrecedents } from "../flowtable/precedents";
 import { Entry, ensureFdb, fdbAt, fdbSlots } from "../tables/fdb";
 import { anythingDead, bury } from "./removal";
 
@@ -61,6 +62,7 @@ export function ensure(): void {
   ensureSockets();
   ensureFlows();
   ensureOpenings();
+  ensurePrecedents();
 }
 
 /** After an event, and within a vector after a frame that went the slow way: slots, of which a flood takes many; the rest now and then. */
@@ -178,6 +180,7 @@ export function sweep(): void {
   nextSweep = now + SWEEP_EVERY;
   sweepFlows();
   sweepOpenings();
+  sweepPrecedents();
   let slots = connectionSlots();
   let gap = connectionGap();
   for (let n: u32 = 1; n < slots; n++) {

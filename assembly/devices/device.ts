@@ -22,6 +22,7 @@ import * as ethernet from "../wire/ethernet";
 import { stackReceive } from "../stack/input";
 import { changed } from "../tables/generation";
 import { counted, forget, recording } from "../flowtable/recorder";
+import { varies } from "../flowtable/precedent-recorder";
 import { Entered, enter } from "../flowtable/forward";
 
 export enum Kind { LOOPBACK, VETH, BRIDGE, VXLAN, PHYSICAL, VLAN, MACVLAN, IPVLAN, DUMMY }
@@ -230,7 +231,9 @@ export function transmit(device: Device, frame: Frame): void {
     case Kind.PHYSICAL: scrub(frame); return physicalTransmit(device, frame);
     case Kind.VLAN: return vlanTransmit(device, frame);
     case Kind.MACVLAN: return macvlanTransmit(device, frame);
-    case Kind.IPVLAN: return ipvlanTransmit(device, frame);
+    case Kind.IPVLAN:
+      if (recording) varies();
+      return ipvlanTransmit(device, frame);
     case Kind.DUMMY: return drop(frame, Drop.DUMMY, device);
     default: forget(frame); scrubHash(frame); return receive(device, frame);
   }
@@ -282,7 +285,9 @@ function handled(device: Device, frame: Frame): bool {
   const handlers = <u32>device.handlers;
   if (handlers & VLANS && vlan.isTag(ethernet.type(frame.data)) && vlanReceive(device, frame)) return true;
   if (handlers & MACVLANS) return macvlanReceive(device, frame);
-  return handlers & IPVLANS ? ipvlanReceive(device, frame) : false;
+  if (!(handlers & IPVLANS)) return false;
+  if (recording) varies();
+  return ipvlanReceive(device, frame);
 }
 
 /** Into another namespace: its conntrack and marks start anew (skb_scrub_packet). The socket's hash stays. */

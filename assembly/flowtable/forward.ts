@@ -30,6 +30,7 @@ import { adopt, together } from "./groups";
 import { moveEach } from "./trackers";
 import { Track, Way, count, touchAll } from "./track";
 import { countsOf, isAnew, open, prospect } from "./open";
+import { follow } from "./follow";
 import { begin } from "./recorder";
 import { rewrite } from "./rewrite";
 import { dieAll } from "./floods";
@@ -110,7 +111,9 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool): Ent
   if (protocol == ipv4.TCP) {
     if (length < ipv4.LENGTH + tcp.LENGTH) return Entered.SLOW;
     if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) {
-      if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK | tcp.FIN)) != tcp.SYN) return Entered.SLOW;
+      const flags = tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK | tcp.FIN);
+      if (flags == (tcp.SYN | tcp.ACK)) return goesOn(device, frame, keyOf(device, ip, protocol, tunnelled), at, ip, length, padding, tunnelled, sum, true);
+      if (flags != tcp.SYN) return Entered.SLOW;
       return opens(device, frame, keyOf(device, ip, protocol, tunnelled), at, ip, length, padding, protocol, tunnelled, sum);
     }
   } else {
@@ -127,9 +130,18 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool): Ent
       if (passes(flow, device, frame, at, ip, length, padding, protocol, tunnelled, sum)) return Entered.DONE;
     }
   } else if (protocol == ipv4.UDP) return opens(device, frame, b, at, ip, length, padding, protocol, tunnelled, sum);
+  if (protocol == ipv4.TCP) return goesOn(device, frame, b, at, ip, length, padding, tunnelled, sum, !flow || flow.generation != generation);
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
-  if (protocol == ipv4.TCP && tcp.flags(l4) & tcp.FIN) return Entered.SLOW;
   begin(frame, a, b, ip, length, tunnelled, padding, false);
+  return Entered.RECORDED;
+}
+
+/** A TCP packet that opens nothing; `may`: there is no flow that it should have been of. */
+function goesOn(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: bool, summed: u32, may: bool): Entered {
+  if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
+  if (may && follow(device, frame, b, at, ip, length, padding, tunnelled, summed)) return Entered.DONE;
+  if (tcp.flags(ip + ipv4.LENGTH) & tcp.FIN) return Entered.SLOW;
+  begin(frame, load<u64>(ip, 12), b, ip, length, tunnelled, padding, false);
   return Entered.RECORDED;
 }
 
@@ -171,7 +183,7 @@ function notPlain(at: usize): u32 {
 /** Do the headers that all packets of a way share, its tables' ages and the packet's own sums stand as they must? `summed`: the whole frame's sum, or 0. */
 // @ts-ignore: decorator
 @inline
-function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, tunnelled: bool, summed: u32): bool {
+export function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, tunnelled: bool, summed: u32): bool {
   const outside = at + ethernet.LENGTH;
   const l4 = ip + ipv4.LENGTH;
   const time = frame.time;
@@ -266,7 +278,7 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, ip: usize, 
 /** What became of the connections is settled: the packet is counted (by `counts`), seen and rewritten, and is where its way ends. */
 // @ts-ignore: decorator
 @inline
-function leave(flow: Flow, track: Track, counts: Track, device: Device, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, padding: u32): void {
+export function leave(flow: Flow, track: Track, counts: Track, device: Device, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, padding: u32): void {
   const time = frame.time;
   touchAll(track, time);
   count(counts, length);

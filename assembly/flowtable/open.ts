@@ -151,7 +151,7 @@ export function open(frame: Frame, outside: usize, ip: usize, l4: usize, tail: u
     const key = keyB(namespace.id, itsProtocol, itsPorts & 0xffff, itsPorts >>> 16);
     const found = findConnection(itsA, key, then);
     if (found) {
-      if (!outer || foundReply || !passesBy(found)) return undo();
+      if (!outer || foundReply || !mayPassBy(found)) return undo();
       tunnel = found;
       tunnelTime = then;
       setConnection(passing, i, found);
@@ -271,11 +271,11 @@ function suits(opening: Opening, sender: u32): bool {
 /** May a packet of this tunnel's connection pass without moving more than its time? */
 // @ts-ignore: decorator
 @inline
-function passesBy(tunnel: Connection): bool {
+export function mayPassBy(tunnel: Connection): bool {
   return (tunnel.status & (SEEN_REPLY | DYING | SRC_NAT | DST_NAT | SRC_NAT_DONE | DST_NAT_DONE)) == (SRC_NAT_DONE | DST_NAT_DONE);
 }
 
-function decide(binding: Binding, connection: Connection, source: bool, time: u64): bool {
+export function decide(binding: Binding, connection: Connection, source: bool, time: u64): bool {
   const decision = decisionOf(binding, source);
   return decideAgain(connection, source, decision.rule, decision.address, decision.portMin, decision.portMax, time);
 }

@@ -40,7 +40,6 @@ const conditional: usize = memory.data(<i32>COUNTERS);
 /** A packet of `source` has come in; `may`: it is one that may open a connection; `syn`: and nothing else. */
 export function beginOpening(may: bool, syn: bool, source: u32): void {
   opens = may ? Opens.PERHAPS : Opens.NEVER;
-  if (!may) return;
   isSyn = syn;
   special = false;
   binding = false;
@@ -58,9 +57,8 @@ export function differs(frame: Frame): void { if (isRecording(frame)) special = 
 
 /** Its `n`th connection, which is the tunnel's when `outer`. */
 export function meets(connection: Connection, n: u32, reply: u32, outer: bool): void {
-  if (opens == Opens.NEVER) return;
   const fresh = !(connection.status & CONFIRMED);
-  if (reply) special = true;
+  if (reply && opens != Opens.NEVER) special = true;
   bindingOf(draft, n).namespace = connection.namespace;
   if (outer) {
     tunnels++;
@@ -69,6 +67,7 @@ export function meets(connection: Connection, n: u32, reply: u32, outer: bool): 
     if (connection.status & SEEN_REPLY) special = true;
     return;
   }
+  if (opens == Opens.NEVER) return;
   if (fresh) opens = Opens.YES;
   else if (opens == Opens.PERHAPS && !decidedAny && !isSyn) opens = Opens.NEVER;
   else forgo();
@@ -78,7 +77,8 @@ export function meets(connection: Connection, n: u32, reply: u32, outer: bool): 
 export function decides(frame: Frame, source: bool): void {
   if (!isRecording(frame)) return;
   const connection = frame.connection!;
-  if (opens == Opens.NEVER || connection != trackedLast() || connection.status & CONFIRMED) return forgo();
+  // Of an established connection's packet only the tunnel's may be new.
+  if ((opens == Opens.NEVER && !isOutside()) || connection != trackedLast() || connection.status & CONFIRMED) return forgo();
   decidedAny = true;
   binding = isOutside();
   decide(source, Decided.AS_IT_IS);
@@ -164,6 +164,12 @@ function addPlace(namespace: Namespace): void {
 export function comesFrom(frame: Frame, namespace: Namespace): void {
   if (opens != Opens.NEVER && isRecording(frame) && !isOutside() && ipv4.source(frame.data) == sender) addPlace(namespace);
 }
+
+/** What is known of any packet's tunnel: how many connections, whether the one is new, and NAT's `Binding` of the `n`th. */
+export function tunnelsMet(): u32 { return tunnels; }
+export function tunnelIsNew(): bool { return tunnelNew; }
+export function boundOutside(n: u32): usize { return changetype<usize>(bindingOf(draft, n)); }
+export function isSpecial(): bool { return special; }
 
 /** At its end: is it an opening's, a flow's, or neither's? `first` is the innermost packet as it came in. */
 export enum Kind { NONE, FLOW, OPENING }
@@ -251,14 +257,14 @@ export function keepOpening(made: Track, b: u64, first: usize, flags: u32, gener
 }
 
 /** What it rests on, as it is now. */
-function stamped(track: Track, made: Track): void {
+export function stamped(track: Track, made: Track): void {
   track.links = made.links;
   track.until = made.until;
   track.since = made.since;
 }
 
 /** The counters that a known tunnel's packets do not move. */
-function leaveOut(made: Track): void {
+export function leaveOut(made: Track): void {
   let kept: u32 = 0;
   const count = <u32>made.counters;
   for (let i: u32 = 0; i < count; i++) {

@@ -85,7 +85,7 @@ export class Condition {
   holds: u32;
 }
 const DECISION: usize = 12;
-const BINDING: usize = 8 + 2 * DECISION;
+export const BINDING: usize = 8 + 2 * DECISION;
 export const CONDITIONS: u32 = 24;
 export const PLACES: u32 = 4;
 const BINDINGS: usize = (offsetof<Opening>() + 7) & ~7;

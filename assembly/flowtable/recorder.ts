@@ -18,14 +18,14 @@ import { BalancedConnection } from "../tables/services";
 import { Entry } from "../tables/fdb";
 import { Neighbour } from "../tables/neighbours";
 import { generation, linksGeneration } from "../tables/generation";
-import { tcpSettled } from "../hooks/conntrack-tcp";
 import { hopDelay } from "../devices/device";
 import { FLOW, Flow, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
-import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, stepOf, touchOf } from "./track";
+import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, release, stepOf, touchOf } from "./track";
 import { rewrite } from "./rewrite";
 import { arrives, flooding, leaveFlood } from "./floods";
 import { keepStages, settleSights, sighted } from "./sights";
-import { Kind, beginOpening, countedOpening, follows, keepOpening, kindOfWay, meets, pointed, scheduled } from "./opening-recorder";
+import { Kind, beginOpening, countedOpening, follows, keepOpening, kindOfWay, leaveOut, meets, pointed, scheduled, stamped, tunnelIsNew } from "./opening-recorder";
+import { balances, beginPrecedent, keepPrecedent, partOf } from "./precedent-recorder";
 
 /** The frame whose way is being recorded, or 0. */
 export let recording: usize = 0;
@@ -59,6 +59,7 @@ let balanced: usize = 0;
 export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encapsulated: bool, behind: u32, opens: bool): void {
   recording = changetype<usize>(frame);
   if (flooding) leaveFlood();
+  beginPrecedent(ip, !opens && ipv4.protocol(ip) == ipv4.TCP);
   beginOpening(opens, opens && ipv4.protocol(ip) == ipv4.TCP, ipv4.source(ip));
   memory.fill(changetype<usize>(made), 0, TRACK);
   memory.copy(header, frame.data, HEADERS);
@@ -151,6 +152,7 @@ export function tracked(frame: Frame, connection: Connection, reply: u32): void 
   step.outer = <u8>outer;
   made.connections = <u8>(n + 1);
   meets(connection, n, reply, outer != 0);
+  partOf(connection, n, reply, outer != 0);
 }
 /** How many there are so far, and the last of them. */
 export function trackedSoFar(): u32 { return made.connections; }
@@ -168,6 +170,7 @@ export function balancedBy(frame: Frame, connection: BalancedConnection, answer:
   balanced = changetype<usize>(connection);
   made.balanced = 1 + answer;
   made.balancedAt = <u32>(frame.time - start);
+  balances();
   scheduled(connection);
 }
 
@@ -263,7 +266,8 @@ export function install(frame: Frame, ip: usize): void {
     const connection = changetype<Connection>(load<usize>(connections + (<usize>i << 2)));
     if (!(connection.status & CONFIRMED)) return;
     if (kind == Kind.OPENING) continue;
-    if (protocol == ipv4.TCP && !stepOf(made, i).outer && !tcpSettled(connection)) return;
+    // Rules take a packet that nothing has answered yet for a new connection's.
+    if (protocol == ipv4.TCP && !stepOf(made, i).outer && !(connection.status & SEEN_REPLY)) return;
     if (stepOf(made, i).seen != (connection.status & SEEN_REPLY ? 1 : 0)) return;
   }
   describeSteps();
@@ -294,13 +298,27 @@ export function install(frame: Frame, ip: usize): void {
   }
   if (kind == Kind.OPENING) return installOpening(frame, first, ip, protocol);
   if (made.sights && !settleSights(made, header, first, frame.data, length)) return;
+  made.links = startLinks;
+  made.until = until;
+  made.since = start;
+  // Where the tunnel's connection is new, rules have seen more of it than of the packets behind this one.
+  const fresh = tunnelIsNew() ? intern(made) : null;
+  if (fresh) {
+    stamped(fresh, made);
+    leaveOut(made);
+  }
   const track = intern(made);
-  if (!track) return;
-  track.links = startLinks;
-  track.until = until;
-  track.since = start;
+  if (track) {
+    stamped(track, made);
+    installFlow(frame, ip, protocol, track, fresh);
+  }
+  if (fresh) release(fresh);
+}
+
+function installFlow(frame: Frame, ip: usize, protocol: u32, track: Track, fresh: Track | null): void {
+  const first = header + (made.ingress ? ethernet.LENGTH + vxlan.OVERHEAD : ethernet.LENGTH);
   const flow = obtainFlow(keyA, keyB);
-  if (!flow) return;
+  if (!flow) return release(track);
   flow.track = track;
   if (made.sights && !keepStages(flow)) return;
   flow.inPort = <u16>outerPort;
@@ -317,8 +335,10 @@ export function install(frame: Frame, ip: usize): void {
     flow.balancedStamp = flow.balanced.stamp;
   }
   translates(flow, made.ttl, load<u64>(first, 12), load<u32>(first, ipv4.LENGTH), load<u64>(ip, 12), load<u32>(ip, ipv4.LENGTH));
-  if (tunnel) flow.outPort = load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH);
-  if (repeats(frame, ip, flow, track, protocol)) flow.generation = startGeneration;
+  if (made.way == <u8>Way.TUNNEL) flow.outPort = load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH);
+  if (!repeats(frame, ip, flow, track, protocol)) return;
+  flow.generation = startGeneration;
+  keepPrecedent(track, fresh, connections, ip, flow.outPort, keyB, frame, startFlags, startGeneration, balanced ? flow.balanced : null);
 }
 
 /** What its packets' addresses and ports, and thereby their sums, change by. */

@@ -210,6 +210,9 @@ export function intern(made: Track): Track | null {
   return fresh;
 }
 
+/** One more uses it. */
+export function hold(track: Track): void { track.flows++; }
+
 /** One flow less; the last one's counts are settled. */
 export function release(track: Track): void {
   if (--track.flows) return;

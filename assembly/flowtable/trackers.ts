@@ -20,7 +20,7 @@ export function moveEach(flow: Flow, track: Track, protocol: u32, l4: usize, len
   let plain = true;
   if (protocol == ipv4.TCP) {
     allApart(flow, track);
-    plain = (tcp.flags(l4) & tcp.FIN) == 0 && plainOptions(l4);
+    plain = (tcp.flags(l4) & (tcp.FIN | tcp.SYN)) == 0 && plainOptions(l4);
     sequence = tcp.sequence(l4);
     acknowledgment = tcp.acknowledgment(l4);
     end = sequence + length - tcp.headerLength(l4);
@@ -33,7 +33,8 @@ export function moveEach(flow: Flow, track: Track, protocol: u32, l4: usize, len
     if (then >= connection.deadline) return false;
     const seen: u32 = connection.status & SEEN_REPLY ? 1 : 0;
     if (protocol == ipv4.TCP && !step.outer) {
-      if (!seen) return false;
+      // An answer is part of an established connection, the first one as well.
+      if (!(seen | <u32>step.reply)) return false;
       if (plain) plain = tcpFollows(connection, step.reply, sequence, acknowledgment, end);
     } else {
       if (seen != <u32>step.seen) return false;
@@ -54,7 +55,8 @@ export function moveEach(flow: Flow, track: Track, protocol: u32, l4: usize, len
     const step = stepOf(track, i);
     const connection = connectionOf(flow, i);
     if (protocol != ipv4.TCP || step.outer) udpFollow(connection, time + step.after);
-    else if (plain) tcpFollow(connection, step.reply, sequence, acknowledgment, end, tcp.window(l4), time + step.after);
+    else if (!plain) connection.status |= <u16>(step.reply ? SEEN_REPLY : 0);
+    else tcpFollow(connection, step.reply, sequence, acknowledgment, end, tcp.window(l4), time + step.after);
   }
   if (track.balanced) {
     advance(flow.balanced, protocol, track.balanced - 1, l4, time + track.balancedAt);

@@ -18,6 +18,7 @@ import { u32Matches } from "./u32";
 import { outboundPolicy, outboundPolicy6 } from "./xfrm";
 import { counted, forget, recording } from "../flowtable/recorder";
 import { asksSender } from "../flowtable/opening-recorder";
+import { asksEnds } from "../flowtable/precedent-recorder";
 import { note, Note } from "../capture/tap";
 
 /** Jumps nest no deeper than this: iptables refuses loops when rules are loaded, we cut them here. */
@@ -122,20 +123,38 @@ function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, v6: 
 // @ts-ignore: decorator
 @inline
 function headersMatch(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, match: u32, invert: u32): bool {
-  if (match & DESTINATION && ((ipv4.destination(ip) & rule.destinationMask) == rule.destination) == ((invert & DESTINATION) != 0)) return false;
   if (match & PROTOCOL && (ipv4.protocol(ip) == <u32>rule.protocol) == ((invert & PROTOCOL) != 0)) return false;
-  if (match & DESTINATION_TYPE && (addressType(namespace, ipv4.destination(ip)) == <i32>rule.destinationType) == ((invert & DESTINATION_TYPE) != 0)) return false;
-  // Of what concerns the sender last: what another's packet would not be asked either is no condition of the way's.
-  if (recording && match & (SOURCE | SPORT | SOURCE_TYPE)) asksSender(frame, namespace, ip, rule);
-  if (match & SOURCE && ((ipv4.source(ip) & rule.sourceMask) == rule.source) == ((invert & SOURCE) != 0)) return false;
+  let ports: u32 = 0;
   if (match & (SPORT | DPORT)) {
     if (ipv4.flagsAndOffset(ip) & ipv4.OFFSET) return false;
     const l4 = ip + ipv4.headerLength(ip);
     if (l4 + 4 > frame.data + frame.length) return false;
-    if (!rule.portsMatch(l4, match, invert)) return false;
+    ports = load<u32>(l4);
   }
-  if (match & SOURCE_TYPE && (addressType(namespace, ipv4.source(ip)) == <i32>rule.sourceType) == ((invert & SOURCE_TYPE) != 0)) return false;
-  return true;
+  if (recording && match & (SENDER | RECEIVER)) asksEnds(frame, namespace, ip, rule, ports);
+  if (match & RECEIVER && !endMatches(rule, namespace, ipv4.destination(ip), ports >>> 16, false)) return false;
+  // Of what concerns the sender last: what another's packet would not be asked either is no condition of the way's.
+  if (recording && match & SENDER) asksSender(frame, namespace, ip, rule);
+  return !(match & SENDER) || endMatches(rule, namespace, ipv4.source(ip), ports & 0xffff, true);
+}
+
+/** What a rule says of its packet's sender, and of its receiver. */
+export const SENDER: u32 = SOURCE | SPORT | SOURCE_TYPE;
+export const RECEIVER: u32 = DESTINATION | DPORT | DESTINATION_TYPE;
+/** Does an end of a packet, `sender` or receiver, with this address and port (as loaded) match? */
+// @ts-ignore: decorator
+@inline
+export function endMatches(rule: Rule, namespace: Namespace, address: u32, port: u32, sender: bool): bool {
+  const match = rule.match;
+  const invert = rule.invert;
+  if (sender) {
+    if (match & SOURCE && ((address & rule.sourceMask) == rule.source) == ((invert & SOURCE) != 0)) return false;
+    if (match & SPORT && !rule.sportMatches(port, invert)) return false;
+    return !(match & SOURCE_TYPE) || (addressType(namespace, address) == <i32>rule.sourceType) != ((invert & SOURCE_TYPE) != 0);
+  }
+  if (match & DESTINATION && ((address & rule.destinationMask) == rule.destination) == ((invert & DESTINATION) != 0)) return false;
+  if (match & DPORT && !rule.dportMatches(port, invert)) return false;
+  return !(match & DESTINATION_TYPE) || (addressType(namespace, address) == <i32>rule.destinationType) != ((invert & DESTINATION_TYPE) != 0);
 }
 
 /** `-m policy`: has it come out of ESP, or will it go through it (xt_policy)? */

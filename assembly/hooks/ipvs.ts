@@ -320,9 +320,9 @@ export function ipvsForward(namespace: Namespace, frame: Frame, device: Device, 
   }
   if (protocol != ipv4.TCP && protocol != ipv4.UDP) return true;
   if (frame.length < header + (protocol == ipv4.TCP ? 20 : 8)) return true;
-  if (recording) differs(frame);
   const connection = findBalanced(keyA(ipv4.source(ip), ipv4.destination(ip)), keyB(namespace.id, protocol, load<u16>(l4), load<u16>(l4, 2)), frame.time);
   if (connection && foundServer) reply(namespace, frame, connection, device);
+  else if (recording) differs(frame);
   return true;
 }
 

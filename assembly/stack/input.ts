@@ -22,6 +22,7 @@ import { tcpReceive } from "./tcp";
 import { note, Note } from "../capture/tap";
 import { endsLocally, forget, recording } from "../flowtable/recorder";
 import { comesFrom } from "../flowtable/opening-recorder";
+import { sentFrom, varies } from "../flowtable/precedent-recorder";
 import { vxlanReceive } from "../devices/vxlan";
 import { transformedIn } from "../hooks/xfrm";
 
@@ -85,6 +86,7 @@ function route(namespace: Namespace, frame: Frame, device: Device): void {
   const source = ipv4.source(ip);
   const destination = ipv4.destination(ip);
   if (device.handlers & IPVLANS) {
+    if (recording) varies();
     const shared = ipvlanL3s(device, destination);
     if (shared) return deliverShared(namespace, frame, device, shared);
   }
@@ -99,7 +101,10 @@ function route(namespace: Namespace, frame: Frame, device: Device): void {
   if (destination == 0xffffffff) return deliverLocal(namespace, frame, device, true);
   if ((destination & 0xf0) == 0xe0) return drop(frame, Drop.IP_INVALID_DEST, device); // no group is joined here
   const found = lookUp(namespace, destination);
-  if (recording) comesFrom(frame, namespace);
+  if (recording) {
+    comesFrom(frame, namespace);
+    sentFrom(frame, namespace, source);
+  }
   if (!local && source && isLocal(namespace, source)) return drop(frame, Drop.IP_LOCAL_SOURCE, device);
   if (found && found.type == <u8>RouteType.LOCAL) return deliverLocal(namespace, frame, device, false);
   if (found && found.type == <u8>RouteType.BROADCAST) return deliverLocal(namespace, frame, device, true);

@@ -155,13 +155,22 @@ function answerType(type: u32): u32 {
 /** Which tuple was found last: 0 original, 1 reply. */
 export let foundReply: u32 = 0;
 
-/** The connection with this tuple in either direction, or null; one that is over at `time` goes (nf_ct_gc_expired). */
-export function findConnection(a: u64, b: u64, time: u64): Connection | null {
+/** The connection with this tuple in either direction, over or not, or null. */
+// @ts-ignore: decorator
+@inline
+export function seekConnection(a: u64, b: u64): Connection | null {
   const key = index.find(a, b);
   if (!key) return null;
   foundReply = <u32>(key & 63) >>> 4;
   const connection = changetype<Connection>(key & ~63);
   apart(connection);
+  return connection;
+}
+
+/** The connection with this tuple in either direction, or null; one that is over at `time` goes (nf_ct_gc_expired). */
+export function findConnection(a: u64, b: u64, time: u64): Connection | null {
+  const connection = seekConnection(a, b);
+  if (!connection) return null;
   if (time >= connection.deadline) {
     connection.deadline = 0;
     removeConnection(connection);

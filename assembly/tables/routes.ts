@@ -8,6 +8,8 @@ import { generation } from "./generation";
 import { Index } from "./hash";
 import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
+import { recording } from "../flowtable/recorder";
+import { routed, varies } from "../flowtable/precedent-recorder";
 
 export const LOCAL_TABLE: u32 = 255;
 export const MAIN_TABLE: u32 = 254;
@@ -120,6 +122,14 @@ function answerAt(table: usize, key: u64): Answer {
 
 /** The route to `destination`, or null (fib_lookup). */
 export function lookUp(namespace: Namespace, destination: u32): Route | null {
+  const route = answered(namespace, destination);
+  if (recording) routed(namespace, destination, route);
+  return route;
+}
+
+// @ts-ignore: decorator
+@inline
+function answered(namespace: Namespace, destination: u32): Route | null {
   const key = <u64>destination | (<u64>namespace.id << 32);
   const answer = answerAt(answers, key);
   if (answer.key == key && answer.generation == generation) return answer.route;
@@ -148,6 +158,7 @@ function search(namespace: Namespace, destination: u32): Route | null {
 
 /** The route to `destination` among those by `device` alone (fib_lookup with an output interface), or null. */
 export function lookUpBy(namespace: Namespace, destination: u32, device: Device): Route | null {
+  if (recording) varies();
   for (let table = LOCAL_TABLE; table >= MAIN_TABLE; table--) {
     let left = table == LOCAL_TABLE ? namespace.localPrefixes : namespace.mainPrefixes;
     while (left) {

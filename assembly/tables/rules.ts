@@ -111,15 +111,19 @@ export class Rule {
   /** Do the ports of the segment or datagram at `l4` match (xt_tcpudp)? `match` and `invert` are the rule's. */
   @inline
   portsMatch(l4: usize, match: u32, invert: u32): bool {
-    if (match & SPORT) {
-      const port = bswap<u16>(load<u16>(l4));
-      if ((port >= this.sportMin && port <= this.sportMax) == ((invert & SPORT) != 0)) return false;
-    }
-    if (match & DPORT) {
-      const port = bswap<u16>(load<u16>(l4, 2));
-      if ((port >= this.dportMin && port <= this.dportMax) == ((invert & DPORT) != 0)) return false;
-    }
-    return true;
+    if (match & SPORT && !this.sportMatches(load<u16>(l4), invert)) return false;
+    return !(match & DPORT) || this.dportMatches(load<u16>(l4, 2), invert);
+  }
+  /** Of one port, as loaded. */
+  @inline
+  sportMatches(loaded: u32, invert: u32): bool {
+    const port = bswap<u16>(<u16>loaded);
+    return (port >= this.sportMin && port <= this.sportMax) != ((invert & SPORT) != 0);
+  }
+  @inline
+  dportMatches(loaded: u32, invert: u32): bool {
+    const port = bswap<u16>(<u16>loaded);
+    return (port >= this.dportMin && port <= this.dportMax) != ((invert & DPORT) != 0);
   }
 }
 

@@ -152,12 +152,21 @@ export function removeDestination(destination: Destination): void {
 
 export let foundServer: u32 = 0;
 
-export function findBalanced(a: u64, b: u64, time: u64): BalancedConnection | null {
+/** As seekConnection. */
+// @ts-ignore: decorator
+@inline
+export function seekBalanced(a: u64, b: u64): BalancedConnection | null {
   const key = connectionIndex.find(a, b);
   if (!key) return null;
   foundServer = <u32>(key & 63) >>> 4;
   const connection = changetype<BalancedConnection>(key & ~63);
   balancedApart(connection);
+  return connection;
+}
+
+export function findBalanced(a: u64, b: u64, time: u64): BalancedConnection | null {
+  const connection = seekBalanced(a, b);
+  if (!connection) return null;
   if (time >= connection.deadline) {
     removeBalanced(connection);
     return null;

@@ -1,0 +1,243 @@
+// A packet of a connection that is there, but whose flow is not: by a precedent it becomes a flow, without the slow way.
+// Its connections are looked up one after the other as on that way, and whatever was asked there is asked again; when
+// all is as it was, conntrack and IPVS move on as for any packet of a flow (trackers), and the flow stands.
+//
+// Nothing that can be seen is changed before all has been asked; else the packet goes the slow way untouched.
+
+import { Frame } from "../frame";
+import { Device, cross, mayCross, tablesUsed } from "../devices/device";
+import { sourcePortOf } from "../devices/vxlan";
+import * as ethernet from "../wire/ethernet";
+import * as ipv4 from "../wire/ipv4";
+import * as tcp from "../wire/tcp";
+import {
+  Connection, DST_NAT, SRC_NAT, enterConnection, foundReply, giveConnection, invertA, invertB, keyA, keyB, knownTuple, newConnection, seekConnection,
+} from "../tables/connections";
+import { BalancedConnection, foundServer, seekBalanced } from "../tables/services";
+import { generation } from "../tables/generation";
+import { protocolPacket } from "../hooks/conntrack";
+import { tcpError } from "../hooks/conntrack-tcp";
+import { FLOW, Flow, connectionOf, obtainFlow, setConnection } from "./flows";
+import { NO_GROUP, nobody } from "./groups";
+import { agrees, leave } from "./forward";
+import { decide, mayPassBy } from "./open";
+import { Precedent, Side, addressAt, answersAlike, findPrecedent, legOf, portAt, precedentKey, questionOf, tunnelBinding } from "./precedents";
+import { variantOf } from "./precedent-recorder";
+import { translates } from "./recorder";
+import { Track, Way, hold, stepOf } from "./track";
+import { moveEach } from "./trackers";
+import { arena } from "../memory";
+
+/** The flow that the packet may become. */
+const draft = changetype<Flow>(arena(FLOW));
+/** What it would leave as, and the new connection of the tunnel's. */
+let lastA: u64 = 0;
+let lastPorts: u32 = 0;
+let tunnel: Connection | null = null;
+/** Another precedent may suit it. */
+let elsewhere: u32 = 0;
+
+/** True: it has gone. `b` is the second half of its flow's key; the frame begins at `at`, its innermost IP packet at `ip`. */
+export function follow(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: bool, summed: u32): bool {
+  const a = load<u64>(ip, 12);
+  const ports = load<u32>(ip, ipv4.LENGTH);
+  const sender = precedentKey(b, ports & 0xffff, Side.RESPONDER);
+  let found = findPrecedent(<u32>a, 0, sender);
+  if (found) return by(found, sender, device, frame, a, b, at, ip, length, padding, tunnelled, summed);
+  if (tcp.flags(ip + ipv4.LENGTH) & tcp.SYN) return false;
+  const receiver = precedentKey(b, ports >>> 16, Side.INITIATOR);
+  found = findPrecedent(<u32>(a >>> 32), 0, receiver);
+  return found != null && by(found, receiver, device, frame, a, b, at, ip, length, padding, tunnelled, summed);
+}
+
+function by(first: Precedent, key: u64, device: Device, frame: Frame, a: u64, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: bool, summed: u32): bool {
+  let precedent: Precedent | null = first;
+  elsewhere = 0;
+  if (!suits(first, frame, at, ip)) {
+    if (!elsewhere) return false;
+    precedent = findPrecedent(addressAt(a, first.side == Side.INITIATOR), elsewhere, key);
+    if (!precedent || !suits(precedent, frame, at, ip)) return false;
+  }
+  const chosen = precedent!;
+  chosen.idle = 0;
+  first.idle = 0;
+  const track = chosen.known!;
+  if (tcpError(ip + ipv4.LENGTH, length - ipv4.LENGTH)) return false;
+  if (!agrees(draft, track, frame, at, ip, length, ipv4.TCP, tunnelled, summed)) return false;
+  if (!mayCross(frame, track.crossings)) return false;
+  tunnel = null;
+  if (track.outers && !tunnels(chosen, track, frame, at)) return false;
+  const l4 = ip + ipv4.LENGTH;
+  const flow = established(track, a, b, load<u32>(l4));
+  if (!flow || !moveEach(flow, track, ipv4.TCP, l4, length - ipv4.LENGTH, frame.time)) {
+    if (flow) flow.generation = 0;
+    if (tunnel) giveConnection(tunnel!);
+    return false;
+  }
+
+  // From here on it goes.
+  if (tunnel) {
+    enterConnection(tunnel!);
+    tablesUsed();
+  }
+  cross(frame, track.crossings);
+  leave(flow, track, tunnel ? chosen.fresh! : track, device, frame, at, ip, length, ipv4.TCP, padding);
+  return true;
+}
+
+/** Are its connections there, and is all that was asked of the other initiator true of this one? Then `draft` has them. */
+function suits(precedent: Precedent, frame: Frame, at: usize, ip: usize): bool {
+  const track = precedent.known!;
+  const toInitiator = precedent.side == Side.RESPONDER;
+  let a = load<u64>(ip, 12);
+  let ports = load<u32>(ip, ipv4.LENGTH);
+  const steps = <u32>track.connections;
+  const firstA = a;
+  store<u64>(legs, a);
+  store<u32>(legs, ports, 8);
+  for (let i: u32 = 0; i < steps; i++) {
+    const was = legOf(precedent, i);
+    if (!stepOf(track, i).outer) {
+      const reply = <u32>precedent.side;
+      const connection = seekConnection(a, keyB(was.namespace.id, ipv4.TCP, ports & 0xffff, ports >>> 16));
+      if (!connection || foundReply != reply || (connection.status & (SRC_NAT | DST_NAT)) != was.status) return false;
+      setConnection(draft, i, connection);
+      a = invertA(reply ? connection.originalA : connection.replyA);
+      ports = <u32>invertB(reply ? connection.originalB : connection.replyB);
+    }
+    const leg = legs + ((<usize>i + 1) << 4);
+    store<u64>(leg, a);
+    store<u32>(leg, ports, 8);
+  }
+  lastA = a;
+  lastPorts = ports;
+  if (precedent.side == Side.RESPONDER) elsewhere = addressAt(a, true);
+  if (precedent.balanced && !balanced(precedent)) return false;
+  if (!precedent.balanced && precedent.side == Side.INITIATOR) elsewhere = addressAt(firstA, false);
+
+  // The responder is the same all along, the initiator changes where the other one did.
+  for (let i: u32 = 0; i <= steps; i++) {
+    const was = legOf(precedent, i);
+    const leg = legs + (<usize>i << 4);
+    const nowA = load<u64>(leg);
+    const nowPorts = load<u32>(leg, 8);
+    if (addressAt(nowA, !toInitiator) != addressAt(was.a, !toInitiator) || portAt(nowPorts, !toInitiator) != portAt(was.ports, !toInitiator)) return false;
+    const address = addressAt(nowA, toInitiator);
+    if (address != addressAt(was.a, toInitiator) && !isHost(address)) return false;
+    if (i == 0) continue;
+    const then = legOf(precedent, i - 1);
+    const before = load<u64>(leg - 16);
+    const moved = addressAt(was.a, toInitiator) != addressAt(then.a, toInitiator);
+    if ((address != addressAt(before, toInitiator)) != moved) return false;
+    const samePort = portAt(was.ports, toInitiator) == portAt(then.ports, toInitiator);
+    if (!moved && samePort && portAt(nowPorts, toInitiator) != portAt(load<u32>(leg - 16, 8), toInitiator)) return false;
+  }
+  for (let i: u32 = 0; i < precedent.questions; i++) {
+    const question = questionOf(precedent, i);
+    const leg = legs + (<usize>question.leg << 4);
+    const address = addressAt(load<u64>(leg), toInitiator);
+    const before = addressAt(legOf(precedent, question.leg).a, toInitiator);
+    if (!answersAlike(question, precedent.side, address, portAt(load<u32>(leg, 8), toInitiator), before)) return false;
+  }
+  draft.flags = <u16>precedent.flags;
+  draft.hash = frame.hash;
+  draft.inPort = load<u16>(at, ethernet.LENGTH + ipv4.LENGTH);
+  return true;
+}
+/** What it looks like on its legs, 16 bytes each: addresses, ports. */
+const legs: usize = memory.data(80);
+
+/** No address of this network, loopback, group or broadcast: what routing refuses whatever the tables say. */
+// @ts-ignore: decorator
+@inline
+function isHost(address: u32): bool {
+  const first = address & 0xff;
+  return first != 0 && first != 127 && first < 0xe0;
+}
+
+/** Does IPVS know its connection, of the same destination, and as conntrack does? */
+function balanced(precedent: Precedent): bool {
+  const i = precedent.balanced - 1;
+  const before = legs + (<usize>i << 4);
+  const beforeA = load<u64>(before);
+  const beforePorts = load<u32>(before, 8);
+  const after = before + 16;
+  const afterA = load<u64>(after);
+  const afterPorts = load<u32>(after, 8);
+  const answer = precedent.side == Side.RESPONDER;
+  const id = legOf(precedent, i).namespace.id;
+  const connection = connectionOf(draft, i);
+  // The client that IPVS sees, and the destination: each is what the packet is at where its connection is met, or behind.
+  const client = answer ? addressAt(afterA, true) : addressAt(beforeA, false);
+  const clientPort = answer ? afterPorts >>> 16 : beforePorts & 0xffff;
+  const server = answer ? addressAt(beforeA, false) : addressAt(afterA, true);
+  const serverPort = answer ? beforePorts & 0xffff : afterPorts >>> 16;
+  const serverA = keyA(server, client);
+  const serverB = keyB(id, ipv4.TCP, serverPort, clientPort);
+  const found = answer ? seekBalanced(serverA, serverB) : seekBalanced(connection.originalA, connection.originalB);
+  if (!found || foundServer != (answer ? 1 : 0)) return false;
+  if (!answer) elsewhere = changetype<u32>(found.destination);
+  if (found.clientA != connection.originalA || found.clientB != connection.originalB) return false;
+  if (found.serverA != serverA || found.serverB != serverB) return false;
+  draft.balanced = found;
+  draft.balancedStamp = found.stamp;
+  return found.destination == precedent.destination;
+}
+
+/** The tunnel's connection: the one that is there, or a new one, which is nobody's until the packet goes. */
+function tunnels(precedent: Precedent, track: Track, frame: Frame, at: usize): bool {
+  let i: u32 = 0;
+  while (!stepOf(track, i).outer) i++;
+  let a: u64;
+  let ports: u32;
+  if (precedent.encapsulates) {
+    const template = changetype<usize>(track) + offsetof<Track>("template") + ethernet.LENGTH;
+    a = load<u64>(template, 12);
+    ports = sourcePortOf(lastA, ipv4.TCP, lastPorts, precedent.flags, frame.hash) | (<u32>load<u16>(template, ipv4.LENGTH + 2) << 16);
+  } else {
+    a = load<u64>(at, ethernet.LENGTH + 12);
+    ports = load<u32>(at, ethernet.LENGTH + ipv4.LENGTH);
+  }
+  const namespace = legOf(precedent, i).namespace;
+  const key = keyB(namespace.id, ipv4.UDP, ports & 0xffff, ports >>> 16);
+  let connection = seekConnection(a, key);
+  if (connection) {
+    if (foundReply || !mayPassBy(connection)) return false;
+  } else {
+    const fresh = precedent.fresh;
+    if (!fresh || fresh.links != track.links || namespace.connections >= namespace.connectionsMax) return false;
+    connection = newConnection(namespace, a, key);
+    if (!connection) return false;
+    connection.frames = 1;
+    const then = frame.time + stepOf(track, i).after;
+    const binding = tunnelBinding(precedent);
+    protocolPacket(connection, ipv4.UDP, 0, 0, 0, then);
+    if ((binding.destination && !decide(binding, connection, false, then)) || (binding.source && !decide(binding, connection, true, then)) || knownTuple(connection.replyA, connection.replyB)) {
+      giveConnection(connection);
+      return false;
+    }
+    tunnel = connection;
+  }
+  setConnection(draft, i, connection);
+  draft.outer = connection;
+  draft.outerStamp = connection.stamp;
+  return true;
+}
+
+/** The flow of that key, with what the draft has. */
+function established(track: Track, a: u64, b: u64, ports: u32): Flow | null {
+  draft.generation = generation;
+  draft.track = track;
+  draft.lead = nobody;
+  draft.group = NO_GROUP;
+  if (!track.outers) draft.outer = null;
+  translates(draft, track.ttl, a, ports, lastA, lastPorts);
+  draft.outPort = 0;
+  if (track.way == <u8>Way.TUNNEL) draft.outPort = <u16>sourcePortOf(lastA, ipv4.TCP, lastPorts, draft.flags, draft.hash);
+  draft.stages = 0;
+  const flow = obtainFlow(a, b);
+  if (!flow) return null;
+  hold(track);
+  memory.copy(changetype<usize>(flow) + 16, changetype<usize>(draft) + 16, FLOW - 16);
+  return flow;
+}

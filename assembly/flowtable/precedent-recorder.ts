@@ -1,0 +1,210 @@
+// Recording a precedent: beside the flow of an established connection's packet (flowtable/recorder) goes down what the
+// slow way has asked about either end of it, and what NAT and IPVS have made of it. Which of the ends is the initiator
+// is known once a connection is met; what was asked about the other one needs no second question.
+
+import { arena } from "../memory";
+import { Frame } from "../frame";
+import { Namespace } from "../stack/namespace";
+import * as ipv4 from "../wire/ipv4";
+import * as tcp from "../wire/tcp";
+import { Connection, DST_NAT, SEEN_REPLY, SRC_NAT, invertA, invertB } from "../tables/connections";
+import { Route, RouteType, isLocal } from "../tables/routes";
+import { Rule, SPORT } from "../tables/rules";
+import { BalancedConnection } from "../tables/services";
+import { linksGeneration } from "../tables/generation";
+import { sourcePortOf } from "../devices/vxlan";
+import { RECEIVER, SENDER, endMatches } from "../hooks/filter";
+import {
+  Asked, Precedent, PRECEDENT, QUESTION, QUESTIONS, Side, addressAt, findPrecedent, legOf, portAt, precedentKey, putPrecedent, questionOf, tunnelBinding,
+} from "./precedents";
+import { boundOutside, isSpecial, tunnelsMet } from "./opening-recorder";
+import { isOutside, isRecording, trackedSoFar } from "./recorder";
+import { Track, Way, hold, release, stepOf } from "./track";
+
+/** It is a TCP packet of a connection that is there, and nothing on its way has forbidden a precedent. */
+let fit: bool = false;
+/** What the packet looks like on its way, and what was asked about its sender if that is the initiator, or its receiver. */
+const bySender = changetype<Precedent>(arena(PRECEDENT));
+const byReceiver = changetype<Precedent>(arena(PRECEDENT));
+let isSynAck: bool = false;
+/** The tunnel's connection, by its place. */
+let tunnelAt: u32 = 0;
+
+/** The packet at `ip` has come in. */
+export function beginPrecedent(ip: usize, may: bool): void {
+  fit = may;
+  if (!may) return;
+  memory.fill(changetype<usize>(bySender), 0, PRECEDENT);
+  memory.fill(changetype<usize>(byReceiver), 0, PRECEDENT);
+  const first = legOf(bySender, 0);
+  first.a = load<u64>(ip, 12);
+  first.ports = load<u32>(ip, ipv4.LENGTH);
+  balancedAfter = 0;
+  isSynAck = (tcp.flags(ip + ipv4.LENGTH) & tcp.SYN) != 0;
+}
+
+/** Its way depends on more of its ends than can be asked again. */
+export function varies(): void { fit = false; }
+
+/** It is part of `connection`, its `n`th. */
+export function partOf(connection: Connection, n: u32, reply: u32, outer: bool): void {
+  if (!fit) return;
+  const here = legOf(bySender, n);
+  const next = legOf(bySender, n + 1);
+  here.namespace = connection.namespace;
+  next.a = here.a;
+  next.ports = here.ports;
+  if (outer) {
+    tunnelAt = n;
+    return;
+  }
+  here.status = connection.status & (SRC_NAT | DST_NAT);
+  if ((reply ? connection.replyA : connection.originalA) != here.a || <u32>(reply ? connection.replyB : connection.originalB) != here.ports) return varies();
+  next.a = invertA(reply ? connection.originalA : connection.replyA);
+  next.ports = <u32>invertB(reply ? connection.originalB : connection.replyB);
+}
+
+/** On which leg is the packet whose end is this now? More than all legs: on none. */
+const NOWHERE: u32 = 255;
+function legWith(address: u32, port: u32, receiver: bool, any: bool): u32 {
+  let i = trackedSoFar();
+  for (let tries = 0; tries < 2; tries++) {
+    const leg = legOf(bySender, i);
+    if (addressAt(leg.a, receiver) == address && (any || portAt(leg.ports, receiver) == port)) return i;
+    if (i-- == 0) break;
+  }
+  return NOWHERE;
+}
+
+function ask(receiver: bool, kind: Asked, leg: u32, namespace: Namespace, what: usize, holds: bool): void {
+  const draft = receiver ? byReceiver : bySender;
+  const n = draft.questions;
+  for (let i: u32 = 0; i < n; i++) {
+    const known = questionOf(draft, i);
+    if (known.kind == <u8>kind && known.leg == <u8>leg && known.namespace == namespace && known.what == what) return;
+  }
+  // One more than there may be: none is kept.
+  draft.questions = min(n + 1, QUESTIONS + 1);
+  if (n >= QUESTIONS) return;
+  const question = questionOf(draft, n);
+  question.kind = <u8>kind;
+  question.leg = <u8>leg;
+  question.holds = holds ? 1 : 0;
+  question.namespace = namespace;
+  question.what = what;
+}
+
+/** The rule asks for an end of the packet at `ip`; its other end's part is only asked where that matches. */
+export function asksEnds(frame: Frame, namespace: Namespace, ip: usize, rule: Rule, ports: u32): void {
+  if (!fit || !isRecording(frame)) return;
+  const match = rule.match;
+  // The tunnel's ends are its track's, all but the port that differs from flow to flow.
+  if (isOutside()) {
+    if (match & SPORT) varies();
+    return;
+  }
+  const from = endMatches(rule, namespace, ipv4.source(ip), ports & 0xffff, true);
+  const to = endMatches(rule, namespace, ipv4.destination(ip), ports >>> 16, false);
+  if (match & SENDER && to) asksEnd(namespace, ip, rule, false, from);
+  if (match & RECEIVER && from) asksEnd(namespace, ip, rule, true, to);
+}
+
+function asksEnd(namespace: Namespace, ip: usize, rule: Rule, receiver: bool, holds: bool): void {
+  const ports = load<u32>(ip, ipv4.LENGTH);
+  const leg = legWith(addressAt(load<u64>(ip, 12), receiver), portAt(ports, receiver), receiver, false);
+  if (leg == NOWHERE) varies();
+  else ask(receiver, Asked.RULE, leg, namespace, changetype<usize>(rule), holds);
+}
+
+/** `route` leads from `namespace` to `destination`. */
+export function routed(namespace: Namespace, destination: u32, route: Route | null): void {
+  if (!fit || isOutside()) return;
+  const leg = legWith(destination, 0, true, true);
+  if (leg == NOWHERE) return;
+  ask(true, Asked.ROUTE, leg, namespace, changetype<usize>(route), true);
+  // Without a gateway each address has a MAC of its own.
+  if (route && route.type == <u8>RouteType.UNICAST && !route.gateway) ask(true, Asked.SAME, leg, namespace, 0, true);
+}
+
+/** `namespace` makes sure that the sender is not itself. */
+export function sentFrom(frame: Frame, namespace: Namespace, source: u32): void {
+  if (!fit || !isRecording(frame) || isOutside()) return;
+  const leg = legWith(source, 0, false, true);
+  if (leg == NOWHERE) varies();
+  else ask(false, Asked.OWN, leg, namespace, 0, isLocal(namespace, source));
+}
+
+/**
+ * Its way has become `known`, and `fresh` where the tunnel's connection is new; it is at `ip` now. Keeps the precedent, if there is
+ * one that it does not have, as long as `generation` stands. `connections` are those on the way, `b` is its flow's key's second half.
+ */
+export function keepPrecedent(known: Track, fresh: Track | null, connections: usize, ip: usize, outPort: u32, b: u64, frame: Frame, flags: u32, generation: u32, balanced: BalancedConnection | null): void {
+  if (!fit || isSpecial() || tunnelsMet() > 1 || known.sights) return;
+  const steps = <u32>known.connections;
+  let side: u32 = NOWHERE;
+  for (let i: u32 = 0; i < steps; i++) {
+    const step = stepOf(known, i);
+    if (step.outer) continue;
+    if (side != NOWHERE && side != <u32>step.reply) return;
+    side = step.reply;
+    if (!(changetype<Connection>(load<usize>(connections + (<usize>i << 2))).status & SEEN_REPLY)) return;
+  }
+  if (side == NOWHERE) {
+    if (!isSynAck) return;
+    side = Side.RESPONDER;
+  }
+  const first = legOf(bySender, 0);
+  const last = legOf(bySender, steps);
+  if (last.a != load<u64>(ip, 12) || last.ports != load<u32>(ip, ipv4.LENGTH)) return;
+  const into = known.way == <u8>Way.TUNNEL;
+  if (into && outPort != sourcePortOf(last.a, ipv4.TCP, last.ports, flags, frame.hash)) return;
+  if (into && known.ingress) return;
+  const toInitiator = side == Side.RESPONDER;
+  const draft = toInitiator ? byReceiver : bySender;
+  if (draft.questions > QUESTIONS) return;
+  if (toInitiator) memory.copy(changetype<usize>(legOf(byReceiver, 0)), changetype<usize>(first), changetype<usize>(last) + 16 - changetype<usize>(first));
+  draft.generation = generation;
+  draft.flags = flags;
+  draft.side = side;
+  draft.encapsulates = into ? 1 : 0;
+  if (known.outers) memory.copy(changetype<usize>(tunnelBinding(draft)), boundOutside(tunnelAt), 32);
+  if (balanced) {
+    draft.destination = balanced.destination;
+    draft.balanced = balancedAfter;
+    if (!balancedAfter) return;
+  }
+  const responder = addressAt(first.a, !toInitiator);
+  const key = precedentKey(b, portAt(first.ports, !toInitiator), side);
+  let variant: u32 = 0;
+  if (serves(findPrecedent(responder, 0, key), frame.time)) {
+    variant = variantOf(draft, first.a, last.a);
+    const other = findPrecedent(responder, variant, key);
+    if (serves(other, frame.time) && ++other!.refused & (PATIENCE - 1)) return;
+  }
+  draft.known = known;
+  draft.fresh = fresh;
+  if (putPrecedent(responder, variant, key, draft)) {
+    hold(known);
+    if (fresh) hold(fresh);
+  }
+}
+
+/** Of one that does not suit a packet, one packet in so many is taken for a better one. */
+const PATIENCE: u32 = 16;
+
+/** Does its way still lead anywhere? */
+function serves(precedent: Precedent | null, time: u64): bool {
+  if (!precedent) return false;
+  const track = precedent.known!;
+  return track.links == linksGeneration && time < track.until;
+}
+
+/** Which other precedent may suit a packet that comes in with the addresses `first`, and leaves with `last`? */
+export function variantOf(precedent: Precedent, first: u64, last: u64): u32 {
+  if (precedent.side == Side.RESPONDER) return addressAt(last, true);
+  return precedent.balanced ? changetype<u32>(precedent.destination) : addressAt(first, false);
+}
+
+/** IPVS has found it behind so many connections. */
+let balancedAfter: u32 = 0;
+export function balances(): void { balancedAfter = trackedSoFar(); }

@@ -1,0 +1,192 @@
+// Precedents: what the packets of established connections to one responder have in common, in one direction. Where a flow
+// is known by the very packets of one connection, and an opening makes connections, a precedent lets the first packet of a
+// connection that is there already (a SYN-ACK, an answer, a FIN) become a flow without going the slow way.
+//
+// The initiator differs from connection to connection: whatever the slow way has asked of its address or port is a
+// `Question`, and is asked again. The responder is the same at each point of the way.
+//
+// Key: a = responder's address | variant << 32, b = its port | side << 16 | protocol << 32 | encapsulated << 39 | device << 40.
+// Variant 0 is looked up first; if it does not suit, there may be one of IPVS's destination, or of the initiator alone.
+
+import { Pool } from "../memory";
+import { Index } from "../tables/hash";
+import { Of, generation } from "../tables/generation";
+import { Namespace } from "../stack/namespace";
+import { Destination } from "../tables/services";
+import { lookUp, isLocal } from "../tables/routes";
+import { Rule } from "../tables/rules";
+import { endMatches } from "../hooks/filter";
+import { BINDING, Binding } from "./openings";
+import { CONNECTIONS, Track, release } from "./track";
+
+/** Who sends the packets of a precedent. */
+export enum Side { INITIATOR, RESPONDER }
+
+@unmanaged
+export class Precedent {
+  keyA: u64;
+  keyB: u64;
+  /** As a flow's. */
+  generation: u32;
+  /** Its way where the tunnel's connection is known (or there is none), and where that is new. */
+  known: Track | null;
+  fresh: Track | null;
+  /** Of the frame that comes in. */
+  flags: u32;
+  side: u32;
+  /** IPVS's destination, and by which of the connections it is balanced: 1 + place. */
+  destination: Destination | null;
+  balanced: u32;
+  questions: u32;
+  /** It goes into a tunnel. */
+  encapsulates: u32;
+  /** Packets that have been recorded because it did not suit them. */
+  refused: u32;
+  /** Sweeps since a packet asked for it. */
+  idle: u32;
+  /** A `Leg` before each connection and one behind the last; the `Binding` of the tunnel's connection; then `Question`s. */
+}
+
+/** The packet between two connections of its way, and the one that it meets next: its namespace, what NAT does. */
+@unmanaged
+export class Leg {
+  a: u64;
+  ports: u32;
+  namespace: Namespace;
+  status: u32;
+}
+
+/** What the slow way has asked about the initiator as it is on a leg. */
+export enum Asked {
+  /** Does its part of this rule match? */
+  RULE,
+  /** Is this the route to it? */
+  ROUTE,
+  /** Is it an address of the namespace's own? */
+  OWN,
+  /** Is it the very same address? */
+  SAME,
+}
+@unmanaged
+export class Question {
+  kind: u8;
+  leg: u8;
+  holds: u8;
+  namespace: Namespace;
+  what: usize;
+}
+
+const LEG: usize = 24;
+export const QUESTION: usize = 12;
+export const QUESTIONS: u32 = 32;
+const LEGS: usize = (offsetof<Precedent>() + 7) & ~7;
+const BOUND: usize = LEGS + <usize>(CONNECTIONS + 1) * LEG;
+const ASKED: usize = BOUND + BINDING;
+export const PRECEDENT: usize = (ASKED + <usize>QUESTIONS * QUESTION + 15) & ~15;
+
+// @ts-ignore: decorator
+@inline
+export function legOf(precedent: Precedent, i: u32): Leg { return changetype<Leg>(changetype<usize>(precedent) + LEGS + <usize>i * LEG); }
+// @ts-ignore: decorator
+@inline
+export function tunnelBinding(precedent: Precedent): Binding { return changetype<Binding>(changetype<usize>(precedent) + BOUND); }
+// @ts-ignore: decorator
+@inline
+export function questionOf(precedent: Precedent, i: u32): Question { return changetype<Question>(changetype<usize>(precedent) + ASKED + <usize>i * QUESTION); }
+
+/** Of a packet with these addresses or ports, the half that its sender's, or its receiver's, is. */
+// @ts-ignore: decorator
+@inline
+export function addressAt(a: u64, receiver: bool): u32 { return receiver ? <u32>(a >>> 32) : <u32>a; }
+// @ts-ignore: decorator
+@inline
+export function portAt(ports: u32, receiver: bool): u32 { return receiver ? ports >>> 16 : ports & 0xffff; }
+
+/** Is the answer for `address` and `port` (as loaded) what it was? `before` is the address that was asked about then. */
+export function answersAlike(question: Question, side: u32, address: u32, port: u32, before: u32): bool {
+  const namespace = question.namespace;
+  switch (<i32>question.kind) {
+    case Asked.RULE: {
+      const matches = endMatches(changetype<Rule>(question.what), namespace, address, port, side == Side.INITIATOR);
+      return (matches ? 1 : 0) == <u32>question.holds;
+    }
+    case Asked.ROUTE: return changetype<usize>(lookUp(namespace, address)) == question.what;
+    case Asked.OWN: return (isLocal(namespace, address) ? 1 : 0) == <u32>question.holds;
+    default: return address == before;
+  }
+}
+
+/** Never more: as for openings. */
+const MOST: u32 = 16_384;
+/** Sweeps, one a second, that one is kept without a packet. */
+const KEPT: u32 = 60;
+
+const pool = new Pool(PRECEDENT, 64, Of.TRAFFIC);
+const index = new Index(128, Of.TRAFFIC);
+
+/** The responder has `port` (as loaded); `b` is the second half of the packet's flow key. */
+// @ts-ignore: decorator
+@inline
+export function precedentKey(b: u64, port: u32, side: u32): u64 { return (b & 0xffffffff00000000) | <u64>(port | (side << 16)); }
+
+/** One that still stands, or null. */
+// @ts-ignore: decorator
+@inline
+export function findPrecedent(responder: u32, variant: u32, b: u64): Precedent | null {
+  const at = index.find(<u64>responder | (<u64>variant << 32), b);
+  return at && changetype<Precedent>(at).generation == generation ? changetype<Precedent>(at) : null;
+}
+
+/** The precedent of that key, with what `draft` holds. False: there is no room. Tracks are the caller's to count. */
+export function putPrecedent(responder: u32, variant: u32, b: u64, draft: Precedent): bool {
+  const a = <u64>responder | (<u64>variant << 32);
+  let at = index.find(a, b);
+  if (at) letGo(changetype<Precedent>(at));
+  else {
+    at = pool.take(16);
+    if (!at) return false;
+    changetype<Precedent>(at).keyA = a;
+    changetype<Precedent>(at).keyB = b;
+    if (!index.insert(at)) {
+      pool.give(at);
+      return false;
+    }
+  }
+  memory.copy(at + 16, changetype<usize>(draft) + 16, PRECEDENT - 16);
+  return true;
+}
+
+function letGo(precedent: Precedent): void {
+  const known = precedent.known;
+  const fresh = precedent.fresh;
+  precedent.known = null;
+  precedent.fresh = null;
+  if (known) release(known);
+  if (fresh) release(fresh);
+}
+
+export function ensurePrecedents(): void {
+  if (index.count >= MOST) return;
+  pool.ensure(64);
+  index.ensure(64);
+}
+
+/** Those of tables as they were go, and those that nobody has asked for in a while. */
+export function sweepPrecedents(): void {
+  for (let i: u32 = 0; i < index.capacity; i++) {
+    let at = index.keyAt(i);
+    while (at && isStale(changetype<Precedent>(at))) {
+      letGo(changetype<Precedent>(at));
+      index.remove(at);
+      pool.give(at);
+      at = index.keyAt(i);
+    }
+    if (at) changetype<Precedent>(at).idle++;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function isStale(precedent: Precedent): bool { return precedent.generation != generation || precedent.idle > KEPT; }
+
+export function precedents(): u32 { return index.count; }
