@@ -115,6 +115,7 @@ export { setFlowTable } from "./flowtable/forward";
 export { fastPackets, settle } from "./flowtable/track";
 export { flows } from "./flowtable/flows";
 export { openings } from "./flowtable/openings";
+export { followed } from "./flowtable/follow";
 export { precedents } from "./flowtable/precedents";
 export { changed as tablesChanged } from "./tables/generation";
 

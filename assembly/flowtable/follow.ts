@@ -37,6 +37,10 @@ let tunnel: Connection | null = null;
 /** Another precedent may suit it. */
 let elsewhere: u32 = 0;
 
+let gone: f64 = 0;
+/** Packets that went by a precedent; for reports. */
+export function followed(): f64 { return gone; }
+
 /** True: it has gone. `b` is the second half of its flow's key; the frame begins at `at`, its innermost IP packet at `ip`. */
 export function follow(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: bool, summed: u32): bool {
   const a = load<u64>(ip, 12);
@@ -76,6 +80,7 @@ function by(first: Precedent, key: u64, device: Device, frame: Frame, a: u64, b:
   }
 
   // From here on it goes.
+  gone++;
   if (tunnel) {
     enterConnection(tunnel!);
     tablesUsed();

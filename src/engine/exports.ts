@@ -28,6 +28,8 @@ export interface EngineExports extends Record<string, unknown> {
   flows(): number;
   /** Openings of new connections. */
   openings(): number;
+  precedents(): number;
+  followed(): number;
   fastPackets(): number;
   settle(): void;
   tablesChanged(): void;
