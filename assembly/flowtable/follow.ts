@@ -21,9 +21,10 @@ import { FLOW, Flow, connectionOf, obtainFlow, setConnection } from "./flows";
 import { NO_GROUP, nobody } from "./groups";
 import { agrees, leave } from "./forward";
 import { decide, mayPassBy } from "./open";
-import { Precedent, Side, addressAt, answersAlike, findPrecedent, legOf, portAt, precedentKey, questionOf, tunnelBinding } from "./precedents";
+import { Precedent, Side, addressAt, answersAlike, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, questionOf, tunnelBinding } from "./precedents";
 import { variantOf } from "./precedent-recorder";
 import { translates } from "./recorder";
+import { fillStage, giveStages, takeStages } from "./sights";
 import { Track, Way, hold, stepOf } from "./track";
 import { moveEach } from "./trackers";
 import { arena } from "../memory";
@@ -55,14 +56,13 @@ export function follow(device: Device, frame: Frame, b: u64, at: usize, ip: usiz
 }
 
 function by(first: Precedent, key: u64, device: Device, frame: Frame, a: u64, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: bool, summed: u32): bool {
-  let precedent: Precedent | null = first;
+  let chosen = first;
   elsewhere = 0;
   if (!suits(first, frame, at, ip)) {
-    if (!elsewhere) return false;
-    precedent = findPrecedent(addressAt(a, first.side == Side.INITIATOR), elsewhere, key);
-    if (!precedent || !suits(precedent, frame, at, ip)) return false;
+    const other = elsewhere ? findPrecedent(addressAt(a, first.side == Side.INITIATOR), elsewhere, key) : null;
+    if (!other || !suits(other, frame, at, ip)) return false;
+    chosen = other;
   }
-  const chosen = precedent!;
   chosen.idle = 0;
   first.idle = 0;
   const track = chosen.known!;
@@ -72,7 +72,7 @@ function by(first: Precedent, key: u64, device: Device, frame: Frame, a: u64, b:
   tunnel = null;
   if (track.outers && !tunnels(chosen, track, frame, at)) return false;
   const l4 = ip + ipv4.LENGTH;
-  const flow = established(track, a, b, load<u32>(l4));
+  const flow = established(chosen, a, b, load<u32>(l4));
   if (!flow || !moveEach(flow, track, ipv4.TCP, l4, length - ipv4.LENGTH, frame.time)) {
     if (flow) flow.generation = 0;
     if (tunnel) giveConnection(tunnel!);
@@ -81,10 +81,8 @@ function by(first: Precedent, key: u64, device: Device, frame: Frame, a: u64, b:
 
   // From here on it goes.
   gone++;
-  if (tunnel) {
-    enterConnection(tunnel!);
-    tablesUsed();
-  }
+  tablesUsed();
+  if (tunnel) enterConnection(tunnel!);
   cross(frame, track.crossings);
   leave(flow, track, tunnel ? chosen.fresh! : track, device, frame, at, ip, length, ipv4.TCP, padding);
   return true;
@@ -137,6 +135,7 @@ function suits(precedent: Precedent, frame: Frame, at: usize, ip: usize): bool {
     const samePort = portAt(was.ports, toInitiator) == portAt(then.ports, toInitiator);
     if (!moved && samePort && portAt(nowPorts, toInitiator) != portAt(load<u32>(leg - 16, 8), toInitiator)) return false;
   }
+  if (track.sights && !looksAlike(precedent, steps)) return false;
   for (let i: u32 = 0; i < precedent.questions; i++) {
     const question = questionOf(precedent, i);
     const leg = legs + (<usize>question.leg << 4);
@@ -151,6 +150,27 @@ function suits(precedent: Precedent, frame: Frame, at: usize, ip: usize): bool {
 }
 /** What it looks like on its legs, 16 bytes each: addresses, ports. */
 const legs: usize = memory.data(80);
+
+/** Does it look the same as on another leg wherever the other one did? Taps tell stages apart by that. */
+function looksAlike(precedent: Precedent, steps: u32): bool {
+  for (let i: u32 = 0; i <= 2 * steps; i++) {
+    for (let j: u32 = 0; j < i; j++) {
+      const one = legOf(precedent, i >>> 1);
+      const other = legOf(precedent, j >>> 1);
+      const wasSame =
+        pointBetween(one.a, legOf(precedent, (i + 1) >>> 1).a, true) == pointBetween(other.a, legOf(precedent, (j + 1) >>> 1).a, true) &&
+        portsBetween(one.ports, legOf(precedent, (i + 1) >>> 1).ports, true) == portsBetween(other.ports, legOf(precedent, (j + 1) >>> 1).ports, true);
+      if (!wasSame) continue;
+      const x = legs + (<usize>(i >>> 1) << 4);
+      const y = legs + (<usize>(j >>> 1) << 4);
+      const x1 = legs + (<usize>((i + 1) >>> 1) << 4);
+      const y1 = legs + (<usize>((j + 1) >>> 1) << 4);
+      if (pointBetween(load<u64>(x), load<u64>(x1), true) != pointBetween(load<u64>(y), load<u64>(y1), true)) return false;
+      if (portsBetween(load<u32>(x, 8), load<u32>(x1, 8), true) != portsBetween(load<u32>(y, 8), load<u32>(y1, 8), true)) return false;
+    }
+  }
+  return true;
+}
 
 /** No address of this network, loopback, group or broadcast: what routing refuses whatever the tables say. */
 // @ts-ignore: decorator
@@ -230,7 +250,8 @@ function tunnels(precedent: Precedent, track: Track, frame: Frame, at: usize): b
 }
 
 /** The flow of that key, with what the draft has. */
-function established(track: Track, a: u64, b: u64, ports: u32): Flow | null {
+function established(precedent: Precedent, a: u64, b: u64, ports: u32): Flow | null {
+  const track = precedent.known!;
   draft.generation = generation;
   draft.track = track;
   draft.lead = nobody;
@@ -240,9 +261,26 @@ function established(track: Track, a: u64, b: u64, ports: u32): Flow | null {
   draft.outPort = 0;
   if (track.way == <u8>Way.TUNNEL) draft.outPort = <u16>sourcePortOf(lastA, ipv4.TCP, lastPorts, draft.flags, draft.hash);
   draft.stages = 0;
+  if (precedent.stages) {
+    draft.stages = takeStages();
+    if (!draft.stages) return null;
+    stage(precedent.stages, draft.stages, a, ports);
+  }
   const flow = obtainFlow(a, b);
-  if (!flow) return null;
+  if (!flow) {
+    giveStages(draft);
+    return null;
+  }
   hold(track);
   memory.copy(changetype<usize>(flow) + 16, changetype<usize>(draft) + 16, FLOW - 16);
   return flow;
+}
+
+/** What taps on its way see, at each `Point` out of a precedent's. */
+function stage(points: u32, stages: usize, before: u64, portsBefore: u32): void {
+  for (let n: u32 = 1; points; n++, points >>>= 8) {
+    const at = legs + ((<usize>(points & 0xff) - 1) >>> 1 << 4);
+    const mixed = (points & 1) != 0;
+    fillStage(stages, n, before, portsBefore, pointBetween(load<u64>(at), load<u64>(at, 16), mixed), portsBetween(load<u32>(at, 8), load<u32>(at, 24), mixed));
+  }
 }

@@ -15,10 +15,11 @@ import { linksGeneration } from "../tables/generation";
 import { sourcePortOf } from "../devices/vxlan";
 import { RECEIVER, SENDER, endMatches } from "../hooks/filter";
 import {
-  Asked, Precedent, PRECEDENT, QUESTION, QUESTIONS, Side, addressAt, findPrecedent, legOf, portAt, precedentKey, putPrecedent, questionOf, tunnelBinding,
+  Asked, Precedent, PRECEDENT, QUESTION, QUESTIONS, Side, addressAt, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, putPrecedent, questionOf, tunnelBinding,
 } from "./precedents";
 import { boundOutside, isSpecial, tunnelsMet } from "./opening-recorder";
 import { isOutside, isRecording, trackedSoFar } from "./recorder";
+import { stagedAs, stagesFound } from "./sights";
 import { Track, Way, hold, release, stepOf } from "./track";
 
 /** It is a TCP packet of a connection that is there, and nothing on its way has forbidden a precedent. */
@@ -139,7 +140,7 @@ export function sentFrom(frame: Frame, namespace: Namespace, source: u32): void 
  * one that it does not have, as long as `generation` stands. `connections` are those on the way, `b` is its flow's key's second half.
  */
 export function keepPrecedent(known: Track, fresh: Track | null, connections: usize, ip: usize, outPort: u32, b: u64, frame: Frame, flags: u32, generation: u32, balanced: BalancedConnection | null): void {
-  if (!fit || isSpecial() || tunnelsMet() > 1 || known.sights) return;
+  if (!fit || isSpecial() || tunnelsMet() > 1) return;
   const steps = <u32>known.connections;
   let side: u32 = NOWHERE;
   for (let i: u32 = 0; i < steps; i++) {
@@ -163,6 +164,7 @@ export function keepPrecedent(known: Track, fresh: Track | null, connections: us
   const draft = toInitiator ? byReceiver : bySender;
   if (draft.questions > QUESTIONS) return;
   if (toInitiator) memory.copy(changetype<usize>(legOf(byReceiver, 0)), changetype<usize>(first), changetype<usize>(last) + 16 - changetype<usize>(first));
+  if (known.sights && !pointed(draft, steps)) return;
   draft.generation = generation;
   draft.flags = flags;
   draft.side = side;
@@ -187,6 +189,24 @@ export function keepPrecedent(known: Track, fresh: Track | null, connections: us
     hold(known);
     if (fresh) hold(fresh);
   }
+}
+
+/** Are the stages that taps have seen points of its legs? */
+function pointed(draft: Precedent, steps: u32): bool {
+  let points: u32 = 0;
+  for (let n: u32 = 1; n <= stagesFound(); n++) {
+    let found: u32 = 0;
+    for (let point: u32 = 1; point <= 2 * steps && !found; point++) {
+      const leg = legOf(bySender, (point - 1) >>> 1);
+      const next = legOf(bySender, ((point - 1) >>> 1) + 1);
+      const mixed = (point & 1) != 0;
+      if (stagedAs(n, pointBetween(leg.a, next.a, mixed), portsBetween(leg.ports, next.ports, mixed))) found = point;
+    }
+    if (!found) return false;
+    points |= found << ((n - 1) << 3);
+  }
+  draft.stages = points;
+  return true;
 }
 
 /** Of one that does not suit a packet, one packet in so many is taken for a better one. */

@@ -38,6 +38,8 @@ export class Precedent {
   destination: Destination | null;
   balanced: u32;
   questions: u32;
+  /** Taps on the way see the packet as it is at these points, a byte each (`pointBetween`); 0: no more. */
+  stages: u32;
   /** It goes into a tunnel. */
   encapsulates: u32;
   /** Packets that have been recorded because it did not suit them. */
@@ -101,6 +103,17 @@ export function addressAt(a: u64, receiver: bool): u32 { return receiver ? <u32>
 // @ts-ignore: decorator
 @inline
 export function portAt(ports: u32, receiver: bool): u32 { return receiver ? ports >>> 16 : ports & 0xffff; }
+
+/**
+ * Points of a way: 1 + twice the place of a leg is `mixed`, between this leg and the next, where the receiver has changed and not
+ * yet the sender; 2 + that is the next leg.
+ */
+// @ts-ignore: decorator
+@inline
+export function pointBetween(a: u64, next: u64, mixed: bool): u64 { return mixed ? (a & 0xffffffff) | (next & 0xffffffff00000000) : next; }
+// @ts-ignore: decorator
+@inline
+export function portsBetween(ports: u32, next: u32, mixed: bool): u32 { return mixed ? (ports & 0xffff) | (next & 0xffff0000) : next; }
 
 /** Is the answer for `address` and `port` (as loaded) what it was? `before` is the address that was asked about then. */
 export function answersAlike(question: Question, side: u32, address: u32, port: u32, before: u32): bool {

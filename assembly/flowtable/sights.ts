@@ -36,6 +36,8 @@ const pool = new Pool(STAGE * STAGES, 512, Of.TRAFFIC);
 
 export function ensureStages(): void { pool.ensure(512); }
 
+/** Room for a flow's stages, or 0. */
+export function takeStages(): usize { return pool.take(0); }
 export function giveStages(flow: Flow): void {
   if (flow.stages) pool.give(flow.stages);
   flow.stages = 0;

@@ -290,7 +290,7 @@ it('finds its way to clients beside the node, and behind its gateway', async () 
 });
 
 it('shows taps on the way what they would have seen', async () => {
-  await twice((life) => {
+  const { followed } = await twice((life) => {
     taught(life);
     new Talk(life, ports(3000, 40))
       .hears(SYN | ACK)
@@ -298,7 +298,9 @@ it('shows taps on the way what they would have seen', async () => {
       .hears(ACK, 100)
       .says(FIN | ACK)
       .hears(FIN | ACK);
+    new Talk(life, ports(3000, 40), '198.18.0.2').hears(SYN | ACK).says(ACK);
   }, true);
+  expect(followed).toBeGreaterThanOrEqual(160);
 });
 
 it('forgets what nobody has asked for in a minute', async () => {
