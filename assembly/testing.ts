@@ -195,7 +195,7 @@ export function mldEmitAlert(at: usize): void { mld.emitAlert(at); }
 import { foresee } from "./flowtable/foresee";
 import { takeFrame } from "./frame";
 import { account } from "./drops";
-import { copyFrame } from "./memory";
+import { copyFrame } from "./copy";
 import { Device as AnyDevice, receive, slowPackets } from "./devices/device";
 import { ensure, topUp } from "./clock/run";
 import { now } from "./clock/queue";

@@ -5,7 +5,8 @@
 // written nearly sorted. Nothing is captured at an earlier time than that of the event which caused it: what is before
 // `now` is complete, the rest waits. Sorted by digits, the least first: a few steps a record, however they are mixed.
 
-import { arena, copyFrame } from "../memory";
+import { copyFrame } from "../copy";
+import { arena } from "../memory";
 import { now } from "../clock/queue";
 import { SLACK, buffer, captureFull, captureLength, epoch, room, setCaptureLength, widenCapture } from "./tap";
 

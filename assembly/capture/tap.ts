@@ -5,7 +5,8 @@
 // With tracing on, a block of our own type stands before it when hops have changed the frame since its last tap: the
 // engine makes no strings, so src/capture finds the words for the comment and takes the block out again.
 
-import { arena, copyFrame } from "../memory";
+import { copyFrame } from "../copy";
+import { arena } from "../memory";
 import { changed } from "../tables/generation";
 import { Frame, NOTES } from "../frame";
 import { sight } from "../flowtable/recorder";

@@ -4,7 +4,8 @@
 // Sights belong to the track, the stages to the flow. Records are made of the header that comes in, and the data is
 // copied once a tap, as it is on the slow way.
 
-import { Pool, arena, copyFrame } from "../memory";
+import { copyFrame } from "../copy";
+import { Pool, arena } from "../memory";
 import { Frame } from "../frame";
 import { Device } from "../devices/device";
 import { Of } from "../tables/generation";

@@ -8,6 +8,7 @@ import type { CaptureFile, WrittenFile } from '../capture/files.js';
 import type { TapDescription } from '../capture/pcapng.js';
 import { compile } from '../engine/engine.js';
 import type { Account } from '../engine/index.js';
+import { sharedMemory } from '../engine/merge.js';
 import type { Progress } from '../swarm/swarm.js';
 import type { StackSpec } from '../topology/spec.js';
 import { CaptureMerge } from './merge-captures.js';
@@ -111,11 +112,11 @@ class Crew {
     this.#signals = Signals.for(options.workers);
   }
 
-  #start(index: number, capture: boolean): Worker {
+  #start(index: number, records: WebAssembly.Memory | undefined): Worker {
     const { module } = this;
     const { spec, seed, comments, workers: count, drivers } = this.options;
     const { shared: signals } = this.#signals;
-    const workerData: Job = { spec, seed, comments, drivers, index, count, capture, module, signals };
+    const workerData: Job = { spec, seed, comments, drivers, index, count, records, module, signals };
     return new Worker(new URL(drivers.length > 0 ? MODULES : BUNDLE, import.meta.url), { workerData });
   }
 
@@ -125,14 +126,15 @@ class Crew {
       if (this.options.interrupted()) this.#signals.leave();
     }, LOOK);
     const { workers: count } = this.options;
-    const taken = (engine: number, bytes: number) => this.#signals.taken(engine, bytes);
+    const free = (engine: number, slot: number) => this.#signals.free(engine, slot);
     let refuse: (error: unknown) => void = () => {};
     const refused = new Promise<never>((_, reject) => {
       refuse = reject;
     });
-    const merge = capture && new CaptureMerge(count, capture, taken, refuse);
+    const records = capture && sharedMemory(count);
+    const merge = capture && records && new CaptureMerge(records, count, capture, free, refuse);
     try {
-      for (let index = 0; index < count; index++) this.#workers.push(this.#start(index, capture !== undefined));
+      for (let index = 0; index < count; index++) this.#workers.push(this.#start(index, records));
       const all = Promise.all(this.#workers.map((worker, engine) => this.#outcome(worker, engine, merge)));
       const outcomes = await Promise.race([all, refused]);
       const [first] = outcomes;
@@ -154,7 +156,7 @@ class Crew {
           switch (told.kind) {
             case 'records':
               if (told.taps && told.taps.length > this.taps.length) this.taps = told.taps;
-              merge?.add(engine, told.records);
+              merge?.add(engine, told.slot, told.length);
               break;
             case 'done':
               merge?.end(engine);

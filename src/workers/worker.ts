@@ -20,7 +20,8 @@ export interface Job {
   count: number;
   /** Modules of network drivers, as URLs. */
   drivers: string[];
-  capture: boolean;
+  /** Where captured records go, if any are; all threads share it. */
+  records: WebAssembly.Memory | undefined;
   /** The engine, compiled. */
   module: WebAssembly.Module;
   signals: SharedArrayBuffer;
@@ -30,8 +31,8 @@ export type Told =
   | { kind: 'progress'; progress: Progress }
   /** It was told to leave off, and has done so many steps; it waits to hear until which one it is to go on. */
   | { kind: 'left'; steps: number; progress: Progress }
-  /** Captured frames; with them the taps, if there are more than before. */
-  | { kind: 'records'; records: ArrayBuffer; taps?: { name: string; mtu: number }[] }
+  /** So many bytes of captured frames are in that slot; with them the taps, if there are more than before. */
+  | { kind: 'records'; slot: number; length: number; taps?: { name: string; mtu: number }[] }
   | { kind: 'done'; outcome: Outcome }
   | { kind: 'failed'; name: string; message: string };
 
@@ -40,8 +41,8 @@ const TELL = 100;
 const port = parentPort;
 if (port) work(workerData as Job).then((outcome) => tell({ kind: 'done', outcome }), failed);
 
-function tell(told: Told, given: ArrayBuffer[] = []): void {
-  port?.postMessage(told, given);
+function tell(told: Told): void {
+  port?.postMessage(told);
 }
 
 function failed(error: unknown): void {
@@ -57,9 +58,9 @@ async function work(job: Job): Promise<Outcome> {
   const swarm = await Swarm.create(spec, { seed, comments, drivers, module, shard: { index, count } });
   const { engine } = swarm;
   engine.onCapture = undefined;
-  if (job.capture) swarm.tapEverything();
+  if (job.records) swarm.tapEverything();
   const signals = new Signals(job.signals);
-  const stream = job.capture ? new CaptureStream(index, signals, handOver(swarm)) : undefined;
+  const stream = job.records && new CaptureStream(index, signals, job.records, handOver(swarm));
   const recording = stream && (comments ? new Recording(engine, stream) : new OrderedRecording(engine, stream));
   await play(swarm, signals);
   recording?.finish();
@@ -67,13 +68,13 @@ async function work(job: Job): Promise<Outcome> {
   return outcomeOf(swarm, recording);
 }
 
-function handOver({ engine }: Swarm): (records: ArrayBuffer) => void {
+function handOver({ engine }: Swarm): (slot: number, length: number) => void {
   let told = 0;
-  return (records) => {
+  return (slot, length) => {
     const news = engine.taps.length > told;
     told = engine.taps.length;
     const taps = news ? { taps: engine.taps.map(({ path, mtu }) => ({ name: path, mtu })) } : {};
-    tell({ kind: 'records', records, ...taps }, [records]);
+    tell({ kind: 'records', slot, length, ...taps });
   };
 }
 

@@ -8,6 +8,7 @@ import { afterAll, expect, it } from 'vitest';
 import { type CaptureFormat, openCapture, pcapName } from '../../src/capture/files.js';
 import { enhancedPacketBlock } from '../../src/capture/pcapng.js';
 import { readCapture } from '../../src/capture/read.js';
+import { SLOTS, sharedMemory, slotOf } from '../../src/engine/merge.js';
 import { CaptureMerge } from '../../src/workers/merge-captures.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'swarmwire-merge-'));
@@ -38,9 +39,8 @@ function inOrder(a: Frame, b: Frame): number {
   return a.time < b.time ? -1 : a.time > b.time ? 1 : a.interface - b.interface;
 }
 
-function piece(frames: readonly Frame[]): ArrayBuffer {
-  return Uint8Array.from(frames.flatMap((frame) => [...enhancedPacketBlock({ ...frame, direction: 'received' })]))
-    .buffer;
+function piece(frames: readonly Frame[]): Uint8Array {
+  return Uint8Array.from(frames.flatMap((frame) => [...enhancedPacketBlock({ ...frame, direction: 'received' })]));
 }
 
 /** Each engine's frames in pieces of so many; whose piece comes next is drawn. */
@@ -51,20 +51,20 @@ async function merge(
   format: CaptureFormat = 'pcapng',
 ) {
   const file = openCapture(format, folder, 'merged', () => TAPS, { background: true });
-  const taken = engines.map(() => 0);
-  const sent = engines.map(() => 0);
+  const memory = sharedMemory(engines.length);
+  const free = engines.map(() => Array.from({ length: SLOTS }, (_, slot) => slot));
   const refused: unknown[] = [];
   const merging = new CaptureMerge(
+    memory,
     engines.length,
     file,
-    (engine, bytes) => {
-      taken[engine] = (taken[engine] ?? 0) + bytes;
-    },
+    (engine, slot) => free[engine]?.unshift(slot),
     (error) => refused.push(error),
   );
   const left = engines.map((frames, engine) => ({ engine, frames: [...frames] }));
+  let skipped = 0;
   for (let turn = 0; left.length > 0; turn++) {
-    const at = (turns[turn % turns.length] ?? 0) % left.length;
+    const at = ((turns[turn % turns.length] ?? 0) + skipped) % left.length;
     const [next] = left.slice(at, at + 1);
     if (!next) break;
     if (next.frames.length === 0) {
@@ -72,12 +72,18 @@ async function merge(
       left.splice(at, 1);
       continue;
     }
+    const slot = free[next.engine]?.shift();
+    if (slot === undefined) {
+      // It waits for the others.
+      skipped++;
+      continue;
+    }
     const records = piece(next.frames.splice(0, cut));
-    sent[next.engine] = (sent[next.engine] ?? 0) + records.byteLength;
-    merging.add(next.engine, records);
+    slotOf(memory, next.engine, slot).set(records);
+    merging.add(next.engine, slot, records.length);
   }
   await merging.finish();
-  expect([taken, refused]).toEqual([sent, []]);
+  expect([free.map(({ length }) => length), refused]).toEqual([engines.map(() => SLOTS), []]);
   return file.finish();
 }
 
@@ -100,6 +106,16 @@ it('puts all frames in the order of time, then of taps, then of engines', async 
     ),
     { numRuns: 60 },
   );
+});
+
+it('merges more than there is room for', async () => {
+  const data = new Uint8Array(40_000);
+  const frames = (engine: number) =>
+    Array.from({ length: 60 }, (_, at) => ({ time: EPOCH + BigInt(at * 2 + engine), interface: 0, data }));
+  const [file] = await merge([frames(0), frames(1)], 7, [0, 1, 1, 0, 0]);
+  const merged = readCapture(readFileSync(join(folder, 'merged.pcapng'))).frames;
+  expect(merged.map(({ time }) => time)).toEqual(Array.from({ length: 120 }, (_, at) => EPOCH + BigInt(at)));
+  expect([file?.frames, merged.every((frame) => frame.data.length === data.length)]).toEqual([120, true]);
 });
 
 it('writes a file per tap as well', async () => {
@@ -129,8 +145,11 @@ it('tells what the disk has refused while it waited for it', async () => {
   const full = new Error('no space is left on the disk');
   const target = { waiting: 65 << 20, write() {}, settle: () => Promise.reject(full), finish: () => [], discard() {} };
   const error = await new Promise((refused) => {
-    const merging = new CaptureMerge(1, target, () => {}, refused);
-    merging.add(0, piece([{ time: EPOCH, interface: 0, data: new Uint8Array(20) }]));
+    const memory = sharedMemory(1);
+    const merging = new CaptureMerge(memory, 1, target, () => {}, refused);
+    const records = piece([{ time: EPOCH, interface: 0, data: new Uint8Array(20) }]);
+    slotOf(memory, 0, 0).set(records);
+    merging.add(0, 0, records.length);
   });
   expect(error).toBe(full);
 });

@@ -4,11 +4,13 @@ import { EventEmitter } from 'node:events';
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { CaptureFile } from '../../src/capture/files.js';
 import { enhancedPacketBlock } from '../../src/capture/pcapng.js';
+import { slotOf } from '../../src/engine/merge.js';
 import { parseStackFile } from '../../src/index.js';
 import { share } from '../../src/workers/share.js';
-import type { Told } from '../../src/workers/worker.js';
+import type { Job, Told } from '../../src/workers/worker.js';
 
 interface Thread {
+  readonly job: Job;
   tell(told: Told): void;
   ended: boolean;
 }
@@ -18,8 +20,10 @@ const threads = vi.hoisted((): Thread[] => []);
 vi.mock('node:worker_threads', () => ({
   Worker: class extends EventEmitter implements Thread {
     ended = false;
-    constructor() {
+    readonly job: Job;
+    constructor(_: URL, { workerData }: { workerData: Job }) {
       super();
+      this.job = workerData;
       threads.push(this);
     }
     tell(told: Told): void {
@@ -59,7 +63,9 @@ it('ends with what the disk has refused while engines wait for it', async () => 
   await vi.waitUntil(() => threads.length === 2);
   for (const thread of threads) {
     const block = enhancedPacketBlock({ interface: 0, time: 0n, data: new Uint8Array(20) });
-    thread.tell({ kind: 'records', records: block.slice().buffer as ArrayBuffer });
+    const { index, records } = thread.job;
+    if (records) slotOf(records, index, 0).set(block);
+    thread.tell({ kind: 'records', slot: 0, length: block.length });
   }
   await expect(fails).rejects.toBe(FULL);
   expect(threads.map(({ ended }) => ended)).toEqual([true, true]);
