@@ -11,7 +11,7 @@ import { checkedModule } from '../../bench/fuzz/files.js';
 import { Random } from '../../bench/fuzz/random.js';
 import { Mesh, STRIDE } from '../../bench/mesh.js';
 import type { Denial } from '../../src/engine/denial.js';
-import { books, digest, state } from './twins.js';
+import { books, digest, state } from './seen.js';
 
 const VECTOR = 32;
 const FLOWS = 6;

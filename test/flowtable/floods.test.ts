@@ -13,7 +13,7 @@ import { plan } from '../../src/swarm/plan.js';
 import { realize } from '../../src/swarm/realize.js';
 import type { StackSpec } from '../../src/topology/spec.js';
 import { hostPart } from '../../src/topology/topology.js';
-import { books, digest, state } from './twins.js';
+import { books, digest, state } from './seen.js';
 
 const module = await checkedModule();
 const MILLISECOND = 1e6;

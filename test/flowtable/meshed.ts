@@ -6,7 +6,7 @@ import { checkedModule } from '../../bench/fuzz/files.js';
 import { addressNumber } from '../../bench/headers.js';
 import { Mesh, PUBLISHED } from '../../bench/mesh.js';
 import type { Destination } from '../../src/engine/balancer.js';
-import { books, digest, state } from './twins.js';
+import { books, digest, state } from './seen.js';
 
 const module = await checkedModule();
 export const CLIENT = '198.18.0.1';

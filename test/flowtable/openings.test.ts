@@ -9,7 +9,7 @@ import { ACK, answerTo, control, controlBack, FIN, fromClient, SYN } from '../..
 import { Random } from '../../bench/fuzz/random.js';
 import { PUBLISHED } from '../../bench/mesh.js';
 import { CLIENT, Life, ports, twice, WARM, warm } from './meshed.js';
-import { digest } from './twins.js';
+import { digest } from './seen.js';
 
 it('opens all but the first connection to each destination by example', async () => {
   const { fast } = await twice((life) => {

@@ -9,7 +9,7 @@ import { ACK, answerTo, control, controlBack, FIN, fromClient, SYN } from '../..
 import { Random } from '../../bench/fuzz/random.js';
 import { forgetConnections } from '../../src/engine/connections.js';
 import { CLIENT, type Life, ports, twice } from './meshed.js';
-import { digest } from './twins.js';
+import { digest } from './seen.js';
 
 const RST = 4;
 

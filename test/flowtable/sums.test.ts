@@ -10,7 +10,7 @@ import { checkedModule } from '../../bench/fuzz/files.js';
 import { Random } from '../../bench/fuzz/random.js';
 import { get16, put16 } from '../../bench/headers.js';
 import { Mesh } from '../../bench/mesh.js';
-import { books, state } from './twins.js';
+import { books, state } from './seen.js';
 
 const module = await checkedModule();
 

@@ -1,0 +1,206 @@
+/** What can be changed under a swarm's feet, by name: tables, devices, limits, the wire. Drawn alike for both of two lives. */
+
+import type { Random } from '../../bench/fuzz/random.js';
+import type { Denial } from '../../src/engine/denial.js';
+import type { Device, Engine, Namespace, Segment } from '../../src/engine/index.js';
+
+type Removable = { remove(): void };
+
+export class Changes {
+  /** How often each was made. */
+  readonly made = new Map<string, number>();
+  readonly #rules: Removable[] = [];
+  readonly #denials: Denial[] = [];
+
+  constructor(
+    readonly engine: Engine,
+    readonly underlay: Segment,
+    readonly random: Random,
+  ) {
+    for (const name of Object.keys(this.#all)) this.made.set(name, 0);
+  }
+
+  /** One of them. */
+  change(): void {
+    const names = Object.keys(this.#all);
+    const name = this.random.pick(names);
+    if (this.#all[name]?.() !== false) this.made.set(name, (this.made.get(name) ?? 0) + 1);
+  }
+  /** All is well again. */
+  mend(): void {
+    for (const rule of this.#rules.splice(0)) rule.remove();
+    for (const denial of this.#denials.splice(0)) denial.remove();
+    for (const device of this.engine.devices) [device.up, device.mtu] = [true, Math.max(device.mtu, 1450)];
+    for (const namespace of this.#namespaces()) {
+      namespace.set('connectionsMax', 1 << 16);
+      if (/^node/.test(namespace.name)) namespace.set('forward', 1);
+      for (const { destinations } of namespace.ipvs.services) for (const one of destinations) one.weightNow = 1;
+    }
+    this.underlay.loss = 0;
+  }
+
+  #namespaces(): Namespace[] {
+    return [...this.engine.namespaces.values()];
+  }
+  #device(): Device {
+    return this.random.pick(this.engine.devices.filter(({ kind }) => kind !== 'loopback'));
+  }
+  #destinations() {
+    return this.#namespaces().flatMap(({ ipvs }) => ipvs.services.flatMap(({ destinations }) => destinations));
+  }
+  #connections(): number[] {
+    const { exports } = this.engine;
+    return Array.from({ length: exports.connectionSlots() }, (_, i) => exports.connectionAt(i) >>> 0).filter(
+      (at) => at,
+    );
+  }
+
+  /** Those that answer false had nothing to change. */
+  readonly #all: Record<string, () => boolean | undefined> = {
+    'a destination goes': () => {
+      const many = this.#namespaces().flatMap(({ ipvs }) => ipvs.services.filter((one) => one.destinations.length > 1));
+      if (many.length === 0) return false;
+      return void this.random.pick(this.random.pick(many).destinations).remove();
+    },
+    'a destination comes': () => {
+      const services = this.#namespaces().flatMap(({ ipvs }) => ipvs.services);
+      const destinations = this.#destinations();
+      if (destinations.length === 0) return false;
+      const service = this.random.pick(services);
+      const { address } = this.random.pick(destinations);
+      if (service.destinations.some((one) => one.address === address)) return false;
+      return void service.add(address);
+    },
+    weight: () => {
+      const destinations = this.#destinations();
+      if (destinations.length === 0) return false;
+      this.random.pick(destinations).weightNow = this.random.pick([0, 1, 1]);
+      return undefined;
+    },
+    'a neighbour goes': () => {
+      const namespace = this.random.pick(this.#namespaces());
+      if (namespace.neighbours.length === 0) return false;
+      return void namespace.removeNeighbour(this.random.pick(namespace.neighbours));
+    },
+    'a neighbour is learned, or set': () => {
+      const device = this.#device();
+      const other = this.random.pick(this.engine.devices.filter(({ address }) => address));
+      if (!other.address || !other.mac) return false;
+      const hardware = this.random.chance(0.7) ? other.mac : '02:00:00:00:aa:01';
+      return void device.namespace.addNeighbour(
+        device,
+        other.address,
+        hardware,
+        this.random.pick(['permanent', 'reachable'] as const),
+      );
+    },
+    'a connection is forgotten': () => {
+      const all = this.#connections();
+      if (all.length === 0) return false;
+      return void this.engine.exports.forgetConnection(this.random.pick(all));
+    },
+    'connections are forgotten': () => {
+      const namespace = this.random.pick(this.#namespaces());
+      if (this.random.chance(0.3)) return void namespace.forgetDatagramsTo(this.random.pick([80, 8080, 4789]));
+      const other = this.random.pick(this.engine.devices).address;
+      if (!other) return false;
+      return void namespace.forgetConnectionsOf(other);
+    },
+    rule: () => {
+      const { random } = this;
+      const [table, chain] = random.pick([
+        ['filter', 'INPUT'],
+        ['filter', 'FORWARD'],
+        ['filter', 'OUTPUT'],
+        ['mangle', 'PREROUTING'],
+        ['mangle', 'POSTROUTING'],
+        ['nat', 'PREROUTING'],
+        ['nat', 'POSTROUTING'],
+      ] as const);
+      this.#rules.push(
+        random.pick(this.#namespaces()).iptables.insert(table, chain, {
+          ...(random.chance(0.6) ? { protocol: random.pick(['tcp', 'udp'] as const) } : {}),
+          ...(random.chance(0.2) ? { source: random.pick(['198.18.0.0/24', '198.18.0.2', '192.168.99.0/24']) } : {}),
+          ...(random.chance(0.3) ? { states: [random.pick(['ESTABLISHED', 'NEW', 'INVALID'] as const)] } : {}),
+          target: table === 'nat' ? 'RETURN' : random.pick(['DROP', 'ACCEPT', 'RETURN', 'RETURN'] as const),
+        }),
+      );
+      return undefined;
+    },
+    'a rule goes': () => {
+      const rule = this.#rules.pop();
+      if (!rule) return false;
+      return void rule.remove();
+    },
+    sysctl: () => {
+      const { random } = this;
+      const namespace = random.pick(this.#namespaces());
+      const name = random.pick([
+        'forward',
+        'ipvsConntrack',
+        'ipvsExpireNodest',
+        'ipvsReuseMode',
+        'bridgeNetfilter',
+      ] as const);
+      namespace.set(name, random.pick([0, 1]));
+      return undefined;
+    },
+    'the table is full': () => {
+      const namespace = this.random.pick(this.#namespaces());
+      namespace.set('connectionsMax', Math.max(1, namespace.get('connections') + this.random.pick([-1, 0, 1, 5])));
+      return undefined;
+    },
+    mtu: () => {
+      this.#device().mtu = this.random.pick([1500, 1450, 1400, 576, 120]);
+      return undefined;
+    },
+    device: () => {
+      const device = this.#device();
+      device.up = !device.up || this.random.chance(0.3);
+      return undefined;
+    },
+    'all devices are up': () => {
+      for (const one of this.engine.devices) one.up = true;
+      return undefined;
+    },
+    'a forwarding entry goes': () => {
+      const bridge = this.random.pick(this.engine.devices.filter(({ kind }) => kind === 'bridge' || kind === 'vxlan'));
+      const { mac } = this.#device();
+      return bridge.namespace.removeFdb(bridge, mac) ? undefined : false;
+    },
+    'a forwarding entry is learned': () => {
+      const port = this.random.pick(this.engine.devices.filter(({ master }) => master));
+      if (!port?.master) return false;
+      return void port.namespace.learnFdb(port.master, this.#device().mac, port);
+    },
+    'the wire learns': () => {
+      const physical = this.engine.devices.filter(({ kind }) => kind === 'physical');
+      return void this.underlay.learn(this.random.pick(physical).mac, this.random.pick(physical));
+    },
+    'the wire loses': () => {
+      this.underlay.loss = this.random.pick([0, 0, 0.1]);
+      return undefined;
+    },
+    denied: () => {
+      const physical = this.engine.devices.filter(({ kind }) => kind === 'physical');
+      this.#denials.push(
+        this.random.pick(physical).deny({ protocol: this.random.pick(['tcp', 'udp', 'esp'] as const) }),
+      );
+      return undefined;
+    },
+    allowed: () => {
+      const denial = this.#denials.pop();
+      if (!denial) return false;
+      return void denial.remove();
+    },
+    route: () => {
+      const namespace = this.random.pick(this.#namespaces());
+      const [route] = namespace.routes.filter(({ device }) => device.kind !== 'loopback');
+      if (!route || route.gateway !== undefined || this.random.chance(0.5)) return false;
+      namespace.removeRoute(route);
+      return void namespace.addRoute(route.destination, route.device);
+    },
+    tap: () => void this.#device().tap(),
+    'hops take longer': () => void this.engine.exports.setHopDelay(this.random.pick([0, 1000, 1000, 1500])),
+  };
+}

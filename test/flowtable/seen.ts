@@ -1,0 +1,64 @@
+/** What can be seen of a life afterwards, as text: accounts, counters, connections and all that tables have learned. */
+
+import { chainsOf } from '../../src/engine/chains.js';
+import { BalancedConnection, Connection, Entry, Neighbour } from '../../src/engine/generated/layout.js';
+import type { Engine } from '../../src/engine/index.js';
+
+export function digest(bytes: Uint8Array): string {
+  let a = 0x811c9dc5;
+  for (const byte of bytes) a = Math.imul(a ^ byte, 0x01000193);
+  return (a >>> 0).toString(16);
+}
+
+/** Accounts, drops and every counter. */
+export function books(engine: Engine): string[] {
+  const lines = [JSON.stringify(engine.account), `connections ${engine.exports.connections()}`];
+  for (const { device, reason, count } of engine.drops) lines.push(`${device.path} ${reason} ${count}`);
+  for (const device of engine.devices) lines.push(`${device.path} ${JSON.stringify(device.counters)}`);
+  for (const namespace of engine.namespaces.values()) {
+    for (const { destinations } of namespace.ipvs.services)
+      for (const one of destinations) lines.push(`${namespace.name} ${one.address} ${JSON.stringify(one.counters)}`);
+    for (const table of ['mangle', 'nat', 'filter'] as const) {
+      for (const chain of namespace.iptables.chains[table].values())
+        lines.push(`${namespace.name} ${table} ${chain.name} ${chain.packets} ${chain.bytes}`);
+      for (const { name, rules } of chainsOf(namespace.iptables, table))
+        lines.push(
+          `${namespace.name} ${table} ${name} ${rules.map(({ packets, bytes }) => `${packets}/${bytes}`).join(' ')}`,
+        );
+    }
+  }
+  return lines;
+}
+
+/** Connections of conntrack and IPVS, neighbours and forwarding databases, each with all of its fields. */
+export function state(engine: Engine): string[] {
+  const { exports, memory } = engine;
+  const lines: string[] = [];
+  const fields = (at: number, layout: Record<string, unknown>, leave: string[]) =>
+    Object.entries(layout)
+      .filter(([name]) => name !== 'size' && !leave.includes(name))
+      .map(([name, field]) => {
+        const { bits } = field as { at: number; bits: number };
+        const one = field as { at: number; bits: number };
+        const halves = bits === 64 ? memory.halves(at, one) : undefined;
+        return `${name} ${halves ? `${halves.high}:${halves.low}` : memory.get(at, one)}`;
+      })
+      .join(', ');
+  for (let i = 0; i < exports.connectionSlots(); i++) {
+    const at = exports.connectionAt(i) >>> 0;
+    if (at) lines.push(`connection ${fields(at, Connection, ['namespace', 'stamp'])}`);
+  }
+  for (let i = 0; i < exports.balancedSlots(); i++) {
+    const at = exports.balancedAt(i) >>> 0;
+    if (at) lines.push(`balanced ${fields(at, BalancedConnection, ['destination', 'stamp', 'lead'])}`);
+  }
+  for (let i = 0; i < exports.neighbourSlots(); i++) {
+    const at = exports.neighbourAt(i) >>> 0;
+    if (at) lines.push(`neighbour ${fields(at, Neighbour, ['device', 'first', 'last', 'next', 'previous'])}`);
+  }
+  for (let i = 0; i < exports.fdbSlots(); i++) {
+    const at = exports.fdbAt(i) >>> 0;
+    if (at) lines.push(`fdb ${fields(at, Entry, ['port', 'next', 'previous'])}`);
+  }
+  return lines.sort();
+}
