@@ -43,10 +43,12 @@ const ROOM = 60_000;
 export class Conversation {
   /** Known when the first frame has got there. */
   far: Place | undefined;
-  /** How far TCP's handshake has got. */
-  stage: 'new' | 'asked' | 'answered' | 'up' = 'new';
+  /** How far TCP has got. */
+  stage: 'new' | 'asked' | 'answered' | 'up' | 'over' = 'new';
   readonly #next: Record<Side, number>;
   readonly #last: Record<Side, { sequence: number; length: number }>;
+  /** Who has sent a FIN first. */
+  #closed: Side | undefined;
   readonly #options: { syn: boolean; timestamps: boolean };
 
   constructor(
@@ -134,10 +136,13 @@ export class Conversation {
       case 'fin':
         flags = FIN | ACK;
         next[side] += 1;
+        if (this.#closed === other) this.stage = 'over';
+        this.#closed ??= side;
         break;
       case 'reset':
         flags = random.pick([RST, RST | ACK]);
         sequence += random.pick([0, 0, 10]);
+        if (random.chance(0.8)) this.stage = 'over';
         break;
       case 'odd':
         flags = random.pick([0, SYN | FIN, SYN | ACK, SYN | RST, 0x18, 0x30, 0xd0, random.below(256)]);
