@@ -24,6 +24,9 @@ const VECTOR = 32;
 const STRIDE = 2048;
 const PORTS = [40_000, 40_001, 40_002, 40_003, 40_004, 40_005, 40_006, 40_007];
 const LISTENING = [80, 8080, 8081, 8082, 9090];
+/** How far time goes at once, ns: between two polls, or until something ages. */
+const SHORT = [0, 1e5, 1e6, 4e6];
+const LONG = [1e9, 1e9, 4e9, 35e9, 130e9, 300e9];
 const EPB = 6;
 
 interface Interrupted {
@@ -83,6 +86,7 @@ class Life {
   readonly #counting: boolean;
   /** How often something changes. */
   readonly #pace: number;
+  #calm = false;
   #number = 0;
   #opened = 0;
 
@@ -132,15 +136,16 @@ class Life {
     const { engine, options } = this;
     const random = this.#random;
     for (let step = 0; step < options.steps; step++) {
+      // Half of the time nothing changes: groups and openings last, and what they have kept back is looked at afterwards.
+      this.#calm = step % 20 >= 10;
+      if (step % 20 === 10 || random.chance(0.1)) this.#changes.mend();
       for (let n = random.pick([1, 2, 3]); n > 0; n--) this.#vector();
-      if (options.docker && random.chance(0.08)) this.#docker();
-      if (random.chance(this.#pace / 3)) engine.at(engine.now + random.below(2e6), () => this.#changes.change());
-      engine.run(
-        engine.now + random.pick(random.chance(0.1) ? [1e9, 1e9, 4e9, 35e9, 130e9, 300e9] : [0, 1e5, 1e6, 4e6]),
-      );
+      if (!this.#calm && options.docker && random.chance(0.15)) this.#docker();
+      if (!this.#calm && random.chance(this.#pace / 3))
+        engine.at(engine.now + random.below(2e6), () => this.#changes.change());
+      engine.run(engine.now + random.pick(random.chance(0.1) ? LONG : SHORT));
       if (step % 8 === 7) this.#seen.push(`step ${step} at ${engine.now}`, ...books(engine));
-      if (random.chance(0.03)) this.#seen.push(...state(engine));
-      if (random.chance(0.2)) this.#changes.mend();
+      if (step % 20 === 19) this.#seen.push(...state(engine));
     }
     this.#seen.push(...books(engine), ...state(engine), JSON.stringify(connectionEventsOf(engine) ?? []));
     return {
@@ -335,7 +340,7 @@ class Life {
       const some = random.chance(0.6) ? left : random.between(1, left);
       interrupted.continueVector(device.at, some);
       left -= some;
-      if (left > 0 && random.chance(this.#pace)) this.#changes.change();
+      if (left > 0 && !this.#calm && random.chance(this.#pace)) this.#changes.change();
     }
   }
 
