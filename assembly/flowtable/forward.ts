@@ -17,7 +17,7 @@ import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
 import * as udp from "../wire/udp";
 import * as vxlan from "../wire/vxlan";
-import { fold, fold64, pseudo, sumHere } from "../wire/checksum";
+import { halves, sumHere, wrong } from "../wire/checksum";
 import { SEEN_REPLY } from "../tables/connections";
 import { generation, linksGeneration } from "../tables/generation";
 import { plainOptions, tcpFitsOpen, tcpFollowOpen } from "../hooks/conntrack-tcp";
@@ -202,29 +202,30 @@ export function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: us
     if (headroom(frame) < <usize>vxlan.OVERHEAD) return false;
   }
 
-  // Checksums: a valid IP header adds up to all ones; what is inside is read once for both.
-  if (headerSum(ip) != 0xffff) return false;
-  // Where the whole frame's sum is known, headers that add up to nothing are in it, and Ethernet's.
-  const front = tunnelled ? frontSum(outside + ipv4.LENGTH) : 0;
-  const bytes = summed ? summed + track.inSum + (tunnelled ? ~front & 0xffff : 0) : sumHere(l4, tail, 0);
-  if (protocol == ipv4.TCP) {
-    if (fold(bytes + pseudo(ipv4.source(ip), ipv4.destination(ip), ipv4.TCP, tail)) != 0xffff) return false;
-  } else if (udp.check(l4)) {
-    if (fold(bytes + pseudo(ipv4.source(ip), ipv4.destination(ip), ipv4.UDP, tail)) != 0xffff) return false;
-  } else if (track.way == <u8>Way.TUNNEL) return false;
+  const head = outside + ipv4.LENGTH;
+  const outer = tunnelled ? load<u64>(head) : 0;
   if (tunnelled) {
-    const head = outside + ipv4.LENGTH;
-    if ((load<u64>(outside, 12) ^ track.inOuter) | (load<u64>(head, 8) ^ track.inVxlan) | (<u64>load<u16>(head, 2) ^ track.inPort)) return false;
-    if (load<u16>(head) != flow.inPort) return false;
+    if ((load<u64>(outside, 12) ^ track.inOuter) | (load<u64>(head, udp.LENGTH) ^ track.inVxlan) | <u64>(<u32>outer ^ track.inPort ^ <u32>flow.inPort)) return false;
     if ((load<u64>(ip - ethernet.LENGTH) ^ track.insideLow) | (<u64>load<u32>(ip - ethernet.LENGTH, 8) ^ track.insideHigh)) return false;
-    if (headerSum(outside) != 0xffff) return false;
-    if (udp.check(head)) {
-      // All of it but the innermost segment, which `bytes` has, and its IP header, which adds up to nothing.
-      if (fold(front + bytes + 0xffff + pseudo(ipv4.source(outside), ipv4.destination(outside), ipv4.UDP, length + INSIDE - ipv4.LENGTH)) != 0xffff) return false;
-    }
   }
-  return true;
+
+  // Checksums: what is inside is read once for both. Where the whole frame's sum is known, so is that of what stands before.
+  const front = tunnelled ? halves(outer) : 0;
+  const bytes = summed ? <u64>summed + track.inSum + (tunnelled ? NOTHING - front : 0) : <u64>sumHere(l4, tail, 0);
+  const addresses = <u64>load<u32>(ip, 12) + <u64>load<u32>(ip, 16);
+  let off = wrong(header12(ip) + addresses);
+  if (protocol == ipv4.TCP || udp.check(l4)) off |= wrong(bytes + addresses + <u64>((protocol + tail) << 8));
+  else if (track.way == <u8>Way.TUNNEL) return false;
+  if (tunnelled) {
+    const ends = halves(track.inOuter);
+    off |= wrong(header12(outside) + ends);
+    // All of it but the innermost IP header, which adds up to nothing.
+    if (outer >>> 48) off |= wrong(front + track.insideSum + bytes + ends + <u64>((ipv4.UDP + length + INSIDE - ipv4.LENGTH) << 8));
+  }
+  return !off;
 }
+/** In a sum: a multiple of 65535, from which something may be taken away. */
+const NOTHING: u64 = 0xffff << 20;
 
 // @ts-ignore: decorator
 @inline
@@ -312,24 +313,7 @@ export function leave(flow: Flow, track: Track, counts: Track, device: Device, f
   toProtocol(changetype<Namespace>(track.target), frame, to, track.broadcast != 0);
 }
 
-/** The sum over 20 bytes. */
+/** The sum of an IP header but for the addresses, in halves. */
 // @ts-ignore: decorator
 @inline
-function headerSum(ip: usize): u32 {
-  const s = <u64>load<u32>(ip) + <u64>load<u32>(ip, 4) + <u64>load<u32>(ip, 8) + <u64>load<u32>(ip, 12) + <u64>load<u32>(ip, 16);
-  const half = <u32>s + <u32>(s >>> 32);
-  return fold(half < <u32>s ? half + 1 : half);
-}
-
-/** Over the 30 bytes between two IP headers: UDP, VXLAN, Ethernet. */
-// @ts-ignore: decorator
-@inline
-function frontSum(head: usize): u32 {
-  const first = load<u64>(head);
-  const second = load<u64>(head, 8);
-  const third = load<u64>(head, 16);
-  return fold64(
-    (first & 0xffffffff) + (first >>> 32) + (second & 0xffffffff) + (second >>> 32) + (third & 0xffffffff) + (third >>> 32) +
-    <u64>load<u32>(head, 24) + <u64>load<u16>(head, 28),
-  );
-}
+function header12(ip: usize): u64 { return <u64>load<u32>(ip) + <u64>load<u32>(ip, 4) + <u64>load<u32>(ip, 8); }

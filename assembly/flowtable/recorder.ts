@@ -11,6 +11,7 @@ import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
+import * as udp from "../wire/udp";
 import * as vxlan from "../wire/vxlan";
 import { fold, sum } from "../wire/checksum";
 import { CONFIRMED, Connection, SEEN_REPLY } from "../tables/connections";
@@ -21,7 +22,7 @@ import { generation, linksGeneration } from "../tables/generation";
 import { hopDelay } from "../devices/device";
 import { FLOW, Flow, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
 import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, release, stepOf, touchOf } from "./track";
-import { rewrite } from "./rewrite";
+import { AROUND, rewrite } from "./rewrite";
 import { arrives, flooding, leaveFlood } from "./floods";
 import { keepStages, settleSights, sighted } from "./sights";
 import { Kind, beginOpening, countedOpening, follows, keepOpening, kindOfWay, leaveOut, meets, pointed, scheduled, stamped, tunnelIsNew } from "./opening-recorder";
@@ -81,16 +82,19 @@ export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encaps
   const at = frame.data;
   made.inLow = load<u64>(at);
   made.inHigh = load<u32>(at, 8);
-  made.inSum = ~sum(at, ethernet.LENGTH) & 0xffff;
+  let front = sum(at, ethernet.LENGTH);
   if (encapsulated) {
     const l4 = at + ethernet.LENGTH + ipv4.LENGTH;
     made.inOuter = load<u64>(at + ethernet.LENGTH, 12);
     outerPort = load<u16>(l4);
-    made.inPort = load<u16>(l4, 2);
-    made.inVxlan = load<u64>(l4, 8);
+    made.inPort = <u32>load<u16>(l4, 2) << 16;
+    made.inVxlan = load<u64>(l4, udp.LENGTH);
     made.insideLow = load<u64>(ip - ethernet.LENGTH);
     made.insideHigh = load<u32>(ip - ethernet.LENGTH, 8);
+    made.insideSum = sum(l4 + udp.LENGTH, vxlan.LENGTH + ethernet.LENGTH);
+    front += made.insideSum;
   }
+  made.inSum = ~fold(front) & 0xffff;
 }
 
 /** The way in hand goes on with a copy of its frame. */
@@ -293,7 +297,7 @@ export function install(frame: Frame, ip: usize): void {
     made.ipSum = fold(0x45 + <u32>load<u16>(outside, 6) + <u32>load<u16>(outside, 8) + words(addresses));
     made.udpSum = fold(
       words(addresses) + (ipv4.UDP << 8) + <u32>load<u16>(l4, 2) + words(load<u64>(l4, 8)) +
-      words(made.outLow) + words(made.outHigh) + ethernet.TYPE_IPV4 + (~(protocol << 8) & 0xffff),
+      words(made.outLow) + words(made.outHigh) + ethernet.TYPE_IPV4 + (~(protocol << 8) & 0xffff) + (AROUND << 8),
     );
   }
   if (kind == Kind.OPENING) return installOpening(frame, first, ip, protocol);

@@ -9,9 +9,15 @@ import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
 import * as udp from "../wire/udp";
 import * as vxlan from "../wire/vxlan";
-import { fold } from "../wire/checksum";
+import { fold, fold2 } from "../wire/checksum";
 import { Flow } from "./flows";
 import { Track, Way } from "./track";
+
+/**
+ * The lengths that the outer sum is made of: the datagram's twice (in its header and the pseudo-header), the complement of the
+ * segment's inside. Together they are the inner packet's and this.
+ */
+export const AROUND: u32 = 2 * (udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH) + ipv4.LENGTH;
 
 /** Of the frame whose innermost IP packet, of `length` bytes, is at `ip`. Answers where the frame begins now; `id` is the outer packet's. */
 // @ts-ignore: decorator
@@ -21,14 +27,14 @@ export function rewrite(ip: usize, protocol: u32, length: u32, flow: Flow, track
   const delta = <u32>flow.ipDelta;
   if (delta) {
     store<u8>(ip, <u8>(load<u8>(ip, 8) - track.ttl), 8);
-    ipv4.setCheck(ip, <u16>(~fold((~ipv4.check(ip) & 0xffff) + delta)));
+    ipv4.setCheck(ip, <u16>(~fold2((~ipv4.check(ip) & 0xffff) + delta)));
     store<u64>(ip, flow.newA, 12);
   }
   const change = <u32>flow.l4Delta;
   if (change) {
     store<u32>(l4, flow.newPorts);
-    if (protocol == ipv4.TCP) tcp.setCheck(l4, <u16>(~fold((~tcp.check(l4) & 0xffff) + change)));
-    else if (udp.check(l4)) udp.setCheck(l4, udp.neverZero(<u16>(~fold((~udp.check(l4) & 0xffff) + change))));
+    if (protocol == ipv4.TCP) tcp.setCheck(l4, <u16>(~fold2((~tcp.check(l4) & 0xffff) + change)));
+    else if (udp.check(l4)) udp.setCheck(l4, udp.neverZero(<u16>(~fold2((~udp.check(l4) & 0xffff) + change))));
   }
   if (track.way == <u8>Way.LOCAL) return ip;
   const frame = ip - ethernet.LENGTH;
@@ -52,11 +58,10 @@ export function rewrite(ip: usize, protocol: u32, length: u32, flow: Flow, track
   store<u16>(out, <u16>identifier, ethernet.LENGTH + 4);
   store<u16>(out, <u16>(~fold(track.ipSum + (ecn << 8) + total + identifier)), ethernet.LENGTH + 10);
   const datagram = <u32>bswap<u16>(<u16>(whole - ethernet.LENGTH - ipv4.LENGTH));
-  const segment = <u32>bswap<u16>(<u16>(length - ipv4.LENGTH));
   const at = out + ethernet.LENGTH + ipv4.LENGTH;
   store<u16>(at, flow.outPort);
   store<u16>(at, <u16>datagram, 4);
-  const sum = track.udpSum + <u32>flow.outPort + 2 * datagram + flow.innerSum + (~segment & 0xffff);
+  const sum = track.udpSum + <u32>flow.outPort + <u32>flow.innerSum + (length << 8);
   udp.setCheck(at, udp.neverZero(<u16>(~fold(sum))));
   return out;
 }

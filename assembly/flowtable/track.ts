@@ -56,14 +56,17 @@ export class Track {
   /** Devices that send it, or a copy of it. */
   crossings: u32;
   elapsed: u64;
-  /** Addresses of the Ethernet header that comes in, and the complement of that header's sum. */
+  /** Addresses of the Ethernet header that comes in. */
   inLow: u64;
   inHigh: u64;
+  /** The complement of what the headers before the innermost IP header add up to, an outer IP header (0) and UDP header left out. */
   inSum: u32;
+  /** Encapsulated: the sum of VXLAN's header and the inner Ethernet header. */
+  insideSum: u32;
   /** Encapsulated: addresses, the two fixed words of UDP port and VXLAN, Ethernet addresses inside. */
   inOuter: u64;
   inVxlan: u64;
-  inPort: u64;
+  inPort: u32;
   insideLow: u64;
   insideHigh: u64;
   /** Ethernet addresses that go out, the inner ones where there are two. */

@@ -91,7 +91,7 @@ const KEEP: usize = memory.data<u8>([
 ]);
 
 /**
- * Copies `length` bytes, at least 16, to a place that does not overlap, and answers their folded sum (csum_partial_copy_nocheck):
+ * Copies `length` bytes, at least 16, to a place that does not overlap, and answers their unfolded sum (csum_partial_copy_nocheck):
  * each is read once. Up to 15 bytes behind `from + length` are read.
  */
 // @ts-ignore: decorator
@@ -131,8 +131,28 @@ export function copySummed(to: usize, from: usize, length: u32): u32 {
     whole = i32x4.add(whole, rest);
     high = i32x4.add(high, i32x4.shr_u(rest, 16));
   }
-  return fold64(across(whole, high));
+  return <u32>across(whole, high);
 }
+
+/**
+ * A sum of words, below 2^48 and not 0, is that of bytes with a right checksum when it folds to all ones: when 65535 divides it.
+ * Times the inverse of 65535 modulo 2^64 a multiple gives its quotient, anything else more than 2^48. So `wrong(x) | wrong(y)` is
+ * 0 when both sums are right. Wider pieces than words may be added up (2^16, 2^32 leave a rest of 1), and `n << 8` stands
+ * for `n` in network byte order.
+ */
+// @ts-ignore: decorator
+@inline
+export function wrong(total: u64): u64 { return (total * 0xfffefffefffeffff) & 0xffffffff00000000; }
+
+/** The 16-bit words of `eight`, added up in halves. */
+// @ts-ignore: decorator
+@inline
+export function halves(eight: u64): u64 { return (eight & 0xffffffff) + (eight >>> 32); }
+
+/** The folded sum of two words. */
+// @ts-ignore: decorator
+@inline
+export function fold2(sum: u32): u32 { return (sum & 0xffff) + (sum >>> 16); }
 
 /** The checksum field for a folded or unfolded sum. */
 // @ts-ignore: decorator
