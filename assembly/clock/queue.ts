@@ -65,6 +65,7 @@ function earlier(x: Entry, time: u64, seq: u32): bool {
 
 export function schedule(time: u64, kind: Event, a: usize, b: usize): void {
   if (count == capacity) grow();
+  room = 0;
   const seq = ++sequence;
   let i = count++;
   while (i) {
@@ -81,29 +82,31 @@ export function schedule(time: u64, kind: Event, a: usize, b: usize): void {
   e.b = b;
 }
 
-/** Of the vector that was scheduled last, while nothing has been scheduled since and it has not come up: its end and size. */
+/** Of the vector that was scheduled last, while nothing has been scheduled since and it has not come up: its end, and how many more it takes. */
 let tail: usize = 0;
-let tailSequence: u32 = 0;
 let tailTime: u64 = 0;
 let tailDevice: usize = 0;
-let tailCount: u32 = 0;
+let room: u32 = 0;
 
 /** Does the frame go into that vector? Its order is as if it had been scheduled by itself. */
 // @ts-ignore: decorator
 @inline
 export function joins(time: u64, device: usize, frame: usize): bool {
-  if (tail && !((tailSequence ^ sequence) | <u32>(tailDevice ^ device)) && tailTime == time && tailCount < VECTOR) {
-    changetype<Frame>(tail).next = changetype<Frame>(frame);
-    tail = frame;
-    tailCount++;
-    return true;
-  }
+  if (!room) return false;
+  if (tailDevice != device) return false;
+  if (tailTime != time) return false;
+  changetype<Frame>(tail).next = changetype<Frame>(frame);
   tail = frame;
-  tailSequence = sequence + 1;
+  room--;
+  return true;
+}
+
+/** Others may join the frame that was scheduled just now. */
+export function waits(time: u64, device: usize, frame: usize): void {
+  tail = frame;
   tailTime = time;
   tailDevice = device;
-  tailCount = 1;
-  return false;
+  room = VECTOR - 1;
 }
 
 /** What is left of the event that came up last comes up next. */
@@ -146,7 +149,7 @@ export let b: usize = 0;
 export function next(until: u64): bool {
   if (!count || entry(0).time > until) return false;
   const top = entry(0);
-  tail = 0;
+  room = 0;
   taken = top.time;
   takenSequence = top.sequence;
   now = max(now, top.time);

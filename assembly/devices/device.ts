@@ -7,7 +7,7 @@ import { drop, Drop } from "../drops";
 import { Namespace } from "../stack/namespace";
 import { Entry } from "../tables/fdb";
 import { Neighbour } from "../tables/neighbours";
-import { Event, joins, schedule } from "../clock/queue";
+import { Event, joins, schedule, waits } from "../clock/queue";
 import { InterfaceAddress, removeAddress6 } from "../tables/interfaces6";
 import { tap } from "../capture/tap";
 import { bridgeReceive, bridgeTransmit } from "./bridge";
@@ -201,7 +201,9 @@ export function liveDevices(): u32 { return devices.used; }
 // @ts-ignore: decorator
 @inline
 export function arriveAt(device: Device, frame: Frame, time: u64): void {
-  if (!joins(time, changetype<usize>(device), changetype<usize>(frame))) scheduleAt(device, Event.FRAMES, frame, time);
+  if (joins(time, changetype<usize>(device), changetype<usize>(frame))) return;
+  scheduleAt(device, Event.FRAMES, frame, time);
+  waits(time, changetype<usize>(device), changetype<usize>(frame));
 }
 
 /** A vector of frames arrives at the device, or (TRANSMIT) a frame leaves by it, at `time`. */

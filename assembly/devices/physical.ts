@@ -90,8 +90,9 @@ function isDenied(to: Device, from: Device, frame: Frame): bool {
 // @ts-ignore: decorator
 @inline
 export function travel(segment: Segment, to: Device, frame: Frame): void {
+  const time = frame.time + segment.latency;
   frame.next = null;
-  frame.time += segment.latency;
-  arriveAt(to, frame, frame.time);
+  frame.time = time;
+  arriveAt(to, frame, time);
 }
 
