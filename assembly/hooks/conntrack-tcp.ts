@@ -397,7 +397,7 @@ function inWindow(connection: Connection, reply: u32, kind: u32, segment: usize,
   }
 
   if (fits(sender, receiver, sequence, end, sack)) {
-    follow(connection, reply, sender, receiver, flags, kind, sequence, end, acknowledgment, sack, rawWindow);
+    follow(connection, reply, sender, receiver, flags, kind, sequence, end, acknowledgment, sack, rawWindow, false);
     return Window.INSIDE;
   }
   const ackWindow = max(sender.maxWindow, MIN_ACK_WINDOW);
@@ -431,43 +431,56 @@ function fits(sender: Direction, receiver: Direction, sequence: u32, end: u32, s
   return <i32>(end - (sender.end - receiver.maxWindow - 1)) > 0;
 }
 
-/** What a segment that fits says of both ends. */
+/** What a segment that fits says of both ends. `open`, a constant: of a connection that is (`tcpOpen`). */
 // @ts-ignore: decorator
 @inline
 function follow(
   connection: Connection, reply: u32, sender: Direction, receiver: Direction, flags: u32, kind: u32,
-  sequence: u32, end: u32, acknowledgment: u32, sack: u32, rawWindow: u32,
+  sequence: u32, end: u32, acknowledgment: u32, sack: u32, rawWindow: u32, open: bool,
 ): void {
   let window = rawWindow;
   // The window of a SYN is never scaled (RFC 7323, 2.2).
   if (!(flags & tcp.SYN)) window <<= <u32>sender.scale;
-  sender.maxWindow = max(sender.maxWindow, window + (sack - acknowledgment));
+  const offered = window + (sack - acknowledgment);
+  if (offered > sender.maxWindow) sender.maxWindow = offered;
   if (after(end, sender.end)) {
     sender.end = end;
     sender.flags |= DATA_UNACKNOWLEDGED;
   }
-  if (flags & tcp.ACK && (!(sender.flags & MAX_ACK_SET) || after(acknowledgment, sender.maxAck))) {
-    sender.maxAck = acknowledgment;
-    sender.flags |= MAX_ACK_SET;
+  if (open) {
+    if (after(acknowledgment, sender.maxAck)) sender.maxAck = acknowledgment;
+    if (after(end, sender.maxEnd)) receiver.maxWindow += end - sender.maxEnd;
+  } else {
+    if (flags & tcp.ACK && (!(sender.flags & MAX_ACK_SET) || after(acknowledgment, sender.maxAck))) {
+      sender.maxAck = acknowledgment;
+      sender.flags |= MAX_ACK_SET;
+    }
+    if (receiver.maxWindow && after(end, sender.maxEnd)) receiver.maxWindow += end - sender.maxEnd;
   }
-  if (receiver.maxWindow && after(end, sender.maxEnd)) receiver.maxWindow += end - sender.maxEnd;
   if (after(sack + window, receiver.maxEnd - 1)) receiver.maxEnd = sack + max(window, 1);
   if (acknowledgment == receiver.end) receiver.flags &= ~DATA_UNACKNOWLEDGED;
+  if (kind == Kind.ACK) remember(connection, reply, sequence, end, acknowledgment, rawWindow);
+}
 
-  if (kind == Kind.ACK) {
+/** Is it the ACK that came last, once more? */
+// @ts-ignore: decorator
+@inline
+function remember(connection: Connection, reply: u32, sequence: u32, end: u32, acknowledgment: u32, rawWindow: u32): void {
+  // Data moves on, and the first difference tells.
+  if (connection.lastSequence == sequence) {
     const differs =
-      (connection.lastDirection ^ reply) | (connection.lastSequence ^ sequence) | (connection.lastAck ^ acknowledgment) |
-      (connection.lastEnd ^ end) | (connection.lastWindow ^ rawWindow);
-    if (!differs) connection.retransmissions++;
-    else {
-      connection.lastDirection = <u8>reply;
-      connection.lastSequence = sequence;
-      connection.lastAck = acknowledgment;
-      connection.lastEnd = end;
-      connection.lastWindow = <u16>rawWindow;
-      connection.retransmissions = 0;
+      (connection.lastDirection ^ reply) | (connection.lastAck ^ acknowledgment) | (connection.lastEnd ^ end) | (connection.lastWindow ^ rawWindow);
+    if (!differs) {
+      connection.retransmissions++;
+      return;
     }
   }
+  connection.lastDirection = <u8>reply;
+  connection.lastSequence = sequence;
+  connection.lastAck = acknowledgment;
+  connection.lastEnd = end;
+  connection.lastWindow = <u16>rawWindow;
+  connection.retransmissions = 0;
 }
 
 /** Has this segment no options, or none that say what is acknowledged? */
@@ -507,9 +520,11 @@ export function tcpCopy(connection: Connection, other: Connection): void {
   memory.copy(changetype<usize>(other) + TRACKED, changetype<usize>(connection) + TRACKED, 56);
 }
 
-/** Is it up, with windows of both ends? */
+/** Is it up, with windows and an acknowledgment of both ends? */
 export function tcpOpen(connection: Connection): bool {
-  return tcpSettled(connection) && directionOf(connection, 0).maxWindow != 0 && directionOf(connection, 1).maxWindow != 0;
+  const one = directionOf(connection, 0);
+  const other = directionOf(connection, 1);
+  return tcpSettled(connection) && one.maxWindow != 0 && other.maxWindow != 0 && (one.flags & other.flags & MAX_ACK_SET) != 0;
 }
 
 /** How long it lasts after the ACK that it followed last. */
@@ -533,14 +548,17 @@ export function tcpFitsOpen(connection: Connection, reply: u32, sequence: u32, a
 @inline
 export function tcpFollowOpen(connection: Connection, reply: u32, sequence: u32, acknowledgment: u32, end: u32, rawWindow: u32): void {
   const sender = directionOf(connection, reply);
-  follow(connection, reply, sender, directionOf(connection, reply ^ 1), tcp.ACK, Kind.ACK, sequence, end, acknowledgment, acknowledgment, rawWindow);
+  follow(connection, reply, sender, directionOf(connection, reply ^ 1), tcp.ACK, Kind.ACK, sequence, end, acknowledgment, acknowledgment, rawWindow, true);
   connection.lastIndex = <u8>Kind.ACK;
   connection.lastDirection = <u8>reply;
 }
 
 /** Moves a connection that `tcpFollows` on, as `tcpPacket` would. */
 export function tcpFollow(connection: Connection, reply: u32, sequence: u32, acknowledgment: u32, end: u32, rawWindow: u32, time: u64): void {
-  tcpFollowOpen(connection, reply, sequence, acknowledgment, end, rawWindow);
+  const sender = directionOf(connection, reply);
+  follow(connection, reply, sender, directionOf(connection, reply ^ 1), tcp.ACK, Kind.ACK, sequence, end, acknowledgment, acknowledgment, rawWindow, false);
+  connection.lastIndex = <u8>Kind.ACK;
+  connection.lastDirection = <u8>reply;
   connection.deadline = time + timeoutAfter(connection, Kind.ACK, ES);
 }
 
