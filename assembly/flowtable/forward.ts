@@ -18,10 +18,9 @@ import * as tcp from "../wire/tcp";
 import * as udp from "../wire/udp";
 import * as vxlan from "../wire/vxlan";
 import { halves, sumHere, wrong } from "../wire/checksum";
-import { SEEN_REPLY } from "../tables/connections";
 import { generation, linksGeneration } from "../tables/generation";
 import { plainOptions, tcpFitsOpen, tcpFollowOpen } from "../hooks/conntrack-tcp";
-import { udpFollow, udpFollows } from "../hooks/conntrack";
+import { udpGoesOn } from "../hooks/conntrack";
 import { watching } from "../tables/events";
 import { tracing } from "../capture/tap";
 import { changed } from "../tables/generation";
@@ -240,32 +239,30 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, ip: usize, 
   if (!mayCross(frame, track.crossings)) return false;
   let each = true;
   if (protocol == ipv4.TCP) {
-    const header = tcp.headerLength(l4);
-    if (header < tcp.LENGTH) return false;
-    if (header > tail) return false;
-    if (together(flow, time) || (adopt(flow, track) && together(flow, time))) {
-      if (tcp.flags(l4) & tcp.FIN || !plainOptions(l4)) each = true;
-      else {
-        each = false;
-        const lead = flow.lead;
-        const reply = <u32>track.reply;
-        const sequence = tcp.sequence(l4);
-        const acknowledgment = tcp.acknowledgment(l4);
-        const end = sequence + tail - header;
-        if (!tcpFitsOpen(lead, reply, sequence, acknowledgment, end)) return false;
-        const outer = flow.outer;
-        if (outer) {
-          const then = time + track.outerAfter;
-          if (outer.stamp != flow.outerStamp) return false;
-          if (then >= outer.deadline) return false;
-          if ((outer.status & SEEN_REPLY ? 1 : 0) != <u32>track.outerSeen) return false;
-          if (!udpFollows(outer, then)) return false;
-          udpFollow(outer, then);
-        }
-        tcpFollowOpen(lead, reply, sequence, acknowledgment, end, tcp.window(l4));
-        lead.deadline = time;
-        lead.mover = changetype<usize>(flow);
+    let header = tcp.LENGTH;
+    let plain = (<u32>load<u16>(l4, 12) & (0xf0 | (tcp.FIN << 8))) == 0x50;
+    if (!plain) {
+      header = tcp.headerLength(l4);
+      if (header < tcp.LENGTH) return false;
+      if (header > tail) return false;
+      plain = (tcp.flags(l4) & tcp.FIN) == 0 && plainOptions(l4);
+    }
+    if (plain) each = !together(flow, time) && !(adopt(flow, track) && together(flow, time));
+    if (!each) {
+      const lead = flow.lead;
+      const reply = <u32>track.reply;
+      const sequence = tcp.sequence(l4);
+      const acknowledgment = tcp.acknowledgment(l4);
+      const end = sequence + tail - header;
+      if (!tcpFitsOpen(lead, reply, sequence, acknowledgment, end)) return false;
+      const outer = flow.outer;
+      if (outer) {
+        if (outer.stamp != flow.outerStamp) return false;
+        if (!udpGoesOn(outer, track.outerSeen, time + track.outerAfter)) return false;
       }
+      tcpFollowOpen(lead, reply, sequence, acknowledgment, end, tcp.window(l4));
+      lead.deadline = time;
+      lead.mover = changetype<usize>(flow);
     }
   }
   if (each) {

@@ -186,6 +186,24 @@ export function udpFollows(connection: Connection, time: u64): bool {
   return (connection.status & (SEEN_REPLY | ASSURED)) != SEEN_REPLY || time <= streamAt(connection);
 }
 
+/** Moves a UDP connection on that is alive, answered or not (`seen`, 0 or 1) and stays as it is; false, and nothing is done, if not so. */
+// @ts-ignore: decorator
+@inline
+export function udpGoesOn(connection: Connection, seen: u32, time: u64): bool {
+  if (time >= connection.deadline) return false;
+  const status = <u32>connection.status;
+  if (((status / SEEN_REPLY) & 1) != seen) return false;
+  let timeout = UDP_TIMEOUT;
+  if (seen) {
+    if (time > streamAt(connection)) {
+      if (!(status & ASSURED)) return false;
+      timeout = UDP_STREAM_TIMEOUT;
+    }
+  }
+  connection.deadline = time + timeout;
+  return true;
+}
+
 /** An ICMP error is RELATED to the connection of the packet that it quotes (nf_conntrack_inet_error). */
 function relate(namespace: Namespace, frame: Frame, l4: usize, length: u32): void {
   const inner = l4 + icmp.LENGTH;
