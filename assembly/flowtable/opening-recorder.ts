@@ -256,11 +256,12 @@ export function keepOpening(made: Track, b: u64, first: usize, flags: u32, gener
   putOpening(openingKey(destination, null), key, draft);
 }
 
-/** What it rests on, as it is now. */
+/** What it rests on, as it is now: a packet that came at `made.since` has just taken the slow way. */
 export function stamped(track: Track, made: Track): void {
   track.links = made.links;
   track.until = made.until;
   track.since = made.since;
+  track.touched = made.since;
 }
 
 /** The counters that a known tunnel's packets do not move. */

@@ -275,7 +275,7 @@ export function install(frame: Frame, ip: usize): void {
     if (stepOf(made, i).seen != (connection.status & SEEN_REPLY ? 1 : 0)) return;
   }
   describeSteps();
-  while (made.touches & 3) touched(nowhere, 0);
+  if (made.touches & 1) touched(nowhere, 0);
   made.limit = limit;
   made.flags = frame.flags;
   made.crossings += frame.hops - startHops;

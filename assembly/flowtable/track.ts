@@ -26,6 +26,8 @@ export class Track {
   until: u64;
   /** A frame from before that may have to wait for what a neighbour has said meanwhile. */
   since: u64;
+  /** What a packet touches has been touched by one that came at this time, or later: ages never go back. */
+  touched: u64;
 
   // From here on: what makes it the track that it is; `same` compares it.
   /** Comes in encapsulated; goes out as `Way`. */
@@ -104,7 +106,7 @@ export class Step {
   seen: u8;
   outer: u8;
 }
-/** A time that is set, of an entry learned anew or a neighbour used: where it stands, and time from arrival. In fours. */
+/** A time that is set, unless it is later already, of an entry learned anew or a neighbour used: where it stands, and time from arrival. In twos. */
 @unmanaged
 export class Touch {
   at: usize;
@@ -151,20 +153,27 @@ export function stepOf(track: Track, i: u32): Step { return changetype<Step>(cha
 // @ts-ignore: decorator
 @inline
 export function touchOf(track: Track, i: u32): Touch { return changetype<Touch>(changetype<usize>(track) + TOUCHED + (<usize>i << 3)); }
-/** Where a touch goes that only fills up four. */
+/** Where a touch goes that only fills up two. */
 export const nowhere: usize = memory.data(8);
 
-/** What a packet that came at `time` has touched. */
+/** What a packet that came at `time` touches, unless one has that came no earlier. */
 // @ts-ignore: decorator
 @inline
 export function touchAll(track: Track, time: u64): void {
+  if (time <= track.touched) return;
+  track.touched = time;
   const end = changetype<usize>(touchOf(track, track.touches));
-  for (let at = changetype<usize>(touchOf(track, 0)); at < end; at += 32) {
-    store<u64>(load<usize>(at), time + <u64>load<u32>(at, 4));
-    store<u64>(load<usize>(at, 8), time + <u64>load<u32>(at, 12));
-    store<u64>(load<usize>(at, 16), time + <u64>load<u32>(at, 20));
-    store<u64>(load<usize>(at, 24), time + <u64>load<u32>(at, 28));
+  for (let at = changetype<usize>(touchOf(track, 0)); at < end; at += 16) {
+    touch(at, time);
+    touch(at + 8, time);
   }
+}
+// @ts-ignore: decorator
+@inline
+function touch(at: usize, time: u64): void {
+  const then = time + <u64>load<u32>(at, offsetof<Touch>("after"));
+  const what = load<usize>(at);
+  if (load<u64>(what) < then) store<u64>(what, then);
 }
 // @ts-ignore: decorator
 @inline

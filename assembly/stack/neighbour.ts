@@ -48,14 +48,14 @@ function resolve(frame: Frame, out: Device, neighbour: Neighbour | null): void {
   age(neighbour, frame.time);
   switch (<i32>neighbour.state) {
     case Nud.REACHABLE: case Nud.PERMANENT: case Nud.DELAY: case Nud.PROBE:
-      neighbour.used = frame.time;
+      neighbour.used = max(neighbour.used, frame.time);
       if (recording) {
         neighbourUsed(changetype<usize>(neighbour), frame);
         if (neighbour.state == <u8>Nud.REACHABLE) expires(neighbour.confirmed + neighbour.reachable + 1, frame.time);
       }
       return send(neighbour, frame, out);
     case Nud.STALE:
-      neighbour.used = frame.time;
+      neighbour.used = max(neighbour.used, frame.time);
       if (recording) neighbourUsed(changetype<usize>(neighbour), frame);
       if (!out.namespace.silent) {
         moveNeighbour(neighbour, Nud.DELAY);

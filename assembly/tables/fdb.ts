@@ -98,7 +98,7 @@ function putEntry(owner: u32, mac: u64, port: Device | null, remote: u32, flags:
   return entry;
 }
 
-/** Learn `mac` behind `port` (br_fdb_update): a static entry stays as it is. Nothing is learned when the table is full. */
+/** Learn `mac` behind `port` (br_fdb_update): a static entry stays as it is, and an age never goes back. Nothing is learned when the table is full. */
 export function learn(owner: u32, mac: u64, port: Device, remote: u32, time: u64): void {
   const at = index.find(mac, owner);
   if (at) {
@@ -108,7 +108,7 @@ export function learn(owner: u32, mac: u64, port: Device, remote: u32, time: u64
     else if (recording) learned(at, time);
     leadTo(entry, port);
     entry.remote = remote;
-    entry.updated = time;
+    entry.updated = max(entry.updated, time);
   } else putEntry(owner, mac, port, remote, 0, time);
 }
 
