@@ -114,6 +114,25 @@ export class PcapngFile implements CaptureFile, OrderedSink {
     this.#frames += frames;
   }
 
+  /** Records may be put into these pieces from now on, by whoever lends them (write-behind.ts); only in the background. */
+  borrow(pieces: readonly Uint8Array[]): void {
+    if (this.#file instanceof WriteBehind) this.#file.borrow(pieces);
+  }
+
+  /**
+   * `put` gets the place where the next records go, in a piece that was lent, and how many bytes are wanted there; it says what it has
+   * put there, whose last record may be longer.
+   */
+  fill(put: (rest: Uint8Array, wanted: number) => { bytes: number; frames: number }): void {
+    this.#describe();
+    this.#flush();
+    const file = this.#file as WriteBehind;
+    const { bytes, frames } = put(file.rest, file.wanted);
+    attempt(this.#path, () => file.added(bytes));
+    this.#bytes += bytes;
+    this.#frames += frames;
+  }
+
   /** An interface must be described before its first frame, not before everything else: taps may be added in a run. */
   #describe(): void {
     const taps = this.#taps();

@@ -19,7 +19,7 @@ export interface ByteFile {
   close(): void;
 }
 
-const PIECE = 4 << 20;
+export const PIECE = 4 << 20;
 /** Pieces that are made at once. */
 const PIECES = 16;
 const WASM_PAGE = 1 << 16;
@@ -53,6 +53,8 @@ export class WriteBehind implements ByteFile {
   /** A file system may take O_DIRECT when it opens a file and refuse it when it writes. */
   #refused = false;
   readonly #spare: Uint8Array[] = [];
+  /** Bytes gather in what somebody has lent, and no other memory. */
+  #borrows = false;
   #piece = this.#take();
   #filled = 0;
   /** Where the next piece goes. */
@@ -75,6 +77,36 @@ export class WriteBehind implements ByteFile {
       at += some.length;
       if (this.#filled === PIECE) this.#send();
     }
+  }
+
+  /**
+   * From now on bytes gather in these pieces, each on a page of its own and a little longer than `PIECE`: who has lent them may put
+   * bytes there by himself (`rest`, `added`). As many as may wait, and two.
+   */
+  borrow(pieces: readonly Uint8Array[]): void {
+    const gathered = this.#piece.subarray(0, this.#filled);
+    this.#spare.splice(0, this.#spare.length, ...pieces);
+    this.#borrows = true;
+    this.#piece = this.#take();
+    this.#piece.set(gathered);
+  }
+
+  /** Where the next byte goes, in what was lent. Up to `PIECE` are wanted there, and what begins before that may end behind it. */
+  get rest(): Uint8Array {
+    return this.#piece.subarray(this.#filled);
+  }
+  get wanted(): number {
+    return PIECE - this.#filled;
+  }
+  /** So many bytes have been put there. */
+  added(bytes: number): void {
+    if (this.#error) throw this.#error;
+    const more = this.#piece.subarray(PIECE, Math.max(PIECE, this.#filled + bytes));
+    this.#filled = Math.min(PIECE, this.#filled + bytes);
+    if (this.#filled < PIECE) return;
+    this.#send();
+    this.#piece.set(more);
+    this.#filled = more.length;
   }
 
   #send(): void {
@@ -100,6 +132,7 @@ export class WriteBehind implements ByteFile {
   /** A piece on a page of its own, as O_DIRECT wants it: WebAssembly's memory is the one that JavaScript gets so. */
   #take(): Uint8Array {
     if (this.#spare.length === 0) {
+      if (this.#borrows) throw new Error('more pieces wait for the disk than were lent');
       const pages = (PIECES * PIECE) / WASM_PAGE;
       const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
       for (let at = PIECES; at-- > 0; ) this.#spare.push(new Uint8Array(buffer, at * PIECE, PIECE));

@@ -1,6 +1,7 @@
 /**
  * What merges the captures of several engines: memory that their threads share, and the module that works on it
- * (assembly/capture/merge). Each engine has slots of its own there, into which it copies pieces of finished records.
+ * (assembly/capture/merge). Each engine has slots of its own there, into which it copies pieces of finished records. They are
+ * merged into other pieces of that memory, from which the system writes a file.
  */
 
 import { MergeSource } from './generated/layout.js';
@@ -10,20 +11,25 @@ const PAGE = 1 << 16;
 /** Bytes of a piece at the most, and pieces of an engine that may be on the way. */
 export const SLOT = 1 << 20;
 export const SLOTS = 16;
-/** As much is merged before it is handed on, and a record more. */
-const ROOM = 1 << 20;
+/** A merged piece is so long, and has room for what the last record has more. */
 const LONGEST = 2 * PAGE;
 
 const SOURCES = PAGE;
-const MERGED = 2 * PAGE;
-const PIECES = MERGED + ROOM + LONGEST;
-const slotAt = (engine: number, slot: number) => PIECES + (engine * SLOTS + slot) * SLOT;
+const SLOTS_AT = 2 * PAGE;
+const slotAt = (engine: number, slot: number) => SLOTS_AT + (engine * SLOTS + slot) * SLOT;
 
-/** For `engines` engines; it may be handed to other threads. */
-export function sharedMemory(engines: number): WebAssembly.Memory {
-  // Whoever copies the last record of all reads a little further.
-  const pages = slotAt(engines, 0) / PAGE + 1;
+/** For `engines` engines, with `pieces` of `bytes` that are merged; it may be handed to other threads. */
+export function sharedMemory(engines: number, pieces: number, bytes: number): WebAssembly.Memory {
+  const pages = (slotAt(engines, 0) + pieces * (bytes + LONGEST)) / PAGE;
   return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+}
+
+/** Each `bytes` long, and more. */
+export function piecesOf({ buffer }: WebAssembly.Memory, engines: number, bytes: number): Uint8Array[] {
+  const from = slotAt(engines, 0);
+  const length = bytes + LONGEST;
+  const count = (buffer.byteLength - from) / length;
+  return Array.from({ length: count }, (_, at) => new Uint8Array(buffer, from + at * length, length));
 }
 
 export function slotOf(memory: WebAssembly.Memory, engine: number, slot: number): Uint8Array {
@@ -36,22 +42,17 @@ interface MergeExports {
 }
 
 export class RecordMerge {
-  /** Records in `records`. */
-  frames = 0;
   readonly #exports: MergeExports;
-  readonly #bytes: Uint8Array;
   /** Of the sources. */
   readonly #numbers: Uint32Array;
-  #to = MERGED;
 
   constructor(
-    readonly memory: WebAssembly.Memory,
+    memory: WebAssembly.Memory,
     private readonly engines: number,
   ) {
     // So small a module may be compiled at once, on any thread.
     const module = new WebAssembly.Module(Uint8Array.from(atob(mergeWasm), (c) => c.charCodeAt(0)));
     this.#exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as MergeExports;
-    this.#bytes = new Uint8Array(memory.buffer);
     this.#numbers = new Uint32Array(memory.buffer, SOURCES, (engines * MergeSource.size) / 4);
   }
 
@@ -71,19 +72,14 @@ export class RecordMerge {
     return this.#get(engine, MergeSource.at.at) === this.#get(engine, MergeSource.end.at);
   }
 
-  /** Until an engine that has not ended has no record at hand, all have none, or the room is full: is it? */
-  advance(): boolean {
-    this.#to = this.#exports.merge(SOURCES, this.engines, this.#to, MERGED + ROOM);
-    this.frames += this.#exports.merged.value;
-    return this.#to >= MERGED + ROOM;
-  }
-
-  /** Finished records in the order of their times, good until the next `advance`. */
-  take(): Uint8Array {
-    const records = this.#bytes.subarray(MERGED, this.#to);
-    this.#to = MERGED;
-    this.frames = 0;
-    return records;
+  /**
+   * To `piece`, of the same memory: finished records in the order of their times, until an engine that has not ended has none at
+   * hand, all have none, or `wanted` bytes are there. What begins before them may end behind them.
+   */
+  advance(piece: Uint8Array, wanted: number): { bytes: number; frames: number } {
+    const from = piece.byteOffset;
+    const to = this.#exports.merge(SOURCES, this.engines, from, from + wanted);
+    return { bytes: to - from, frames: this.#exports.merged.value };
   }
 
   #get(engine: number, field: number): number {

@@ -5,10 +5,18 @@
 
 import { type CaptureFile, PcapngFile } from '../capture/files.js';
 import { captureRecords } from '../capture/trace.js';
-import { RecordMerge } from '../engine/merge.js';
+import { PIECE } from '../capture/write-behind.js';
+import { piecesOf, RecordMerge, sharedMemory } from '../engine/merge.js';
 
 /** Bytes that may wait for the disk. */
 const MOST_WAITING = 64 << 20;
+/** Those that wait, one more, the one that is being filled, and the one after it. */
+const PIECES = MOST_WAITING / PIECE + 3;
+
+/** What the threads of so many engines share with the one that merges. */
+export function memoryFor(engines: number): WebAssembly.Memory {
+  return sharedMemory(engines, PIECES, PIECE);
+}
 
 interface Source {
   /** Those that are not merged to their end: the first one is at hand. */
@@ -20,6 +28,8 @@ interface Source {
 export class CaptureMerge {
   readonly #merge: RecordMerge;
   readonly #sources: Source[];
+  /** Where records go on their way to other targets than a pcapng. */
+  readonly #piece: Uint8Array;
   /** The disk is behind. */
   #pause: Promise<void> | undefined;
 
@@ -35,6 +45,9 @@ export class CaptureMerge {
     private readonly refused: (error: unknown) => void,
   ) {
     this.#merge = new RecordMerge(memory, engines);
+    const pieces = piecesOf(memory, engines, PIECE);
+    this.#piece = pieces[0] as Uint8Array;
+    if (target instanceof PcapngFile) target.borrow(pieces);
     this.#sources = Array.from({ length: engines }, () => ({ pieces: [], hasEnded: false }));
   }
 
@@ -58,17 +71,31 @@ export class CaptureMerge {
   /** All have ended: the target is settled, and still to be finished. */
   async finish(): Promise<void> {
     while (this.#pause) await this.#pause;
-    this.#flush();
     await this.target.settle();
   }
 
   #advance(): void {
     for (let goesOn = true; goesOn && !this.#pause; ) {
-      const isFull = this.#merge.advance();
-      if (isFull) this.#flush();
+      const isFull = this.#step();
       goesOn = this.#turnOver() || isFull;
       if (this.target.waiting > MOST_WAITING) this.#rest();
     }
+  }
+
+  /** Is a piece full, and may there be more? */
+  #step(): boolean {
+    let isFull = false;
+    const step = (piece: Uint8Array, wanted: number) => {
+      const done = this.#merge.advance(piece, wanted);
+      isFull = done.bytes >= wanted;
+      return done;
+    };
+    if (this.target instanceof PcapngFile) this.target.fill(step);
+    else {
+      const { bytes } = step(this.#piece, PIECE);
+      for (const { block } of captureRecords(this.#piece.slice(0, bytes))) this.target.write(block);
+    }
+    return isFull;
   }
 
   /** What comes after pieces that are merged to their end. Is there anything to go on with? */
@@ -93,13 +120,5 @@ export class CaptureMerge {
     });
     this.#pause = pause;
     pause.catch(this.refused);
-  }
-
-  #flush(): void {
-    const { frames } = this.#merge;
-    if (frames === 0) return;
-    const records = this.#merge.take();
-    if (this.target instanceof PcapngFile) this.target.writeOrdered(records, frames);
-    else for (const { block } of captureRecords(records.slice())) this.target.write(block);
   }
 }

@@ -8,10 +8,9 @@ import type { CaptureFile, WrittenFile } from '../capture/files.js';
 import type { TapDescription } from '../capture/pcapng.js';
 import { compile } from '../engine/engine.js';
 import type { Account } from '../engine/index.js';
-import { sharedMemory } from '../engine/merge.js';
 import type { Progress } from '../swarm/swarm.js';
 import type { StackSpec } from '../topology/spec.js';
-import { CaptureMerge } from './merge-captures.js';
+import { CaptureMerge, memoryFor } from './merge-captures.js';
 import { mergeFlows } from './merge-reports.js';
 import type { Outcome } from './outcome.js';
 import { Signals } from './stream.js';
@@ -131,7 +130,7 @@ class Crew {
     const refused = new Promise<never>((_, reject) => {
       refuse = reject;
     });
-    const records = capture && sharedMemory(count);
+    const records = capture && memoryFor(count);
     const merge = capture && records && new CaptureMerge(records, count, capture, free, refuse);
     try {
       for (let index = 0; index < count; index++) this.#workers.push(this.#start(index, records));

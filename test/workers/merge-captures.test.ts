@@ -8,8 +8,8 @@ import { afterAll, expect, it } from 'vitest';
 import { type CaptureFormat, openCapture, pcapName } from '../../src/capture/files.js';
 import { enhancedPacketBlock } from '../../src/capture/pcapng.js';
 import { readCapture } from '../../src/capture/read.js';
-import { SLOTS, sharedMemory, slotOf } from '../../src/engine/merge.js';
-import { CaptureMerge } from '../../src/workers/merge-captures.js';
+import { SLOTS, slotOf } from '../../src/engine/merge.js';
+import { CaptureMerge, memoryFor } from '../../src/workers/merge-captures.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'swarmwire-merge-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -40,7 +40,7 @@ function inOrder(a: Frame, b: Frame): number {
 }
 
 function piece(frames: readonly Frame[]): Uint8Array {
-  return Uint8Array.from(frames.flatMap((frame) => [...enhancedPacketBlock({ ...frame, direction: 'received' })]));
+  return Buffer.concat(frames.map((frame) => enhancedPacketBlock({ ...frame, direction: 'received' })));
 }
 
 /** Each engine's frames in pieces of so many; whose piece comes next is drawn. */
@@ -51,7 +51,7 @@ async function merge(
   format: CaptureFormat = 'pcapng',
 ) {
   const file = openCapture(format, folder, 'merged', () => TAPS, { background: true });
-  const memory = sharedMemory(engines.length);
+  const memory = memoryFor(engines.length);
   const free = engines.map(() => Array.from({ length: SLOTS }, (_, slot) => slot));
   const refused: unknown[] = [];
   const merging = new CaptureMerge(
@@ -109,13 +109,13 @@ it('puts all frames in the order of time, then of taps, then of engines', async 
 });
 
 it('merges more than there is room for', async () => {
-  const data = new Uint8Array(40_000);
+  const data = new Uint8Array(40_001);
   const frames = (engine: number) =>
-    Array.from({ length: 60 }, (_, at) => ({ time: EPOCH + BigInt(at * 2 + engine), interface: 0, data }));
+    Array.from({ length: 180 }, (_, at) => ({ time: EPOCH + BigInt(at * 2 + engine), interface: 0, data }));
   const [file] = await merge([frames(0), frames(1)], 7, [0, 1, 1, 0, 0]);
   const merged = readCapture(readFileSync(join(folder, 'merged.pcapng'))).frames;
-  expect(merged.map(({ time }) => time)).toEqual(Array.from({ length: 120 }, (_, at) => EPOCH + BigInt(at)));
-  expect([file?.frames, merged.every((frame) => frame.data.length === data.length)]).toEqual([120, true]);
+  expect(merged.map(({ time }) => time)).toEqual(Array.from({ length: 360 }, (_, at) => EPOCH + BigInt(at)));
+  expect([file?.frames, merged.every((frame) => frame.data.length === data.length)]).toEqual([360, true]);
 });
 
 it('writes a file per tap as well', async () => {
@@ -145,7 +145,7 @@ it('tells what the disk has refused while it waited for it', async () => {
   const full = new Error('no space is left on the disk');
   const target = { waiting: 65 << 20, write() {}, settle: () => Promise.reject(full), finish: () => [], discard() {} };
   const error = await new Promise((refused) => {
-    const memory = sharedMemory(1);
+    const memory = memoryFor(1);
     const merging = new CaptureMerge(memory, 1, target, () => {}, refused);
     const records = piece([{ time: EPOCH, interface: 0, data: new Uint8Array(20) }]);
     slotOf(memory, 0, 0).set(records);

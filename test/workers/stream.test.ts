@@ -11,7 +11,7 @@ const block = (tick: number, bytes = 20) =>
 
 /** The second of two engines, and what it has sent, slots and all. */
 function streaming() {
-  const memory = sharedMemory(2);
+  const memory = sharedMemory(2, 0, 0);
   const signals = Signals.for(2);
   const sent: { slot: number; records: Uint8Array }[] = [];
   const stream = new CaptureStream(1, signals, memory, (slot, length) =>
