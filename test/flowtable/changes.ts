@@ -1,6 +1,7 @@
 /** What can be changed under a swarm's feet, by name: tables, devices, limits, the wire. Drawn alike for both of two lives. */
 
 import type { Random } from '../../bench/fuzz/random.js';
+import type { Destination } from '../../src/engine/balancer.js';
 import type { Denial } from '../../src/engine/denial.js';
 import type { Device, Engine, Namespace, Segment } from '../../src/engine/index.js';
 
@@ -11,6 +12,8 @@ export class Changes {
   readonly made = new Map<string, number>();
   readonly #rules: Removable[] = [];
   readonly #denials: Denial[] = [];
+  readonly #gone: Destination[] = [];
+  readonly #set: (() => void)[] = [];
 
   constructor(
     readonly engine: Engine,
@@ -31,11 +34,11 @@ export class Changes {
     for (const rule of this.#rules.splice(0)) rule.remove();
     for (const denial of this.#denials.splice(0)) denial.remove();
     for (const device of this.engine.devices) [device.up, device.mtu] = [true, Math.max(device.mtu, 1450)];
-    for (const namespace of this.#namespaces()) {
-      namespace.set('connectionsMax', 1 << 16);
-      if (/^node/.test(namespace.name)) namespace.set('forward', 1);
-      for (const { destinations } of namespace.ipvs.services) for (const one of destinations) one.weightNow = 1;
-    }
+    for (const undo of this.#set.splice(0)) undo();
+    for (const { service, address } of this.#gone.splice(0))
+      if (service.namespace.ipvs.services.includes(service)) service.add(address);
+    for (const one of this.#destinations()) one.weightNow = 1;
+    for (const namespace of this.#namespaces()) namespace.set('connectionsMax', 1 << 16);
     this.underlay.loss = 0;
   }
 
@@ -60,7 +63,9 @@ export class Changes {
     'a destination goes': () => {
       const many = this.#namespaces().flatMap(({ ipvs }) => ipvs.services.filter((one) => one.destinations.length > 1));
       if (many.length === 0) return false;
-      return void this.random.pick(this.random.pick(many).destinations).remove();
+      const destination = this.random.pick(this.random.pick(many).destinations);
+      this.#gone.push(destination);
+      return void destination.remove();
     },
     'a destination comes': () => {
       const services = this.#namespaces().flatMap(({ ipvs }) => ipvs.services);
@@ -142,6 +147,8 @@ export class Changes {
         'ipvsReuseMode',
         'bridgeNetfilter',
       ] as const);
+      const before = namespace.get(name);
+      this.#set.unshift(() => namespace.set(name, before));
       namespace.set(name, random.pick([0, 1]));
       return undefined;
     },

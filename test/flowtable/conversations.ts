@@ -86,7 +86,7 @@ export class Conversation {
   }
 
   #datagram(place: Place, random: Random): Uint8Array {
-    const data = new Uint8Array(random.pick([4, 4, 18, 300, 1400, 1472])).fill(0x78);
+    const data = new Uint8Array(random.pick([4, 4, 18, 300, 300, 1400, 1472])).fill(0x78);
     put32(data, 0, this.number);
     return udp(place.sport, place.dport, data);
   }
@@ -109,7 +109,7 @@ export class Conversation {
         else if (side === 'far' && this.stage === 'asked') [this.stage, next.far] = ['answered', sequence + 1];
         break;
       case 'data':
-        length = sequence % 65536 < ROOM ? random.pick([0, 0, 1, 100, 536, 1400]) : 0;
+        length = sequence % 65536 < ROOM ? random.pick([0, 0, 1, 100, 536, 1300]) : 0;
         this.#last[side] = { sequence, length };
         next[side] += length;
         if (side === 'near' && this.stage === 'answered') this.stage = 'up';

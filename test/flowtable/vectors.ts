@@ -286,7 +286,10 @@ class Life {
     const due = here.filter(({ one, end }) => one.isDue(end)).slice(0, random.pick([0, VECTOR, VECTOR]));
     // A few of the others speak most of the time: their packets are foreseen, and groups move.
     const up = here.filter(({ one }) => one.stage === 'up' || one.protocol === 'udp');
-    const few = (up.length > 0 ? up : here).slice(0, random.pick([1, 2, 4, 100]));
+    const speaking = up.length > 0 ? up : here;
+    const few = random.chance(0.5)
+      ? speaking.slice(-random.pick([1, 2, 4]))
+      : speaking.slice(0, random.pick([2, 4, 100]));
     const frames = due.map(({ one, end }) => one.say(end, random));
     const more = this.#drawn(() => {
       const { one, end } = random.pick(few);
