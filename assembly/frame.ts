@@ -138,9 +138,32 @@ let lastId: u32 = 0;
 
 /** A slot for a frame of `length` bytes with headroom before it, or null when there is no memory. */
 export function takeFrame(length: u32): Frame | null {
-  const kind = <usize>length <= SHORT_FRAME ? Slot.SHORT : <usize>length <= SMALL - META - HEADROOM ? Slot.SMALL : Slot.LARGE;
-  if (<usize>length > LARGE - META - HEADROOM) return null;
-  let at = kind == Slot.SHORT ? shortPool.lift() : kind == Slot.SMALL ? smallPool.lift() : largePool.lift();
+  const frame = slotFor(length);
+  if (frame) madeFrames(1);
+  return frame;
+}
+
+/** The same, not counted yet (`madeFrames`), where a call for each would cost. */
+// @ts-ignore: decorator
+@inline
+export function takeOfMany(length: u32): Frame | null {
+  return <usize>length <= SHORT_FRAME ? laidOut(shortPool.lift(), Slot.SHORT, length) : slotFor(length);
+}
+// @ts-ignore: decorator
+@inline
+export function madeFrames(count: u32): void { if (owns(current)) account.made += count; }
+
+function slotFor(length: u32): Frame | null {
+  if (<usize>length <= SHORT_FRAME) return laidOut(shortPool.lift(), Slot.SHORT, length);
+  if (<usize>length <= SMALL - META - HEADROOM) return laidOut(smallPool.lift(), Slot.SMALL, length);
+  if (<usize>length <= LARGE - META - HEADROOM) return laidOut(largePool.lift(), Slot.LARGE, length);
+  return null;
+}
+
+/** An empty frame in the slot at `at`, if there was one. */
+// @ts-ignore: decorator
+@inline
+function laidOut(at: usize, kind: Slot, length: u32): Frame | null {
   if (!at) return null;
   const size = sizeOf(kind);
   if (GUARD) {
@@ -163,7 +186,6 @@ export function takeFrame(length: u32): Frame | null {
   frame.end = at + size;
   frame.slot = <u8>kind;
   frame.id = ++lastId;
-  if (owns(current)) account.made++;
   frame.load = current;
   return frame;
 }

@@ -2,10 +2,10 @@
 // arrives at once.
 
 import { arena } from "./memory";
-import { VECTOR, foresee } from "./flowtable/foresee";
-import { Frame, INJECTED, ensureFrames, takeFrame } from "./frame";
+import { VECTOR, foresee, lineUp, linedUp } from "./flowtable/foresee";
+import { Frame, INJECTED, ensureFrames, madeFrames, takeFrame, takeOfMany } from "./frame";
 import { account, drop, Drop } from "./drops";
-import { Device, receive, scheduleAt, slowPackets } from "./devices/device";
+import { Device, receiveHere, scheduleAt, slowPackets } from "./devices/device";
 import { Namespace } from "./stack/namespace";
 import { Event, now } from "./clock/queue";
 import { ensure, topUp } from "./clock/run";
@@ -91,23 +91,27 @@ export function receiveBatch(device: Device, frames: usize, lengths: usize, stri
   ensure();
   for (let i: u32 = 0; i < count; i += VECTOR) {
     const some = min(VECTOR, count - i);
-    for (let j: u32 = 0; j < some; j++) {
-      const length = load<u32>(lengths + (<usize>(i + j) << 2));
-      const frame = takeFrame(length);
-      if (!frame) return;
-      account.injected++;
-      const from = frames + <usize>((i + j) * stride);
+    let j: u32 = 0;
+    for (; j < some; j++) {
+      const length = load<u32>(lengths + (<usize>j << 2));
+      const frame = takeOfMany(length);
+      if (!frame) break;
+      const from = frames + <usize>(j * stride);
       if (length >= 16) frame.sum = copySummed(frame.data, from, length);
       else memory.copy(frame.data, from, length);
       frame.time = now;
-      store<usize>(vector + (<usize>j << 2), changetype<usize>(frame));
+      lineUp(device, frame, from, j);
     }
-    foresee(device, vector, some);
-    for (let j: u32 = 0; j < some; j++) {
+    madeFrames(j);
+    account.injected += j;
+    if (j < some) return;
+    frames += <usize>(some * stride);
+    lengths += <usize>some << 2;
+    foresee(some);
+    for (j = 0; j < some; j++) {
       const slow = slowPackets;
-      receive(device, changetype<Frame>(load<usize>(vector + (<usize>j << 2))));
+      receiveHere(device, linedUp(j));
       if (slow != slowPackets) topUp();
     }
   }
 }
-const vector: usize = memory.data(128);

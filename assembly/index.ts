@@ -83,7 +83,8 @@ export { sourceFor6 } from "./stack/output6";
 
 // Frames in
 export { inboxAt, injectReceive, injectSocket, injectSocket6, injectTransmit, receiveBatch } from "./inbox";
-export function scratch(bytes: u32): usize { return arena(bytes); }
+/** Memory for JavaScript's own; what lies behind its last frame may be read as headers are looked for. */
+export function scratch(bytes: u32): usize { return arena(bytes + 128); }
 
 // Sockets
 export { udpOpen, udpOpen6, udpClose, udpConnect } from "./stack/udp";

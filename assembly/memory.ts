@@ -50,7 +50,7 @@ export class Pool {
     if (!at) return 0;
     this.head = load<usize>(at);
     this.free--;
-    touched(this.kind);
+    if (this.kind != Of.TRAFFIC) touched(this.kind);
     return at;
   }
 

@@ -192,7 +192,7 @@ export function mldEmitAlert(at: usize): void { mld.emitAlert(at); }
 
 // A vector that is interrupted: all of its frames are foreseen, the first go on their way, and whoever calls may change what
 // he likes before the rest follows.
-import { foresee } from "./flowtable/foresee";
+import { foresee, lineUp } from "./flowtable/foresee";
 import { takeFrame } from "./frame";
 import { account } from "./drops";
 import { copyFrame } from "./copy";
@@ -213,8 +213,9 @@ export function beginVector(device: AnyDevice, frames: usize, lengths: usize, st
     copyFrame(frame.data, frames + <usize>(i * stride), length);
     frame.time = now;
     store<usize>(waiting + (<usize>i << 2), changetype<usize>(frame));
+    lineUp(device, frame, frame.data, i);
   }
-  foresee(device, waiting, count);
+  foresee(count);
   waitingCount = count;
   waitingAt = 0;
 }

@@ -6,7 +6,7 @@ import { generate } from "../load/generator";
 import { Device, VXLAN_IPV6, calm, receive, slowPackets, transmit } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import { Event, a, b, kind, next, now, putBack, setNow } from "./queue";
-import { VECTOR, foresee } from "../flowtable/foresee";
+import { VECTOR, foresee, lineUp } from "../flowtable/foresee";
 import { expectAnswer } from "../stack/arp";
 import { expectAdvertisement } from "../stack/nd";
 import { neighbourTimer } from "../stack/neighbour";
@@ -144,8 +144,6 @@ function started(at: usize): Frame {
   return frame;
 }
 
-const frames: usize = memory.data(128);
-
 /** A vector of frames arrives. When JavaScript has something to do first, the rest waits in its place. */
 function vector(device: usize, first: usize): void {
   const to = changetype<Device>(device);
@@ -153,11 +151,10 @@ function vector(device: usize, first: usize): void {
   if (frame && frame.next) {
     let count: u32 = 0;
     while (frame && count < VECTOR) {
-      store<usize>(frames + (<usize>count << 2), changetype<usize>(frame));
-      count++;
+      lineUp(to, frame, frame.data, count++);
       frame = frame.next;
     }
-    foresee(to, frames, count);
+    foresee(count);
     frame = changetype<Frame>(first);
   }
   while (frame) {

@@ -13,40 +13,56 @@ import { Flow, flowSlot } from "./flows";
 
 /** Frames looked at together. */
 export const VECTOR: u32 = 32;
+const frames: usize = memory.data(128);
 const slots: usize = memory.data(128);
 const tags: usize = memory.data(128);
 /** So that no compiler takes the loads for useless. */
 let sink: u32 = 0;
 
-/** `count` frames at `frames`, an array of addresses, are about to come in by `device`. */
-export function foresee(device: Device, frames: usize, count: u32): void {
-  if (count < 4) return;
-  const wire = <u64>device.id << 40;
-  const end = frames + (<usize>count << 2);
-  const offset = slots - frames;
-  let seen: u32 = 0;
-  for (let at = frames; at < end; at += 4) {
-    const frame = changetype<Frame>(load<usize>(at));
-    let ip = frame.data + ethernet.LENGTH;
-    let protocol = ipv4.protocol(ip);
-    if (protocol == ipv4.UDP && load<u32>(ip, ipv4.LENGTH + udp.LENGTH) == 0x08) {
+/**
+ * Frame `i` of a vector that is about to come in by `device`; its bytes are at `at`: where they came from, if they have been copied just
+ * now and may still be on their way to the cache. Up to 128 bytes are looked at.
+ */
+// @ts-ignore: decorator
+@inline
+export function lineUp(device: Device, frame: Frame, at: usize, i: u32): void {
+  let ip = at + ethernet.LENGTH;
+  let protocol = ipv4.protocol(ip);
+  if (protocol == ipv4.UDP) {
+    if (load<u32>(ip, ipv4.LENGTH + udp.LENGTH) == 0x08) {
       ip += ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH;
       protocol = ipv4.protocol(ip) | 0x80;
     }
-    const key = hash(load<u64>(ip, 12), <u64>load<u32>(ip, ipv4.LENGTH) | (<u64>protocol << 32) | wire);
-    store<usize>(at + offset, flowSlot(key));
-    store<u32>(at + offset + (tags - slots), tagOf(key));
   }
-  const last = slots + (<usize>count << 2);
-  for (let at = slots; at < last; at += 4) seen |= load<u32>(load<usize>(at)) | load<u32>(load<usize>(at), 16);
-  for (let at = slots; at < last; at += 4) {
-    const flow = likelyAt(load<usize>(at), load<u32>(at + (tags - slots)));
-    store<usize>(at, flow);
-    changetype<Frame>(load<usize>(at - offset)).hint = flow;
+  const key = hash(load<u64>(ip, 12), <u64>load<u32>(ip, ipv4.LENGTH) | (<u64>(protocol | (device.id << 8)) << 32));
+  const offset = <usize>i << 2;
+  store<usize>(offset, changetype<usize>(frame), frames);
+  store<usize>(offset, flowSlot(key), slots);
+  store<u32>(offset, tagOf(key), tags);
+}
+
+/** That frame, until another vector is lined up. */
+// @ts-ignore: decorator
+@inline
+export function linedUp(i: u32): Frame { return changetype<Frame>(load<usize>(<usize>i << 2, frames)); }
+
+/** The first `count` have been lined up. */
+export function foresee(count: u32): void {
+  if (count < 4) return;
+  let seen: u32 = 0;
+  const end = <usize>count << 2;
+  for (let i: usize = 0; i < end; i += 4) {
+    const slot = load<usize>(i, slots);
+    seen |= load<u32>(slot) | load<u32>(slot, 16);
+  }
+  for (let i: usize = 0; i < end; i += 4) {
+    const flow = likelyAt(load<usize>(i, slots), load<u32>(i, tags));
+    store<usize>(i, flow, slots);
+    changetype<Frame>(load<usize>(i, frames)).hint = flow;
     seen |= load<u32>(flow);
   }
-  for (let at = slots; at < last; at += 4) {
-    const flow = load<usize>(at);
+  for (let i: usize = 0; i < end; i += 4) {
+    const flow = load<usize>(i, slots);
     const lead = load<usize>(flow, offsetof<Flow>("lead"));
     seen |= load<u32>(lead, 32) | load<u32>(lead, 64) | load<u32>(load<usize>(flow, offsetof<Flow>("outer")), 32);
   }
