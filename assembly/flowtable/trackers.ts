@@ -18,12 +18,14 @@ export function moveEach(flow: Flow, track: Track, protocol: u32, l4: usize, len
   let acknowledgment: u32 = 0;
   let end: u32 = 0;
   let plain = true;
+  let fin: u32 = 0;
   if (protocol == ipv4.TCP) {
     allApart(flow, track);
-    plain = (tcp.flags(l4) & (tcp.FIN | tcp.SYN)) == 0 && plainOptions(l4);
+    plain = (tcp.flags(l4) & tcp.SYN) == 0 && plainOptions(l4);
+    fin = tcp.flags(l4) & tcp.FIN;
     sequence = tcp.sequence(l4);
     acknowledgment = tcp.acknowledgment(l4);
-    end = sequence + length - tcp.headerLength(l4);
+    end = sequence + length - tcp.headerLength(l4) + fin;
   }
   for (let i: u32 = 0; i < steps; i++) {
     const step = stepOf(track, i);
@@ -45,7 +47,7 @@ export function moveEach(flow: Flow, track: Track, protocol: u32, l4: usize, len
     if (flow.balanced.stamp != flow.balancedStamp) return false;
     if (time + track.balancedAt >= flow.balanced.deadline) return false;
   }
-  // More than an ACK that fits: conntrack itself is asked.
+  // More than an ACK or FIN that fits: conntrack itself is asked.
   if (!plain) {
     if (!tcpMoves(flow, track, l4, length, time)) return false;
   }
@@ -56,13 +58,13 @@ export function moveEach(flow: Flow, track: Track, protocol: u32, l4: usize, len
     const connection = connectionOf(flow, i);
     if (protocol != ipv4.TCP || step.outer) udpFollow(connection, time + step.after);
     else if (!plain) connection.status |= <u16>(step.reply ? SEEN_REPLY : 0);
-    else tcpFollow(connection, step.reply, sequence, acknowledgment, end, tcp.window(l4), time + step.after);
+    else tcpFollow(connection, step.reply, fin, sequence, acknowledgment, end, tcp.window(l4), time + step.after);
   }
   if (track.balanced) {
     advance(flow.balanced, protocol, track.balanced - 1, l4, time + track.balancedAt);
     if (protocol == ipv4.TCP) touch(flow.balanced);
   }
-  if (protocol == ipv4.TCP && plain) join(flow, track, time);
+  if (protocol == ipv4.TCP && plain && !fin) join(flow, track, time);
   return true;
 }
 
@@ -75,12 +77,18 @@ function tcpMoves(flow: Flow, track: Track, l4: usize, length: u32, time: u64): 
     const step = stepOf(track, i);
     if (step.outer) continue;
     const connection = connectionOf(flow, i);
-    memory.copy(kept + (<usize>i << 7), changetype<usize>(connection), 128);
+    keep(kept + (<usize>i << 7), changetype<usize>(connection));
     if (tcpPacket(connection, step.reply, l4, length, time + step.after) == ACCEPT) continue;
     for (let j: u32 = 0; j <= i; j++) {
-      if (!stepOf(track, j).outer) memory.copy(changetype<usize>(connectionOf(flow, j)), kept + (<usize>j << 7), 128);
+      if (!stepOf(track, j).outer) keep(changetype<usize>(connectionOf(flow, j)), kept + (<usize>j << 7));
     }
     return false;
   }
   return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function keep(to: usize, from: usize): void {
+  for (let i: usize = 0; i < 128; i += 16) v128.store(to + i, v128.load(from + i));
 }

@@ -122,14 +122,10 @@ export function tcpError(segment: usize, length: u32): bool {
   return !((VALID_FLAGS >>> <u64>flags) & 1);
 }
 
-/** May it open a connection (a SYN, or any segment of one that is under way)? Sets up the windows of its sender. */
+/** May it open a connection (a SYN, or any segment of one that is under way)? Sets up the windows of its sender; the connection is new. */
 export function tcpNew(connection: Connection, segment: usize, length: u32): bool {
   const opens = transition(0, kindOf(tcp.flags(segment)), NO);
   if (opens == XX) return false;
-  memory.fill(
-    changetype<usize>(connection) + offsetof<Connection>("state"), 0,
-    offsetof<Connection>("ruleDnat") - offsetof<Connection>("state"),
-  );
   const sender = directionOf(connection, 0);
   sender.end = endOf(segment, length);
   sender.maxWindow = max(tcp.window(segment), 1);
@@ -492,7 +488,7 @@ export function plainOptions(segment: usize): bool {
 }
 
 /**
- * Would an ACK (with `plainOptions`, and no SYN, FIN or RST) leave this connection as it is, up and answered? Changes
+ * Would an ACK (with `plainOptions`, and no SYN or RST) fit into this connection, which is up and answered? Changes
  * nothing: the flow table asks each connection of a way before it moves the first.
  */
 export function tcpFollows(connection: Connection, reply: u32, sequence: u32, acknowledgment: u32, end: u32): bool {
@@ -517,7 +513,11 @@ const TRACKED: usize = offsetof<Connection>("state");
 
 /** `other`, a twin before, gets what `connection` has followed since. */
 export function tcpCopy(connection: Connection, other: Connection): void {
-  memory.copy(changetype<usize>(other) + TRACKED, changetype<usize>(connection) + TRACKED, 56);
+  // Not memory.copy, which is a call out of the module.
+  const from = changetype<usize>(connection) + TRACKED;
+  const to = changetype<usize>(other) + TRACKED;
+  for (let i: usize = 0; i < 48; i += 16) v128.store(to + i, v128.load(from + i));
+  store<u64>(to, load<u64>(from, 48), 48);
 }
 
 /** Is it up, with windows and an acknowledgment of both ends? */
@@ -553,13 +553,20 @@ export function tcpFollowOpen(connection: Connection, reply: u32, sequence: u32,
   connection.lastDirection = <u8>reply;
 }
 
-/** Moves a connection that `tcpFollows` on, as `tcpPacket` would. */
-export function tcpFollow(connection: Connection, reply: u32, sequence: u32, acknowledgment: u32, end: u32, rawWindow: u32, time: u64): void {
+/** Moves a connection that `tcpFollows` on, as `tcpPacket` would; `fin`: 1 if the ACK is a FIN as well, which `end` has counted. */
+export function tcpFollow(
+  connection: Connection, reply: u32, fin: u32, sequence: u32, acknowledgment: u32, end: u32, rawWindow: u32, time: u64,
+): void {
   const sender = directionOf(connection, reply);
-  follow(connection, reply, sender, directionOf(connection, reply ^ 1), tcp.ACK, Kind.ACK, sequence, end, acknowledgment, acknowledgment, rawWindow, false);
-  connection.lastIndex = <u8>Kind.ACK;
+  const kind: u32 = fin ? Kind.FIN : Kind.ACK;
+  follow(connection, reply, sender, directionOf(connection, reply ^ 1), tcp.ACK, kind, sequence, end, acknowledgment, acknowledgment, rawWindow, false);
+  connection.lastIndex = <u8>kind;
   connection.lastDirection = <u8>reply;
-  connection.deadline = time + timeoutAfter(connection, Kind.ACK, ES);
+  if (fin) {
+    connection.state = FW;
+    sender.flags |= CLOSE_INIT;
+  }
+  connection.deadline = time + timeoutAfter(connection, kind, fin ? FW : ES);
 }
 
 /** May a flow's packets be followed by `tcpFollow` from now on? */
