@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { ACK, answerTo, control, controlBack, FIN, fromClient, SYN } from '../../bench/frames.js';
 import { Random } from '../../bench/fuzz/random.js';
+import { put32, sealAll } from '../../bench/headers.js';
 import { PUBLISHED } from '../../bench/mesh.js';
 import { CLIENT, Life, ports, twice, WARM, warm } from './meshed.js';
 import { digest } from './seen.js';
@@ -56,6 +57,39 @@ it('goes on to established connections and their ends', async () => {
     life.pass(...ports(3000, 20).map((port) => control(life.flow(port), life.mesh.macs, ACK)));
   });
   expect(fast).toBeGreaterThan(60);
+});
+
+it('closes connections by FINs that fit, whatever stands in their place before and after', async () => {
+  const { fast } = await twice((life) => {
+    warm(life);
+    const some = ports(3000, 24);
+    const left = life.pass(...some.map((port) => life.syn(port)));
+    life.pass(...left.map((frame) => controlBack(frame, SYN | ACK)));
+    const say = (flags: number, sequence = 1) =>
+      life.pass(
+        ...some.map((port) => {
+          const frame = control(life.flow(port), life.mesh.macs, flags);
+          put32(frame, 14 + 20 + 4, sequence);
+          return sealAll(frame);
+        }),
+      );
+    const hear = (flags: number) => life.pass(...left.map((frame) => controlBack(frame, flags)));
+    // Every second one has answered, so that its entries stand in a group.
+    say(ACK);
+    life.pass(...left.filter((_, i) => i % 2).map((frame) => controlBack(frame, ACK)));
+    say(ACK);
+    // Far outside of the window; one that fits, twice; the other end's; the last acknowledgment.
+    say(FIN | ACK, 0x01000000);
+    life.look();
+    say(FIN | ACK);
+    life.look();
+    say(FIN | ACK);
+    hear(ACK);
+    hear(FIN | ACK);
+    life.look();
+    say(ACK, 2);
+  });
+  expect(fast).toBeGreaterThan(24 * 6);
 });
 
 it.each<[string, (life: Life) => void]>([
