@@ -3,7 +3,8 @@
 //
 // A vector of frames runs to its end, each frame's clock ahead of the event's by the hops that it takes, so records are
 // written nearly sorted. Nothing is captured at an earlier time than that of the event which caused it: what is before
-// `now` is complete, the rest waits. Sorted by digits, the least first: a few steps a record, however they are mixed.
+// `now` is complete, the rest waits. Each record goes back to its place among those before it, mostly a step or two; where that
+// takes too many, all are sorted by digits, the least first: a few steps a record, however they are mixed.
 
 import { copyFrame } from "../copy";
 import { arena } from "../memory";
@@ -23,6 +24,12 @@ const SHORTEST: u32 = 44;
 const DIGIT: u32 = 11;
 const DIGITS: u32 = 1 << DIGIT;
 const histogram = memory.data(8192);
+
+/** Steps back that a record may take on average, and that all may take beside that; where it was too few, so many times nobody tries again. */
+const PATIENCE: u32 = 8;
+const MORE_PATIENCE: u32 = 1024;
+const PAUSE: u32 = 32;
+let pause: u32 = 0;
 
 let entries: usize = 0;
 let others: usize = 0;
@@ -62,9 +69,9 @@ export function orderCapture(all: bool): u32 {
   let count: u32 = 0;
   let last = room / SHORTEST + 1;
   const top = last;
-  let least: u64 = u64.MAX_VALUE;
-  let most: u64 = 0;
   let mostTap: u32 = 0;
+  let patience = pause ? 0 : PATIENCE;
+  let steps = pause ? 0 : MORE_PATIENCE;
   for (let at = buffer; at < end; at += load<u32>(at, 4)) {
     const time = rotl<u64>(load<u64>(at, 12), 32);
     if (time >= watermark) {
@@ -72,12 +79,20 @@ export function orderCapture(all: bool): u32 {
       continue;
     }
     const tap = load<u32>(at, 8);
-    const one = entry(entries, count++);
+    let place = count++;
+    while (place && steps) {
+      const before = entry(entries, place - 1);
+      if (before.time < time || (before.time == time && before.tap <= tap)) break;
+      v128.store(changetype<usize>(entry(entries, place)), v128.load(changetype<usize>(before)));
+      place--;
+      steps--;
+    }
+    if (!steps) patience = 0;
+    steps += patience;
+    const one = entry(entries, place);
     one.time = time;
     one.at = at;
     one.tap = tap;
-    least = min(least, time);
-    most = max(most, time);
     mostTap = max(mostTap, tap);
     if (time < passed) late++;
   }
@@ -86,7 +101,8 @@ export function orderCapture(all: bool): u32 {
   ordered = count;
   let length: u32 = 0;
   if (count) {
-    const list = sort(count, least, most, mostTap);
+    const list = patience ? entries : sort(count, mostTap);
+    pause = patience ? 0 : pause ? pause - 1 : PAUSE;
     let to = sorted;
     for (let i: u32 = 0; i < count; i++) {
       const one = entry(list, i);
@@ -112,7 +128,13 @@ export function orderCapture(all: bool): u32 {
 }
 
 /** By tap, then by time; equal ones stay in the order in which they were written. */
-function sort(count: u32, least: u64, most: u64, mostTap: u32): usize {
+function sort(count: u32, mostTap: u32): usize {
+  let least: u64 = u64.MAX_VALUE;
+  let most: u64 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    least = min(least, entry(entries, i).time);
+    most = max(most, entry(entries, i).time);
+  }
   let list = entries;
   let free = others;
   for (let shift: u32 = 0; mostTap >>> shift; shift += DIGIT) {
