@@ -9,8 +9,8 @@ import { Swarm } from '../../src/swarm/swarm.js';
 const STACK =
   'services: { web: { image: nginx, ports: ["1080:80"], deploy: { replicas: 3 } }, echo: { image: e, ports: ["99:99/udp"] } }';
 
-async function recorded(inEngine: boolean, captureBuffer: number, hop: number) {
-  const { spec } = parseStackFile(STACK, { file: 'stack.yml', nodes: 2 });
+async function recorded(inEngine: boolean, captureBuffer: number, hop: number, stack = STACK) {
+  const { spec } = parseStackFile(stack, { file: 'stack.yml', nodes: 2 });
   const swarm = await Swarm.create(spec, { seed: 3, captureBuffer });
   swarm.engine.exports.setHopDelay(hop);
   swarm.tapEverything();
@@ -46,6 +46,22 @@ test.each([
   expect({ ...here, bytes: 0 }).toEqual({ ...there, bytes: 0 });
   expect(here.late).toBe(0);
   expect(here.missed).toBe(0);
+});
+
+// Slow: records follow each other as they were written. Fast: they are mixed, since many packets are on their way at once. Then
+// slow again, in one run.
+test.each(['10kpps', '100kpps', '2000kpps', '2000kpps, 10kpps, 2000kpps'])('loads at %s', async (rates) => {
+  const loads = rates
+    .split(', ')
+    .map((rate) => `{ load: { to: "node1:1080", flows: 20, packets: 3000, rate: ${rate} } }`);
+  const stack = `services: { web: { image: nginx, ports: ["1080:80"], deploy: { replicas: 3 } } }
+x-swarmwire: { traffic: [ ${loads.join(', ')} ] }`;
+  const here = await recorded(true, 4 << 20, 1000, stack);
+  const there = await recorded(false, 4 << 20, 1000, stack);
+  expect(here.frames).toBeGreaterThan(40_000);
+  expect(here.bytes.equals(there.bytes)).toBe(true);
+  expect({ ...here, bytes: 0 }).toEqual({ ...there, bytes: 0 });
+  expect(here.late).toBe(0);
 });
 
 test('the buffer grows where more waits than it holds', async () => {
