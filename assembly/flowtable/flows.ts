@@ -62,6 +62,9 @@ export function findFlow(a: u64, b: u64): Flow | null { return changetype<Flow |
 @inline
 export function flowSlot(hash: u64): usize { return index.slotOfHash(hash); }
 
+/** Of the next records something, to have them in the cache. */
+export function nextFlow(): u32 { return pool.lookAhead(); }
+
 // @ts-ignore: decorator
 @inline
 export function connectionOf(flow: Flow, i: u32): Connection {

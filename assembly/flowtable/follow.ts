@@ -5,28 +5,27 @@
 // Nothing that can be seen is changed before all has been asked; else the packet goes the slow way untouched.
 
 import { Frame } from "../frame";
-import { Device, cross, mayCross, tablesUsed } from "../devices/device";
+import { tablesUsed } from "../devices/device";
 import { sourcePortOf } from "../devices/vxlan";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
 import {
-  Connection, DST_NAT, SRC_NAT, enterConnection, foundReply, giveConnection, invertA, invertB, keyA, keyB, knownTuple, newConnection, seekConnection,
+  Connection, DST_NAT, SRC_NAT, connectionSlot, enterConnection, foundReply, giveConnection, invertA, invertB, keyA, keyB, knownTuple, newConnection, nextConnection, seekConnection,
 } from "../tables/connections";
 import { BalancedConnection, foundServer, seekBalanced } from "../tables/services";
-import { generation } from "../tables/generation";
+import { generation, linksGeneration } from "../tables/generation";
+import { hash } from "../tables/hash";
 import { protocolPacket } from "../hooks/conntrack";
 import { tcpError } from "../hooks/conntrack-tcp";
-import { FLOW, Flow, connectionOf, obtainFlow, setConnection } from "./flows";
+import { FLOW, Flow, connectionOf, flowSlot, nextFlow, obtainFlow, setConnection } from "./flows";
 import { NO_GROUP, nobody } from "./groups";
-import { agrees, leave } from "./forward";
 import { decide, mayPassBy } from "./open";
 import { Precedent, Side, addressAt, answersAlike, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, questionOf, tunnelBinding } from "./precedents";
 import { variantOf } from "./precedent-recorder";
 import { translates } from "./recorder";
 import { fillStage, giveStages, takeStages } from "./sights";
-import { Track, Way, hold, stepOf } from "./track";
-import { moveEach } from "./trackers";
+import { Track, Way, count, hold, stepOf } from "./track";
 import { arena } from "../memory";
 
 /** The flow that the packet may become. */
@@ -35,6 +34,7 @@ const draft = changetype<Flow>(arena(FLOW));
 let lastA: u64 = 0;
 let lastPorts: u32 = 0;
 let tunnel: Connection | null = null;
+let fresh = changetype<Track>(0);
 /** Another precedent may suit it. */
 let elsewhere: u32 = 0;
 
@@ -42,55 +42,94 @@ let gone: f64 = 0;
 /** Packets that went by a precedent; for reports. */
 export function followed(): f64 { return gone; }
 
-/** True: it has gone. `b` is the second half of its flow's key; the frame begins at `at`, its innermost IP packet at `ip`. */
-export function follow(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: bool, summed: u32): bool {
+/**
+ * The flow that the packet is the first of, or null: it has to go the slow way. `b` is the second half of its key; the frame begins
+ * at `at`, its innermost IP packet at `ip`. What becomes of it says `joined`.
+ */
+export function follow(frame: Frame, b: u64, at: usize, ip: usize, length: u32): Flow | null {
   const a = load<u64>(ip, 12);
   const ports = load<u32>(ip, ipv4.LENGTH);
   const sender = precedentKey(b, ports & 0xffff, Side.RESPONDER);
   let found = findPrecedent(<u32>a, 0, sender);
-  if (found) return by(found, sender, device, frame, a, b, at, ip, length, padding, tunnelled, summed);
-  if (tcp.flags(ip + ipv4.LENGTH) & tcp.SYN) return false;
+  if (found) return by(found, sender, frame, a, b, at, ip, length);
+  if (tcp.flags(ip + ipv4.LENGTH) & tcp.SYN) return null;
   const receiver = precedentKey(b, ports >>> 16, Side.INITIATOR);
   found = findPrecedent(<u32>(a >>> 32), 0, receiver);
-  return found != null && by(found, receiver, device, frame, a, b, at, ip, length, padding, tunnelled, summed);
+  return found ? by(found, receiver, frame, a, b, at, ip, length) : null;
 }
 
-function by(first: Precedent, key: u64, device: Device, frame: Frame, a: u64, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: bool, summed: u32): bool {
+function by(first: Precedent, key: u64, frame: Frame, a: u64, b: u64, at: usize, ip: usize, length: u32): Flow | null {
+  lookAhead(first, a, b, at);
   let chosen = first;
   elsewhere = 0;
   if (!suits(first, frame, at, ip)) {
     const other = elsewhere ? findPrecedent(addressAt(a, first.side == Side.INITIATOR), elsewhere, key) : null;
-    if (!other || !suits(other, frame, at, ip)) return false;
+    if (!other || !suits(other, frame, at, ip)) return null;
     chosen = other;
   }
   chosen.idle = 0;
   first.idle = 0;
+  if (tcpError(ip + ipv4.LENGTH, length - ipv4.LENGTH)) return null;
   const track = chosen.known!;
-  if (tcpError(ip + ipv4.LENGTH, length - ipv4.LENGTH)) return false;
-  if (!agrees(draft, track, frame, at, ip, length, ipv4.TCP, tunnelled, summed)) return false;
-  if (!mayCross(frame, track.crossings)) return false;
   tunnel = null;
-  if (track.outers && !tunnels(chosen, track, frame, at)) return false;
-  const l4 = ip + ipv4.LENGTH;
-  const flow = established(chosen, a, b, load<u32>(l4));
-  if (!flow || !moveEach(flow, track, ipv4.TCP, l4, length - ipv4.LENGTH, frame.time)) {
-    if (flow) flow.generation = 0;
+  if (track.outers && !tunnels(chosen, track, frame, at)) return null;
+  const flow = established(chosen, a, b, load<u32>(ip, ipv4.LENGTH));
+  if (!flow) {
     if (tunnel) giveConnection(tunnel!);
-    return false;
+    return null;
   }
-
-  // From here on it goes.
-  gone++;
-  tablesUsed();
-  if (tunnel) enterConnection(tunnel!);
-  cross(frame, track.crossings);
-  leave(flow, track, tunnel ? chosen.fresh! : track, device, frame, at, ip, length, ipv4.TCP, padding);
-  return true;
+  // Rules have seen more of a packet whose tunnel's connection is new: it is counted there, and its flow's count takes it back.
+  if (tunnel) {
+    fresh = chosen.fresh!;
+    track.packets--;
+    track.bytes -= length;
+    count(fresh, length);
+  }
+  return flow;
 }
+
+/** What `follow` has made a flow for, `length` bytes long, has gone by it, or not. */
+export function joined(flow: Flow, length: u32, done: bool): void {
+  if (done) {
+    gone++;
+    tablesUsed();
+    if (tunnel) enterConnection(tunnel!);
+    return;
+  }
+  flow.generation = 0;
+  if (!tunnel) return;
+  giveConnection(tunnel!);
+  fresh.packets--;
+  fresh.bytes -= length;
+  flow.track.packets++;
+  flow.track.bytes += length;
+}
+
+/** Prefetch by loading, as for openings. */
+function lookAhead(precedent: Precedent, a: u64, b: u64, at: usize): void {
+  const from = changetype<usize>(precedent);
+  const track = precedent.known!;
+  let seen = load<u32>(from, 64) | load<u32>(from, 128) | load<u32>(from, 192) | load<u32>(from, 256) | load<u32>(from, 320) | load<u32>(from, 384);
+  seen |= nextConnection() | nextFlow() | load<u32>(flowSlot(hash(a, b)));
+  const first = legOf(precedent, 0);
+  if (track.ingress) {
+    const outside = load<u64>(at, ethernet.LENGTH + 12);
+    const ports = load<u32>(at, ethernet.LENGTH + ipv4.LENGTH);
+    const key = keyB(first.namespace.id, ipv4.UDP, ports & 0xffff, ports >>> 16);
+    seen |= load<u32>(connectionSlot(outside, key)) | load<u32>(connectionSlot(invertA(outside), invertB(key)));
+    const more = precedent.fresh;
+    if (more) seen |= load<u32>(changetype<usize>(more)) | load<u32>(changetype<usize>(more), 64);
+  }
+  sink = seen;
+}
+/** So that no compiler takes the loads for useless. */
+let sink: u32 = 0;
 
 /** Are its connections there, and is all that was asked of the other initiator true of this one? Then `draft` has them. */
 function suits(precedent: Precedent, frame: Frame, at: usize, ip: usize): bool {
   const track = precedent.known!;
+  const time = frame.time;
+  if (track.links != linksGeneration || time >= track.until || time < track.since) return false;
   const toInitiator = precedent.side == Side.RESPONDER;
   let a = load<u64>(ip, 12);
   let ports = load<u32>(ip, ipv4.LENGTH);

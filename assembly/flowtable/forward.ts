@@ -29,7 +29,7 @@ import { adopt, together } from "./groups";
 import { moveEach } from "./trackers";
 import { Track, Way, count, touchAll } from "./track";
 import { countsOf, isAnew, open, prospect } from "./open";
-import { follow } from "./follow";
+import { follow, joined } from "./follow";
 import { begin } from "./recorder";
 import { rewrite } from "./rewrite";
 import { dieAll } from "./floods";
@@ -111,9 +111,10 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool): Ent
     if (length < ipv4.LENGTH + tcp.LENGTH) return Entered.SLOW;
     if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) {
       const flags = tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK | tcp.FIN);
-      if (flags == (tcp.SYN | tcp.ACK)) return goesOn(device, frame, keyOf(device, ip, protocol, tunnelled), at, ip, length, padding, tunnelled, sum, true);
-      if (flags != tcp.SYN) return Entered.SLOW;
-      return opens(device, frame, keyOf(device, ip, protocol, tunnelled), at, ip, length, padding, protocol, tunnelled, sum);
+      if (flags == (tcp.SYN | tcp.ACK)) {
+        if (joining != changetype<usize>(frame)) return goesOn(device, frame, keyOf(device, ip, protocol, tunnelled), at, ip, length, padding, tunnelled, sum, true);
+      } else if (flags != tcp.SYN) return Entered.SLOW;
+      else return opens(device, frame, keyOf(device, ip, protocol, tunnelled), at, ip, length, padding, protocol, tunnelled, sum);
     }
   } else {
     if (udp.length(l4) != length - ipv4.LENGTH) return Entered.SLOW;
@@ -138,11 +139,24 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool): Ent
 /** A TCP packet that opens nothing; `may`: there is no flow that it should have been of. */
 function goesOn(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: bool, summed: u32, may: bool): Entered {
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
-  if (may && follow(device, frame, b, at, ip, length, padding, tunnelled, summed)) return Entered.DONE;
+  if (joining == changetype<usize>(frame)) return Entered.SLOW;
+  const flow = may ? follow(frame, b, at, ip, length) : null;
+  if (flow) {
+    // Now it is of a flow, and goes in once more: by code that is in the cache, as one of the flow's packets.
+    joining = changetype<usize>(frame);
+    frame.hint = changetype<usize>(flow);
+    frame.sum = summed;
+    const done = (tunnelled ? tunnelledTcpIn(device, frame) : tcpIn(device, frame)) == Entered.DONE;
+    joining = 0;
+    joined(flow, length, done);
+    if (done) return Entered.DONE;
+  }
   if (tcp.flags(ip + ipv4.LENGTH) & tcp.FIN) return Entered.SLOW;
   begin(frame, load<u64>(ip, 12), b, ip, length, tunnelled, padding, false);
   return Entered.RECORDED;
 }
+/** The frame for which a flow has just been made, or 0. */
+let joining: usize = 0;
 
 /** A packet that may be the first of its connection; `b` is the second half of its key. */
 function opens(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, protocol: u32, tunnelled: bool, summed: u32): Entered {
@@ -182,7 +196,7 @@ function notPlain(at: usize): u32 {
 /** Do the headers that all packets of a way share, its tables' ages and the packet's own sums stand as they must? `summed`: the whole frame's sum, or 0. */
 // @ts-ignore: decorator
 @inline
-export function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, tunnelled: bool, summed: u32): bool {
+function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, tunnelled: bool, summed: u32): bool {
   const outside = at + ethernet.LENGTH;
   const l4 = ip + ipv4.LENGTH;
   const time = frame.time;
@@ -276,7 +290,7 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, ip: usize, 
 /** What became of the connections is settled: the packet is counted (by `counts`), seen and rewritten, and is where its way ends. */
 // @ts-ignore: decorator
 @inline
-export function leave(flow: Flow, track: Track, counts: Track, device: Device, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, padding: u32): void {
+function leave(flow: Flow, track: Track, counts: Track, device: Device, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, padding: u32): void {
   const time = frame.time;
   touchAll(track, time);
   count(counts, length);
