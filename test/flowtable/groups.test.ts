@@ -1,0 +1,98 @@
+/** Entries that move as one: whatever happens to one of them alone finds it, and leaves the others, as if each had moved by itself. */
+
+import { expect, it } from 'vitest';
+import { ACK, answerTo, control, controlBack, FIN, fromClient, SYN } from '../../bench/frames.js';
+import { type Life, ports, twice } from './meshed.js';
+
+const FLOWS = ports(3000, 12);
+const PACKETS = 5;
+
+/** Connections that are up; what answers them. */
+function establish(life: Life): Uint8Array[] {
+  const { macs } = life.mesh;
+  const left = life.pass(...FLOWS.map((port) => life.syn(port)));
+  life.pass(...left.map((frame) => controlBack(frame, SYN | ACK)));
+  life.pass(...FLOWS.map((port) => control(life.flow(port), macs, ACK)));
+  return left;
+}
+/** Packets of both ends, a second apart; of every third connection those of one end alone. */
+function speak(life: Life, left: Uint8Array[], turns = PACKETS): void {
+  for (let turn = 0; turn < turns; turn++) {
+    life.pass(...FLOWS.map((port) => fromClient(life.flow(port), life.mesh.macs, 54 + turn, ACK)));
+    second(life);
+    life.pass(...left.filter((_, i) => i % 3 > 0).map((frame) => answerTo(frame, 54, ACK)));
+    second(life);
+  }
+}
+/** Switches learn nothing meanwhile, so that flows last. */
+const second = ({ mesh: { engine } }: Life) => void engine.run(engine.now + 1e9);
+const host = (life: Life) => life.mesh.namespace('node1/host');
+const sandbox = (life: Life) => life.mesh.namespace('node1/ingress_sbox');
+
+it.each<[string, (life: Life, left: Uint8Array[]) => void]>([
+  ['nothing happens', () => {}],
+  [
+    'the node forgets its entries',
+    (life) => host(life).forgetConnectionsOf(sandbox(life).device('eth1').address ?? ''),
+  ],
+  [
+    'the sandbox forgets those to some tasks',
+    (life) => {
+      for (const { address } of life.mesh.tasks.slice(0, 20)) sandbox(life).forgetConnectionsOf(address);
+    },
+  ],
+  ['the sandbox forgets all', (life) => sandbox(life).forgetConnectionsOf(sandbox(life).device('eth0').address ?? '')],
+  [
+    'the service goes',
+    (life) => {
+      const [service] = sandbox(life).ipvs.services;
+      if (service) sandbox(life).ipvs.remove(service);
+    },
+  ],
+  [
+    'destinations go, and their connections with them',
+    (life) => {
+      sandbox(life).set('ipvsExpireNodest', 1);
+      for (const one of life.destinations().slice(0, 25)) one.remove();
+    },
+  ],
+  ['they are quiet for 285 seconds', (life) => life.wait(285)],
+  ['they are quiet for 295 seconds', (life) => life.wait(295)],
+  ['they are quiet for 305 seconds', (life) => life.wait(305)],
+  ['they are quiet for 905 seconds', (life) => life.wait(905)],
+  [
+    'some say the same over and over',
+    (life) => {
+      for (let i = 0; i < 5; i++)
+        life.pass(...FLOWS.slice(0, 6).map((port) => control(life.flow(port), life.mesh.macs, ACK)));
+      life.wait(302);
+    },
+  ],
+  [
+    'some begin to end',
+    (life, left) => {
+      life.pass(...FLOWS.slice(0, 6).map((port) => control(life.flow(port), life.mesh.macs, FIN | ACK)));
+      life.pass(...left.slice(3, 9).map((frame) => controlBack(frame, FIN | ACK)));
+    },
+  ],
+  ['a segment of some is refused', (life) => life.pass(...FLOWS.slice(0, 6).map((port) => reset(life, port)))],
+])('when %s', async (_, happens) => {
+  const { fast } = await twice((life) => {
+    const left = establish(life);
+    speak(life, left);
+    happens(life, left);
+    life.look();
+    speak(life, left);
+    happens(life, left);
+    // This time nobody looks at the tables before the next packets come.
+    speak(life, left, 1);
+    life.wait(400);
+    speak(life, left, 1);
+  });
+  expect(fast).toBeGreaterThan(60);
+});
+
+/** An RST whose number is in the window, and not the next. */
+function reset(life: Life, port: number): Uint8Array {
+  return control(life.flow(port), life.mesh.macs, 4);
+}
