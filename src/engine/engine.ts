@@ -3,7 +3,6 @@
  * its memory; everyone else holds namespaces, devices, rules and sockets.
  */
 
-import { instantiate } from '@assemblyscript/loader';
 import { type CipherMaker, cipherFor } from '../crypto/index.js';
 import type { Destination } from './balancer.js';
 import { ById } from './by-id.js';
@@ -125,8 +124,7 @@ export class Engine {
   }
 
   static async create(options: EngineOptions = {}): Promise<Engine> {
-    // The raw exports: the loader's own count the arguments of each call first, which none of ours needs.
-    const { instance } = await instantiate(options.module ?? (await compile()), {
+    const instance = await WebAssembly.instantiate(options.module ?? (await compile()), {
       env: {
         abort(message: number, file: number, line: number, column: number) {
           throw new Error(`the engine gave up at ${file}:${line}:${column} (${message})`);
