@@ -60,6 +60,7 @@ function pass(bridge: Device, port: Device, frame: Frame): void {
   const destination = ethernet.destination(frame.data);
   if (ethernet.isGroup(destination)) {
     // Up as well as out: the copy goes out first, as in the kernel.
+    forget(frame);
     const copy = cloneFrame(frame);
     if (copy) flood(bridge, port, copy);
     return passUp(bridge, frame);

@@ -6,6 +6,7 @@
 import { changed } from "../tables/generation";
 import { Pool } from "../memory";
 import { Frame, cloneFrame, pull } from "../frame";
+import { forget } from "../flowtable/recorder";
 import { drop, Drop } from "../drops";
 import * as arp from "../wire/arp";
 import * as ethernet from "../wire/ethernet";
@@ -209,6 +210,7 @@ export function ipvlanReceive(lower: Device, frame: Frame): bool {
 
 /** A copy for every other device on `lower` (ipvlan_process_multicast). */
 function flood(lower: Device, from: Device | null, frame: Frame): void {
+  forget(frame);
   let device = lower.uppers;
   while (device) {
     if (device != from && device.flags & UP) {

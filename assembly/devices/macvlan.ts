@@ -5,6 +5,7 @@
 import { changed } from "../tables/generation";
 import { Pool } from "../memory";
 import { Frame, cloneFrame } from "../frame";
+import { forget } from "../flowtable/recorder";
 import { drop, Drop } from "../drops";
 import * as ethernet from "../wire/ethernet";
 import { Index } from "../tables/hash";
@@ -121,6 +122,7 @@ export function macvlanReceive(lower: Device, frame: Frame): bool {
  * to the group gets one as well, as in promiscuous mode: whatever is no business of its namespace ends there.
  */
 function flood(lower: Device, from: Device | null, modes: u32, frame: Frame): void {
+  forget(frame);
   let device = lower.uppers;
   while (device) {
     if (device != from && <u32>device.mode & modes && device.flags & UP) {
