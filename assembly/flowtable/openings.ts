@@ -40,7 +40,7 @@ export class Opening {
   refused: u32;
   /** Sweeps since a packet asked for it. */
   idle: u32;
-  /** `Binding`s, a connection each; then `Condition`s; then namespaces where the sender must not be local. */
+  /** `Binding`s, a connection each; then namespaces where the sender must not be local; then `Condition`s, mostly few. */
 }
 
 /**
@@ -89,9 +89,9 @@ export const BINDING: usize = 8 + 2 * DECISION;
 export const CONDITIONS: u32 = 24;
 export const PLACES: u32 = 4;
 const BINDINGS: usize = (offsetof<Opening>() + 7) & ~7;
-const CONDITIONED: usize = BINDINGS + <usize>CONNECTIONS * BINDING;
-const PLACED: usize = CONDITIONED + <usize>CONDITIONS * 12;
-export const OPENING: usize = (PLACED + <usize>PLACES * 4 + 15) & ~15;
+const PLACED: usize = BINDINGS + <usize>CONNECTIONS * BINDING;
+const CONDITIONED: usize = PLACED + <usize>PLACES * 4;
+export const OPENING: usize = (CONDITIONED + <usize>CONDITIONS * 12 + 15) & ~15;
 
 // @ts-ignore: decorator
 @inline

@@ -57,7 +57,7 @@ export function addRoute(namespace: Namespace, table: u32, destination: u32, len
   route.type = <u8>type;
   route.length = <u8>length;
   route.table = <u8>table;
-  if (table == LOCAL_TABLE && destination != LOOPBACK) namespace.ownAddresses |= length == 32 ? bitOf(destination) : ~<u64>0;
+  if (table == LOCAL_TABLE && destination != LOOPBACK) namespace.ownAddresses |= length == 32 ? bitsOf(destination) : ~<u64>0;
   const head = index.find(route.keyA, route.keyB);
   if (!head) index.insert(changetype<usize>(route));
   else if (changetype<Route>(head).metric > metric) {
@@ -185,14 +185,17 @@ export function addressType(namespace: Namespace, address: u32): RouteType {
 
 /** 127.0.0.0/8, which is every namespace's. */
 const LOOPBACK: u32 = 127;
-/** Which of `Namespace.ownAddresses` stands for the address. */
+/** Which two of `Namespace.ownAddresses` stand for the address. */
 // @ts-ignore: decorator
 @inline
-function bitOf(address: u32): u64 { return <u64>1 << <u64>((address * 0x9e3779b1) >>> 26); }
+function bitsOf(address: u32): u64 {
+  const mixed = address * 0x9e3779b1;
+  return (<u64>1 << <u64>(mixed >>> 26)) | (<u64>1 << <u64>((mixed >>> 20) & 63));
+}
 
 // @ts-ignore: decorator
 @inline
 export function isLocal(namespace: Namespace, address: u32): bool {
-  if (!(namespace.ownAddresses & bitOf(address)) && (address & 0xff) != LOOPBACK) return false;
+  if (~namespace.ownAddresses & bitsOf(address) && (address & 0xff) != LOOPBACK) return false;
   return addressType(namespace, address) == RouteType.LOCAL;
 }
