@@ -12,6 +12,7 @@ import type { StackFile } from '../stack-file/index.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
 import { PlanError } from '../swarm/plan.js';
 import { type Progress, Swarm } from '../swarm/swarm.js';
+import { SharedMemoryError } from '../workers/merge-captures.js';
 import { type Outcome, outcomeOf } from '../workers/outcome.js';
 import { share } from '../workers/share.js';
 import { oneOf, readArguments, wholeNumber } from './arguments.js';
@@ -163,6 +164,8 @@ async function playShared(
     });
   } catch (error) {
     if (error instanceof Error && error.name === 'PlanError') throw new BadInput(`${file}: ${error.message}`);
+    if (error instanceof SharedMemoryError)
+      throw new BadInput(`--workers ${workers}: ${error.message}`, 'fewer workers need less');
     throw error;
   } finally {
     interrupt.end();

@@ -11,8 +11,11 @@ const PAGE = 1 << 16;
 /** Bytes of a piece at the most, and pieces of an engine that may be on the way. */
 export const SLOT = 1 << 20;
 export const SLOTS = 16;
-/** A merged piece is so long, and has room for what the last record has more. */
-const LONGEST = 2 * PAGE;
+/**
+ * A merged piece has room behind its end for what the last record has more: a frame and a comment of 64 KiB each, what stands around
+ * them, and what is copied too much (assembly/copy).
+ */
+const LONGEST = 3 * PAGE;
 
 const SOURCES = PAGE;
 const SLOTS_AT = 2 * PAGE;
@@ -20,8 +23,12 @@ const slotAt = (engine: number, slot: number) => SLOTS_AT + (engine * SLOTS + sl
 
 /** For `engines` engines, with `pieces` of `bytes` that are merged; it may be handed to other threads. */
 export function sharedMemory(engines: number, pieces: number, bytes: number): WebAssembly.Memory {
-  const pages = (slotAt(engines, 0) + pieces * (bytes + LONGEST)) / PAGE;
+  const pages = sharedBytes(engines, pieces, bytes) / PAGE;
   return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+}
+
+export function sharedBytes(engines: number, pieces: number, bytes: number): number {
+  return slotAt(engines, 0) + pieces * (bytes + LONGEST);
 }
 
 /** Each `bytes` long, and more. */

@@ -6,16 +6,28 @@
 import { type CaptureFile, PcapngFile } from '../capture/files.js';
 import { captureRecords } from '../capture/trace.js';
 import { PIECE } from '../capture/write-behind.js';
-import { piecesOf, RecordMerge, sharedMemory } from '../engine/merge.js';
+import { piecesOf, RecordMerge, sharedBytes, sharedMemory } from '../engine/merge.js';
 
 /** Bytes that may wait for the disk. */
 const MOST_WAITING = 64 << 20;
 /** Those that wait, one more, the one that is being filled, and the one after it. */
 const PIECES = MOST_WAITING / PIECE + 3;
 
-/** What the threads of so many engines share with the one that merges. */
+export class SharedMemoryError extends Error {
+  override name = 'SharedMemoryError';
+}
+
+/** What the threads of so many engines share with the one that merges. @throws SharedMemoryError */
 export function memoryFor(engines: number): WebAssembly.Memory {
-  return sharedMemory(engines, PIECES, PIECE);
+  try {
+    return sharedMemory(engines, PIECES, PIECE);
+  } catch (cause) {
+    const mebibytes = Math.ceil(sharedBytes(engines, PIECES, PIECE) / (1 << 20));
+    throw new SharedMemoryError(
+      `the system does not give ${mebibytes} MiB of memory, in which ${engines} engines share what they capture`,
+      { cause },
+    );
+  }
 }
 
 interface Source {

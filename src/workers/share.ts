@@ -130,9 +130,9 @@ class Crew {
     const refused = new Promise<never>((_, reject) => {
       refuse = reject;
     });
-    const records = capture && memoryFor(count);
-    const merge = capture && records && new CaptureMerge(records, count, capture, free, refuse);
     try {
+      const records = capture && memoryFor(count);
+      const merge = capture && records && new CaptureMerge(records, count, capture, free, refuse);
       for (let index = 0; index < count; index++) this.#workers.push(this.#start(index, records));
       const all = Promise.all(this.#workers.map((worker, engine) => this.#outcome(worker, engine, merge)));
       const outcomes = await Promise.race([all, refused]);
@@ -177,8 +177,8 @@ class Crew {
     });
   }
 
-  /** When all have left off, they go on until they are where the foremost is. */
-  #leave(steps: number, progress: Progress): void {
+  /** When all have left off, they go on until they are where the foremost is: to the end, if one is there. */
+  #leave(steps: number, progress: Progress | undefined): void {
     this.#steps.push(steps);
     if (steps >= Math.max(...this.#steps)) this.left = progress;
     if (this.#steps.length < this.#workers.length) return;

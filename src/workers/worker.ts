@@ -29,8 +29,11 @@ export interface Job {
 
 export type Told =
   | { kind: 'progress'; progress: Progress }
-  /** It was told to leave off, and has done so many steps; it waits to hear until which one it is to go on. */
-  | { kind: 'left'; steps: number; progress: Progress }
+  /**
+   * It was told to leave off, and has done so many steps; it waits to hear until which one it is to go on. Each says so once: whoever
+   * is at the end, told or not, with infinitely many, and waits for nothing.
+   */
+  | { kind: 'left'; steps: number; progress: Progress | undefined }
   /** So many bytes of captured frames are in that slot; with them the taps, if there are more than before. */
   | { kind: 'records'; slot: number; length: number; taps?: { name: string; mtu: number }[] }
   | { kind: 'done'; outcome: Outcome }
@@ -83,6 +86,7 @@ async function play(swarm: Swarm, signals: Signals): Promise<void> {
   const steps = swarm.playing();
   let done = 0;
   let last = Number.POSITIVE_INFINITY;
+  let hasLeft = false;
   let told = 0;
   for (let step = steps.next(); !step.done; step = steps.next()) {
     done++;
@@ -90,7 +94,8 @@ async function play(swarm: Swarm, signals: Signals): Promise<void> {
       told = performance.now();
       tell({ kind: 'progress', progress: step.value });
     }
-    if (last === Number.POSITIVE_INFINITY && signals.leaving) {
+    if (!hasLeft && signals.leaving) {
+      hasLeft = true;
       const answer = new Promise<number>((resolve) => port?.once('message', resolve));
       tell({ kind: 'left', steps: done, progress: step.value });
       last = await answer;
@@ -100,4 +105,5 @@ async function play(swarm: Swarm, signals: Signals): Promise<void> {
       return;
     }
   }
+  if (!hasLeft) tell({ kind: 'left', steps: Number.POSITIVE_INFINITY, progress: undefined });
 }

@@ -6,12 +6,16 @@ import type { CaptureFile } from '../../src/capture/files.js';
 import { enhancedPacketBlock } from '../../src/capture/pcapng.js';
 import { slotOf } from '../../src/engine/merge.js';
 import { parseStackFile } from '../../src/index.js';
+import type { Outcome } from '../../src/workers/outcome.js';
 import { share } from '../../src/workers/share.js';
+import { Signals } from '../../src/workers/stream.js';
 import type { Job, Told } from '../../src/workers/worker.js';
 
 interface Thread {
   readonly job: Job;
   tell(told: Told): void;
+  /** What it was told. */
+  readonly heard: unknown[];
   ended: boolean;
 }
 
@@ -20,6 +24,7 @@ const threads = vi.hoisted((): Thread[] => []);
 vi.mock('node:worker_threads', () => ({
   Worker: class extends EventEmitter implements Thread {
     ended = false;
+    readonly heard: unknown[] = [];
     readonly job: Job;
     constructor(_: URL, { workerData }: { workerData: Job }) {
       super();
@@ -28,6 +33,9 @@ vi.mock('node:worker_threads', () => ({
     }
     tell(told: Told): void {
       this.emit('message', told);
+    }
+    postMessage(message: unknown): void {
+      this.heard.push(message);
     }
     async terminate(): Promise<void> {
       this.ended = true;
@@ -43,10 +51,18 @@ beforeEach(() => {
 const { spec } = parseStackFile('services: { web: { image: nginx } }', { file: 'web.yml' });
 const FULL = new Error('no space is left on the disk');
 
-function sharing(open: () => CaptureFile) {
-  const quiet = { onProgress: () => {}, interrupted: () => false };
-  return share({ spec, seed: 1, comments: false, workers: 2, drivers: [], open, ...quiet });
+function sharing(open: (() => CaptureFile) | undefined, interrupted = () => false) {
+  const common = { spec, seed: 1, comments: false, drivers: [], onProgress: () => {} };
+  return share({ ...common, workers: 2, open, interrupted });
 }
+
+const OUTCOME = {
+  flows: [],
+  drops: [],
+  taps: [],
+  account: { made: 0, injected: 0, generated: 0, cloned: 0, delivered: 0, dropped: 0, inFlight: 0 },
+} as unknown as Outcome;
+const progress = { flows: 0, of: 1 };
 
 it('starts no engine when the capture cannot be opened', async () => {
   const sharingFails = sharing(() => {
@@ -70,4 +86,51 @@ it('ends with what the disk has refused while engines wait for it', async () => 
   await expect(fails).rejects.toBe(FULL);
   expect(threads.map(({ ended }) => ended)).toEqual([true, true]);
   expect(discard).toHaveBeenCalledOnce();
+});
+
+it('leaves no timer behind when there is no memory to share', async () => {
+  const Memory = vi.spyOn(WebAssembly, 'Memory').mockImplementation(function () {
+    throw new RangeError('could not allocate memory');
+  });
+  const set = vi.spyOn(globalThis, 'setInterval');
+  const clear = vi.spyOn(globalThis, 'clearInterval');
+  const discard = vi.fn();
+  try {
+    const fails = sharing(() => ({ waiting: 0, write() {}, settle: async () => {}, finish: () => [], discard }));
+    await expect(fails).rejects.toThrow(
+      /^the system does not give \d+ MiB of memory, in which 2 engines share what they capture$/,
+    );
+    expect(clear.mock.calls).toEqual(set.mock.results.map(({ value }) => [value]));
+    expect([set.mock.calls.length, discard.mock.calls.length, threads]).toEqual([1, 1, []]);
+  } finally {
+    for (const spy of [Memory, set, clear]) spy.mockRestore();
+  }
+});
+
+it('lets all go on until they are where the foremost is, when they are to leave off', async () => {
+  const shared = sharing(undefined, () => true);
+  await vi.waitUntil(() => threads.length === 2);
+  const [first, second] = threads as [Thread, Thread];
+  await vi.waitUntil(() => new Signals(first.job.signals).leaving);
+  first.tell({ kind: 'left', steps: 5, progress });
+  expect(threads.map(({ heard }) => heard)).toEqual([[], []]);
+  second.tell({ kind: 'left', steps: 4, progress: { flows: 1, of: 1 } });
+  expect(threads.map(({ heard }) => heard)).toEqual([[5], [5]]);
+  for (const thread of threads) thread.tell({ kind: 'done', outcome: OUTCOME });
+  expect((await shared).left).toEqual(progress);
+});
+
+it.each([
+  ['first', [0, 1]],
+  ['last', [1, 0]],
+])('lets the others go to the end when one is there, heard of %s', async (_, order) => {
+  const shared = sharing(undefined);
+  await vi.waitUntil(() => threads.length === 2);
+  for (const at of order)
+    threads[at]?.tell(
+      at === 0 ? { kind: 'left', steps: Infinity, progress: undefined } : { kind: 'left', steps: 4, progress },
+    );
+  expect(threads[1]?.heard).toEqual([Infinity]);
+  for (const thread of threads) thread.tell({ kind: 'done', outcome: OUTCOME });
+  expect((await shared).left).toBe(undefined);
 });
