@@ -36,8 +36,8 @@ export interface CaptureFile extends CaptureSink {
   settle(most?: number): Promise<void>;
   /** Completes what was written and gives it its name. */
   finish(): WrittenFile[];
-  /** Leaves nothing behind. */
-  discard(): void;
+  /** Leaves nothing behind, and takes nothing more. */
+  discard(): Promise<void>;
 }
 
 /** As many bytes gather before they are written. */
@@ -114,9 +114,9 @@ export class PcapngFile implements CaptureFile, OrderedSink {
     this.#frames += frames;
   }
 
-  /** Records may be put into these pieces from now on, by whoever lends them (write-behind.ts); only in the background. */
+  /** Records may be put into these pieces, by whoever lends them (write-behind.ts): before all frames, and in the background only. */
   borrow(pieces: readonly Uint8Array[]): void {
-    if (this.#file instanceof WriteBehind) this.#file.borrow(pieces);
+    this.#behind.borrow(pieces);
   }
 
   /**
@@ -126,11 +126,16 @@ export class PcapngFile implements CaptureFile, OrderedSink {
   fill(put: (rest: Uint8Array, wanted: number) => { bytes: number; frames: number }): void {
     this.#describe();
     this.#flush();
-    const file = this.#file as WriteBehind;
+    const file = this.#behind;
     const { bytes, frames } = put(file.rest, file.wanted);
     attempt(this.#path, () => file.added(bytes));
     this.#bytes += bytes;
     this.#frames += frames;
+  }
+
+  get #behind(): WriteBehind {
+    if (this.#file instanceof WriteBehind) return this.#file;
+    throw new Error('only a capture that is written in the background takes records in pieces that were lent');
   }
 
   /** An interface must be described before its first frame, not before everything else: taps may be added in a run. */
@@ -180,8 +185,8 @@ export class PcapngFile implements CaptureFile, OrderedSink {
     });
   }
 
-  discard(): void {
-    this.#file.close();
+  async discard(): Promise<void> {
+    await this.#file.discard();
     rmSync(this.#part, { force: true });
   }
 }
@@ -256,7 +261,7 @@ class PcapFolder implements CaptureFile {
 
   async settle(): Promise<void> {}
 
-  discard(): void {
+  async discard(): Promise<void> {
     rmSync(this.#part, { recursive: true, force: true });
   }
 }

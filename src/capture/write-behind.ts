@@ -17,9 +17,15 @@ export interface ByteFile {
   settle(most?: number): Promise<void>;
   /** Everything must have been settled before. */
   close(): void;
+  /** Closed as soon as the system is done with what it was given. */
+  discard(): Promise<void>;
 }
 
 export const PIECE = 4 << 20;
+/** Bytes that may wait for the disk before who makes them waits for it, too. */
+export const MOST_WAITING = 64 << 20;
+/** What whoever lends pieces lends: as many as may wait, two that may come to those before he looks, and the one that is being filled. */
+export const LENT = MOST_WAITING / PIECE + 3;
 /** Pieces that are made at once. */
 const PIECES = 16;
 const WASM_PAGE = 1 << 16;
@@ -43,6 +49,10 @@ export class WriteThrough implements ByteFile {
   close(): void {
     closeSync(this.#file);
   }
+
+  async discard(): Promise<void> {
+    this.close();
+  }
 }
 
 export class WriteBehind implements ByteFile {
@@ -55,7 +65,8 @@ export class WriteBehind implements ByteFile {
   readonly #spare: Uint8Array[] = [];
   /** Bytes gather in what somebody has lent, and no other memory. */
   #borrows = false;
-  #piece = this.#take();
+  /** Taken when there is something to put there. */
+  #piece: Uint8Array | undefined;
   #filled = 0;
   /** Where the next piece goes. */
   #position = 0;
@@ -72,7 +83,7 @@ export class WriteBehind implements ByteFile {
     let at = 0;
     while (at < bytes.length) {
       const some = bytes.subarray(at, at + PIECE - this.#filled);
-      this.#piece.set(some, this.#filled);
+      this.#gathering().set(some, this.#filled);
       this.#filled += some.length;
       at += some.length;
       if (this.#filled === PIECE) this.#send();
@@ -80,20 +91,19 @@ export class WriteBehind implements ByteFile {
   }
 
   /**
-   * From now on bytes gather in these pieces, each on a page of its own and a little longer than `PIECE`: who has lent them may put
-   * bytes there by himself (`rest`, `added`). As many as may wait, and two.
+   * Bytes gather in these `LENT` pieces, each on a page of its own and a little longer than `PIECE`: who has lent them may put bytes
+   * there by himself (`rest`, `added`). Before the first byte only.
    */
   borrow(pieces: readonly Uint8Array[]): void {
-    const gathered = this.#piece.subarray(0, this.#filled);
+    if (this.#position + this.#filled > 0) throw new Error('pieces are lent to a file before its first byte only');
     this.#spare.splice(0, this.#spare.length, ...pieces);
     this.#borrows = true;
-    this.#piece = this.#take();
-    this.#piece.set(gathered);
   }
 
   /** Where the next byte goes, in what was lent. Up to `PIECE` are wanted there, and what begins before that may end behind it. */
   get rest(): Uint8Array {
-    return this.#piece.subarray(this.#filled);
+    if (!this.#borrows) throw new Error('nobody has lent pieces to this file');
+    return this.#gathering().subarray(this.#filled);
   }
   get wanted(): number {
     return PIECE - this.#filled;
@@ -101,16 +111,21 @@ export class WriteBehind implements ByteFile {
   /** So many bytes have been put there. */
   added(bytes: number): void {
     if (this.#error) throw this.#error;
-    const more = this.#piece.subarray(PIECE, Math.max(PIECE, this.#filled + bytes));
+    const more = this.#gathering().subarray(PIECE, Math.max(PIECE, this.#filled + bytes));
     this.#filled = Math.min(PIECE, this.#filled + bytes);
     if (this.#filled < PIECE) return;
     this.#send();
-    this.#piece.set(more);
+    this.#gathering().set(more);
     this.#filled = more.length;
   }
 
+  #gathering(): Uint8Array {
+    this.#piece ??= this.#take();
+    return this.#piece;
+  }
+
   #send(): void {
-    const piece = this.#piece;
+    const piece = this.#gathering();
     const length = this.#filled;
     const file = length === PIECE && !this.#refused ? (this.#direct ?? this.#file) : this.#file;
     const done = this.#put(file, piece, 0, length, this.#position)
@@ -125,7 +140,7 @@ export class WriteBehind implements ByteFile {
     this.#writes.add(done);
     this.waiting += length;
     this.#position += length;
-    this.#piece = this.#take();
+    this.#piece = undefined;
     this.#filled = 0;
   }
 
@@ -164,6 +179,13 @@ export class WriteBehind implements ByteFile {
   close(): void {
     closeSync(this.#file);
     if (this.#direct !== undefined) closeSync(this.#direct);
+  }
+
+  /** Not before: the number of a closed file may be another file's by then. */
+  async discard(): Promise<void> {
+    this.#error ??= new Error('the file is discarded');
+    await Promise.all(this.#writes);
+    this.close();
   }
 }
 

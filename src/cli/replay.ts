@@ -153,7 +153,7 @@ async function simulate(
       virtualTime: engine.now,
     };
   } catch (error) {
-    file.discard();
+    await file.discard();
     throw error;
   }
 }

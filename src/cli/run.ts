@@ -7,6 +7,7 @@ import { ESP_PREFERENCES, espSa } from '../capture/esp-keys.js';
 import { type CaptureFile, type CaptureFormat, openCapture, PcapngFile, type WrittenFile } from '../capture/files.js';
 import { OrderedRecording } from '../capture/ordered.js';
 import { type Recorded, Recording } from '../capture/recording.js';
+import { MOST_WAITING } from '../capture/write-behind.js';
 import type { Driver } from '../drivers/index.js';
 import type { StackFile } from '../stack-file/index.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
@@ -120,8 +121,6 @@ interface Played {
   left: Progress | undefined;
 }
 
-/** Bytes of captures that may wait for the disk. */
-const MOST_WAITING = 64 << 20;
 /** Between two looks at signals and finished writes, ms. */
 const LOOK = 50;
 
@@ -200,7 +199,7 @@ async function play(swarm: Swarm, recording: Recorded, capture: CaptureFile, ter
     await capture.settle();
     return { outcome: outcomeOf(swarm, recording), files: capture.finish(), left };
   } catch (error) {
-    capture.discard();
+    await capture.discard();
     throw error;
   } finally {
     interrupt.end();

@@ -5,13 +5,8 @@
 
 import { type CaptureFile, PcapngFile } from '../capture/files.js';
 import { captureRecords } from '../capture/trace.js';
-import { PIECE } from '../capture/write-behind.js';
+import { LENT, MOST_WAITING, PIECE } from '../capture/write-behind.js';
 import { piecesOf, RecordMerge, sharedBytes, sharedMemory } from '../engine/merge.js';
-
-/** Bytes that may wait for the disk. */
-const MOST_WAITING = 64 << 20;
-/** Those that wait, one more, the one that is being filled, and the one after it. */
-const PIECES = MOST_WAITING / PIECE + 3;
 
 export class SharedMemoryError extends Error {
   override name = 'SharedMemoryError';
@@ -20,9 +15,9 @@ export class SharedMemoryError extends Error {
 /** What the threads of so many engines share with the one that merges. @throws SharedMemoryError */
 export function memoryFor(engines: number): WebAssembly.Memory {
   try {
-    return sharedMemory(engines, PIECES, PIECE);
+    return sharedMemory(engines, LENT, PIECE);
   } catch (cause) {
-    const mebibytes = Math.ceil(sharedBytes(engines, PIECES, PIECE) / (1 << 20));
+    const mebibytes = Math.ceil(sharedBytes(engines, LENT, PIECE) / (1 << 20));
     throw new SharedMemoryError(
       `the system does not give ${mebibytes} MiB of memory, in which ${engines} engines share what they capture`,
       { cause },
@@ -44,6 +39,7 @@ export class CaptureMerge {
   readonly #piece: Uint8Array;
   /** The disk is behind. */
   #pause: Promise<void> | undefined;
+  #hasStopped = false;
 
   /**
    * `free`: a slot of an engine's is done with. `refused`: the disk took no more while it was waited for. Nothing more is
@@ -86,8 +82,13 @@ export class CaptureMerge {
     await this.target.settle();
   }
 
+  /** The target gets nothing more, whatever comes. */
+  stop(): void {
+    this.#hasStopped = true;
+  }
+
   #advance(): void {
-    for (let goesOn = true; goesOn && !this.#pause; ) {
+    for (let goesOn = true; goesOn && !this.#pause && !this.#hasStopped; ) {
       const isFull = this.#step();
       goesOn = this.#turnOver() || isFull;
       if (this.target.waiting > MOST_WAITING) this.#rest();

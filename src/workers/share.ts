@@ -40,7 +40,7 @@ export interface ShareOptions {
 const LOOK = 50;
 
 /**
- * Modules of worker.ts in one file (package.json, `build`): a thread loads that in a quarter of the time. Drivers of a third party
+ * Modules of worker.ts in one file (scripts/bundle-worker.mjs): a thread loads that in a quarter of the time. Drivers of a third party
  * import ours one by one, and are to meet the same ones.
  */
 const BUNDLE = './bundled-worker.js';
@@ -56,7 +56,7 @@ export async function share(options: ShareOptions): Promise<Shared> {
     if (!first) throw new Error('no worker has worked');
     return { outcome: merged(first, outcomes), files: capture?.finish() ?? [], left: crew.left };
   } catch (error) {
-    capture?.discard();
+    await capture?.discard();
     throw error;
   }
 }
@@ -130,9 +130,10 @@ class Crew {
     const refused = new Promise<never>((_, reject) => {
       refuse = reject;
     });
+    let merge: CaptureMerge | undefined;
     try {
       const records = capture && memoryFor(count);
-      const merge = capture && records && new CaptureMerge(records, count, capture, free, refuse);
+      merge = capture && records && new CaptureMerge(records, count, capture, free, refuse);
       for (let index = 0; index < count; index++) this.#workers.push(this.#start(index, records));
       const all = Promise.all(this.#workers.map((worker, engine) => this.#outcome(worker, engine, merge)));
       const outcomes = await Promise.race([all, refused]);
@@ -142,6 +143,7 @@ class Crew {
       return outcomes;
     } finally {
       clearInterval(looking);
+      merge?.stop();
       for (const worker of this.#workers) void worker.terminate();
     }
   }

@@ -33,7 +33,7 @@ export class Signals {
     Atomics.store(this.#numbers, 0, 1);
   }
 
-  /** The first free slot: it was written last of all, so it is the likeliest to be in a cache. Waits for one while `patient` says so. */
+  /** The first free slot: few are used so, and may stay in a cache. Waits for one while `patient` says so. */
   claim(engine: number, patient: () => boolean): number | undefined {
     for (;;) {
       const filled = Atomics.load(this.#numbers, 1 + engine);

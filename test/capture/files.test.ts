@@ -19,6 +19,7 @@ import {
   CaptureFileError,
   type CaptureFormat,
   openCapture,
+  type PcapngFile,
   pcapName,
   type WrittenFile,
   writePcap,
@@ -225,14 +226,21 @@ describe('what cannot be written', () => {
     expect(() => openCapture('pcapng', closed, 'x', taps)).toThrow('permission denied');
   });
 
-  test('is gone when it is discarded, and what was there before stays', () => {
+  test('takes no records in lent pieces unless it is written in the background', async () => {
+    const capture = openCapture('pcapng', join(folder, 'foreground'), 'x', taps) as PcapngFile;
+    expect(() => capture.borrow([])).toThrow('in the background');
+    expect(() => capture.fill(() => ({ bytes: 0, frames: 0 }))).toThrow('in the background');
+    await capture.discard();
+  });
+
+  test('is gone when it is discarded, and what was there before stays', async () => {
     const place = join(folder, 'discarded');
     mkdirSync(place);
     writeFileSync(join(place, 'x.pcapng'), 'of an earlier run');
     for (const format of ['pcapng', 'pcap'] as const) {
       const capture = openCapture(format, place, 'x', taps);
       expect(readdirSync(place)).toHaveLength(2);
-      capture.discard();
+      await capture.discard();
     }
     expect(readdirSync(place)).toEqual(['x.pcapng']);
     expect(readFileSync(join(place, 'x.pcapng'), 'utf8')).toBe('of an earlier run');

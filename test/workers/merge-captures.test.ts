@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { type CaptureFormat, openCapture, pcapName } from '../../src/capture/files.js';
 import { enhancedPacketBlock } from '../../src/capture/pcapng.js';
 import { readCapture } from '../../src/capture/read.js';
@@ -143,7 +143,8 @@ it('writes a file per tap as well', async () => {
 
 it('tells what the disk has refused while it waited for it', async () => {
   const full = new Error('no space is left on the disk');
-  const target = { waiting: 65 << 20, write() {}, settle: () => Promise.reject(full), finish: () => [], discard() {} };
+  const settle = () => Promise.reject(full);
+  const target = { waiting: 65 << 20, write() {}, settle, finish: () => [], discard: async () => {} };
   const error = await new Promise((refused) => {
     const memory = memoryFor(1);
     const merging = new CaptureMerge(memory, 1, target, () => {}, refused);
@@ -152,4 +153,24 @@ it('tells what the disk has refused while it waited for it', async () => {
     merging.add(0, 0, records.length);
   });
   expect(error).toBe(full);
+});
+
+it('writes nothing more when it is stopped', () => {
+  const write = vi.fn();
+  const target = { waiting: 0, write, settle: async () => {}, finish: () => [], discard: async () => {} };
+  const memory = memoryFor(1);
+  const merging = new CaptureMerge(
+    memory,
+    1,
+    target,
+    () => {},
+    () => {},
+  );
+  const records = piece([{ time: EPOCH, interface: 0, data: new Uint8Array(20) }]);
+  for (const slot of [0, 1]) {
+    slotOf(memory, 0, slot).set(records);
+    merging.add(0, slot, records.length);
+    expect(write).toHaveBeenCalledOnce();
+    merging.stop();
+  }
 });

@@ -88,10 +88,12 @@ it('ends with what the disk has refused while engines wait for it', async () => 
   expect(discard).toHaveBeenCalledOnce();
 });
 
+function refuseMemory(): never {
+  throw new RangeError('could not allocate memory');
+}
+
 it('leaves no timer behind when there is no memory to share', async () => {
-  const Memory = vi.spyOn(WebAssembly, 'Memory').mockImplementation(function () {
-    throw new RangeError('could not allocate memory');
-  });
+  const Memory = vi.spyOn(WebAssembly, 'Memory').mockImplementation(refuseMemory);
   const set = vi.spyOn(globalThis, 'setInterval');
   const clear = vi.spyOn(globalThis, 'clearInterval');
   const discard = vi.fn();
