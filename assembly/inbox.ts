@@ -84,12 +84,14 @@ export function injectSocket6(namespace: Namespace, device: Device | null, lengt
 }
 
 /**
- * `count` frames arrive at `device` now, in order: the inbox holds their lengths (u32 each), then the frames, each at a
- * multiple of `stride` bytes. The benchmark's way in: one call a batch.
+ * `count` frames arrive at `device` now, in order: their lengths are at `lengths` (u32 each), the frames at multiples of `stride` bytes
+ * from `frames` on. One call a batch. Answers how many have come in: all, unless one is longer than any slot.
  */
-export function receiveBatch(device: Device, frames: usize, lengths: usize, stride: u32, count: u32): void {
+export function receiveBatch(device: Device, frames: usize, lengths: usize, stride: u32, count: u32): u32 {
   ensure();
-  for (let i: u32 = 0; i < count; i += VECTOR) {
+  let i: u32 = 0;
+  while (i < count) {
+    ensureFrames();
     const some = min(VECTOR, count - i);
     let j: u32 = 0;
     for (; j < some; j++) {
@@ -104,14 +106,16 @@ export function receiveBatch(device: Device, frames: usize, lengths: usize, stri
     }
     madeFrames(j);
     account.injected += j;
-    if (j < some) return;
-    frames += <usize>(some * stride);
-    lengths += <usize>some << 2;
-    foresee(some);
-    for (j = 0; j < some; j++) {
+    if (!j) break;
+    frames += <usize>(j * stride);
+    lengths += <usize>j << 2;
+    i += j;
+    foresee(j);
+    for (let k: u32 = 0; k < j; k++) {
       const slow = slowPackets;
-      receiveHere(device, linedUp(j));
+      receiveHere(device, linedUp(k));
       if (slow != slowPackets) topUp();
     }
   }
+  return i;
 }

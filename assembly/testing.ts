@@ -195,7 +195,6 @@ export function mldEmitAlert(at: usize): void { mld.emitAlert(at); }
 import { foresee, lineUp } from "./flowtable/foresee";
 import { takeFrame } from "./frame";
 import { account } from "./drops";
-import { copyFrame } from "./copy";
 import { Device as AnyDevice, receive, slowPackets } from "./devices/device";
 import { ensure, topUp } from "./clock/run";
 import { now } from "./clock/queue";
@@ -210,7 +209,9 @@ export function beginVector(device: AnyDevice, frames: usize, lengths: usize, st
     const length = load<u32>(lengths + (<usize>i << 2));
     const frame = takeFrame(length)!;
     account.injected++;
-    copyFrame(frame.data, frames + <usize>(i * stride), length);
+    const from = frames + <usize>(i * stride);
+    if (length >= 16) frame.sum = checksum.copySummed(frame.data, from, length);
+    else memory.copy(frame.data, from, length);
     frame.time = now;
     store<usize>(waiting + (<usize>i << 2), changetype<usize>(frame));
     lineUp(device, frame, frame.data, i);

@@ -15,7 +15,7 @@ import { output6 } from "../stack/output6";
 import { startStep } from "../stack/start6";
 import { reassemblyTimer } from "../stack/fragments";
 import { ensureReassembly, oldestQueue } from "../tables/reassembly";
-import { Socket, ensureSockets, runAction, socketAt, socketSlots } from "../stack/sockets";
+import { ensureSockets, runAction, socketAt, socketSlots } from "../stack/sockets";
 import { tcpTimer } from "../stack/tcp";
 import { puntHorizon, puntsFull } from "../stack/punts";
 import { cipherHorizon, ciphersFull } from "../stack/ciphers";

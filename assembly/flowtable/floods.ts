@@ -43,7 +43,8 @@ export function floods(frame: Frame): bool {
 
 /** A copy, or the frame itself, is about to leave by a port; null: there was no room for it. */
 export function goes(copy: Frame | null): void {
-  if (!flooding || !whole) return;
+  if (!flooding) return;
+  if (!whole) return forgo();
   whole = false;
   tracked = trackedSoFar();
   if (copy) recordOn(copy);
@@ -52,6 +53,7 @@ export function goes(copy: Frame | null): void {
 /** The frame is about to be dropped. */
 export function dies(frame: Frame, reason: Drop, place: Device | null): void {
   if (!flooding || !isRecording(frame) || !place) return;
+  // Of these nothing is sent, drawn or learned, and each rests on what a generation tells.
   if (reason != Drop.OTHERHOST && reason != Drop.VXLAN_NO_REMOTE && reason != Drop.DEV_DOWN) return;
   const n = <u32>made.deaths;
   if (n == DEATHS || frame.connection || tracked != trackedSoFar()) return;
@@ -78,6 +80,7 @@ export function arrives(frame: Frame): void {
 export function joins(): void {
   if (!flooding) return;
   flooding = 0;
+  forgo();
   if (whole && alive) install(kept, kept.data);
 }
 

@@ -13,7 +13,7 @@ import * as tcp from "../wire/tcp";
 import {
   Connection, DST_NAT, SRC_NAT, connectionSlot, enterConnection, foundReply, giveConnection, invertA, invertB, keyA, keyB, knownTuple, newConnection, nextConnection, seekConnection,
 } from "../tables/connections";
-import { BalancedConnection, foundServer, seekBalanced } from "../tables/services";
+import { foundServer, seekBalanced } from "../tables/services";
 import { generation, linksGeneration } from "../tables/generation";
 import { hash } from "../tables/hash";
 import { protocolPacket } from "../hooks/conntrack";
@@ -22,7 +22,6 @@ import { FLOW, Flow, connectionOf, flowSlot, nextFlow, obtainFlow, setConnection
 import { NO_GROUP, nobody } from "./groups";
 import { decide, mayPassBy } from "./open";
 import { Precedent, Side, addressAt, answersAlike, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, questionOf, tunnelBinding } from "./precedents";
-import { variantOf } from "./precedent-recorder";
 import { translates } from "./recorder";
 import { fillStage, giveStages, takeStages } from "./sights";
 import { Track, Way, count, hold, stepOf } from "./track";
@@ -67,8 +66,6 @@ function by(first: Precedent, key: u64, frame: Frame, a: u64, b: u64, at: usize,
     if (!other || !suits(other, frame, at, ip)) return null;
     chosen = other;
   }
-  chosen.idle = 0;
-  first.idle = 0;
   if (tcpError(ip + ipv4.LENGTH, length - ipv4.LENGTH)) return null;
   const track = chosen.known!;
   tunnel = null;
@@ -78,6 +75,8 @@ function by(first: Precedent, key: u64, frame: Frame, a: u64, b: u64, at: usize,
     if (tunnel) giveConnection(tunnel!);
     return null;
   }
+  chosen.idle = 0;
+  first.idle = 0;
   // Rules have seen more of a packet whose tunnel's connection is new: it is counted there, and its flow's count takes it back.
   if (tunnel) {
     fresh = chosen.fresh!;
@@ -182,6 +181,8 @@ function suits(precedent: Precedent, frame: Frame, at: usize, ip: usize): bool {
     const before = addressAt(legOf(precedent, question.leg).a, toInitiator);
     if (!answersAlike(question, precedent.side, address, portAt(load<u32>(leg, 8), toInitiator), before)) return false;
   }
+  // Last: which other precedent may suit is known by now.
+  if ((load<u64>(at) ^ track.inLow) | (<u64>load<u32>(at, 8) ^ track.inHigh) | <u64>((frame.flags ^ precedent.flags) & 0xffff)) return false;
   draft.flags = <u16>precedent.flags;
   draft.hash = frame.hash;
   draft.inPort = load<u16>(at, ethernet.LENGTH + ipv4.LENGTH);

@@ -155,7 +155,10 @@ function goesOn(device: Device, frame: Frame, b: u64, at: usize, ip: usize, leng
   begin(frame, load<u64>(ip, 12), b, ip, length, tunnelled, padding, false);
   return Entered.RECORDED;
 }
-/** The frame for which a flow has just been made, or 0. */
+/**
+ * The frame for which a flow has just been made, or 0: it goes in once more before anything else moves. Receiving sends nothing at once
+ * (what it causes is an event), so no other frame comes by meanwhile.
+ */
 let joining: usize = 0;
 
 /** A packet that may be the first of its connection; `b` is the second half of its key. */

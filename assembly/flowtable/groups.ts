@@ -23,7 +23,7 @@ let last: u32 = 0;
 const PAIR: u32 = 1;
 const BALANCED: u32 = 2;
 
-/** Who leads a flow that has no group yet, and which it takes for its own: never the same. */
+/** The lead of a flow that has no group yet: its group is 0, the flow's is `NO_GROUP`, so they are never `together`. */
 export const nobody = changetype<Connection>(memory.data(128));
 export const NO_GROUP: u32 = 1;
 

@@ -15,12 +15,12 @@ import { linksGeneration } from "../tables/generation";
 import { sourcePortOf } from "../devices/vxlan";
 import { RECEIVER, SENDER, endMatches } from "../hooks/filter";
 import {
-  Asked, Precedent, PRECEDENT, QUESTION, QUESTIONS, Side, addressAt, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, putPrecedent, questionOf, tunnelBinding,
+  Asked, Precedent, PRECEDENT, QUESTIONS, Side, addressAt, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, putPrecedent, questionOf, tunnelBinding,
 } from "./precedents";
 import { boundOutside, isSpecial, tunnelsMet } from "./opening-recorder";
 import { isOutside, isRecording, trackedSoFar } from "./recorder";
 import { stagedAs, stagesFound } from "./sights";
-import { Track, Way, hold, release, stepOf } from "./track";
+import { Track, Way, hold, stepOf } from "./track";
 
 /** It is a TCP packet of a connection that is there, and nothing on its way has forbidden a precedent. */
 let fit: bool = false;
@@ -178,7 +178,9 @@ export function keepPrecedent(known: Track, fresh: Track | null, connections: us
   const responder = addressAt(first.a, !toInitiator);
   const key = precedentKey(b, portAt(first.ports, !toInitiator), side);
   let variant: u32 = 0;
-  if (serves(findPrecedent(responder, 0, key), frame.time)) {
+  const general = findPrecedent(responder, 0, key);
+  // One that knows of no new tunnel's connection makes room for one that does.
+  if (serves(general, frame.time) && (!fresh || general!.fresh)) {
     variant = variantOf(draft, first.a, last.a);
     const other = findPrecedent(responder, variant, key);
     if (serves(other, frame.time) && ++other!.refused & (PATIENCE - 1)) return;
@@ -220,7 +222,7 @@ function serves(precedent: Precedent | null, time: u64): bool {
 }
 
 /** Which other precedent may suit a packet that comes in with the addresses `first`, and leaves with `last`? */
-export function variantOf(precedent: Precedent, first: u64, last: u64): u32 {
+function variantOf(precedent: Precedent, first: u64, last: u64): u32 {
   if (precedent.side == Side.RESPONDER) return addressAt(last, true);
   return precedent.balanced ? changetype<u32>(precedent.destination) : addressAt(first, false);
 }

@@ -19,7 +19,6 @@ import { BalancedConnection } from "../tables/services";
 import { Entry } from "../tables/fdb";
 import { Neighbour } from "../tables/neighbours";
 import { generation, linksGeneration } from "../tables/generation";
-import { hopDelay } from "../devices/device";
 import { FLOW, Flow, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
 import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, release, stepOf, touchOf } from "./track";
 import { AROUND, rewrite } from "./rewrite";

@@ -3,7 +3,7 @@
 
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
-import { Connection, SEEN_REPLY } from "../tables/connections";
+import { SEEN_REPLY } from "../tables/connections";
 import { ACCEPT, plainOptions, tcpFollow, tcpFollows, tcpPacket } from "../hooks/conntrack-tcp";
 import { udpFollow, udpFollows } from "../hooks/conntrack";
 import { advance, touch } from "../hooks/ipvs";

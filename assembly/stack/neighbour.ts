@@ -7,7 +7,7 @@ import { CONFIRM, Frame } from "../frame";
 import { drop, Drop } from "../drops";
 import { Device, NOARP } from "../devices/device";
 import * as ethernet from "../wire/ethernet";
-import { Neighbour, Nud, QUEUE, family, findNeighbour, moveNeighbour, obtainNeighbour, obtainNeighbour6, removeNeighbour } from "../tables/neighbours";
+import { Neighbour, Nud, QUEUE, family, moveNeighbour, obtainNeighbour, obtainNeighbour6, removeNeighbour } from "../tables/neighbours";
 import { linksChanged } from "../tables/generation";
 import { expires, forget, neighbourUsed, recording } from "../flowtable/recorder";
 import { Event, now, schedule } from "../clock/queue";

@@ -135,7 +135,7 @@ export function copySummed(to: usize, from: usize, length: u32): u32 {
 }
 
 /**
- * A sum of words, below 2^48 and not 0, is that of bytes with a right checksum when it folds to all ones: when 65535 divides it.
+ * A sum of words, below 2^47 and not 0, is that of bytes with a right checksum when it folds to all ones: when 65535 divides it.
  * Times the inverse of 65535 modulo 2^64 a multiple gives its quotient, anything else more than 2^48. So `wrong(x) | wrong(y)` is
  * 0 when both sums are right. Wider pieces than words may be added up (2^16, 2^32 leave a rest of 1), and `n << 8` stands
  * for `n` in network byte order.

@@ -165,7 +165,7 @@ export interface EngineExports extends Record<string, unknown> {
     dport: number,
     time: number,
   ): number;
-  receiveBatch(device: number, frames: number, lengths: number, stride: number, count: number): void;
+  receiveBatch(device: number, frames: number, lengths: number, stride: number, count: number): number;
   scratch(bytes: number): number;
   udpOpen(ns: number, address: number, port: number): number;
   udpSend(socket: number, destination: number, port: number, at: number, length: number, time: number): number;

@@ -80,6 +80,7 @@ it('leaves out nothing but what is between vectors', () => {
     'clock/run/vector > clock/run/topUp',
     'inbox/receiveBatch > clock/run/ensure',
     'inbox/receiveBatch > clock/run/topUp',
+    'inbox/receiveBatch > frame/ensureFrames',
   ]);
 });
 
