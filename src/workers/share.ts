@@ -179,11 +179,12 @@ class Crew {
     });
   }
 
-  /** When all have left off, they go on until they are where the foremost is: to the end, if one is there. */
+  /** When all have left off, or are at the end, those in between go on until they are where the foremost of them is. */
   #leave(steps: number, progress: Progress | undefined): void {
     this.#steps.push(steps);
-    if (steps >= Math.max(...this.#steps)) this.left = progress;
+    const foremost = Math.max(...this.#steps.filter(Number.isFinite));
+    if (steps === foremost) this.left = progress;
     if (this.#steps.length < this.#workers.length) return;
-    for (const worker of this.#workers) worker.postMessage(Math.max(...this.#steps));
+    for (const worker of this.#workers) worker.postMessage(foremost);
   }
 }

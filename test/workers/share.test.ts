@@ -125,14 +125,14 @@ it('lets all go on until they are where the foremost is, when they are to leave 
 it.each([
   ['first', [0, 1]],
   ['last', [1, 0]],
-])('lets the others go to the end when one is there, heard of %s', async (_, order) => {
+])('lets those in between end where the foremost of them is, when one is at the end, heard of %s', async (_, order) => {
   const shared = sharing(undefined);
   await vi.waitUntil(() => threads.length === 2);
   for (const at of order)
     threads[at]?.tell(
       at === 0 ? { kind: 'left', steps: Infinity, progress: undefined } : { kind: 'left', steps: 4, progress },
     );
-  expect(threads[1]?.heard).toEqual([Infinity]);
+  expect(threads[1]?.heard).toEqual([4]);
   for (const thread of threads) thread.tell({ kind: 'done', outcome: OUTCOME });
-  expect((await shared).left).toBe(undefined);
+  expect((await shared).left).toBe(progress);
 });
