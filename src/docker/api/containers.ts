@@ -9,13 +9,14 @@ import { ContainerIo } from '../io.js';
 import { nameFor } from '../names.js';
 import { isPaused, pause, thaw, unpause } from '../pause.js';
 import type { World } from '../world.js';
-import { hasLabels, readFilters, strings, wholeNumber, words } from './body.js';
+import { readFilters, strings, wholeNumber, words } from './body.js';
 import { containerFilter, nameOf } from './container-filter.js';
 import { inspectJson, pidOf, summaryJson, withEndpoint } from './container-json.js';
 import { CREATE, checkName, configFrom, specOf } from './container-spec.js';
 import { type App, type Engine, flag, jsonOf, type Request, required } from './context.js';
 import { ApiError, answerTo } from './errors.js';
 import { logs } from './logs.js';
+import { prunable } from './prune.js';
 import { topJson } from './top.js';
 
 const UPDATE = v.object({
@@ -263,18 +264,16 @@ export function containerRoutes(app: App, engine: Engine): void {
   });
 
   app.post('/containers/prune', (c) => {
-    const filters = readFilters(c.req.query('filters'));
+    const goes = prunable(readFilters(c.req.query('filters')), world.time);
     const gone = [...cluster.containers.values()].filter(
       (one) =>
         one.node === node &&
         !one.task &&
         one.status !== 'running' &&
-        hasLabels(world.configOf(one).labels, filters.get('label') ?? []),
+        goes({ labels: world.configOf(one).labels, created: world.at(one.created) }),
     );
-    for (const container of gone) {
-      cluster.containerRemove(container);
-    }
-    return c.json({ ContainersDeleted: gone.map(({ id }) => id), SpaceReclaimed: 0 });
+    for (const container of gone) cluster.containerRemove(container);
+    return c.json({ ContainersDeleted: gone.length > 0 ? gone.map(({ id }) => id) : null, SpaceReclaimed: 0 });
   });
 
   // --- Exec ---

@@ -3,8 +3,9 @@
 import { stream } from 'hono/streaming';
 import { digestOf, type Image, isReference, withTag } from '../images.js';
 import { oneOf, readFilters, refuseUnknown } from './body.js';
-import { type App, type Engine, flag, moment, required, timeText } from './context.js';
+import { type App, type Engine, flag, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
+import { prunable, untilOf } from './prune.js';
 
 export function imageRoutes(app: App, { world, node }: Engine): void {
   const older = world.topology.engine === '20.10';
@@ -45,7 +46,7 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
     const wanted = filters.get('reference');
     const at = (key: string) => filters.get(key)?.map((one) => find(one).created)[0];
     const [before, since] = [at('before'), at('since')];
-    const until = moment(filters.get('until')?.[0]);
+    const until = untilOf(filters, world.time);
     const list = [...images().values()].filter(
       ({ name, created }) =>
         (wanted === undefined || wanted.some((one) => fits(name, one))) &&
@@ -108,12 +109,13 @@ export function imageRoutes(app: App, { world, node }: Engine): void {
     return [{ Untagged: name }, { Deleted: id }];
   };
   app.post('/images/prune', (c) => {
+    const filters = readFilters(c.req.query('filters'));
+    const goes = prunable(filters, world.time, ['dangling']);
     // Without `-a` only what has no name: there is no such thing here.
-    const all =
-      readFilters(c.req.query('filters'))
-        .get('dangling')
-        ?.some((one) => !flag(one)) ?? false;
-    const unused = all ? [...images().values()].filter((image) => !userOf(image)) : [];
+    const all = filters.get('dangling')?.some((one) => !flag(one)) ?? false;
+    const unused = all
+      ? [...images().values()].filter((image) => !userOf(image) && goes({ labels: {}, created: image.created }))
+      : [];
     const size = new Map(unused.map((image) => [image.id, image.size]));
     return c.json({
       ImagesDeleted: unused.length > 0 ? unused.flatMap(remove) : null,

@@ -9,6 +9,7 @@ import { endpointId, networkIdOf, networkNames } from './container-json.js';
 import { attachmentOf, ENDPOINT_SETTINGS } from './container-spec.js';
 import { type App, type Engine, flag, jsonOf, manager, required, timeText } from './context.js';
 import { ApiError } from './errors.js';
+import { prunable } from './prune.js';
 
 const CREATE = v.object({
   Name: v.optional(v.string(), ''),
@@ -338,18 +339,18 @@ export function networkRoutes(app: App, engine: Engine): void {
   });
 
   app.post('/networks/prune', (c) => {
-    const filters = readFilters(c.req.query('filters'));
+    const goes = prunable(readFilters(c.req.query('filters')), world.time);
     const kept = new Set(['bridge', 'docker_gwbridge', ...NULL_NETWORKS]);
     const unused = here().filter(
       (network) =>
         !kept.has(network.name) &&
         !network.ingress &&
         !isInUse(network) &&
-        hasLabels(notes.get(network)?.labels ?? {}, filters.get('label') ?? []) &&
+        goes({ labels: notes.get(network)?.labels ?? {}, created: world.at(notes.get(network)?.created ?? 0) }) &&
         (scopeOf(network) === 'local' || isManager()),
     );
     for (const network of unused) cluster.networkRemove(network.id, node);
-    return c.json({ NetworksDeleted: unused.map(({ name }) => name) });
+    return c.json({ NetworksDeleted: unused.length > 0 ? unused.map(({ name }) => name) : null });
   });
 }
 
