@@ -10,7 +10,7 @@ import { Namespace } from "./stack/namespace";
 import { Event, now } from "./clock/queue";
 import { ensure, topUp } from "./clock/run";
 import { mangle } from "./hooks/nat";
-import { outputLater, outputLater6 } from "./stack/sockets";
+import { outputLater, outputLater6 } from "./stack/own-packets";
 import * as ipv4 from "./wire/ipv4";
 import * as ipv6 from "./wire/ipv6";
 import { copySummed } from "./wire/checksum";

@@ -3,7 +3,7 @@
 
 import { CONFIRM, Frame, SOCKET_HASH, current } from "../frame";
 import { Namespace } from "../stack/namespace";
-import { newPacket, outputLater } from "../stack/sockets";
+import { newPacket, outputLater } from "../stack/own-packets";
 import { output, pathMtu } from "../stack/output";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";

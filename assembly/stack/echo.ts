@@ -9,7 +9,8 @@ import * as ipv4 from "../wire/ipv4";
 import { Namespace } from "./namespace";
 import { nextId, pathMtu, sourceFor } from "./output";
 import { Punt, punt, puntRoom } from "./punts";
-import { newPacket, outputLater, prepare } from "./sockets";
+import { newPacket, outputLater } from "./own-packets";
+import { prepare } from "./sockets";
 
 const TTL: u32 = 64;
 

@@ -8,7 +8,8 @@ import { Device } from "../devices/device";
 import { Namespace } from "./namespace";
 import { HOP_LIMIT, flowLabelFor, sourceFor6 } from "./output6";
 import { Punt, V6_PUNT, punt, puntRoom } from "./punts";
-import { newPacket, outputLater6, prepare } from "./sockets";
+import { newPacket, outputLater6 } from "./own-packets";
+import { prepare } from "./sockets";
 
 /**
  * An echo request at `time` to the address of number `destination`, by `device` where that is needed. `identifier` is as

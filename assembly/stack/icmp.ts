@@ -10,7 +10,7 @@ import { CONFIRMED } from "../tables/connections";
 import { RouteType, addressType, isLocal } from "../tables/routes";
 import { nextId, output, sourceFor } from "./output";
 import { echoReplyReceive } from "./echo";
-import { socketError } from "./sockets";
+import { socketError } from "./socket-errors";
 
 /** An error is at most this long, so that any path carries it (RFC 1812 4.3.2.3). */
 const ERROR_LENGTH: u32 = 576;

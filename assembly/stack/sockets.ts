@@ -1,5 +1,5 @@
 // Sockets: the records of UDP and TCP, found by their addresses (net/ipv4/udp.c __udp4_lib_lookup, inet_hashtables.c
-// __inet_lookup), the ids by which JavaScript knows them, port numbers, and the actions that JavaScript asks for.
+// __inet_lookup), the ids by which JavaScript knows them, and port numbers.
 //
 // A key is a connection's tuple seen from here: a = local | remote << 32, b = local port | remote port << 16 |
 // protocol << 32 | namespace << 40; a remote of 0 is anyone, a local address of 0 is every address of the namespace. A
@@ -8,20 +8,18 @@
 // dead socket and never a stranger.
 
 import { arena, Pool } from "../memory";
-import { Frame, LOCAL, ensureFrames, takeFrame } from "../frame";
-import { account } from "../drops";
+import { Frame, ensureFrames } from "../frame";
 import { below } from "../random";
-import { Event, now, schedule } from "../clock/queue";
+import { now } from "../clock/queue";
 import { Of } from "../tables/generation";
 import { Index } from "../tables/hash";
 import { keyA, keyB } from "../tables/connections";
-import { ICMP, TCP, UDP } from "../wire/ipv4";
-import { Device } from "../devices/device";
+import { TCP } from "../wire/ipv4";
 import { Namespace } from "./namespace";
-import { Punt, punt } from "./punts";
+import { ensureActions } from "./socket-actions";
 import { ensureSendBuffers } from "./tcp-buffer";
-import { tcpAction, tcpError } from "./tcp";
 import { closeSilently } from "./tcp-end";
+import { sweepTimeWait } from "./time-wait";
 
 export const NEVER: u64 = u64.MAX_VALUE;
 
@@ -176,7 +174,7 @@ export function ensureSockets(): void {
   sweepTimeWait(now);
   pool.ensure(512);
   index.ensure(2048);
-  actions.ensure(1024);
+  ensureActions();
   ensureSendBuffers(16);
   if (lastId + 2048 >= idCapacity) {
     const grown = arena(<usize>idCapacity << 3);
@@ -184,6 +182,12 @@ export function ensureSockets(): void {
     ids = grown;
     idCapacity <<= 1;
   }
+}
+
+/** From JavaScript only, between vectors: whatever the call needs is there. */
+export function prepare(): void {
+  ensureSockets();
+  ensureFrames();
 }
 
 /** A new record with an id, in no index yet; null when the pool or the ids are used up until the next `ensureSockets`. */
@@ -318,141 +322,6 @@ export function freePort(namespace: Namespace, protocol: u32, local: u32, remote
     }
   }
   return 0;
-}
-
-// --- TIME_WAIT: 60 s for all, so the list is sorted by itself and no event is needed ---
-
-const TIME_WAIT_NS: u64 = 60_000_000_000;
-let oldest: Socket | null = null;
-let newest: Socket | null = null;
-
-/** The socket stays in the index until its time is over (tcp_time_wait). */
-export function startTimeWait(socket: Socket, time: u64): void {
-  socket.state = State.TIME_WAIT;
-  socket.deadline = time + TIME_WAIT_NS;
-  socket.next = null;
-  socket.references++;
-  const last = newest;
-  if (last) last.next = socket;
-  else oldest = socket;
-  newest = socket;
-}
-
-export function restartTimeWait(socket: Socket, time: u64): void { socket.deadline = time + TIME_WAIT_NS; }
-
-function sweepTimeWait(time: u64): void {
-  let socket = oldest;
-  while (socket && (socket.dead || socket.deadline <= time)) {
-    const next = socket.next;
-    removeSocket(socket);
-    unreference(socket);
-    socket = next;
-  }
-  oldest = socket;
-  if (!socket) newest = null;
-}
-
-// --- Actions: what JavaScript wants a connection to do, each at a time of its own ---
-
-export enum Ask {
-  /** TCP: bytes up to `value` may go. */
-  RELEASE,
-  CONNECT,
-  /** No more writing: a FIN follows the data. */
-  SHUTDOWN,
-  /** Neither writing nor reading. */
-  CLOSE,
-  ABORT,
-  PAUSE,
-  RESUME,
-  /** An ICMP error ends the attempt to connect: `value` = Failure. */
-  FAIL,
-}
-
-@unmanaged
-class Action {
-  kind: u32;
-  /** A socket's id: the socket may be gone when the time comes. */
-  target: u32;
-  /** What the kind says. */
-  value: u32;
-}
-const actions = new Pool(offsetof<Action>(), 256, Of.TRAFFIC);
-
-/** From JavaScript only, between vectors: whatever the call needs is there. */
-export function prepare(): void {
-  ensureSockets();
-  ensureFrames();
-}
-
-/** False: no record is free before the next `ensureSockets`. */
-export function ask(kind: Ask, socket: Socket, value: u32, time: u64): bool {
-  const at = actions.take(offsetof<Action>());
-  if (!at) return false;
-  const action = changetype<Action>(at);
-  action.kind = kind;
-  action.target = socket.id;
-  action.value = value;
-  schedule(max(time, now), Event.ACTION, at, 0);
-  return true;
-}
-
-/** Puts the packet out at its own time, by an event. */
-export function outputLater(namespace: Namespace, frame: Frame): void {
-  namespace.pending++;
-  schedule(max(frame.time, now), Event.OUTPUT, changetype<usize>(namespace), changetype<usize>(frame));
-}
-
-/** The same for an IPv6 packet; `device`: where it is to leave, if its destination needs one. */
-export function outputLater6(namespace: Namespace, frame: Frame, device: Device | null): void {
-  frame.out = device;
-  namespace.pending++;
-  if (device) device.pending++;
-  schedule(max(frame.time, now), Event.OUTPUT6, changetype<usize>(namespace), changetype<usize>(frame));
-}
-
-/** For the run loop: `Event.ACTION`. */
-export function runAction(at: usize): void {
-  const action = changetype<Action>(at);
-  const kind = action.kind;
-  const value = action.value;
-  const socket = socketById(action.target);
-  actions.give(at);
-  if (socket) tcpAction(socket, kind, value);
-}
-
-/** A frame that this namespace's stack makes, for `length` bytes from the IP header on; counted. Null: no slot is free. */
-export function newPacket(length: u32, time: u64): Frame | null {
-  const frame = takeFrame(length);
-  if (!frame) return null;
-  account.generated++;
-  frame.flags = LOCAL;
-  frame.time = time;
-  return frame;
-}
-
-// --- Errors ---
-
-/**
- * An ICMP error about a packet that this namespace sent (tcp_v4_err, __udp4_lib_err, ping_err). Addresses and ports as
- * that packet had them, wire order; for an echo the local port is its identifier. `kind` = type << 8 | code, `info` =
- * next-hop MTU of a "fragmentation needed", `sequence` TCP's or an echo's, `from` who sent the error, which came at `time`.
- */
-export function socketError(namespace: Namespace, protocol: u32, local: u32, localPort: u32, remote: u32, remotePort: u32, kind: u32, info: u32, sequence: u32, from: u32, time: u64): void {
-  let id = namespace.id;
-  if (protocol == TCP || protocol == UDP) {
-    const socket = findSocket(namespace, protocol, local, localPort, remote, remotePort, now);
-    if (!socket || socket.state == State.FOREIGN) return;
-    if (protocol == TCP) return tcpError(socket, kind, info, sequence);
-    id = socket.id;
-  } else if (protocol != ICMP) return;
-  const echo = protocol == ICMP;
-  const data = punt(echo ? Punt.ECHO_ERROR : Punt.ERROR, time, id, 16, kind, info);
-  if (!data) return;
-  store<u32>(data, remote);
-  store<u32>(data, (echo ? localPort : remotePort) & 0xffff, 4);
-  store<u32>(data, from, 8);
-  store<u32>(data, sequence, 12);
 }
 
 // --- For JavaScript ---

@@ -22,7 +22,8 @@ import {
   acknowledgeLater, arm, disarm, FIN_TIMEOUT, openWindow, PROCESSING_DELAY, request, settleReceiveWindow, startReceiveWindow,
   TIMER_FIN_WAIT, TIMER_RETRANSMIT, WORK_ACK, WORK_ACK_NOW, WORK_RETRANSMIT, WORK_SEND, WORK_SYN,
 } from "./tcp-output";
-import { findBound, findSocket, indexSocket, newSocket, removeSocket, restartTimeWait, Socket, socketById, State } from "./sockets";
+import { findBound, findSocket, indexSocket, newSocket, removeSocket, Socket, socketById, State } from "./sockets";
+import { restartTimeWait } from "./time-wait";
 
 const SCALE: u8 = 7;
 const DEFAULT_MSS: u32 = 536;

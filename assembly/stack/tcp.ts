@@ -20,9 +20,8 @@ import { Namespace } from "./namespace";
 import { pathMtu, sourceFor } from "./output";
 import { pathMtu6, sourceFor6 } from "./output6";
 import { Failure } from "./punts";
-import {
-  Ask, ask, findBound, freePort, indexSocket, newSocket, prepare, removeSocket, Socket, socketById, State,
-} from "./sockets";
+import { Ask, ask } from "./socket-actions";
+import { findBound, freePort, indexSocket, newSocket, prepare, removeSocket, Socket, socketById, State } from "./sockets";
 import { append, ensureSendRoom } from "./tcp-buffer";
 import { closeSilently, failed } from "./tcp-end";
 import { mssOf, prepareConnection } from "./tcp-input";

@@ -14,9 +14,8 @@ import { numberAt } from "../tables/addresses6";
 import { sendPortUnreachable6 } from "./icmp6";
 import { loadDatagram } from "../load/receiver";
 import { Punt, V6_PUNT, punt, puntRoom } from "./punts";
-import {
-  findBound, findSocket, freePort, indexSocket, moveSocket, newPacket, newSocket, outputLater, outputLater6, prepare, removeSocket, Socket, socketById, State,
-} from "./sockets";
+import { newPacket, outputLater, outputLater6 } from "./own-packets";
+import { findBound, findSocket, freePort, indexSocket, moveSocket, newSocket, prepare, removeSocket, Socket, socketById, State } from "./sockets";
 
 const TTL: u32 = 64; // net.ipv4.ip_default_ttl
 
