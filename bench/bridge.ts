@@ -87,5 +87,5 @@ export async function bridgeWay(ipv6: boolean): Promise<Way> {
     fresh = engine.now;
   };
   const arrived = () => seen.datagrams;
-  return { engine, into: nic, make, arrived, settle, seen: () => seen.taken(), slow: ipv6 };
+  return { engine, into: nic, make, arrived, settle, seen: () => seen.taken() };
 }

@@ -15,7 +15,7 @@ export interface Way {
   seen(): string[];
   /** Where it is known what comes out for a frame; else it is what comes out without the flow table. */
   expected?(frame: Uint8Array): string;
-  /** Its packets are not in the flow table: ESP, IPv6. */
+  /** Its packets are not in the flow table: ESP. */
   slow?: boolean;
   /** What is timed beside the frames' coming in. */
   work?(): void;

@@ -28,7 +28,7 @@ import { Neighbour, ensureNeighbours, family, neighbourAt, neighbourSlots } from
 import * as ethernet from "../wire/ethernet";
 import { beginCollection, collectionDue, ensureAddresses, finishCollection, markAddress } from "../tables/addresses6";
 import { Path6, ensurePaths, pathAt, pathSlots, sweepPaths } from "../tables/paths6";
-import { ensureFlows, sweepFlows } from "../flowtable/flows";
+import { ensureFlows, sweepFlows, sweepFlows6 } from "../flowtable/flows";
 import { isBalancedOver, isOver } from "../flowtable/groups";
 import { ensureOpenings, sweepOpenings } from "../flowtable/openings";
 import { ensurePrecedents, sweepPrecedents } from "../flowtable/precedents";
@@ -231,6 +231,7 @@ function collectAddresses(): void {
     if (<i64>queue.keyB < 0) markPair(queue.keyA);
     queue = queue.later;
   }
+  sweepFlows6();
   finishCollection();
 }
 

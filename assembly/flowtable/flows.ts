@@ -1,16 +1,18 @@
 // Flows: one direction of an established connection, known by what arrives at a device (struct flow_offload_tuple). It
 // holds what differs from flow to flow; the rest is its track's.
 //
-// Key: a = addresses, b = ports | protocol << 32 | encapsulated << 39 | device << 40 of the innermost IPv4 packet, as it
-// comes in. A flow lives for as long as the connections that it crosses; swept when they are gone.
+// Key: a = addresses, b = ports | protocol << 32 | encapsulated << 39 | device << 40 of the innermost packet, as it
+// comes in; over IPv6 bit 63 of b is set, and addresses are numbers (tables/addresses6), here and below. A flow lives for as
+// long as the connections that it crosses; swept when they are gone.
 
 import { Pool } from "../memory";
 import { Index } from "../tables/hash";
 import { Of, generation } from "../tables/generation";
-import { Connection } from "../tables/connections";
+import { Connection, overIpv6 } from "../tables/connections";
+import { isPairMarked } from "../tables/addresses6";
 import { BalancedConnection } from "../tables/services";
 import { Track, ensureTracks, release } from "./track";
-import { ensureStages, giveStages } from "./sights";
+import { ensureStages, giveStages, stagesMarked } from "./sights";
 import { NO_GROUP, disband, nobody } from "./groups";
 
 @unmanaged
@@ -50,6 +52,7 @@ export class Flow {
   stages: usize;
 }
 export const FLOW: usize = 128;
+export const OVER_IPV6: u64 = 1 << 63;
 
 const pool = new Pool(FLOW, 512, Of.TRAFFIC);
 const index = new Index(1024, Of.TRAFFIC);
@@ -121,15 +124,35 @@ export function sweepFlows(): void {
   for (let i: u32 = 0; i < index.capacity; i++) {
     let at = index.keyAt(i);
     while (at && !lives(changetype<Flow>(at))) {
-      disband(changetype<Flow>(at));
-      release(changetype<Flow>(at).track);
-      giveStages(changetype<Flow>(at));
-      changetype<Flow>(at).generation = 0;
-      index.remove(at);
-      pool.give(at);
+      forgetFlow(changetype<Flow>(at));
       at = index.keyAt(i);
     }
   }
+}
+
+function forgetFlow(flow: Flow): void {
+  const at = changetype<usize>(flow);
+  disband(flow);
+  release(flow.track);
+  giveStages(flow);
+  flow.generation = 0;
+  index.remove(at);
+  pool.give(at);
+}
+
+/** Flows over IPv6 that name an address which nobody else names go: it is about to be forgotten. */
+export function sweepFlows6(): void {
+  for (let i: u32 = 0; i < index.capacity; i++) {
+    let at = index.keyAt(i);
+    while (at && overIpv6(changetype<Flow>(at).keyB) && !areMarked(changetype<Flow>(at))) {
+      forgetFlow(changetype<Flow>(at));
+      at = index.keyAt(i);
+    }
+  }
+}
+
+function areMarked(flow: Flow): bool {
+  return isPairMarked(flow.keyA) && isPairMarked(flow.newA) && stagesMarked(flow);
 }
 
 function lives(flow: Flow): bool {

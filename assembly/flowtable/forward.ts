@@ -24,6 +24,7 @@ import { udpGoesOn } from "../hooks/conntrack";
 import { watching } from "../tables/events";
 import { tracing } from "../capture/tap";
 import { changed } from "../tables/generation";
+import { toProtocol6 } from "../stack/input6";
 import { Flow, connectionOf, findFlow } from "./flows";
 import { adopt, together } from "./groups";
 import { moveEach } from "./trackers";
@@ -32,6 +33,8 @@ import { countsOf, isAnew, open, prospect } from "./open";
 import { follow, joined } from "./follow";
 import { begin } from "./recorder";
 import { rewrite } from "./rewrite";
+import { rewrite6 } from "./rewrite6";
+import { otherIn } from "./forward6";
 import { dieAll } from "./floods";
 import { ownsFrame } from "../load/shards";
 import { showAfter, showBefore } from "./sights";
@@ -46,9 +49,9 @@ export function setFlowTable(on: bool): void {
   enabled = on;
 }
 
-const ENCAPSULATED: u32 = 0x80;
+export const ENCAPSULATED: u32 = 0x80;
 /** From the outer IP header to the inner one. */
-const INSIDE: u32 = ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH;
+export const INSIDE: u32 = ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH;
 
 // Four kinds of frames, each its own piece of machine code, made of the one below: what a kind never has costs it nothing.
 function tcpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.TCP, false); }
@@ -64,12 +67,12 @@ export function enter(device: Device, frame: Frame): Entered {
   const ip = frame.data + ethernet.LENGTH;
   const protocol = ipv4.protocol(ip);
   if (protocol == ipv4.TCP) return tcpIn(device, frame);
-  if (protocol != ipv4.UDP) return Entered.SLOW;
+  if (protocol != ipv4.UDP) return otherIn(device, frame);
   if (load<u32>(ip, ipv4.LENGTH + udp.LENGTH) == 0x08 && device.namespace.vxlans && !device.master) {
     if (frame.length < ethernet.LENGTH + INSIDE + ipv4.LENGTH + udp.LENGTH) return Entered.SLOW;
     const within = ipv4.protocol(ip + INSIDE);
     if (within == ipv4.TCP) return tunnelledTcpIn(device, frame);
-    return within == ipv4.UDP ? tunnelledUdpIn(device, frame) : Entered.SLOW;
+    return within == ipv4.UDP ? tunnelledUdpIn(device, frame) : otherIn(device, frame);
   }
   return udpIn(device, frame);
 }
@@ -78,14 +81,14 @@ export function enter(device: Device, frame: Frame): Entered {
 // @ts-ignore: decorator
 @inline
 function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool): Entered {
+  const at = frame.data;
+  if (notPlain(at)) return otherIn(device, frame);
   let sum = frame.sum;
   const hint = frame.hint;
   // Neither is good for another device.
   store<u64>(changetype<usize>(frame), 0, offsetof<Frame>("hint"));
-  const at = frame.data;
   const outside = at + ethernet.LENGTH;
   let length = frame.length - ethernet.LENGTH;
-  if (notPlain(at)) return Entered.SLOW;
   // What follows the packet is padding: nobody but this device sees it, unless it is bridged on.
   const total = ipv4.totalLength(outside);
   let padding: u32 = 0;
@@ -102,7 +105,11 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool): Ent
     if (udp.length(ip + ipv4.LENGTH) != length - ipv4.LENGTH) return Entered.SLOW;
     ip += INSIDE;
     length -= INSIDE;
-    if (notPlain(ip - ethernet.LENGTH)) return Entered.SLOW;
+    if (notPlain(ip - ethernet.LENGTH)) {
+      frame.sum = sum;
+      frame.hint = hint;
+      return otherIn(device, frame);
+    }
     if (ipv4.totalLength(ip) != length) return Entered.SLOW;
     if (ipv4.tos(outside) & 3) return Entered.SLOW;
   }
@@ -170,7 +177,7 @@ function opens(device: Device, frame: Frame, b: u64, at: usize, ip: usize, lengt
     if (agrees(flow, flow.track, frame, at, ip, length, protocol, tunnelled, summed) && mayCross(frame, flow.track.crossings)) {
       if (open(frame, outside, ip, ip + ipv4.LENGTH, length - ipv4.LENGTH, protocol)) {
         cross(frame, flow.track.crossings);
-        leave(flow, flow.track, countsOf(), device, frame, at, ip, length, protocol, padding);
+        leave(flow, flow.track, countsOf(), device, frame, at, ip, length, protocol, padding, false);
         return Entered.DONE;
       }
     }
@@ -192,7 +199,7 @@ function keyOf(device: Device, ip: usize, protocol: u32, tunnelled: bool): u64 {
 /** 0: an IPv4 packet without options, and no fragment. */
 // @ts-ignore: decorator
 @inline
-function notPlain(at: usize): u32 {
+export function notPlain(at: usize): u32 {
   return ((load<u32>(at, 12) & 0x00ffffff) ^ 0x00450008) | ipv4.fragmented(at + ethernet.LENGTH);
 }
 
@@ -241,19 +248,27 @@ function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, le
   return !off;
 }
 /** In a sum: a multiple of 65535, from which something may be taken away. */
-const NOTHING: u64 = 0xffff << 20;
+export const NOTHING: u64 = 0xffff << 20;
 
 // @ts-ignore: decorator
 @inline
 function passes(flow: Flow, device: Device, frame: Frame, at: usize, ip: usize, length: u32, padding: u32, protocol: u32, tunnelled: bool, summed: u32): bool {
   const track = flow.track;
-  const time = frame.time;
-  const l4 = ip + ipv4.LENGTH;
-  const tail = length - ipv4.LENGTH;
   if (!agrees(flow, track, frame, at, ip, length, protocol, tunnelled, summed)) return false;
-
-  // Every connection on the way: is it the same, alive, and would it stay as it is? Then it goes.
   if (!mayCross(frame, track.crossings)) return false;
+  if (!moves(flow, track, protocol, ip + ipv4.LENGTH, length - ipv4.LENGTH, frame.time)) return false;
+  cross(frame, track.crossings);
+  leave(flow, track, track, device, frame, at, ip, length, protocol, padding, false);
+  return true;
+}
+
+/**
+ * Every connection on the way: is it the same, alive, and would it stay as it is? Then they move on by the packet whose upper layer
+ * is the `tail` bytes at `l4`, and that came at `time`; or none does.
+ */
+// @ts-ignore: decorator
+@inline
+export function moves(flow: Flow, track: Track, protocol: u32, l4: usize, tail: u32, time: u64): bool {
   let each = true;
   if (protocol == ipv4.TCP) {
     let header = tcp.LENGTH;
@@ -285,15 +300,18 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, ip: usize, 
   if (each) {
     if (!moveEach(flow, track, protocol, l4, tail, time)) return false;
   }
-  cross(frame, track.crossings);
-  leave(flow, track, track, device, frame, at, ip, length, protocol, padding);
   return true;
 }
 
-/** What became of the connections is settled: the packet is counted (by `counts`), seen and rewritten, and is where its way ends. */
+/**
+ * What became of the connections is settled: the packet is counted (by `counts`), seen and rewritten, and is where its way ends.
+ * `v6`, a constant: it is an IPv6 packet.
+ */
 // @ts-ignore: decorator
 @inline
-function leave(flow: Flow, track: Track, counts: Track, device: Device, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, padding: u32): void {
+export function leave(
+  flow: Flow, track: Track, counts: Track, device: Device, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, padding: u32, v6: bool,
+): void {
   const time = frame.time;
   touchAll(track, time);
   count(counts, length);
@@ -305,7 +323,8 @@ function leave(flow: Flow, track: Track, counts: Track, device: Device, frame: F
     frame.length -= padding;
   }
   const way = track.way;
-  const data = rewrite(ip, protocol, length, flow, track, way == <u8>Way.TUNNEL ? nextIdAt(track.ids) : 0);
+  const id = way == <u8>Way.TUNNEL ? nextIdAt(track.ids) : 0;
+  const data = v6 ? rewrite6(ip, protocol, length, flow, track, id) : rewrite(ip, protocol, length, flow, track, id);
   frame.length += <u32>(at - data);
   frame.data = data;
   if (shown) showAfter(track, data, frame.length, time);
@@ -324,10 +343,11 @@ function leave(flow: Flow, track: Track, counts: Track, device: Device, frame: F
   frame.routeType = <u8>track.routeType;
   frame.connectionInfo = track.info & 0x7f;
   if (track.info & 0x80) frame.connection = connectionOf(flow, track.connections - 1);
-  toProtocol(changetype<Namespace>(track.target), frame, to, track.broadcast != 0);
+  if (v6) toProtocol6(changetype<Namespace>(track.target), frame, to, protocol);
+  else toProtocol(changetype<Namespace>(track.target), frame, to, track.broadcast != 0);
 }
 
 /** The sum of an IP header but for the addresses, in halves. */
 // @ts-ignore: decorator
 @inline
-function header12(ip: usize): u64 { return <u64>load<u32>(ip) + <u64>load<u32>(ip, 4) + <u64>load<u32>(ip, 8); }
+export function header12(ip: usize): u64 { return <u64>load<u32>(ip) + <u64>load<u32>(ip, 4) + <u64>load<u32>(ip, 8); }

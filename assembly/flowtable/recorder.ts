@@ -11,10 +11,11 @@ import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 import * as udp from "../wire/udp";
 import * as vxlan from "../wire/vxlan";
 import { fold, sum } from "../wire/checksum";
-import { CONFIRMED, Connection, SEEN_REPLY } from "../tables/connections";
+import { CONFIRMED, Connection, SEEN_REPLY, overIpv6 } from "../tables/connections";
 import { BalancedConnection } from "../tables/services";
 import { Entry } from "../tables/fdb";
 import { Neighbour } from "../tables/neighbours";
@@ -22,6 +23,8 @@ import { generation, linksGeneration } from "../tables/generation";
 import { FLOW, Flow, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
 import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, release, stepOf, touchOf } from "./track";
 import { AROUND, rewrite } from "./rewrite";
+import { rewrite6 } from "./rewrite6";
+import { keyA6, translates6 } from "./recorder6";
 import { arrives, flooding, leaveFlood } from "./floods";
 import { keepStages, settleSights, sighted } from "./sights";
 import { Kind, beginOpening, countedOpening, follows, keepOpening, kindOfWay, leaveOut, meets, pointed, scheduled, stamped, tunnelIsNew } from "./opening-recorder";
@@ -59,7 +62,7 @@ let balanced: usize = 0;
 export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encapsulated: bool, behind: u32, opens: bool): void {
   recording = changetype<usize>(frame);
   if (flooding) leaveFlood();
-  beginPrecedent(ip, !opens && ipv4.protocol(ip) == ipv4.TCP);
+  beginPrecedent(ip, !opens && !overIpv6(b) && ipv4.protocol(ip) == ipv4.TCP);
   beginOpening(opens, opens && ipv4.protocol(ip) == ipv4.TCP, ipv4.source(ip));
   memory.fill(changetype<usize>(made), 0, TRACK);
   memory.copy(header, frame.data, HEADERS);
@@ -262,7 +265,12 @@ function words(value: u64): u32 {
 export function install(frame: Frame, ip: usize): void {
   if (generation != startGeneration || linksGeneration != startLinks || limit < length) return;
   const first = header + (made.ingress ? ethernet.LENGTH + vxlan.OVERHEAD : ethernet.LENGTH);
-  const protocol = ipv4.protocol(first);
+  const v6 = overIpv6(keyB);
+  const protocol = v6 ? ipv6.nextHeader(first) : ipv4.protocol(first);
+  if (v6) {
+    keyA = keyA6(first);
+    if (!keyA) return;
+  }
   const kind = kindOfWay(first);
   if (kind == Kind.NONE) return;
   for (let i: u32 = 0; i < <u32>made.connections; i++) {
@@ -279,7 +287,7 @@ export function install(frame: Frame, ip: usize): void {
   made.flags = frame.flags;
   made.crossings += frame.hops - startHops;
   made.elapsed = frame.time - start;
-  made.ttl = <u8>(ipv4.ttl(first) - ipv4.ttl(ip));
+  made.ttl = <u8>(v6 ? ipv6.hopLimit(first) - ipv6.hopLimit(ip) : ipv4.ttl(first) - ipv4.ttl(ip));
   const tunnel = made.way == <u8>Way.TUNNEL;
   if (tunnel) {
     // What differs from packet to packet is left out of the outer headers, and so of their sums.
@@ -296,7 +304,7 @@ export function install(frame: Frame, ip: usize): void {
     made.ipSum = fold(0x45 + <u32>load<u16>(outside, 6) + <u32>load<u16>(outside, 8) + words(addresses));
     made.udpSum = fold(
       words(addresses) + (ipv4.UDP << 8) + <u32>load<u16>(l4, 2) + words(load<u64>(l4, 8)) +
-      words(made.outLow) + words(made.outHigh) + ethernet.TYPE_IPV4 + (~(protocol << 8) & 0xffff) + (AROUND << 8),
+      words(made.outLow) + words(made.outHigh) + (v6 ? ethernet.TYPE_IPV6 : ethernet.TYPE_IPV4 + (AROUND << 8)) + (~(protocol << 8) & 0xffff),
     );
   }
   if (kind == Kind.OPENING) return installOpening(frame, first, ip, protocol);
@@ -337,7 +345,8 @@ function installFlow(frame: Frame, ip: usize, protocol: u32, track: Track, fresh
     flow.balanced = changetype<BalancedConnection>(balanced);
     flow.balancedStamp = flow.balanced.stamp;
   }
-  translates(flow, made.ttl, load<u64>(first, 12), load<u32>(first, ipv4.LENGTH), load<u64>(ip, 12), load<u32>(ip, ipv4.LENGTH));
+  if (!overIpv6(keyB)) translates(flow, made.ttl, load<u64>(first, 12), load<u32>(first, ipv4.LENGTH), load<u64>(ip, 12), load<u32>(ip, ipv4.LENGTH));
+  else if (!translates6(flow, first, ip)) return;
   if (made.way == <u8>Way.TUNNEL) flow.outPort = load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH);
   if (!repeats(frame, ip, flow, track, protocol)) return;
   flow.generation = startGeneration;
@@ -361,8 +370,10 @@ function repeats(frame: Frame, ip: usize, flow: Flow, track: Track, protocol: u3
   const at = scratch + 128;
   memory.copy(at, header, HEADERS);
   const id = track.way == <u8>Way.TUNNEL ? ipv4.id(frame.data + ethernet.LENGTH) : 0;
-  const again = rewrite(at + ethernet.LENGTH + (track.ingress ? <usize>vxlan.OVERHEAD : 0), protocol, length, flow, track, id);
-  const checked = <u32>(ip - frame.data) + ipv4.LENGTH + (protocol == ipv4.TCP ? 20 : 8);
+  const v6 = overIpv6(keyB);
+  const inner = at + ethernet.LENGTH + (track.ingress ? <usize>vxlan.OVERHEAD : 0);
+  const again = v6 ? rewrite6(inner, protocol, length, flow, track, id) : rewrite(inner, protocol, length, flow, track, id);
+  const checked = <u32>(ip - frame.data) + (v6 ? ipv6.LENGTH : ipv4.LENGTH) + (protocol == ipv4.TCP ? 20 : 8);
   return memory.compare(again, frame.data, checked) == 0;
 }
 

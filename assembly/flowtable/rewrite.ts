@@ -43,6 +43,18 @@ export function rewrite(ip: usize, protocol: u32, length: u32, flow: Flow, track
   store<u16>(frame, <u16>ethernet.TYPE_IPV4, 12);
   if (track.way == <u8>Way.SEGMENT) return frame;
 
+  let ecn = <u32>load<u8>(ip, 1) & 3;
+  if (ecn == 3) ecn = 2;
+  return wrap(frame, length, flow, track, id, ecn, track.udpSum + <u32>flow.outPort + <u32>flow.innerSum + (length << 8));
+}
+
+/**
+ * The outer headers before the frame at `frame`, whose IP packet has `length` bytes, with marks of congestion `ecn` and what the outer
+ * UDP checksum is made of, added up to `sum`.
+ */
+// @ts-ignore: decorator
+@inline
+export function wrap(frame: usize, length: u32, flow: Flow, track: Track, id: u32, ecn: u32, sum: u32): usize {
   const out = frame - vxlan.OVERHEAD;
   const template = changetype<usize>(track) + offsetof<Track>("template");
   v128.store(out, v128.load(template));
@@ -50,8 +62,6 @@ export function rewrite(ip: usize, protocol: u32, length: u32, flow: Flow, track
   v128.store(out, v128.load(template, 32), 32);
   store<u16>(out, load<u16>(template, 48), 48);
   const whole = length + ethernet.LENGTH + vxlan.OVERHEAD;
-  let ecn = <u32>load<u8>(ip, 1) & 3;
-  if (ecn == 3) ecn = 2;
   const total = <u32>bswap<u16>(<u16>(whole - ethernet.LENGTH));
   const identifier = <u32>bswap<u16>(<u16>id);
   store<u32>(out, 0x45 | (ecn << 8) | (total << 16), ethernet.LENGTH);
@@ -61,7 +71,6 @@ export function rewrite(ip: usize, protocol: u32, length: u32, flow: Flow, track
   const at = out + ethernet.LENGTH + ipv4.LENGTH;
   store<u16>(at, flow.outPort);
   store<u16>(at, <u16>datagram, 4);
-  const sum = track.udpSum + <u32>flow.outPort + <u32>flow.innerSum + (length << 8);
   udp.setCheck(at, udp.neverZero(<u16>(~fold(sum))));
   return out;
 }

@@ -11,12 +11,17 @@ import { Device } from "../devices/device";
 import { Of } from "../tables/generation";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 import * as tcp from "../wire/tcp";
 import * as udp from "../wire/udp";
 import * as vxlan from "../wire/vxlan";
 import { fold } from "../wire/checksum";
+import { isPairMarked } from "../tables/addresses6";
 import { closeRecord, openRecord } from "../capture/tap";
 import { Flow } from "./flows";
+import { changeOf } from "./rewrite6";
+import { keyA6 } from "./recorder6";
+import { holdsIpv6, restage6 } from "./sights6";
 import { SIGHTS, Sight, Track, Way, sightOf } from "./track";
 
 /** What a tap sees of a frame: as it came in, the packet behind a header of the sight's own, or as it goes out. */
@@ -24,7 +29,7 @@ enum Look { IN, BETWEEN, OUT }
 
 /** Addresses and ports at some point of the way, and what the checksums have changed by; 0: they stay. */
 @unmanaged
-class Stage {
+export class Stage {
   addresses: u64;
   ports: u32;
   ipDelta: u16;
@@ -79,8 +84,11 @@ let stagesUsed: u32 = 0;
  */
 export function settleSights(made: Track, came: usize, ip: usize, left: usize, length: u32): bool {
   stagesUsed = 0;
+  memory.fill(staged, 0, STAGE * STAGES);
   let look: u32 = Look.IN;
-  const bare: usize = ethernet.LENGTH + ipv4.LENGTH + (ipv4.protocol(ip) == ipv4.TCP ? tcp.LENGTH : udp.LENGTH);
+  const v6 = ipv6.version(ip) == 6;
+  const isTcp = (v6 ? ipv6.nextHeader(ip) : ipv4.protocol(ip)) == ipv4.TCP;
+  const bare: usize = ethernet.LENGTH + (v6 ? ipv6.LENGTH : ipv4.LENGTH) + (isTcp ? tcp.LENGTH : udp.LENGTH);
   const wrapped = bare + vxlan.OVERHEAD;
   for (let i: u32 = 0; i < <u32>made.sights; i++) {
     const sight = sightOf(made, i);
@@ -101,15 +109,18 @@ export function settleSights(made: Track, came: usize, ip: usize, left: usize, l
 }
 
 function between(sight: Sight, at: usize, ip: usize, bare: usize, length: u32): bool {
-  if (ethernet.type(at) != ethernet.TYPE_IPV4) return false;
+  const v6 = ipv6.version(ip) == 6;
+  if (ethernet.type(at) != (v6 ? ethernet.TYPE_IPV6 : ethernet.TYPE_IPV4)) return false;
   const there = at + ethernet.LENGTH;
   sight.low = load<u64>(at);
   sight.high = load<u32>(at, 8);
-  sight.ttl = <u8>(ipv4.ttl(ip) - ipv4.ttl(there));
-  const addresses = load<u64>(there, 12);
-  const ports = load<u32>(there, ipv4.LENGTH);
-  const before = load<u64>(ip, 12);
-  const portsBefore = load<u32>(ip, ipv4.LENGTH);
+  sight.ttl = <u8>(v6 ? ipv6.hopLimit(ip) - ipv6.hopLimit(there) : ipv4.ttl(ip) - ipv4.ttl(there));
+  const addresses = v6 ? keyA6(there) : load<u64>(there, 12);
+  const header: usize = v6 ? ipv6.LENGTH : ipv4.LENGTH;
+  const ports = load<u32>(there + header);
+  const before = v6 ? keyA6(ip) : load<u64>(ip, 12);
+  const portsBefore = load<u32>(ip + header);
+  if (v6 && (!addresses || !before)) return false;
   let n: u32 = 0;
   if (addresses != before || ports != portsBefore) {
     n = 1;
@@ -117,7 +128,8 @@ function between(sight: Sight, at: usize, ip: usize, bare: usize, length: u32): 
     if (n > STAGES) return false;
     if (n > stagesUsed) {
       stagesUsed = n;
-      fillStage(staged, n, before, portsBefore, addresses, ports);
+      if (v6) fillStage6(staged, n, before, portsBefore, addresses, ports);
+      else fillStage(staged, n, before, portsBefore, addresses, ports);
     }
   }
   sight.stage = <u8>n;
@@ -137,6 +149,20 @@ export function fillStage(stages: usize, n: u32, before: u64, portsBefore: u32, 
   const moved = addresses == before ? 0 : words(~before) + words(addresses);
   stage.ipDelta = <u16>fold(moved);
   stage.l4Delta = <u16>fold(moved + words(<u64>~portsBefore) + words(<u64>ports));
+}
+
+function fillStage6(stages: usize, n: u32, before: u64, portsBefore: u32, addresses: u64, ports: u32): void {
+  const stage = stageOf(stages, n);
+  stage.addresses = addresses;
+  stage.ports = ports;
+  stage.l4Delta = changeOf(before, portsBefore, addresses, ports);
+}
+
+/** Do tables name the addresses of all stages of a flow over IPv6? */
+export function stagesMarked(flow: Flow): bool {
+  if (!flow.stages) return true;
+  for (let n: u32 = 1; n <= STAGES; n++) if (!isPairMarked(stageOf(flow.stages, n).addresses)) return false;
+  return true;
 }
 
 /** Does the `n`th stage that was found look like that? False behind the last one, too. */
@@ -168,6 +194,7 @@ export function keepStages(flow: Flow): bool {
 function restage(at: usize, sight: Sight, stages: usize): void {
   store<u64>(at, sight.low);
   store<u32>(at, sight.high, 8);
+  if (holdsIpv6(at)) return restage6(at, sight, sight.stage ? stageOf(stages, sight.stage) : null);
   store<u16>(at, <u16>ethernet.TYPE_IPV4, 12);
   const ip = at + ethernet.LENGTH;
   const ttl = <u32>sight.ttl;

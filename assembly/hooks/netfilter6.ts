@@ -2,12 +2,13 @@
 //
 // Fragments are put together for conntrack at PREROUTING and OUTPUT, so these two hand back the packet that goes on.
 
-import { Frame } from "../frame";
+import { CT_INVALID, Frame } from "../frame";
 import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import { gather6 } from "../stack/fragments6";
 import { FILTER, Hook, MANGLE, NAT, RAW, TABLES6 } from "../tables/rules";
 import { User } from "../tables/reassembly";
+import { forget, recording } from "../flowtable/recorder";
 import { conntrackIn6 } from "./conntrack6";
 import { confirm, filtered, natted } from "./netfilter";
 
@@ -17,6 +18,7 @@ export function prerouting6(namespace: Namespace, frame: Frame, device: Device, 
   if (!packet) return null;
   if (!filtered(namespace, TABLES6 + RAW, Hook.PREROUTING, packet, device, null)) return null;
   if (namespace.conntrack6 && !conntrackIn6(namespace, packet, Hook.PREROUTING, device)) return null;
+  if (recording && packet.connectionInfo == CT_INVALID) forget(packet);
   if (!filtered(namespace, TABLES6 + MANGLE, Hook.PREROUTING, packet, device, null)) return null;
   return natted(namespace, TABLES6 + NAT, Hook.PREROUTING, packet, device, null) ? packet : null;
 }
@@ -38,6 +40,7 @@ export function localOutput6(namespace: Namespace, frame: Frame, out: Device): F
   if (!packet) return null;
   if (!filtered(namespace, TABLES6 + RAW, Hook.OUTPUT, packet, null, out)) return null;
   if (namespace.conntrack6 && !conntrackIn6(namespace, packet, Hook.OUTPUT, out)) return null;
+  if (recording && packet.connectionInfo == CT_INVALID) forget(packet);
   if (!filtered(namespace, TABLES6 + MANGLE, Hook.OUTPUT, packet, null, out)) return null;
   if (!natted(namespace, TABLES6 + NAT, Hook.OUTPUT, packet, null, out)) return null;
   return filtered(namespace, TABLES6 + FILTER, Hook.OUTPUT, packet, null, out) ? packet : null;

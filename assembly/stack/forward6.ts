@@ -10,6 +10,7 @@ import { Route6 } from "../tables/routes6";
 import { forward6 } from "../hooks/netfilter6";
 import { finishOutput6, setNextHop } from "./output6";
 import { sendTimeExceeded6, sendTooBig, sendUnreachable6 } from "./icmp6";
+import { fitted, recording } from "../flowtable/recorder";
 import { note, Note } from "../capture/tap";
 
 export function forwardPacket6(namespace: Namespace, frame: Frame, device: Device, route: Route6): void {
@@ -31,6 +32,7 @@ export function forwardPacket6(namespace: Namespace, frame: Frame, device: Devic
     sendTooBig(namespace, frame, device, mtu);
     return drop(frame, Drop.PKT_TOO_BIG, device);
   }
+  if (recording) fitted(frame, frame.length, mtu);
   ipv6.setHopLimit(ip, hops - 1);
   note(frame, Note.FORWARD, 0, hops, 0, hops - 1, 0, out);
   if (!setNextHop(frame, route)) return drop(frame, Drop.NOMEM, device);

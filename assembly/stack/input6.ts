@@ -17,6 +17,7 @@ import { input6, prerouting6 } from "../hooks/netfilter6";
 import { forwardPacket6 } from "./forward6";
 import { vxlanReceive } from "../devices/vxlan";
 import { transformedIn } from "../hooks/xfrm";
+import { endsLocally, forget } from "../flowtable/recorder";
 import { defragment6 } from "./fragments6";
 import { icmpReceive6, sendParameterProblem, sendUnreachable6 } from "./icmp6";
 import { tcpReceive } from "./tcp";
@@ -116,6 +117,7 @@ function deliverLocal(below: Namespace, frame: Frame, lower: Device, to: Device 
   if (to) {
     scrub(frame);
     frame.device = to;
+    forget(frame);
     to.rxPackets++;
     to.rxBytes += frame.length + ethernet.LENGTH;
   }
@@ -156,12 +158,28 @@ function deliverLocal(below: Namespace, frame: Frame, lower: Device, to: Device 
   if (next == ipv6.ICMP) return icmpReceive6(namespace, packet, device);
   if (next == ipv4.ESP && namespace.xfrm && at == ipv6.LENGTH) return transformedIn(namespace, packet, device);
   if (next == ipv4.UDP && namespace.vxlans && vxlanReceive(namespace, packet, at, true)) return;
+  if (next == ipv4.UDP || next == ipv4.TCP) {
+    endsLocally(packet, namespace, device, false);
+    return toTransport(namespace, packet, device);
+  }
   if (namespace.silent) return deliver(packet);
-  const group = ipv6.isMulticast(packet.data + ipv6.AT_DESTINATION);
-  if (next == ipv4.UDP) return udpReceive(namespace, packet);
-  if (next == ipv4.TCP) return group || packet.flags & GROUP ? drop(packet, Drop.OTHERHOST, device) : tcpReceive(namespace, packet);
   sendParameterProblem(namespace, packet, device, icmpv6.UNKNOWN_HEADER, pointer);
   drop(packet, Drop.IP_NOPROTO, device);
+}
+
+/** What the flow table brings behind INPUT: `protocol`, TCP or UDP, follows the IPv6 header, and is no tunnel's. */
+export function toProtocol6(namespace: Namespace, packet: Frame, device: Device, protocol: u32): void {
+  packet.upper = <u8>protocol;
+  packet.upperAt = <u16>ipv6.LENGTH;
+  toTransport(namespace, packet, device);
+}
+
+function toTransport(namespace: Namespace, packet: Frame, device: Device): void {
+  if (namespace.silent) return deliver(packet);
+  if (packet.upper == <u8>ipv4.UDP) return udpReceive(namespace, packet);
+  const group = ipv6.isMulticast(packet.data + ipv6.AT_DESTINATION);
+  if (group || packet.flags & GROUP) drop(packet, Drop.OTHERHOST, device);
+  else tcpReceive(namespace, packet);
 }
 
 /** A routing header that asks for nothing more is passed over; none is followed (RFC 5095; ipv6_rthdr_rcv). */

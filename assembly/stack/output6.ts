@@ -18,6 +18,7 @@ import { resolveAndSend6 } from "./neighbour";
 import { fragmentFrame6 } from "./fragments6";
 import { sendTooBig } from "./icmp6";
 import { keyedHash } from "../random";
+import { fitted, forget, recording } from "../flowtable/recorder";
 import { note, Note } from "../capture/tap";
 
 /** A hop limit of its own makes: net.ipv6.conf.all.hop_limit. */
@@ -81,15 +82,20 @@ export function finishOutput6(namespace: Namespace, frame: Frame, device: Device
   if (!postrouting6(namespace, frame, device, out)) return;
   if (namespace.policies) {
     const policy = outboundPolicy6(namespace, frame);
+    if (policy) forget(frame);
     if (policy) return transform(namespace, frame, policy, out);
   }
+  // What a router has told is known of a destination, and gone after a time.
+  if (recording && !device) forget(frame);
   // From here on the packet may wait, and its connection may end meanwhile; over lo it comes back with it.
   if (out.kind != <u8>Kind.LOOPBACK) resetConntrack(frame);
   frame.out = out;
   const mtu = device ? out.mtu : min(out.mtu, mtuTo(namespace, frame.data + ipv6.AT_DESTINATION, out, frame.time));
   // What came in fragments goes in fragments of that size, however small (ip6_fragment's fast path keeps them as they were).
   const limit = frame.fragmentMax ? min(mtu, frame.fragmentMax) : mtu;
+  if (recording) fitted(frame, frame.length, limit);
   if (frame.length <= limit) return toNeighbour(frame, out);
+  forget(frame);
   if (frame.fragmentMax > mtu || frame.flags & WHOLE) {
     // It came in fragments that do not fit, or is not to be cut: who sent it is told.
     sendTooBig(namespace, frame, device ? device : out, mtu);

@@ -75,6 +75,14 @@ export function beginCollection(): void { collection++; }
 @inline
 export function markAddress(number: u32): void { if (number) changetype<Address6>(<usize>number).seen = collection; }
 
+/** Do tables name both addresses? */
+export function isPairMarked(a: u64): bool { return isMarked(<u32>a) && isMarked(<u32>(a >>> 32)); }
+function isMarked(number: u32): bool {
+  if (!number) return true;
+  const address = changetype<Address6>(<usize>number);
+  return address.pinned != 0 || address.seen == collection;
+}
+
 export function finishCollection(): void {
   for (let i: u32 = 0; i < index.capacity; i++) {
     let at = index.keyAt(i);

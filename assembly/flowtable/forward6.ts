@@ -1,0 +1,168 @@
+// The fast way over IPv6 (RFC 8200): what forward does for IPv4, with what differs. Addresses in a flow are numbers
+// (tables/addresses6), there is no header checksum, and UDP has to have one (8.1). A tunnel's outer packet is IPv4's.
+//
+// Extension headers, fragments, ICMPv6, a handshake and an RST go the slow way; there are no openings and no precedents.
+
+import { Frame, SOCKET_HASH, headroom } from "../frame";
+import { Device, cross, mayCross } from "../devices/device";
+import * as ethernet from "../wire/ethernet";
+import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
+import * as tcp from "../wire/tcp";
+import * as udp from "../wire/udp";
+import * as vxlan from "../wire/vxlan";
+import { halves, sumHere, wrong } from "../wire/checksum";
+import { generation, linksGeneration } from "../tables/generation";
+import { numberAt } from "../tables/addresses6";
+import { destinationOf, keyA, sourceOf } from "../tables/connections";
+import { watching } from "../tables/events";
+import { tracing } from "../capture/tap";
+import { ENCAPSULATED, Entered, INSIDE, NOTHING, header12, leave, moves, notPlain } from "./forward";
+import { Flow, OVER_IPV6, findFlow } from "./flows";
+import { Track, Way } from "./track";
+import { begin } from "./recorder";
+
+function tcpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.TCP, false, hint, summed); }
+function udpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.UDP, false, hint, summed); }
+function tunnelledTcpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.TCP, true, hint, summed); }
+function tunnelledUdpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.UDP, true, hint, summed); }
+
+/** A frame of at least `forward.enter`'s length that is no plain IPv4 one inside. */
+export function otherIn(device: Device, frame: Frame): Entered {
+  const summed = frame.sum;
+  const hint = frame.hint;
+  // Neither is good for another device.
+  store<u64>(changetype<usize>(frame), 0, offsetof<Frame>("hint"));
+  const at = frame.data;
+  const ip = at + ethernet.LENGTH;
+  if (ethernet.type(at) == ethernet.TYPE_IPV6) {
+    if (frame.length < ethernet.LENGTH + ipv6.LENGTH + udp.LENGTH) return Entered.SLOW;
+    const protocol = ipv6.nextHeader(ip);
+    if (protocol == ipv4.TCP) return tcpIn(device, frame, hint, summed);
+    return protocol == ipv4.UDP ? udpIn(device, frame, hint, summed) : Entered.SLOW;
+  }
+  if (frame.length < ethernet.LENGTH + INSIDE + ipv6.LENGTH + udp.LENGTH) return Entered.SLOW;
+  if (ethernet.type(ip + INSIDE - ethernet.LENGTH) != ethernet.TYPE_IPV6 || notPlain(at)) return Entered.SLOW;
+  if (ipv4.protocol(ip) != ipv4.UDP || load<u32>(ip, ipv4.LENGTH + udp.LENGTH) != 0x08) return Entered.SLOW;
+  if (!device.namespace.vxlans || device.master) return Entered.SLOW;
+  const within = ipv6.nextHeader(ip + INSIDE);
+  if (within == ipv4.TCP) return tunnelledTcpIn(device, frame, hint, summed);
+  return within == ipv4.UDP ? tunnelledUdpIn(device, frame, hint, summed) : Entered.SLOW;
+}
+
+/** `protocol` and `tunnelled` are constants, as `forward.come` has them. */
+// @ts-ignore: decorator
+@inline
+function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool, hint: usize, summed: u32): Entered {
+  const at = frame.data;
+  const outside = at + ethernet.LENGTH;
+  let sum = summed;
+  let length = frame.length - ethernet.LENGTH;
+  // What follows the packet is padding: nobody but this device sees it, unless it is bridged on.
+  const total = tunnelled ? ipv4.totalLength(outside) : ipv6.LENGTH + ipv6.payloadLength(outside);
+  let padding: u32 = 0;
+  if (total != length) {
+    if (total > length || device.master || device.handlers) return Entered.SLOW;
+    padding = length - total;
+    length = total;
+    sum = 0;
+  }
+  let ip = outside;
+  if (tunnelled) {
+    if (length < INSIDE + ipv6.LENGTH + udp.LENGTH) return Entered.SLOW;
+    if (udp.length(ip + ipv4.LENGTH) != length - ipv4.LENGTH) return Entered.SLOW;
+    ip += INSIDE;
+    length -= INSIDE;
+    if (ipv6.payloadLength(ip) + ipv6.LENGTH != length) return Entered.SLOW;
+    if (ipv4.tos(outside) & 3) return Entered.SLOW;
+  } else if (length < ipv6.LENGTH + udp.LENGTH) return Entered.SLOW;
+  if (ipv6.version(ip) != 6 || frame.fragmentMax) return Entered.SLOW;
+  const l4 = ip + ipv6.LENGTH;
+  const tail = length - ipv6.LENGTH;
+  if (protocol == ipv4.TCP) {
+    if (tail < tcp.LENGTH) return Entered.SLOW;
+    if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) return Entered.SLOW;
+  } else if (udp.length(l4) != tail || !udp.check(l4)) return Entered.SLOW;
+
+  const b = <u64>load<u32>(l4) | (<u64>(tunnelled ? protocol | ENCAPSULATED : protocol) << 32) | (<u64>device.id << 40) | OVER_IPV6;
+  const flow = flowOf(hint, ip, b);
+  if (flow && flow.generation == generation && passes(flow, device, frame, at, ip, length, padding, protocol, tunnelled, sum)) return Entered.DONE;
+  if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
+  if (protocol == ipv4.TCP && tcp.flags(l4) & tcp.FIN) return Entered.SLOW;
+  // Who listens to a group is told by no generation.
+  if (ipv6.isMulticast(ip + ipv6.AT_DESTINATION)) return Entered.SLOW;
+  begin(frame, 0, b, ip, length, tunnelled, padding, false);
+  return Entered.RECORDED;
+}
+
+/** The flow of the packet at `ip`, `b` its key's second half: the one that was foreseen, or by the numbers of its addresses. */
+// @ts-ignore: decorator
+@inline
+function flowOf(hint: usize, ip: usize, b: u64): Flow | null {
+  if (hint) {
+    const flow = changetype<Flow>(hint);
+    // Only then has its key numbers: places in memory.
+    if (flow.keyB == b && isBetween(flow.keyA, ip)) return flow;
+  }
+  const source = numberAt(ip + ipv6.AT_SOURCE);
+  const destination = numberAt(ip + ipv6.AT_DESTINATION);
+  return source && destination ? findFlow(keyA(source, destination), b) : null;
+}
+// @ts-ignore: decorator
+@inline
+function isBetween(a: u64, ip: usize): bool {
+  return ipv6.sameAddress(<usize>sourceOf(a), ip + ipv6.AT_SOURCE) && ipv6.sameAddress(<usize>destinationOf(a), ip + ipv6.AT_DESTINATION);
+}
+
+// @ts-ignore: decorator
+@inline
+function passes(flow: Flow, device: Device, frame: Frame, at: usize, ip: usize, length: u32, padding: u32, protocol: u32, tunnelled: bool, summed: u32): bool {
+  const track = flow.track;
+  if (!agrees(flow, track, frame, at, ip, length, protocol, tunnelled, summed)) return false;
+  if (!mayCross(frame, track.crossings)) return false;
+  if (!moves(flow, track, protocol, ip + ipv6.LENGTH, length - ipv6.LENGTH, frame.time)) return false;
+  cross(frame, track.crossings);
+  leave(flow, track, track, device, frame, at, ip, length, protocol, padding, true);
+  return true;
+}
+
+/** As `forward.agrees`; all of the IPv6 header is in the sums of what is around it, and the addresses in that of what is inside. */
+// @ts-ignore: decorator
+@inline
+function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, tunnelled: bool, summed: u32): bool {
+  const outside = at + ethernet.LENGTH;
+  const time = frame.time;
+  if (track.links != linksGeneration) return false;
+  if (time >= track.until) return false;
+  if (time < track.since) return false;
+  if (length > track.limit) return false;
+  if ((load<u64>(at) ^ track.inLow) | (<u64>load<u32>(at, 8) ^ track.inHigh)) return false;
+  if (frame.flags ^ <u32>flow.flags | <u32>changetype<usize>(frame.connection) | frame.mark) return false;
+  if (frame.flags & SOCKET_HASH) {
+    if (frame.hash != flow.hash) return false;
+  }
+  if (ipv6.hopLimit(ip) <= <u32>track.ttl) return false;
+  if (track.way == <u8>Way.TUNNEL) {
+    if (headroom(frame) < <usize>vxlan.OVERHEAD) return false;
+  }
+
+  const head = outside + ipv4.LENGTH;
+  const outer = tunnelled ? load<u64>(head) : 0;
+  if (tunnelled) {
+    if ((load<u64>(outside, 12) ^ track.inOuter) | (load<u64>(head, udp.LENGTH) ^ track.inVxlan) | <u64>(<u32>outer ^ track.inPort ^ <u32>flow.inPort)) return false;
+    if ((load<u64>(ip - ethernet.LENGTH) ^ track.insideLow) | (<u64>load<u32>(ip - ethernet.LENGTH, 8) ^ track.insideHigh)) return false;
+  }
+
+  // What comes before the addresses, and all from the addresses on.
+  const front = tunnelled ? halves(outer) : 0;
+  const first = halves(load<u64>(ip));
+  const rest = summed
+    ? <u64>summed + track.inSum + (NOTHING - front - first)
+    : <u64>sumHere(ip + ipv6.AT_SOURCE, length - <u32>ipv6.AT_SOURCE, 0);
+  const inside = wrong(rest + <u64>((protocol + length - ipv6.LENGTH) << 8));
+  if (!tunnelled) return !inside;
+  const ends = halves(track.inOuter);
+  let off = inside | wrong(header12(outside) + ends);
+  if (outer >>> 48) off |= wrong(front + track.insideSum + first + rest + ends + <u64>((ipv4.UDP + length + INSIDE - ipv4.LENGTH) << 8));
+  return !off;
+}
