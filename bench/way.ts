@@ -15,8 +15,8 @@ export interface Way {
   seen(): string[];
   /** Where it is known what comes out for a frame; else it is what comes out without the flow table. */
   expected?(frame: Uint8Array): string;
-  /** Its packets are not in the flow table: ESP. */
-  slow?: boolean;
+  /** How often a packet takes the fast way, if not once: before the cipher and behind it. */
+  parts?: number;
   /** What is timed beside the frames' coming in. */
   work?(): void;
 }

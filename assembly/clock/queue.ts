@@ -22,7 +22,7 @@ export enum Event {
   TRANSMIT,
   /** a = namespace whose socket sends, b = packet */
   OUTPUT,
-  /** b = packet: its turn to be sealed; sealed; opened (hooks/xfrm) */
+  /** a = association, b = first of a vector of packets: their turn to be sealed; sealed; opened (hooks/xfrm) */
   XFRM_SEAL,
   XFRM_SEALED,
   XFRM_OPENED,
@@ -107,6 +107,16 @@ export function waits(time: u64, device: usize, frame: usize): void {
   tailTime = time;
   tailDevice = device;
   room = VECTOR - 1;
+}
+
+/** An event of `kind` for the frame: one with those for the same `a` that were scheduled just before, for the same time. */
+export function gather(time: u64, kind: Event, a: usize, frame: Frame): void {
+  frame.next = null;
+  // Some place within the record: nobody else waits there.
+  const who = a + kind;
+  if (joins(time, who, changetype<usize>(frame))) return;
+  schedule(time, kind, a, changetype<usize>(frame));
+  waits(time, who, changetype<usize>(frame));
 }
 
 /** What is left of the event that came up last comes up next. */

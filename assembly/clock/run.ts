@@ -104,9 +104,9 @@ export function runUntil(until: u64): Stopped {
       case Event.REASSEMBLY: reassemblyTimer(a); break;
       case Event.ACTION: runAction(a); break;
       case Event.LOAD: generate(<u32>b); break;
-      case Event.XFRM_SEAL: seal(started(b)); break;
-      case Event.XFRM_SEALED: sealed(started(b)); break;
-      case Event.XFRM_OPENED: opened(started(b)); break;
+      case Event.XFRM_SEAL:
+      case Event.XFRM_SEALED:
+      case Event.XFRM_OPENED: transformed(b); break;
       default: break;
     }
   }
@@ -166,11 +166,35 @@ function vector(device: usize, first: usize): void {
     receive(to, frame);
     frame = following;
     if (!frame) break;
-    if (slow == slowPackets && !captureFull()) continue;
-    if (puntsFull() || captureFull() || ciphersFull()) return putBack(changetype<usize>(frame));
-    topUp();
+    if (waitsForMore(slow)) return putBack(changetype<usize>(frame));
   }
   to.pending--;
+}
+
+/** Between two frames of a vector, before which as many had gone the slow way: has JavaScript something to do first? */
+// @ts-ignore: decorator
+@inline
+function waitsForMore(slow: u32): bool {
+  if (slow == slowPackets && !captureFull()) return false;
+  if (puntsFull() || captureFull() || ciphersFull()) return true;
+  topUp();
+  return false;
+}
+
+/** A vector of packets whose turn it is to be sealed, or that have been sealed or opened. */
+function transformed(first: usize): void {
+  let frame = changetype<Frame | null>(first);
+  while (frame) {
+    const following = frame.next;
+    frame.next = null;
+    const slow = slowPackets;
+    started(changetype<usize>(frame));
+    if (kind == Event.XFRM_SEAL) seal(frame);
+    else if (kind == Event.XFRM_SEALED) sealed(frame);
+    else opened(frame);
+    frame = following;
+    if (frame && waitsForMore(slow)) return putBack(changetype<usize>(frame));
+  }
 }
 
 /** What is over goes, so that a full table is full of the living. */

@@ -24,7 +24,7 @@ import { decide, mayPassBy } from "./open";
 import { Precedent, Side, addressAt, answersAlike, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, questionOf, tunnelBinding } from "./precedents";
 import { translates } from "./recorder";
 import { fillStage, giveStages, takeStages } from "./sights";
-import { Track, Way, count, hold, stepOf } from "./track";
+import { Track, count, encapsulates, hold, stepOf } from "./track";
 import { arena } from "../memory";
 
 /** The flow that the packet may become. */
@@ -299,7 +299,7 @@ function established(precedent: Precedent, a: u64, b: u64, ports: u32): Flow | n
   if (!track.outers) draft.outer = null;
   translates(draft, track.ttl, a, ports, lastA, lastPorts);
   draft.outPort = 0;
-  if (track.way == <u8>Way.TUNNEL) draft.outPort = <u16>sourcePortOf(lastA, ipv4.TCP, lastPorts, draft.flags, draft.hash);
+  if (encapsulates(track)) draft.outPort = <u16>sourcePortOf(lastA, ipv4.TCP, lastPorts, draft.flags, draft.hash);
   draft.stages = 0;
   if (precedent.stages) {
     draft.stages = takeStages();

@@ -6,7 +6,7 @@
 // established connection, goes the slow way untouched. That is an RST, a fragment, IP options, a checksum that is wrong, a
 // TTL that runs out, a packet that does not fit, a group's MAC, marks of congestion outside. A SYN goes by an opening.
 
-import { Frame, SOCKET_HASH, headroom } from "../frame";
+import { Frame, SOCKET_HASH, headroom, pull } from "../frame";
 import { Device, cross, mayCross } from "../devices/device";
 import { Segment, travel } from "../devices/physical";
 import { Namespace } from "../stack/namespace";
@@ -21,6 +21,8 @@ import { halves, sumHere, wrong } from "../wire/checksum";
 import { generation, linksGeneration } from "../tables/generation";
 import { plainOptions, tcpFitsOpen, tcpFollowOpen } from "../hooks/conntrack-tcp";
 import { udpGoesOn } from "../hooks/conntrack";
+import { waitToSeal } from "../hooks/xfrm";
+import { Association } from "../tables/xfrm";
 import { watching } from "../tables/events";
 import { tracing } from "../capture/tap";
 import { changed } from "../tables/generation";
@@ -28,10 +30,11 @@ import { toProtocol6 } from "../stack/input6";
 import { Flow, connectionOf, findFlow } from "./flows";
 import { adopt, together } from "./groups";
 import { moveEach } from "./trackers";
-import { Track, Way, count, touchAll } from "./track";
+import { Track, Way, count, encapsulates, touchAll } from "./track";
 import { countsOf, isAnew, open, prospect } from "./open";
 import { follow, joined } from "./follow";
 import { begin } from "./recorder";
+import { espIn } from "./esp";
 import { rewrite } from "./rewrite";
 import { rewrite6 } from "./rewrite6";
 import { otherIn } from "./forward6";
@@ -42,22 +45,26 @@ import { showAfter, showBefore } from "./sights";
 /** What became of a frame. */
 export enum Entered { SLOW, RECORDED, DONE }
 
-let enabled: bool = true;
+export let enabled: bool = true;
 /** On by default. Off: every packet goes the slow way. */
 export function setFlowTable(on: bool): void {
   changed();
   enabled = on;
 }
 
+/** Of a packet in a tunnel, and one that came out of ESP besides; in its key. */
 export const ENCAPSULATED: u32 = 0x80;
+const OPENED: u32 = 0xc0;
 /** From the outer IP header to the inner one. */
 export const INSIDE: u32 = ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH;
 
-// Four kinds of frames, each its own piece of machine code, made of the one below: what a kind never has costs it nothing.
-function tcpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.TCP, false); }
-function udpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.UDP, false); }
-function tunnelledTcpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.TCP, true); }
-function tunnelledUdpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.UDP, true); }
+// Six kinds of frames, each its own piece of machine code, made of the one below: what a kind never has costs it nothing.
+function tcpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.TCP, 0); }
+function udpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.UDP, 0); }
+function tunnelledTcpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.TCP, ENCAPSULATED); }
+function tunnelledUdpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.UDP, ENCAPSULATED); }
+function openedTcpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.TCP, OPENED); }
+function openedUdpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.UDP, OPENED); }
 
 // @ts-ignore: decorator
 @inline
@@ -67,7 +74,7 @@ export function enter(device: Device, frame: Frame): Entered {
   const ip = frame.data + ethernet.LENGTH;
   const protocol = ipv4.protocol(ip);
   if (protocol == ipv4.TCP) return tcpIn(device, frame);
-  if (protocol != ipv4.UDP) return otherIn(device, frame);
+  if (protocol != ipv4.UDP) return protocol == ipv4.ESP ? espIn(device, frame) : otherIn(device, frame);
   if (load<u32>(ip, ipv4.LENGTH + udp.LENGTH) == 0x08 && device.namespace.vxlans && !device.master) {
     if (frame.length < ethernet.LENGTH + INSIDE + ipv4.LENGTH + udp.LENGTH) return Entered.SLOW;
     const within = ipv4.protocol(ip + INSIDE);
@@ -77,10 +84,21 @@ export function enter(device: Device, frame: Frame): Entered {
   return udpIn(device, frame);
 }
 
-/** `protocol` and `tunnelled` (its IP packet is that of a tunnel) are constants. One question after the other: what `||` compiles to costs more. */
+/** A tunnel's packet has come out of ESP at `device`; what stands in the place of its Ethernet header is constant. */
+export function enterOpened(device: Device, frame: Frame): Entered {
+  if (!enabled || !device.namespace.vxlans || device.master) return Entered.SLOW;
+  if (frame.length < ethernet.LENGTH + INSIDE + ipv4.LENGTH + udp.LENGTH) return Entered.SLOW;
+  const ip = frame.data + ethernet.LENGTH;
+  if (ipv4.protocol(ip) != ipv4.UDP || load<u32>(ip, ipv4.LENGTH + udp.LENGTH) != 0x08) return Entered.SLOW;
+  const within = ipv4.protocol(ip + INSIDE);
+  if (within == ipv4.TCP) return openedTcpIn(device, frame);
+  return within == ipv4.UDP ? openedUdpIn(device, frame) : otherIn(device, frame);
+}
+
+/** `protocol` and `tunnelled` (its IP packet is that of a tunnel: 0, ENCAPSULATED or OPENED) are constants. One question after the other: what `||` compiles to costs more. */
 // @ts-ignore: decorator
 @inline
-function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool): Entered {
+function come(device: Device, frame: Frame, protocol: u32, tunnelled: u32): Entered {
   const at = frame.data;
   if (notPlain(at)) return otherIn(device, frame);
   let sum = frame.sum;
@@ -139,12 +157,12 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool): Ent
   } else if (protocol == ipv4.UDP) return opens(device, frame, b, at, ip, length, padding, protocol, tunnelled, sum);
   if (protocol == ipv4.TCP) return goesOn(device, frame, b, at, ip, length, padding, tunnelled, sum, !flow || flow.generation != generation);
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
-  begin(frame, a, b, ip, length, tunnelled, padding, false);
+  begin(frame, a, b, ip, length, tunnelled != 0, padding, false);
   return Entered.RECORDED;
 }
 
 /** A TCP packet that opens nothing; `may`: there is no flow that it should have been of. */
-function goesOn(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: bool, summed: u32, may: bool): Entered {
+function goesOn(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: u32, summed: u32, may: bool): Entered {
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
   if (joining == changetype<usize>(frame)) return Entered.SLOW;
   const flow = may ? follow(frame, b, at, ip, length) : null;
@@ -153,14 +171,18 @@ function goesOn(device: Device, frame: Frame, b: u64, at: usize, ip: usize, leng
     joining = changetype<usize>(frame);
     frame.hint = changetype<usize>(flow);
     frame.sum = summed;
-    const done = (tunnelled ? tunnelledTcpIn(device, frame) : tcpIn(device, frame)) == Entered.DONE;
+    const done = again(device, frame, tunnelled) == Entered.DONE;
     joining = 0;
     joined(flow, length, done);
     if (done) return Entered.DONE;
   }
   if (tcp.flags(ip + ipv4.LENGTH) & tcp.FIN) return Entered.SLOW;
-  begin(frame, load<u64>(ip, 12), b, ip, length, tunnelled, padding, false);
+  begin(frame, load<u64>(ip, 12), b, ip, length, tunnelled != 0, padding, false);
   return Entered.RECORDED;
+}
+function again(device: Device, frame: Frame, tunnelled: u32): Entered {
+  if (!tunnelled) return tcpIn(device, frame);
+  return tunnelled == ENCAPSULATED ? tunnelledTcpIn(device, frame) : openedTcpIn(device, frame);
 }
 /**
  * The frame for which a flow has just been made, or 0: it goes in once more before anything else moves. Receiving sends nothing at once
@@ -169,7 +191,7 @@ function goesOn(device: Device, frame: Frame, b: u64, at: usize, ip: usize, leng
 let joining: usize = 0;
 
 /** A packet that may be the first of its connection; `b` is the second half of its key. */
-function opens(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, protocol: u32, tunnelled: bool, summed: u32): Entered {
+function opens(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, protocol: u32, tunnelled: u32, summed: u32): Entered {
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
   const outside = at + ethernet.LENGTH;
   const flow = prospect(frame, b, ipv4.destination(ip), outside);
@@ -185,15 +207,15 @@ function opens(device: Device, frame: Frame, b: u64, at: usize, ip: usize, lengt
   const anew = isAnew();
   // A datagram of a connection that is there already: of a flow.
   if (!anew && protocol == ipv4.TCP) return Entered.SLOW;
-  begin(frame, load<u64>(ip, 12), b, ip, length, tunnelled, padding, anew);
+  begin(frame, load<u64>(ip, 12), b, ip, length, tunnelled != 0, padding, anew);
   return Entered.RECORDED;
 }
 
 /** The second half of a flow's key: ports, protocol, device. */
 // @ts-ignore: decorator
 @inline
-function keyOf(device: Device, ip: usize, protocol: u32, tunnelled: bool): u64 {
-  return <u64>load<u32>(ip, ipv4.LENGTH) | (<u64>(tunnelled ? protocol | ENCAPSULATED : protocol) << 32) | (<u64>device.id << 40);
+function keyOf(device: Device, ip: usize, protocol: u32, tunnelled: u32): u64 {
+  return <u64>load<u32>(ip, ipv4.LENGTH) | (<u64>(protocol | tunnelled) << 32) | (<u64>device.id << 40);
 }
 
 /** 0: an IPv4 packet without options, and no fragment. */
@@ -206,7 +228,7 @@ export function notPlain(at: usize): u32 {
 /** Do the headers that all packets of a way share, its tables' ages and the packet's own sums stand as they must? `summed`: the whole frame's sum, or 0. */
 // @ts-ignore: decorator
 @inline
-function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, tunnelled: bool, summed: u32): bool {
+function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, tunnelled: u32, summed: u32): bool {
   const outside = at + ethernet.LENGTH;
   const l4 = ip + ipv4.LENGTH;
   const time = frame.time;
@@ -221,7 +243,7 @@ function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, le
     if (frame.hash != flow.hash) return false;
   }
   if (ipv4.ttl(ip) <= <u32>track.ttl) return false;
-  if (track.way == <u8>Way.TUNNEL) {
+  if (encapsulates(track)) {
     if (headroom(frame) < <usize>vxlan.OVERHEAD) return false;
   }
 
@@ -238,7 +260,7 @@ function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, le
   const addresses = <u64>load<u32>(ip, 12) + <u64>load<u32>(ip, 16);
   let off = wrong(header12(ip) + addresses);
   if (protocol == ipv4.TCP || udp.check(l4)) off |= wrong(bytes + addresses + <u64>((protocol + tail) << 8));
-  else if (track.way == <u8>Way.TUNNEL) return false;
+  else if (encapsulates(track)) return false;
   if (tunnelled) {
     const ends = halves(track.inOuter);
     off |= wrong(header12(outside) + ends);
@@ -252,7 +274,7 @@ export const NOTHING: u64 = 0xffff << 20;
 
 // @ts-ignore: decorator
 @inline
-function passes(flow: Flow, device: Device, frame: Frame, at: usize, ip: usize, length: u32, padding: u32, protocol: u32, tunnelled: bool, summed: u32): bool {
+function passes(flow: Flow, device: Device, frame: Frame, at: usize, ip: usize, length: u32, padding: u32, protocol: u32, tunnelled: u32, summed: u32): bool {
   const track = flow.track;
   if (!agrees(flow, track, frame, at, ip, length, protocol, tunnelled, summed)) return false;
   if (!mayCross(frame, track.crossings)) return false;
@@ -323,19 +345,26 @@ export function leave(
     frame.length -= padding;
   }
   const way = track.way;
-  const id = way == <u8>Way.TUNNEL ? nextIdAt(track.ids) : 0;
+  const id = encapsulates(track) ? nextIdAt(track.ids) : 0;
   const data = v6 ? rewrite6(ip, protocol, length, flow, track, id) : rewrite(ip, protocol, length, flow, track, id);
   frame.length += <u32>(at - data);
   frame.data = data;
   if (shown) showAfter(track, data, frame.length, time);
   frame.time = time + track.elapsed;
   frame.flags = track.flags;
-  if (way != <u8>Way.LOCAL) {
+  if (way < <u8>Way.SEAL) {
     travel(changetype<Segment>(track.target), changetype<Device>(track.device), frame);
     return;
   }
-  if (track.deaths) dieAll(track, frame);
   const to = changetype<Device>(track.device);
+  if (way == <u8>Way.SEAL) {
+    pull(frame, ethernet.LENGTH);
+    frame.mark = track.mark;
+    frame.routeType = <u8>track.routeType;
+    frame.nextHop = track.port;
+    return waitToSeal(frame, changetype<Association>(track.target), to);
+  }
+  if (track.deaths) dieAll(track, frame);
   frame.device = to;
   frame.port = changetype<Device | null>(track.port);
   frame.out = changetype<Device | null>(track.out);

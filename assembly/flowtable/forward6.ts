@@ -19,7 +19,7 @@ import { watching } from "../tables/events";
 import { tracing } from "../capture/tap";
 import { ENCAPSULATED, Entered, INSIDE, NOTHING, header12, leave, moves, notPlain } from "./forward";
 import { Flow, OVER_IPV6, findFlow } from "./flows";
-import { Track, Way } from "./track";
+import { Track, encapsulates } from "./track";
 import { begin } from "./recorder";
 
 function tcpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.TCP, false, hint, summed); }
@@ -142,7 +142,7 @@ function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, le
     if (frame.hash != flow.hash) return false;
   }
   if (ipv6.hopLimit(ip) <= <u32>track.ttl) return false;
-  if (track.way == <u8>Way.TUNNEL) {
+  if (encapsulates(track)) {
     if (headroom(frame) < <usize>vxlan.OVERHEAD) return false;
   }
 

@@ -14,7 +14,7 @@ import { BalancedConnection } from "../tables/services";
 import { sourcePortOf } from "../devices/vxlan";
 import { Rule, SOURCE, SOURCE_TYPE, SPORT } from "../tables/rules";
 import { CONDITIONS, Decided, Decision, Opening, OPENING, PLACES, bindingOf, conditionOf, decisionOf, openingKey, placeOf, pointA, pointPorts, putOpening } from "./openings";
-import { COUNTERS, Track, Way, counterOf, intern, release, stepOf } from "./track";
+import { COUNTERS, Track, counterOf, encapsulates, intern, release, stepOf } from "./track";
 import { stagedAs, stagesFound } from "./sights";
 import { forgo, isOutside, isRecording, trackedLast, trackedSoFar } from "./recorder";
 
@@ -224,7 +224,7 @@ export function keepOpening(made: Track, b: u64, first: usize, flags: u32, gener
   const key = (b & ~(<u64>0xffff));
   let known: Track | null = null;
   let fresh: Track | null = null;
-  draft.encapsulates = made.way == <u8>Way.TUNNEL ? 1 : 0;
+  draft.encapsulates = encapsulates(made) ? 1 : 0;
   if (tunnels && draft.encapsulates && made.ingress) return;
   if (tunnelNew) {
     fresh = intern(made);

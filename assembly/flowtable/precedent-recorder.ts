@@ -20,7 +20,7 @@ import {
 import { boundOutside, isSpecial, tunnelsMet } from "./opening-recorder";
 import { isOutside, isRecording, trackedSoFar } from "./recorder";
 import { stagedAs, stagesFound } from "./sights";
-import { Track, Way, hold, stepOf } from "./track";
+import { Track, encapsulates, hold, stepOf } from "./track";
 
 /** It is a TCP packet of a connection that is there, and nothing on its way has forbidden a precedent. */
 let fit: bool = false;
@@ -157,7 +157,7 @@ export function keepPrecedent(known: Track, fresh: Track | null, connections: us
   const first = legOf(bySender, 0);
   const last = legOf(bySender, steps);
   if (last.a != load<u64>(ip, 12) || last.ports != load<u32>(ip, ipv4.LENGTH)) return;
-  const into = known.way == <u8>Way.TUNNEL;
+  const into = encapsulates(known);
   if (into && outPort != sourcePortOf(last.a, ipv4.TCP, last.ports, flags, frame.hash)) return;
   if (into && known.ingress) return;
   const toInitiator = side == Side.RESPONDER;

@@ -6,7 +6,7 @@
 // at the start: if one of them has changed meanwhile, there is no flow either.
 
 import { arena } from "../memory";
-import { Frame } from "../frame";
+import { Frame, pull, push } from "../frame";
 import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import * as ethernet from "../wire/ethernet";
@@ -19,9 +19,10 @@ import { CONFIRMED, Connection, SEEN_REPLY, overIpv6 } from "../tables/connectio
 import { BalancedConnection } from "../tables/services";
 import { Entry } from "../tables/fdb";
 import { Neighbour } from "../tables/neighbours";
+import { Association } from "../tables/xfrm";
 import { generation, linksGeneration } from "../tables/generation";
 import { FLOW, Flow, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
-import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, intern, nowhere, release, stepOf, touchOf } from "./track";
+import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, encapsulates, intern, nowhere, release, stepOf, touchOf } from "./track";
 import { AROUND, rewrite } from "./rewrite";
 import { rewrite6 } from "./rewrite6";
 import { keyA6, translates6 } from "./recorder6";
@@ -241,6 +242,32 @@ export function endsLocally(frame: Frame, namespace: Namespace, device: Device, 
   install(frame, frame.data);
 }
 
+/** The way ends where the packet waits for its cipher: `SEAL`, in a tunnel's packet that leaves by `device`, or `OPEN`. */
+export function endsAtCipher(frame: Frame, way: Way, association: Association, device: Device): void {
+  if (!isRecording(frame)) return;
+  recording = 0;
+  if (flooding) return;
+  made.way = <u8>way;
+  made.target = changetype<usize>(association);
+  made.device = changetype<usize>(device);
+  made.mark = frame.mark;
+  made.out = changetype<u32>(frame.out);
+  made.routeType = frame.routeType;
+  if (way == Way.OPEN) {
+    if (frame.length == length && !made.ids) install(frame, frame.data);
+    return;
+  }
+  if (!made.ids || frame.length != length + vxlan.OVERHEAD) return;
+  made.port = frame.nextHop;
+  // As where a tunnel's packet leaves, with zeroes for the Ethernet header that it has not yet.
+  ethernet.emit(push(frame, ethernet.LENGTH), 0, 0, ethernet.TYPE_IPV4);
+  const inner = frame.data + vxlan.OVERHEAD;
+  made.outLow = load<u64>(inner);
+  made.outHigh = load<u32>(inner, 8);
+  install(frame, inner + ethernet.LENGTH);
+  pull(frame, ethernet.LENGTH);
+}
+
 /** The tunnel's connection is met first, or last. */
 function describeSteps(): void {
   let inside = false;
@@ -288,7 +315,7 @@ export function install(frame: Frame, ip: usize): void {
   made.crossings += frame.hops - startHops;
   made.elapsed = frame.time - start;
   made.ttl = <u8>(v6 ? ipv6.hopLimit(first) - ipv6.hopLimit(ip) : ipv4.ttl(first) - ipv4.ttl(ip));
-  const tunnel = made.way == <u8>Way.TUNNEL;
+  const tunnel = encapsulates(made);
   if (tunnel) {
     // What differs from packet to packet is left out of the outer headers, and so of their sums.
     const at = changetype<usize>(made) + offsetof<Track>("template");
@@ -347,7 +374,7 @@ function installFlow(frame: Frame, ip: usize, protocol: u32, track: Track, fresh
   }
   if (!overIpv6(keyB)) translates(flow, made.ttl, load<u64>(first, 12), load<u32>(first, ipv4.LENGTH), load<u64>(ip, 12), load<u32>(ip, ipv4.LENGTH));
   else if (!translates6(flow, first, ip)) return;
-  if (made.way == <u8>Way.TUNNEL) flow.outPort = load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH);
+  if (encapsulates(made)) flow.outPort = load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH);
   if (!repeats(frame, ip, flow, track, protocol)) return;
   flow.generation = startGeneration;
   keepPrecedent(track, fresh, connections, ip, flow.outPort, keyB, frame, startFlags, startGeneration, balanced ? flow.balanced : null);
@@ -369,7 +396,7 @@ export function translates(flow: Flow, ttl: u32, before: u64, ports: u32, after:
 function repeats(frame: Frame, ip: usize, flow: Flow, track: Track, protocol: u32): bool {
   const at = scratch + 128;
   memory.copy(at, header, HEADERS);
-  const id = track.way == <u8>Way.TUNNEL ? ipv4.id(frame.data + ethernet.LENGTH) : 0;
+  const id = encapsulates(track) ? ipv4.id(frame.data + ethernet.LENGTH) : 0;
   const v6 = overIpv6(keyB);
   const inner = at + ethernet.LENGTH + (track.ingress ? <usize>vxlan.OVERHEAD : 0);
   const again = v6 ? rewrite6(inner, protocol, length, flow, track, id) : rewrite(inner, protocol, length, flow, track, id);
@@ -379,7 +406,7 @@ function repeats(frame: Frame, ip: usize, flow: Flow, track: Track, protocol: u3
 
 /** The way of a packet that has made its connections is kept, if it makes the same of it again. */
 function installOpening(frame: Frame, first: usize, ip: usize, protocol: u32): void {
-  const outPort = made.way == <u8>Way.TUNNEL ? load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH) : 0;
+  const outPort = encapsulates(made) ? load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH) : 0;
   if (!follows(made, connections, first, ip, outPort, frame, startFlags)) return;
   if (made.sights && !(settleSights(made, header, first, frame.data, length) && pointed(made, connections))) return;
   translates(passing, made.ttl, load<u64>(first, 12), load<u32>(first, ipv4.LENGTH), load<u64>(ip, 12), load<u32>(ip, ipv4.LENGTH));

@@ -36,7 +36,7 @@ export function rewrite(ip: usize, protocol: u32, length: u32, flow: Flow, track
     if (protocol == ipv4.TCP) tcp.setCheck(l4, <u16>(~fold2((~tcp.check(l4) & 0xffff) + change)));
     else if (udp.check(l4)) udp.setCheck(l4, udp.neverZero(<u16>(~fold2((~udp.check(l4) & 0xffff) + change))));
   }
-  if (track.way == <u8>Way.LOCAL) return ip;
+  if (track.way >= <u8>Way.LOCAL) return ip;
   const frame = ip - ethernet.LENGTH;
   store<u64>(frame, track.outLow);
   store<u32>(frame, <u32>track.outHigh, 8);

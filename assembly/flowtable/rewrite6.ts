@@ -27,7 +27,7 @@ export function rewrite6(ip: usize, protocol: u32, length: u32, flow: Flow, trac
     store<u32>(l4, flow.newPorts);
     correct(l4, protocol, change);
   }
-  if (track.way == <u8>Way.LOCAL) return ip;
+  if (track.way >= <u8>Way.LOCAL) return ip;
   const frame = ip - ethernet.LENGTH;
   store<u64>(frame, track.outLow);
   store<u32>(frame, <u32>track.outHigh, 8);

@@ -50,6 +50,7 @@ export class Track {
   outerAfter: u32;
   /** Largest total length that fits everywhere. */
   limit: u32;
+  /** The bridge's port; SEAL: the next hop. */
   port: u32;
   out: u32;
   routeType: u32;
@@ -80,7 +81,7 @@ export class Track {
   udpSum: u32;
   /** Bucket of outer IP ids. */
   ids: usize;
-  /** Segment and device, or namespace and device. */
+  /** Segment and device, namespace and device, or association and device. */
   target: usize;
   device: usize;
   /** Balanced: is it the answer, and when. */
@@ -91,8 +92,15 @@ export class Track {
 
 /** Bytes of a frame that recording keeps. */
 export const HEADERS: u32 = 192;
-/** How a recorded way ends. */
-export enum Way { NONE, SEGMENT, TUNNEL, LOCAL }
+/**
+ * How a recorded way ends: on a segment, as it is or in a tunnel's packet; in a tunnel's packet that waits to be sealed; behind INPUT; as
+ * an ESP packet that waits to be opened.
+ */
+export enum Way { NONE, SEGMENT, TUNNEL, SEAL, LOCAL, OPEN }
+/** Does it go into a tunnel? */
+// @ts-ignore: decorator
+@inline
+export function encapsulates(track: Track): bool { return (track.way & 2) != 0; }
 
 const CONTENT: usize = offsetof<Track>("ingress");
 export const CONNECTIONS: u32 = 4;

@@ -16,9 +16,10 @@ import { headersMatch6 } from "./filter6";
 import { natTarget } from "./nat";
 import { u32Matches } from "./u32";
 import { outboundPolicy, outboundPolicy6 } from "./xfrm";
-import { counted, forget, recording } from "../flowtable/recorder";
-import { asksSender } from "../flowtable/opening-recorder";
-import { asksEnds } from "../flowtable/precedent-recorder";
+import { beginMatch, steady } from "./steady";
+import { counted, forget, isOutside, recording } from "../flowtable/recorder";
+import { asksSender, differs } from "../flowtable/opening-recorder";
+import { asksEnds, varies } from "../flowtable/precedent-recorder";
 import { note, Note } from "../capture/tap";
 
 /** Jumps nest no deeper than this: iptables refuses loops when rules are loaded, we cut them here. */
@@ -28,7 +29,9 @@ const stack: usize = memory.data(32 * sizeof<usize>());
 /** Conditions on what the packet's own headers say. */
 const HEADERS: u32 = SOURCE | DESTINATION | PROTOCOL | SPORT | DPORT | SOURCE_TYPE | DESTINATION_TYPE;
 /** Matches that a flow need not be asked again: by tuple, device, mark and state, and by tables that say when they change. */
-const REPEATS: u32 = IN | OUT | SOURCE | DESTINATION | PROTOCOL | SPORT | DPORT | STATE | SOURCE_TYPE | DESTINATION_TYPE | IPVS | MARKED;
+const ALWAYS: u32 = IN | OUT | SOURCE | DESTINATION | PROTOCOL | SPORT | DPORT | STATE | SOURCE_TYPE | DESTINATION_TYPE | IPVS | MARKED;
+/** And these, by what they look at. */
+const REPEATS: u32 = ALWAYS | POLICY | U32 | BPF;
 
 /** True: the packet goes on. */
 export function walk(chain: Chain, namespace: Namespace, frame: Frame, hook: Hook, device: Device | null, out: Device | null): bool {
@@ -111,12 +114,26 @@ function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, v6: 
   if (v6) {
     if (match & HEADERS && !headersMatch6(rule, namespace, frame, match, invert)) return false;
   } else if (!headersMatch(rule, namespace, frame, ip, match, invert)) return false;
-  if (recording && match & ~REPEATS) forget(frame);
-  if (match & POLICY && !policyMatches(rule, namespace, frame, v6)) return false;
-  if (match & U32 && u32Matches(rule.u32, ip, frame.length) == ((invert & U32) != 0)) return false;
-  if (match & BPF && !bpfMatches(rule.bpf, ip, frame.length)) return false;
+  if (match & ~ALWAYS && !looksCloser(rule, namespace, frame, ip, v6, match, invert)) return false;
   if (match & MARKED && ((frame.mark & rule.markMask) == rule.markValue) == ((invert & MARKED) != 0)) return false;
   return true;
+}
+
+/** Matches that few rules have: by IPsec's policy, by bytes. Of a tunnel's packet some bytes are its way's; any other's differ. */
+function looksCloser(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, v6: bool, match: u32, invert: u32): bool {
+  if (recording && match & ~REPEATS) forget(frame);
+  beginMatch();
+  let holds = !(match & POLICY) || policyMatches(rule, namespace, frame, v6);
+  if (holds && match & U32) holds = u32Matches(rule.u32, ip, frame.length) != ((invert & U32) != 0);
+  if (holds && match & BPF) holds = bpfMatches(rule.bpf, ip, frame.length);
+  if (!recording) return holds;
+  if (match & (U32 | BPF) && !(steady && isOutside())) forget(frame);
+  // What another's packet would be sent through is not known.
+  if (match & POLICY && rule.policy & POLICY_OUT && !isOutside()) {
+    differs(frame);
+    varies();
+  }
+  return holds;
 }
 
 /** What an IPv4 packet's own headers say. */

@@ -3,6 +3,8 @@
 // A program is a list of u32:  tests,  and for each test:  locations, then (operator, number) pairs;  ranges, then (least,
 // most) pairs. The first location's operator is unused: its number is where to look first, from the IP header on.
 
+import { differing, strays } from "./steady";
+
 export const AND: u32 = 0;
 export const LEFT: u32 = 1;
 export const RIGHT: u32 = 2;
@@ -17,23 +19,36 @@ export function u32Matches(program: usize, ip: usize, length: u32): bool {
     const locations = load<u32>(p);
     let at: u32 = 0;
     const first = load<u32>(p, 8);
-    if (length < 4 || first > length - 4) return false;
+    if (length < 4 || first > length - 4) return astray();
     let value = bswap<u32>(load<u32>(ip + first));
+    let varies = differing(first, 4);
     p += 12;
     for (let i: u32 = 1; i < locations; i++, p += 8) {
       const number = load<u32>(p, 4);
       switch (<i32>load<u32>(p)) {
-        case AND: value &= number; break;
+        case AND:
+          value &= number;
+          varies &= number;
+          break;
         // As the machine shifts: a count of 32 and more is one no driver writes.
-        case LEFT: value <<= number; break;
-        case RIGHT: value >>>= number; break;
+        case LEFT:
+          value <<= number;
+          varies <<= number;
+          break;
+        case RIGHT:
+          value >>>= number;
+          varies >>>= number;
+          break;
         default:
+          if (varies) strays();
           if (at + value < at) return false;
           at += value;
-          if (at + 4 < at || length < at + 4 || number > length - at - 4) return false;
+          if (at + 4 < at || length < at + 4 || number > length - at - 4) return astray();
           value = bswap<u32>(load<u32>(ip + at + number));
+          varies = differing(at + number, 4);
       }
     }
+    if (varies) strays();
     const ranges = load<u32>(p);
     p += 4;
     let found = false;
@@ -43,4 +58,10 @@ export function u32Matches(program: usize, ip: usize, length: u32): bool {
     if (!found) return false;
   }
   return true;
+}
+
+/** A packet that is too short for it: a longer one might match. */
+function astray(): bool {
+  strays();
+  return false;
 }

@@ -18,13 +18,14 @@ import * as ipv6 from "../wire/ipv6";
 import { numberAt } from "../tables/addresses6";
 import { Association, Policy, XfrmStat, count, findAssociation, findPolicy, release, stateFor, use } from "../tables/xfrm";
 import { CipherWork, cipher } from "../stack/ciphers";
-import { Event, now, schedule } from "../clock/queue";
+import { Event, gather, now } from "../clock/queue";
 import { resetConntrack } from "./conntrack";
 import { note, Note, NoteFamily } from "../capture/tap";
-import { outputTransformed } from "../stack/output";
 import { outputTransformed6 } from "../stack/output6";
-import { receiveTransformed } from "../stack/input";
 import { receiveTransformed6 } from "../stack/input6";
+import { openedIn, sealedOut } from "../flowtable/esp";
+import { endsAtCipher, recording } from "../flowtable/recorder";
+import { Way } from "../flowtable/track";
 
 /** The policy that this packet of the namespace's own meets, or null. */
 export function outboundPolicy(namespace: Namespace, frame: Frame): Policy | null {
@@ -88,9 +89,15 @@ export function transform(namespace: Namespace, frame: Frame, policy: Policy, ou
     count(namespace, XfrmStat.XfrmOutNoStates);
     return drop(frame, Drop.XFRM_OUT_NO_STATES, out);
   }
+  if (recording) endsAtCipher(frame, Way.SEAL, association, out);
+  waitToSeal(frame, association, out);
+}
+
+/** Until its turn has come to be sealed by `association`; then it leaves by `out`. */
+export function waitToSeal(frame: Frame, association: Association, out: Device): void {
   frame.out = out;
   wait(frame, association, out);
-  schedule(max(frame.time, now), Event.XFRM_SEAL, 0, changetype<usize>(frame));
+  gather(max(frame.time, now), Event.XFRM_SEAL, changetype<usize>(association), frame);
 }
 
 /** It waits for its cipher, and holds what it will go on with: the association, the device, the namespace. */
@@ -154,10 +161,11 @@ export function sealed(frame: Frame): void {
   const association = frame.association!;
   const namespace = association.namespace;
   if (!frame.ciphered) return refuseOut(frame, XfrmStat.XfrmOutStateProtoError, Drop.XFRM_OUT_STATE_PROTO_ERROR);
+  const id = association.id;
   resume(frame, frame.out!);
   frame.flags |= TRANSFORMED;
   if (isV6(frame)) outputTransformed6(namespace, frame, frame.out!);
-  else outputTransformed(namespace, frame, frame.out!);
+  else sealedOut(namespace, frame, id, frame.out!);
 }
 
 function refuseOut(frame: Frame, what: XfrmStat, reason: Drop): void {
@@ -172,22 +180,28 @@ export function transformedIn(namespace: Namespace, frame: Frame, device: Device
   const ip = frame.data;
   const v6 = isV6(frame);
   const header = headerLength(ip, v6);
-  const at = ip + header;
-  const length = frame.length - header;
-  if (length < esp.LENGTH) {
+  if (frame.length - header < esp.LENGTH) {
     count(namespace, XfrmStat.XfrmInHdrError);
     return drop(frame, Drop.XFRM_IN_HDR_ERROR, device);
   }
-  const association = findAssociation(namespace, v6, destinationOf(ip, v6), esp.spi(at));
+  const association = findAssociation(namespace, v6, destinationOf(ip, v6), esp.spi(ip + header));
   if (!association) {
     count(namespace, XfrmStat.XfrmInNoStates);
     return drop(frame, Drop.XFRM_IN_NO_STATES, device);
   }
+  if (recording) endsAtCipher(frame, Way.OPEN, association, device);
+  waitToOpen(frame, association, device);
+}
+
+/** Until `association` has opened it; then it enters again by `device`. */
+export function waitToOpen(frame: Frame, association: Association, device: Device): void {
+  const header = headerLength(frame.data, association.v6 != 0);
+  const length = frame.length - header;
   wait(frame, association, device);
   use(association, frame.time);
   // Too short to hold an ICV: the cipher is not asked.
   if (length < esp.HEAD + esp.ICV) return refuseIn(frame, XfrmStat.XfrmInStateProtoError, Drop.XFRM_IN_STATE_PROTO_ERROR);
-  if (!cipher(CipherWork.OPEN, association, frame, at, length - esp.HEAD - esp.ICV, Event.XFRM_OPENED)) {
+  if (!cipher(CipherWork.OPEN, association, frame, frame.data + header, length - esp.HEAD - esp.ICV, Event.XFRM_OPENED)) {
     refuseIn(frame, XfrmStat.XfrmInBufferError, Drop.NOMEM);
   }
 }
@@ -226,7 +240,7 @@ export function opened(frame: Frame): void {
   resume(frame, device);
   frame.flags |= SECPATH;
   if (v6) receiveTransformed6(namespace, frame, device);
-  else receiveTransformed(namespace, frame, device);
+  else openedIn(namespace, frame, device);
 }
 
 /** IPPROTO_NONE */

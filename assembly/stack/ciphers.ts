@@ -8,8 +8,9 @@
 import { arena } from "../memory";
 import { Frame } from "../frame";
 import { Association } from "../tables/xfrm";
-import { Event, schedule } from "../clock/queue";
+import { Event, gather } from "../clock/queue";
 import { hopDelay } from "../devices/device";
+import * as esp from "../wire/esp";
 
 export enum CipherWork { SEAL, OPEN }
 
@@ -25,6 +26,10 @@ export class Ciphered {
   /** 1: JavaScript has done it; the ICV was right. */
   done: u32;
   frame: Frame;
+  /** Salt and IV, one behind the other as a nonce of 12 bytes has them; and what is authenticated but not encrypted, 8 bytes. */
+  salt: u32;
+  iv: u64;
+  associated: u64;
 }
 const SIZE: usize = offsetof<Ciphered>();
 const ROOM: u32 = 8192;
@@ -47,9 +52,12 @@ export function cipher(work: CipherWork, association: Association, frame: Frame,
   record.length = length;
   record.done = 0;
   record.frame = frame;
+  record.salt = association.salt;
+  record.iv = esp.iv(at);
+  record.associated = load<u64>(at);
   frame.time += max<u64>(hopDelay, 1);
   earliest = min(earliest, frame.time);
-  schedule(frame.time, event, 0, changetype<usize>(frame));
+  gather(frame.time, event, changetype<usize>(association), frame);
   return true;
 }
 

@@ -14,7 +14,7 @@ import { defragment, fragmentFrame } from "./fragments";
 import { sendFragmentationNeeded } from "./icmp";
 import { resetConntrack } from "../hooks/conntrack";
 import { outboundPolicy, transform, withoutState } from "../hooks/xfrm";
-import { fitted, forget, recording } from "../flowtable/recorder";
+import { fitted, isOutside, recording } from "../flowtable/recorder";
 import { differs } from "../flowtable/opening-recorder";
 import { keyedHash, random } from "../random";
 import { arena } from "../memory";
@@ -72,7 +72,7 @@ function send(namespace: Namespace, frame: Frame, route: Route): void {
     chosen = again;
     out = deviceOf(namespace, again);
   }
-  if (recording && namespace.policies) differs(frame);
+  if (recording && namespace.policies && !isOutside()) differs(frame);
   if (namespace.policies && withoutState(namespace, frame, out)) return;
   // What is for everybody leaves by the device: no gateway (__mkroute_output forgets the fib_info).
   const everybody = after == 0xffffffff || (after & 0xf0) == 0xe0;
@@ -97,9 +97,9 @@ function deviceOf(namespace: Namespace, route: Route): Device {
 export function finishOutput(namespace: Namespace, frame: Frame, device: Device | null, out: Device): void {
   if (!postrouting(namespace, frame, device, out)) return;
   if (namespace.policies) {
-    if (recording) differs(frame);
+    // By addresses, protocol, port and mark: a tunnel's are those of its way.
+    if (recording && !isOutside()) differs(frame);
     const policy = outboundPolicy(namespace, frame);
-    if (policy) forget(frame);
     if (policy) return transform(namespace, frame, policy, out);
   }
   const loopback = out.kind == <u8>Kind.LOOPBACK;

@@ -28,6 +28,11 @@ export function spi(p: usize): u32 { return load<u32>(p); }
 @inline
 export function sequence(p: usize): u32 { return bswap<u32>(load<u32>(p, 4)); }
 
+/** As its bytes lie. */
+// @ts-ignore: decorator
+@inline
+export function iv(p: usize): u64 { return load<u64>(p, 8); }
+
 /** Bytes of padding that make payload, pad length and next header a multiple of four (RFC 4303, section 2.4). */
 // @ts-ignore: decorator
 @inline

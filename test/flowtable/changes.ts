@@ -1,6 +1,7 @@
 /** What can be changed under a swarm's feet, by name: tables, devices, limits, the wire. Drawn alike for both of two lives. */
 
 import type { Random } from '../../bench/fuzz/random.js';
+import { encryptionIn } from '../../src/drivers/overlay-encryption.js';
 import type { Destination } from '../../src/engine/balancer.js';
 import type { Denial } from '../../src/engine/denial.js';
 import type { Device, Engine, Namespace, Segment } from '../../src/engine/index.js';
@@ -38,12 +39,18 @@ export class Changes {
     for (const { service, address } of this.#gone.splice(0))
       if (service.namespace.ipvs.services.includes(service)) service.add(address);
     for (const one of this.#destinations()) one.weightNow = 1;
-    for (const namespace of this.#namespaces()) namespace.set('connectionsMax', 1 << 16);
+    for (const namespace of this.#namespaces()) {
+      namespace.set('connectionsMax', 1 << 16);
+      for (const one of namespace.xfrm.associations) if (one.sequence > 2 ** 31) one.sequence = 1;
+    }
     this.underlay.loss = 0;
   }
 
   #namespaces(): Namespace[] {
     return [...this.engine.namespaces.values()];
+  }
+  #associations() {
+    return this.#namespaces().flatMap(({ xfrm }) => xfrm.associations.map((association) => ({ xfrm, association })));
   }
   #device(): Device {
     return this.random.pick(this.engine.devices.filter(({ kind }) => kind !== 'loopback'));
@@ -206,6 +213,46 @@ export class Changes {
       if (!route || route.gateway !== undefined || this.random.chance(0.5)) return false;
       namespace.removeRoute(route);
       return void namespace.addRoute(route.destination, route.device);
+    },
+    'keys rotate': () => {
+      const { random } = this;
+      const hosts = this.#namespaces().filter((one) => encryptionIn(one));
+      if (hosts.length === 0) return false;
+      // Everywhere, or at one node before the others.
+      const key = Array.from({ length: 16 }, () => random.below(256).toString(16).padStart(2, '0')).join('');
+      for (const host of random.chance(0.7) ? hosts : [random.pick(hosts)]) {
+        const encryption = encryptionIn(host);
+        const [, ...kept] = [...(encryption?.keys ?? [])].sort((a, b) => a.tag - b.tag);
+        encryption?.rotate([...kept, { key, tag: (kept.at(-1)?.tag ?? 0) + 1 }]);
+      }
+      return undefined;
+    },
+    'an association goes': () => {
+      const all = this.#associations();
+      if (all.length === 0) return false;
+      const { xfrm, association } = this.random.pick(all);
+      const { source, destination, spi, reqid, key } = association;
+      this.#set.unshift(() => {
+        if (xfrm.association(destination, spi)) return;
+        xfrm.addAssociation({ source, destination, spi, reqid, key });
+      });
+      return void xfrm.removeAssociation(association);
+    },
+    'sequence numbers run out': () => {
+      const all = this.#associations();
+      if (all.length === 0) return false;
+      this.random.pick(all).association.sequence = 0xffffffff - this.random.below(4);
+      return undefined;
+    },
+    'a policy goes': () => {
+      const all = this.#namespaces().flatMap(({ xfrm }) => xfrm.policies.map((policy) => ({ xfrm, policy })));
+      if (all.length === 0) return false;
+      const { xfrm, policy } = this.random.pick(all);
+      this.#set.unshift(() => {
+        const there = xfrm.policies.some((one) => one.destination === policy.destination);
+        if (!there) xfrm.setPolicy(policy);
+      });
+      return void xfrm.removePolicy(policy.source, policy.destination);
     },
     tap: () => void this.#device().tap(),
     'hops take longer': () => void this.engine.exports.setHopDelay(this.random.pick([0, 1000, 1000, 1500])),

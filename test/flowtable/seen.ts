@@ -18,6 +18,10 @@ export function books(engine: Engine): string[] {
   for (const namespace of engine.namespaces.values()) {
     for (const { destinations } of namespace.ipvs.services)
       for (const one of destinations) lines.push(`${namespace.name} ${one.address} ${JSON.stringify(one.counters)}`);
+    const { xfrm } = namespace;
+    for (const { destination, spi, sequence, bytes, packets, added, used, integrityFailed } of xfrm.associations)
+      lines.push(`${namespace.name} ${destination} ${spi} ${[sequence, bytes, packets, added, used, integrityFailed]}`);
+    if (xfrm.associations.length > 0) lines.push(`${namespace.name} ${JSON.stringify([...xfrm.statistics])}`);
     for (const table of ['mangle', 'nat', 'filter'] as const) {
       for (const chain of namespace.iptables.chains[table].values())
         lines.push(`${namespace.name} ${table} ${chain.name} ${chain.packets} ${chain.bytes}`);

@@ -101,3 +101,8 @@ export const TWO_NODES: StackSpec = {
   calls: [],
   traffic: [],
 };
+/** The same with encrypted overlays. */
+export const ENCRYPTED: StackSpec = {
+  ...TWO_NODES,
+  networks: TWO_NODES.networks.map((one) => (one.driver === 'overlay' ? { ...one, options: { encrypted: '' } } : one)),
+};

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { checkedModule } from '../../bench/fuzz/files.js';
 import { Random } from '../../bench/fuzz/random.js';
 import { lives, PATIENCE } from './lives.js';
-import { drawnSpec, TWO_NODES } from './topologies.js';
+import { drawnSpec, ENCRYPTED, TWO_NODES } from './topologies.js';
 import { type Options, vectors } from './vectors.js';
 
 const module = await checkedModule();
@@ -55,6 +55,20 @@ it.each<[string, Omit<Options, 'spec' | 'steps'>]>([
   async (_, options) => {
     const { fast } = await alike(4, 3, () => ({ ...options, spec: TWO_NODES, steps: 80 }));
     expect(fast).toBeGreaterThan(600);
+  },
+  PATIENCE,
+);
+
+it.each<[string, Omit<Options, 'steps'>]>([
+  ['from container to container', { ways: ['endpoint'], spec: ENCRYPTED }],
+  ['as Engine 28 has it', { ways: ['endpoint'], spec: { ...ENCRYPTED, engine: '28' } }],
+  ['to a virtual IP', { ways: ['vip'], spec: ENCRYPTED }],
+  ['out of ESP', { ways: ['endpoint'], spec: ENCRYPTED, tunnelled: 0.6 }],
+])(
+  'fares alike over an encrypted overlay, %s',
+  async (_, options) => {
+    const { fast } = await alike(4, 5, () => ({ ...options, steps: 80 }));
+    expect(fast).toBeGreaterThan(1000);
   },
   PATIENCE,
 );

@@ -28,6 +28,7 @@ const LISTENING = [80, 8080, 8081, 8082, 9090];
 const SHORT = [0, 1e5, 1e6, 4e6];
 const LONG = [1e9, 1e9, 4e9, 35e9, 130e9, 300e9];
 const EPB = 6;
+const ESP = 50;
 
 interface Interrupted {
   beginVector(device: number, frames: number, lengths: number, stride: number, count: number): void;
@@ -360,7 +361,7 @@ class Life {
       if (!device || frame.length < 42 || get16(frame, 12) !== 0x0800) continue;
       const own = macBytes(device.mac);
       if (frame.subarray(0, 6).some((byte, i) => byte !== own[i])) continue;
-      if (frame[23] === UDP && get16(frame, 36) === VXLAN_PORT) {
+      if (frame[23] === ESP || (frame[23] === UDP && get16(frame, 36) === VXLAN_PORT)) {
         const kept = this.#tunnelled.get(device) ?? [];
         this.#tunnelled.set(device, [...kept.slice(-40), frame.slice()]);
         continue;
