@@ -2,7 +2,7 @@
 //
 // Nothing here runs while a vector of frames moves, but for taking a record or a slot from a free list: pools are
 // topped up between vectors (`ensure`), so a record's address never changes. Records are `@unmanaged` classes laid over
-// an address; a free record's first word links to the next free one.
+// an address. Some of the free ones list the others, so that the next few can be asked for before the first is here.
 
 import { Of, touched } from "./tables/generation";
 
@@ -16,10 +16,13 @@ export function arena(bytes: usize): usize {
 /** Records of one size. `size` includes a guard zone in the testing build; `kind`: what they are to recorded flows. */
 @final
 export class Pool {
-  private head: usize = 0;
+  /** A free record that lists others at its beginning: the list before it, then as many addresses as there is `room` for. */
+  private list: usize = 0;
+  private listed: u32 = 0;
   free: u32 = 0;
   total: u32 = 0;
-  constructor(private size: usize, private chunk: u32, private kind: Of = Of.CONFIGURATION) {}
+  /** `room`: so many of a free record's first words may be overwritten. One is the list before it. */
+  constructor(private size: usize, private chunk: u32, private kind: Of = Of.CONFIGURATION, private room: u32 = 1) {}
 
   /** At least `wanted` free records; between vectors only. */
   // @ts-ignore: decorator
@@ -33,22 +36,28 @@ export class Pool {
       const count = max(this.chunk, min(this.total, 65536));
       let at = arena(this.size * <usize>count);
       for (let i: u32 = 0; i < count; i++) {
-        store<usize>(at, this.head);
-        this.head = at;
+        this.put(at);
         at += this.size;
       }
-      this.free += count;
       this.total += count;
     }
   }
 
-  /** A record as it was left, but for its first word, or 0 when the pool is empty. */
+  /** A record as it was left, but for its first words, or 0 when the pool is empty. */
   // @ts-ignore: decorator
   @inline
   lift(): usize {
-    const at = this.head;
-    if (!at) return 0;
-    this.head = load<usize>(at);
+    let at = this.list;
+    const listed = this.listed;
+    if (listed) {
+      this.listed = listed - 1;
+      at = load<usize>(at + (<usize>listed << 2));
+    } else {
+      if (!at) return 0;
+      const before = load<usize>(at);
+      this.list = before;
+      this.listed = before ? this.room - 1 : 0;
+    }
     this.free--;
     if (this.kind != Of.TRAFFIC) touched(this.kind);
     return at;
@@ -64,17 +73,37 @@ export class Pool {
   }
 
   /** Of the next three records something of the first two lines, to have them in the cache. */
+  // @ts-ignore: decorator
+  @inline
   lookAhead(): u32 {
-    const first = this.head;
-    const second = load<usize>(first);
-    const third = load<usize>(second);
-    return load<u32>(first, 64) | load<u32>(second, 64) | <u32>load<usize>(third) | load<u32>(third, 64);
+    const list = this.list;
+    if (!list) return 0;
+    const listed = this.listed;
+    const last = list + (<usize>listed << 2);
+    const before = load<usize>(list);
+    const first = listed > 0 ? load<usize>(last) : list;
+    const second = listed > 1 ? load<usize>(last - 4) : listed == 1 ? list : before;
+    const third = listed > 2 ? load<usize>(last - 8) : listed == 2 ? list : before;
+    return load<u32>(first) | load<u32>(first, 64) | load<u32>(second) | load<u32>(second, 64) | load<u32>(third) | load<u32>(third, 64);
   }
 
   give(at: usize): void {
     touched(this.kind);
-    store<usize>(at, this.head);
-    this.head = at;
+    this.put(at);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  private put(at: usize): void {
+    const listed = this.listed + 1;
+    if (this.list && listed < this.room) {
+      store<usize>(this.list + (<usize>listed << 2), at);
+      this.listed = listed;
+    } else {
+      store<usize>(at, this.list);
+      this.list = at;
+      this.listed = 0;
+    }
     this.free++;
   }
 

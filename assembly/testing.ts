@@ -12,7 +12,11 @@ import * as tcp from "./wire/tcp";
 import * as vxlan from "./wire/vxlan";
 import * as esp from "./wire/esp";
 import * as vlan from "./wire/vlan";
-import { Index } from "./tables/hash";
+import { Pool } from "./memory";
+import { Of } from "./tables/generation";
+import { Index, Search } from "./tables/hash";
+import { Connection } from "./tables/connections";
+import { tcpError, tcpNew, tcpOpened, tcpPacket, tcpTimeout } from "./hooks/conntrack-tcp";
 import { maskOf } from "./tables/routes";
 import { mangle as natMangle } from "./hooks/nat";
 import { Frame } from "./frame";
@@ -149,6 +153,35 @@ export function tcpWindow(at: usize): u32 { return tcp.window(at); }
 export function tcpBefore(a: u32, b: u32): bool { return tcp.before(a, b); }
 export function tcpAfter(a: u32, b: u32): bool { return tcp.after(a, b); }
 
+export function newPool(size: u32, room: u32): Pool { return new Pool(size, 4, Of.TRAFFIC, room); }
+export function poolEnsure(pool: Pool, wanted: u32): void { pool.ensure(wanted); }
+export function poolLift(pool: Pool): usize { return pool.lift(); }
+export function poolGive(pool: Pool, at: usize): void { pool.give(at); }
+export function poolFree(pool: Pool): u32 { return pool.free; }
+export function poolLookAhead(pool: Pool): u32 { return pool.lookAhead(); }
+export function newSearch(a: u64, b: u64): Search {
+  const search = changetype<Search>(heap.alloc(offsetof<Search>()));
+  search.a = a;
+  search.b = b;
+  return search;
+}
+export function indexAsk(index: Index, search: Search): usize { return index.ask(search); }
+export function indexSeek(index: Index, search: Search): usize { return index.seek(search); }
+export function indexEnter(index: Index, search: Search, key: usize): void { index.enter(search, key); }
+export function indexHasRoom(index: Index, more: u32): bool { return index.hasRoom(more); }
+const entries = memory.data(256);
+/** Does a new connection become by `tcpOpened` what it becomes by `tcpNew` and `tcpPacket`? 2: the segment is malformed. */
+export function tcpOpensAlike(segment: usize, length: u32): u32 {
+  if (tcpError(segment, length)) return 2;
+  memory.fill(entries, 0, 256);
+  const one = changetype<Connection>(entries);
+  const other = changetype<Connection>(entries + 128);
+  tcpNew(one, segment, length);
+  tcpPacket(one, 0, segment, length, 1000);
+  tcpOpened(other, segment, length);
+  other.deadline = 1000 + tcpTimeout(other.state);
+  return memory.compare(entries, entries + 128, 128) == 0 ? 1 : 0;
+}
 export function indexCapacity(index: Index): u32 { return index.capacity; }
 export function indexHash(a: u64, b: u64): u64 { return hashOf(a, b); }
 /** The route that a look-up finds, or 0. */

@@ -54,7 +54,7 @@ export class Flow {
 export const FLOW: usize = 128;
 export const OVER_IPV6: u64 = 1 << 63;
 
-const pool = new Pool(FLOW, 512, Of.TRAFFIC);
+const pool = new Pool(FLOW, 512, Of.TRAFFIC, 4);
 const index = new Index(1024, Of.TRAFFIC);
 
 // @ts-ignore: decorator

@@ -1,8 +1,9 @@
-// A first packet by an opening: its connections are made, bound and confirmed by the functions that the slow way calls, one
-// after the other as they were recorded; everything else is its track's.
+// A first packet by an opening. What was decided for the one before decides all tuples of its connections, so they are worked out
+// first, hashed once each, and asked for all together: a new connection costs what memory costs, some twenty lines of it, and the
+// processor can wait for all of them at once. Then they are made as the slow way leaves them; everything else is the track's.
 //
-// All is asked before anything can be seen: until the end its connections are its own. When one of them is there already, its
-// port is taken, a table is full or a rule would ask another sender differently, it goes the slow way, and nothing has happened.
+// All is asked before anything is changed. When a connection is there already, over or not, a tuple is taken, a table is nearly full
+// or a rule would ask another sender differently, it goes the slow way, and nothing has happened.
 
 import { arena } from "../memory";
 import { Frame } from "../frame";
@@ -12,21 +13,22 @@ import { Namespace } from "../stack/namespace";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import {
-  Connection, DST_NAT, DST_NAT_DONE, DYING, SEEN_REPLY, SRC_NAT, SRC_NAT_DONE, connectionSlot, destinationOf, enterConnection, findConnection, foundReply,
-  giveConnection, invertA, invertB, keyA, keyB, knownTuple, newConnection, nextConnection, sourceOf,
+  Connection, DST_NAT, DST_NAT_DONE, DYING, SEEN_REPLY, SRC_NAT, SRC_NAT_DONE, askConnection, destinationOf, enterTuples, foundReply, invertA, keyA, keyB,
+  newConnection, nextConnection, roomForConnections, seekTuple, setStreamAt, sourceOf,
 } from "../tables/connections";
-import { Destination, balancedSlot, findBalanced, nextBalanced } from "../tables/services";
+import { Destination, askBalanced, enterBalanced, knowsBalanced, nextBalanced, roomForBalanced } from "../tables/services";
+import { Search } from "../tables/hash";
 import { isLocal } from "../tables/routes";
 import { generation, linksGeneration } from "../tables/generation";
-import { protocolPacket, udpFollow } from "../hooks/conntrack";
-import { tcpError, tcpNew } from "../hooks/conntrack-tcp";
-import { alterReply, decideAgain } from "../hooks/nat";
-import { advance, nextDestination, portAt, schedule, touch } from "../hooks/ipvs";
+import { STREAM_AFTER, UDP_TIMEOUT, udpFollow } from "../hooks/conntrack";
+import { tcpCopy, tcpError, tcpOpened, tcpTimeout } from "../hooks/conntrack-tcp";
+import { decideAgain } from "../hooks/nat";
+import { advance, bind, nextDestination, portAt, touch } from "../hooks/ipvs";
 import { Flow, connectionOf, setConnection } from "./flows";
 import { Binding, Decided, Opening, bindingOf, conditionOf, decisionOf, findOpening, openingKey, placeOf, pointA, pointPorts } from "./openings";
 import { STAGE, STAGES, fillStage } from "./sights";
 import { passing, translates } from "./recorder";
-import { Track, stepOf } from "./track";
+import { CONNECTIONS, Track, stepOf } from "./track";
 
 /** Of an opening that does not suit every packet, one in so many is recorded anew: others may be more frequent. */
 const PATIENCE: u32 = 64;
@@ -40,14 +42,6 @@ let counts = changetype<Track>(0);
 let anew: bool = false;
 /** Counts what went by an opening. */
 let opened: u32 = 0;
-
-/** The connections in hand. */
-const made: usize = memory.data(16);
-let count: u32 = 0;
-
-// @ts-ignore: decorator
-@inline
-function madeAt(i: u32): Connection { return changetype<Connection>(load<usize>(made + (<usize>i << 2))); }
 
 /** A flow for the one packet for `address` whose key ends on `b`, if there is an opening; its outermost IP header is at `outside`. */
 export function prospect(frame: Frame, b: u64, address: u32, outside: usize): Flow | null {
@@ -112,150 +106,219 @@ export function open(frame: Frame, outside: usize, ip: usize, l4: usize, tail: u
   if (!suits(opening, ipv4.source(ip))) return false;
   opening.refused--;
   anew = false;
-  if (protocol == ipv4.TCP && tcpError(l4, tail)) return false;
-  const time = frame.time;
-  const track = passing.track;
-
-  // One after the other; (a, ports) is what the packet looks like at that point.
+  if (protocol == ipv4.TCP) {
+    if (tcpError(l4, tail)) return false;
+    // Every conntrack entry makes the same of it: here, before anything waits for memory.
+    for (let i: usize = 0; i < 128; i += 16) v128.store(changetype<usize>(first) + i, i64x2.splat(0));
+    tcpOpened(first, l4, tail);
+  }
   const before = load<u64>(ip, 12);
   const portsBefore = load<u32>(l4);
-  let a = before;
-  let ports = portsBefore;
-  let outPort: u32 = 0;
-  let tunnel: Connection | null = null;
-  let tunnelTime: u64 = 0;
-  let balancedA: u64 = 0;
-  let balancedB: u64 = 0;
-  lookAhead(frame, before, portsBefore, protocol);
-  count = 0;
+  if (!plan(frame, outside, before, portsBefore, protocol)) return false;
+
+  const time = frame.time;
+  const track = passing.track;
   const steps = <u32>track.connections;
+  let tunnel: Connection | null = null;
+  let made = steps;
   for (let i: u32 = 0; i < steps; i++) {
-    const step = stepOf(track, i);
-    const outer = step.outer != 0;
-    const binding = bindingOf(opening, i);
-    const namespace = binding.namespace;
-    const then = time + step.after;
-    let itsA = a;
-    let itsProtocol = protocol;
-    let itsPorts = ports;
-    if (outer) {
-      itsProtocol = ipv4.UDP;
-      if (opening.encapsulates) {
-        const template = changetype<usize>(track) + offsetof<Track>("template") + ethernet.LENGTH;
-        outPort = sourcePortOf(a, protocol, ports, opening.flags, frame.hash);
-        itsA = load<u64>(template, 12);
-        itsPorts = outPort | (<u32>load<u16>(template, ipv4.LENGTH + 2) << 16);
-      } else {
-        itsA = load<u64>(outside, 12);
-        itsPorts = load<u32>(outside, ipv4.LENGTH);
-      }
-    }
-    const key = keyB(namespace.id, itsProtocol, itsPorts & 0xffff, itsPorts >>> 16);
-    const found = findConnection(itsA, key, then);
-    if (found) {
-      if (!outer || foundReply || !mayPassBy(found)) return undo();
-      tunnel = found;
-      tunnelTime = then;
-      setConnection(passing, i, found);
-      continue;
-    }
-    if (outer) {
-      const fresh = opening.fresh;
-      anew = true;
-      if (!fresh || fresh.links != linksGeneration) return undo();
-      anew = false;
-      counts = fresh;
-    }
-    if (namespace.connections + pendingIn(namespace) >= namespace.connectionsMax) return undo();
-    const connection = newConnection(namespace, itsA, key);
-    if (!connection) return undo();
-    store<usize>(made + (<usize>count << 2), changetype<usize>(connection));
-    count++;
-    connection.frames = 1;
-    if (itsProtocol == ipv4.TCP && !tcpNew(connection, l4, tail)) return undo();
-    if (protocolPacket(connection, itsProtocol, 0, l4, tail, then) <= 0) return undo();
-    if (binding.destination && !decide(binding, connection, false, then)) return undo();
-    if (opening.balanced == i + 1) {
-      balancedA = invertA(connection.replyA);
-      balancedB = invertB(connection.replyB);
-      if (findBalanced(balancedA, balancedB, time + track.balancedAt)) return undo();
-      alterReply(connection, destination!.address, portAt(destination!, balancedB));
-    }
-    if (binding.source && !decide(binding, connection, true, then)) return undo();
-    // Where no decision about its source has made sure of it: nobody else has the answer's tuple.
-    const ranged = decisionOf(binding, true);
-    const sure = binding.source != 0 && (!ranged.portMin || ranged.portMin != ranged.portMax);
-    if (!sure && knownTuple(connection.replyA, connection.replyB)) return undo();
-    if (i && clashes(connection)) return undo();
-    setConnection(passing, i, connection);
-    if (outer) continue;
-    a = invertA(connection.replyA);
-    ports = <u32>invertB(connection.replyB);
+    const found = seekTuple(tupleAt(2 * i));
+    if (!found) continue;
+    const then = time + stepOf(track, i).after;
+    if (!stepOf(track, i).outer || foundReply || !mayPassBy(found) || then >= found.deadline) return false;
+    tunnel = found;
+    made--;
   }
-  if (generation != opening.generation) return undo();
+  for (let i: u32 = 0; i < steps; i++) {
+    if (tunnel && stepOf(track, i).outer) continue;
+    // A tuple that is taken, or would be by the packet's own: another port is to be found.
+    if (seekTuple(tupleAt(2 * i + 1))) return false;
+    const namespace = bindingOf(opening, i).namespace;
+    if (namespace.connections + steps > namespace.connectionsMax) return false;
+  }
+  if (!roomForConnections(made) || clash(steps)) return false;
+  if (opening.balanced) {
+    if (knowsBalanced(tupleAt(CLIENT)) || knowsBalanced(tupleAt(SERVER)) || !roomForBalanced()) return false;
+  }
+  if (track.outers && !tunnel) {
+    const fresh = opening.fresh;
+    if (!fresh || fresh.links != linksGeneration) {
+      anew = true;
+      return false;
+    }
+    counts = fresh;
+  }
 
   // From here on it goes.
+  for (let i: u32 = 0; i < steps; i++) {
+    const step = stepOf(track, i);
+    const then = time + step.after;
+    if (tunnel && step.outer) {
+      setConnection(passing, i, tunnel!);
+      udpFollow(tunnel!, then);
+      continue;
+    }
+    const original = tupleAt(2 * i);
+    const reply = tupleAt(2 * i + 1);
+    const binding = bindingOf(opening, i);
+    const connection = newConnection(binding.namespace, original.a, original.b)!;
+    connection.replyA = reply.a;
+    connection.replyB = reply.b;
+    connection.frames = 1;
+    if (protocol == ipv4.TCP && !step.outer) {
+      tcpCopy(first, connection);
+      connection.deadline = then + tcpTimeout(connection.state);
+    } else {
+      setStreamAt(connection, then + STREAM_AFTER);
+      connection.deadline = then + UDP_TIMEOUT;
+    }
+    bound(connection, binding, load<u16>(statuses + (<usize>i << 1)));
+    enterTuples(connection, original, reply);
+    setConnection(passing, i, connection);
+  }
   if (opening.balanced) {
-    const balanced = schedule(destination!, balancedA, balancedB);
-    if (!balanced) return undo();
+    const balanced = enterBalanced(tupleAt(CLIENT), tupleAt(SERVER), destination!);
+    bind(balanced, destination!, protocol);
     advance(balanced, protocol, 0, l4, time + track.balancedAt);
     if (protocol == ipv4.TCP) touch(balanced);
   }
   // Many find room in what tables have free (clock/run).
   if ((++opened & 15) == 0) tablesUsed();
-  for (let i: u32 = 0; i < count; i++) enterConnection(madeAt(i));
-  if (tunnel) udpFollow(tunnel, tunnelTime);
-  // Where the tunnel's packet is not tracked, its port is still its own.
-  if (opening.encapsulates && !outPort) outPort = sourcePortOf(a, protocol, ports, opening.flags, frame.hash);
-  translates(passing, track.ttl, before, portsBefore, a, ports);
+  translates(passing, track.ttl, before, portsBefore, lastA, lastPorts);
   passing.outPort = <u16>outPort;
   if (opening.stages) stage(before, portsBefore);
   return true;
 }
+/** The state of its conntrack entries. */
+const first = changetype<Connection>(arena(128));
+
+/** What the tuples of its connections will be, and IPVS's keys. */
+const tuples: usize = memory.data(<i32>(2 * CONNECTIONS + 2) * 32, 16);
+// @ts-ignore: decorator
+@inline
+function tupleAt(i: u32): Search { return changetype<Search>(tuples + <usize>i * offsetof<Search>()); }
+const CLIENT: u32 = 2 * CONNECTIONS;
+const SERVER: u32 = CLIENT + 1;
+/** What NAT makes of their status, a u16 each. */
+const statuses: usize = memory.data(<i32>CONNECTIONS * 2, 2);
+/** What the packet looks like at the end of its way, and the tunnel's source port. */
+let lastA: u64 = 0;
+let lastPorts: u32 = 0;
+let outPort: u32 = 0;
 
 /**
- * Prefetch by loading, as for vectors (flowtable/foresee): the lines of indexes and of free records that its connections will need are
- * asked for all together. A guess that is wrong costs a load.
+ * Works out all tuples, and asks for the lines of indexes and of free records that they will need, all together (prefetch by loading, as
+ * for vectors: flowtable/foresee). False: a port would have to be searched for.
  */
-function lookAhead(frame: Frame, before: u64, portsBefore: u32, protocol: u32): void {
+function plan(frame: Frame, outside: usize, before: u64, portsBefore: u32, protocol: u32): bool {
   const track = passing.track;
+  const steps = <u32>track.connections;
   let a = before;
   let ports = portsBefore;
-  let seen = nextConnection() | nextBalanced();
-  for (let i: u32 = 0; i < <u32>track.connections; i++) {
+  outPort = 0;
+  for (let i: u32 = 0; i < steps; i++) {
     const binding = bindingOf(opening, i);
     const id = binding.namespace.id;
+    let status = (binding.destination ? DST_NAT_DONE : 0) | (binding.source ? SRC_NAT_DONE : 0);
     if (stepOf(track, i).outer) {
-      if (!opening.encapsulates) continue;
-      const template = changetype<usize>(track) + offsetof<Track>("template") + ethernet.LENGTH;
-      const keyA = load<u64>(template, 12);
-      const key = keyB(id, ipv4.UDP, sourcePortOf(a, protocol, ports, opening.flags, frame.hash), load<u16>(template, ipv4.LENGTH + 2));
-      seen |= load<u32>(connectionSlot(keyA, key)) | load<u32>(connectionSlot(invertA(keyA), invertB(key)));
+      let outerA: u64;
+      let outerPorts: u32;
+      if (opening.encapsulates) {
+        const template = changetype<usize>(track) + offsetof<Track>("template") + ethernet.LENGTH;
+        outPort = sourcePortOf(a, protocol, ports, opening.flags, frame.hash);
+        outerA = load<u64>(template, 12);
+        outerPorts = outPort | (<u32>load<u16>(template, ipv4.LENGTH + 2) << 16);
+      } else {
+        outerA = load<u64>(outside, 12);
+        outerPorts = load<u32>(outside, ipv4.LENGTH);
+      }
+      expect(i, id, ipv4.UDP, outerA, outerPorts, outerA, outerPorts, status);
       continue;
     }
-    let key = keyB(id, protocol, ports & 0xffff, ports >>> 16);
-    seen |= load<u32>(connectionSlot(a, key));
+    const wasA = a;
+    const wasPorts = ports;
     if (binding.destination == <u8>Decided.BY_RULE) {
       const decision = decisionOf(binding, false);
+      const least = <u32>decision.portMin;
       a = keyA(sourceOf(a), decision.address);
-      if (decision.portMin) ports = (ports & 0xffff) | (<u32>bswap<u16>(decision.portMin) << 16);
+      if (least) {
+        if (least == <u32>decision.portMax) ports = (ports & 0xffff) | (<u32>bswap<u16>(<u16>least) << 16);
+        else if (<u32>bswap<u16>(<u16>(ports >>> 16)) - least > <u32>decision.portMax - least) return false;
+      }
+      if (a != wasA || ports != wasPorts) status |= DST_NAT;
     }
     if (opening.balanced == i + 1) {
       const chosen = destination!;
-      const address = sourceOf(a);
-      key = keyB(id, protocol, ports & 0xffff, ports >>> 16);
-      seen |= load<u32>(balancedSlot(a, key));
-      ports = (ports & 0xffff) | (portAt(chosen, key) << 16);
-      a = keyA(address, chosen.address);
-      seen |= load<u32>(balancedSlot(invertA(a), invertB(keyB(id, protocol, ports & 0xffff, ports >>> 16))));
+      const client = tupleAt(CLIENT);
+      client.a = a;
+      client.b = keyB(id, protocol, ports & 0xffff, ports >>> 16);
+      askBalanced(client);
+      a = keyA(sourceOf(a), chosen.address);
+      ports = (ports & 0xffff) | (portAt(chosen, client.b) << 16);
+      const server = tupleAt(SERVER);
+      server.a = invertA(a);
+      server.b = keyB(id, protocol, ports >>> 16, ports & 0xffff);
+      askBalanced(server);
     }
-    if (binding.source == <u8>Decided.BY_RULE) a = keyA(decisionOf(binding, true).address, destinationOf(a));
-    seen |= load<u32>(connectionSlot(invertA(a), invertB(keyB(id, protocol, ports & 0xffff, ports >>> 16))));
+    if (binding.source == <u8>Decided.BY_RULE) {
+      const middle = a;
+      a = keyA(decisionOf(binding, true).address, destinationOf(a));
+      if (a != middle) status |= SRC_NAT;
+    }
+    expect(i, id, protocol, wasA, wasPorts, a, ports, status);
   }
+  // Where the tunnel's packet is not tracked, its port is still its own.
+  if (opening.encapsulates && !outPort) outPort = sourcePortOf(a, protocol, ports, opening.flags, frame.hash);
+  lastA = a;
+  lastPorts = ports;
+  let seen: u32 = 0;
+  for (let i: u32 = 0; i < steps; i++) seen |= load<u32>(tupleAt(2 * i).slot) | load<u32>(tupleAt(2 * i + 1).slot);
+  if (opening.balanced) seen |= load<u32>(tupleAt(CLIENT).slot) | load<u32>(tupleAt(SERVER).slot) | nextBalanced();
+  seen |= nextConnection();
   sink = seen;
+  return true;
 }
 /** So that no compiler takes the loads for useless. */
 let sink: u32 = 0;
+
+/** The `i`th connection will be of a packet that comes as (a, ports) and leaves as `toA`, `toPorts`. */
+// @ts-ignore: decorator
+@inline
+function expect(i: u32, namespace: u32, protocol: u32, a: u64, ports: u32, toA: u64, toPorts: u32, status: u32): void {
+  const original = tupleAt(2 * i);
+  original.a = a;
+  original.b = keyB(namespace, protocol, ports & 0xffff, ports >>> 16);
+  askConnection(original);
+  const reply = tupleAt(2 * i + 1);
+  reply.a = invertA(toA);
+  reply.b = keyB(namespace, protocol, toPorts >>> 16, toPorts & 0xffff);
+  askConnection(reply);
+  store<u16>(statuses + (<usize>i << 1), <u16>status);
+}
+
+/** Is a tuple that will be there twice? Two connections of one namespace may share one, and one whose ends are the same has but one. */
+function clash(steps: u32): bool {
+  for (let i: u32 = 0; i < steps; i++) {
+    if (same(2 * i, 2 * i + 1)) return true;
+    for (let j: u32 = 0; j < i; j++) {
+      if (bindingOf(opening, i).namespace != bindingOf(opening, j).namespace) continue;
+      if (same(2 * i, 2 * j) || same(2 * i, 2 * j + 1) || same(2 * i + 1, 2 * j) || same(2 * i + 1, 2 * j + 1)) return true;
+    }
+  }
+  return false;
+}
+// @ts-ignore: decorator
+@inline
+function same(i: u32, j: u32): bool { return ((tupleAt(i).a ^ tupleAt(j).a) | (tupleAt(i).b ^ tupleAt(j).b)) == 0; }
+
+/** NAT is decided as for the one before (hooks/nat). */
+// @ts-ignore: decorator
+@inline
+function bound(connection: Connection, binding: Binding, status: u16): void {
+  connection.status = status;
+  if (binding.destination == <u8>Decided.BY_RULE) connection.ruleDnat = decisionOf(binding, false).rule;
+  if (binding.source == <u8>Decided.BY_RULE) connection.ruleSnat = decisionOf(binding, true).rule;
+}
 
 /** Would the rules and namespaces on the way treat this sender as they treated the one before? */
 function suits(opening: Opening, sender: u32): bool {
@@ -281,30 +344,4 @@ export function mayPassBy(tunnel: Connection): bool {
 export function decide(binding: Binding, connection: Connection, source: bool, time: u64): bool {
   const decision = decisionOf(binding, source);
   return decideAgain(connection, source, decision.rule, decision.address, decision.portMin, decision.portMax, time);
-}
-
-/** How many of those in hand are this namespace's. */
-function pendingIn(namespace: Namespace): u32 {
-  let n: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) if (madeAt(i).namespace == namespace) n++;
-  return n;
-}
-
-/** Does the newest of those in hand share a tuple with another of them? */
-function clashes(connection: Connection): bool {
-  for (let i: u32 = 0; i + 1 < count; i++) {
-    const other = madeAt(i);
-    if (other.namespace != connection.namespace) continue;
-    if (same(other.originalA, other.originalB, connection) || same(other.replyA, other.replyB, connection)) return true;
-  }
-  return false;
-}
-function same(a: u64, b: u64, connection: Connection): bool {
-  return (connection.originalA == a && connection.originalB == b) || (connection.replyA == a && connection.replyB == b);
-}
-
-/** Nothing has happened. */
-function undo(): bool {
-  while (count) giveConnection(madeAt(--count));
-  return false;
 }

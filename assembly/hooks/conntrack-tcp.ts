@@ -140,6 +140,20 @@ export function tcpNew(connection: Connection, segment: usize, length: u32): boo
   return true;
 }
 
+/** What `tcpNew` and `tcpPacket` make of a SYN and nothing else that `tcpError` has passed: the connection is all zeroes. Its deadline is left to `tcpTimeout`. */
+export function tcpOpened(connection: Connection, segment: usize, length: u32): void {
+  const sender = directionOf(connection, 0);
+  const window = max(tcp.window(segment), 1);
+  const end = endOf(segment, length);
+  sender.end = end;
+  sender.maxEnd = end;
+  sender.maxWindow = window;
+  readOptions(segment, sender);
+  directionOf(connection, 1).maxEnd = window;
+  connection.lastIndex = <u8>Kind.SYN;
+  connection.state = SS;
+}
+
 /** Moves the connection on by a segment that `tcpError` has passed; `reply` is its direction, 0 or 1. See ACCEPT … REPEAT. */
 export function tcpPacket(connection: Connection, reply: u32, segment: usize, length: u32, time: u64): i32 {
   const kind = kindOf(tcp.flags(segment));

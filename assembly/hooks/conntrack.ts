@@ -24,6 +24,8 @@ import { tcpError, tcpNew, tcpPacket } from "./conntrack-tcp";
 
 const SECOND: u64 = 1_000_000_000;
 export const UDP_TIMEOUT: u64 = 30 * SECOND;
+/** Answered after that, it is a stream. */
+export const STREAM_AFTER: u64 = 2 * SECOND;
 export const UDP_STREAM_TIMEOUT: u64 = 120 * SECOND;
 export const ICMP_TIMEOUT: u64 = 30 * SECOND;
 export const GENERIC_TIMEOUT: u64 = 600 * SECOND;
@@ -160,7 +162,7 @@ function opensConnection(protocol: u32, type: u32): bool {
 export function protocolPacket(connection: Connection, protocol: u32, reply: u32, l4: usize, length: u32, time: u64): i32 {
   if (protocol == ipv4.TCP) return tcpPacket(connection, reply, l4, length, time);
   if (protocol == ipv4.UDP) {
-    if (!(connection.status & CONFIRMED)) setStreamAt(connection, time + 2 * SECOND);
+    if (!(connection.status & CONFIRMED)) setStreamAt(connection, time + STREAM_AFTER);
     udpFollow(connection, time);
   } else connection.deadline = time + (isIcmp(protocol) ? ICMP_TIMEOUT : GENERIC_TIMEOUT);
   return 1;

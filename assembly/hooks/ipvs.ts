@@ -149,18 +149,21 @@ function serviceOf(namespace: Namespace, frame: Frame, protocol: u32, address: u
 
 /** It is the destination's turn: the connection of client and virtual address, (a, b), is its own. Null: there is no room. */
 export function schedule(destination: Destination, a: u64, b: u64): BalancedConnection | null {
+  destination.service.last = destination;
+  const connection = newBalanced(a, b, destination, portAt(destination, b));
+  if (connection) bind(connection, destination, protocolOf(b));
+  return connection;
+}
+/** The destination, whose turn it was, gets the connection. */
+export function bind(connection: BalancedConnection, destination: Destination, protocol: u32): void {
   const service = destination.service;
   service.last = destination;
-  const protocol = protocolOf(b);
-  const connection = newBalanced(a, b, destination, portAt(destination, b));
-  if (!connection) return null;
   if (protocol == ipv4.TCP) {
     destination.active++;
     connection.counted = 1;
   } else destination.inactive++;
   destination.connections++;
   service.connections++;
-  return connection;
 }
 
 /** The destination's own port, or the one that was asked for. */

@@ -9,7 +9,7 @@
 import { Pool } from "../memory";
 import { Frame } from "../frame";
 import { Of } from "./generation";
-import { Index } from "./hash";
+import { Index, Search } from "./hash";
 import { Namespace } from "../stack/namespace";
 import { Change, noteChange, watching } from "./events";
 import { apart } from "../flowtable/groups";
@@ -91,7 +91,7 @@ export function setStreamAt(connection: Connection, time: u64): void {
   store<u64>(changetype<usize>(connection) + offsetof<Connection>("direction0"), time);
 }
 
-const pool = new Pool(SIZE, 512, Of.TRAFFIC);
+const pool = new Pool(SIZE, 512, Of.TRAFFIC, 8);
 const index = new Index(1024, Of.TRAFFIC);
 /** Grows when one is confirmed or goes; for reports. */
 export let liveConnections: u32 = 0;
@@ -222,6 +222,31 @@ export function enterConnection(connection: Connection): bool {
   liveConnections++;
   if (watching) noteChange(connection, Change.NEW, connection.deadline);
   return true;
+}
+
+/** Where several are opened at once: are there so many records, and so much room in the index? */
+// @ts-ignore: decorator
+@inline
+export function roomForConnections(count: u32): bool { return pool.free >= count && index.hasRoom(2 * count); }
+/** Where the look-up of a tuple begins, and who has it, over or not, and whatever its group knows (foundReply). */
+// @ts-ignore: decorator
+@inline
+export function askConnection(tuple: Search): usize { return index.ask(tuple); }
+// @ts-ignore: decorator
+@inline
+export function seekTuple(tuple: Search): Connection | null {
+  const key = index.seek(tuple);
+  foundReply = <u32>(key & 63) >>> 4;
+  return changetype<Connection | null>(key & ~63);
+}
+/** `enterConnection` for one whose tuples have been looked for and are not the same. */
+export function enterTuples(connection: Connection, original: Search, reply: Search): void {
+  index.enter(original, changetype<usize>(connection));
+  index.enter(reply, changetype<usize>(connection) + AT_REPLY);
+  connection.status |= CONFIRMED;
+  connection.namespace.connections++;
+  liveConnections++;
+  if (watching) noteChange(connection, Change.NEW, connection.deadline);
 }
 
 export function removeConnection(connection: Connection): void {

@@ -7,6 +7,15 @@
 import { arena } from "../memory";
 import { Of, touched } from "./generation";
 
+/** A key that is looked for, to be entered where it is not: `Index.ask`, `seek`, `enter`. */
+@unmanaged
+export class Search {
+  a: u64;
+  b: u64;
+  hash: u64;
+  slot: usize;
+}
+
 @final
 export class Index {
   private slots: usize;
@@ -53,6 +62,50 @@ export class Index {
     this.count++;
     return true;
   }
+
+  /** The same in steps, where many keys are looked for at once. First: where the look-up begins, so that all may be asked for together. */
+  // @ts-ignore: decorator
+  @inline
+  ask(search: Search): usize {
+    const h = hash(search.a, search.b);
+    const slot = this.slotOfHash(h);
+    search.hash = h;
+    search.slot = slot;
+    return slot;
+  }
+  /** Then: as `find`; 0: its slot is free. */
+  seek(search: Search): usize {
+    const tag = tagOf(search.hash);
+    let slot = search.slot;
+    while (true) {
+      const t = load<u32>(slot);
+      if (!t) {
+        search.slot = slot;
+        return 0;
+      }
+      if (t == tag) {
+        const key = <usize>load<u32>(slot, 4);
+        if (((load<u64>(key) ^ search.a) | (load<u64>(key, 8) ^ search.b)) == 0) return key;
+      }
+      slot = this.after(slot);
+    }
+  }
+  /** Last: the key goes in, where `seek` has found none, and nothing was taken out since. There is room (`hasRoom`). */
+  enter(search: Search, key: usize): void {
+    touched(this.kind);
+    let slot = search.slot;
+    // Another one that was looked for at the same time may have gone there.
+    while (load<u32>(slot)) slot = this.after(slot);
+    store<u32>(slot, tagOf(search.hash));
+    store<u32>(slot, <u32>key, 4);
+    this.count++;
+  }
+  // @ts-ignore: decorator
+  @inline
+  hasRoom(more: u32): bool { return this.count + more < this.mask; }
+  // @ts-ignore: decorator
+  @inline
+  private after(slot: usize): usize { return this.slots + ((slot + 8 - this.slots) & (<usize>this.mask << 3)); }
 
   private place(tag: u32, h: u32, key: u32): void {
     const mask = this.mask;

@@ -6,7 +6,7 @@
 
 import { Pool } from "../memory";
 import { Of, changed } from "./generation";
-import { Index } from "./hash";
+import { Index, Search } from "./hash";
 import { Connection, keyA, keyB, protocolOf, sourceOf, sportOf } from "./connections";
 import { balancedApart } from "../flowtable/groups";
 
@@ -73,7 +73,7 @@ const AT_SERVER: usize = 16;
 const services = new Pool(offsetof<Service>(), 64);
 const serviceIndex = new Index(128);
 const destinations = new Pool(offsetof<Destination>(), 128);
-const connections = new Pool(CONNECTION_SIZE, 256, Of.TRAFFIC);
+const connections = new Pool(CONNECTION_SIZE, 256, Of.TRAFFIC, 8);
 const connectionIndex = new Index(512, Of.TRAFFIC);
 let lastService: u32 = 0;
 let lastDestination: u32 = 0;
@@ -175,8 +175,32 @@ export function findBalanced(a: u64, b: u64, time: u64): BalancedConnection | nu
 }
 
 /** As for connections. */
-export function balancedSlot(a: u64, b: u64): usize { return connectionIndex.slotOf(a, b); }
 export function nextBalanced(): u32 { return connections.lookAhead(); }
+
+/** As for connections. */
+// @ts-ignore: decorator
+@inline
+export function roomForBalanced(): bool { return connections.free != 0 && connectionIndex.hasRoom(2); }
+// @ts-ignore: decorator
+@inline
+export function askBalanced(key: Search): usize { return connectionIndex.ask(key); }
+// @ts-ignore: decorator
+@inline
+export function knowsBalanced(key: Search): bool { return connectionIndex.seek(key) != 0; }
+/** `newBalanced`, where both keys have been looked for. */
+export function enterBalanced(client: Search, server: Search, destination: Destination): BalancedConnection {
+  const at = connections.take(CONNECTION_SIZE);
+  const connection = changetype<BalancedConnection>(at);
+  connection.clientA = client.a;
+  connection.clientB = client.b;
+  connection.serverA = server.a;
+  connection.serverB = server.b;
+  connection.destination = destination;
+  connection.stamp = ++lastStamp;
+  connectionIndex.enter(client, at);
+  connectionIndex.enter(server, at + AT_SERVER);
+  return connection;
+}
 
 /** client → virtual, (a, b), becomes client → destination. Null when there is no room. */
 export function newBalanced(a: u64, b: u64, destination: Destination, port: u32): BalancedConnection | null {

@@ -126,6 +126,18 @@ export interface WireExports {
   indexEnsure(index: number, more: number): void;
   indexCount(index: number): number;
   indexCapacity(index: number): number;
+  newPool(size: number, room: number): number;
+  poolEnsure(pool: number, wanted: number): void;
+  poolLift(pool: number): number;
+  poolGive(pool: number, at: number): void;
+  poolFree(pool: number): number;
+  poolLookAhead(pool: number): number;
+  newSearch(a: bigint, b: bigint): number;
+  indexAsk(index: number, search: number): number;
+  indexSeek(index: number, search: number): number;
+  indexEnter(index: number, search: number, key: number): void;
+  indexHasRoom(index: number, more: number): number;
+  tcpOpensAlike(segment: number, length: number): number;
 
   prefixMask(length: number): number;
   natRewrite(ip: number, length: number, source: number, address: number, protocol: number, port: number): void;

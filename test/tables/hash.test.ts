@@ -42,6 +42,21 @@ class Pair {
   grow(more: number): void {
     engine.indexEnsure(this.index, more);
   }
+  /** Looks for all of them before the first one goes in. */
+  enter(keys: readonly Key[]): void {
+    const searches = keys.map((key) => ({ key, search: engine.newSearch(...key) }));
+    for (const { search } of searches) engine.indexAsk(this.index, search);
+    const missing = searches.filter(({ key, search }) => {
+      const found = engine.indexSeek(this.index, search) >>> 0;
+      expect(found, name(key)).toBe(this.model.get(name(key))?.at ?? 0);
+      return found === 0;
+    });
+    for (const { key, search } of missing) {
+      const at = record(key);
+      engine.indexEnter(this.index, search, at);
+      this.model.set(name(key), { key, at });
+    }
+  }
   check(keys: Iterable<Key>): void {
     expect(engine.indexCount(this.index)).toBe(this.model.size);
     for (const key of keys) expect(this.find(key), name(key)).toBe(this.model.get(name(key))?.at ?? 0);
@@ -72,11 +87,22 @@ const anyKey: fc.Arbitrary<Key> = fc.oneof(
   half.map((b) => keyOf(0x1234_5679_0000_0003n, b)),
   half.map((b) => keyOf(0x1234_5678_0000_0003n, b)),
 );
-type Step = { do: 'insert' | 'remove' | 'find'; which: number } | { do: 'grow'; by: number };
+type Step =
+  | { do: 'insert' | 'remove' | 'find'; which: number }
+  | { do: 'enter'; which: number; count: number }
+  | { do: 'grow'; by: number };
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('insert' as const), which: fc.nat() }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('remove' as const), which: fc.nat() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('find' as const), which: fc.nat() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('enter' as const),
+      which: fc.nat(),
+      count: fc.integer({ min: 1, max: 10 }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('grow' as const), by: fc.nat(64) }) },
 );
 
@@ -97,7 +123,11 @@ describe('the hash index', () => {
           const pair = new Pair(capacity);
           for (const step of steps) {
             if (step.do === 'grow') pair.grow(step.by);
-            else {
+            else if (step.do === 'enter') {
+              pair.grow(step.count);
+              const from = step.which % keys.length;
+              pair.enter(keys.slice(from, from + step.count));
+            } else {
               const key = keys[step.which % keys.length] as Key;
               if (step.do === 'insert') {
                 pair.grow(1);
@@ -140,6 +170,16 @@ describe('the hash index', () => {
     pair.remove(keys[2] as Key);
     pair.insert(more);
     pair.check([...keys, more]);
+  });
+
+  it('has room for as many keys as it takes', () => {
+    const pair = new Pair(8);
+    for (let i = 0; i < 6; i++) {
+      expect(engine.indexHasRoom(pair.index, 6 - i)).toBe(1);
+      expect(engine.indexHasRoom(pair.index, 7 - i)).toBe(0);
+      pair.enter([[BigInt(i), 9n]]);
+    }
+    expect(engine.indexInsert(pair.index, record([99n, 9n]))).toBe(0);
   });
 
   it('does not take out a record whose key another one has', () => {
