@@ -15,6 +15,7 @@ export class Changes {
   readonly #denials: Denial[] = [];
   readonly #gone: Destination[] = [];
   readonly #set: (() => void)[] = [];
+  readonly #forwarding: (() => void)[] = [];
 
   constructor(
     readonly engine: Engine,
@@ -33,6 +34,7 @@ export class Changes {
   /** All is well again. */
   mend(): void {
     for (const rule of this.#rules.splice(0)) rule.remove();
+    for (const undo of this.#forwarding.splice(0)) undo();
     for (const denial of this.#denials.splice(0)) denial.remove();
     for (const device of this.engine.devices) [device.up, device.mtu] = [true, Math.max(device.mtu, 1450)];
     for (const undo of this.#set.splice(0)) undo();
@@ -118,6 +120,41 @@ export class Changes {
       if (!other) return false;
       return void namespace.forgetConnectionsOf(other);
     },
+    'an IPv6 neighbour is learned, or set': () => {
+      const device = this.#device();
+      const [other] = this.random.pick(this.engine.devices).addresses6;
+      if (!other) return false;
+      const hardware = this.random.chance(0.7) ? this.#device().mac : '02:00:00:00:aa:01';
+      const kind = this.random.pick(['permanent', 'reachable'] as const);
+      return void device.namespace.addNeighbour(device, other.address, hardware, kind);
+    },
+    'an ip6tables rule': () => {
+      const { random } = this;
+      const [table, chain] = random.pick([
+        ['filter', 'INPUT'],
+        ['filter', 'FORWARD'],
+        ['mangle', 'PREROUTING'],
+        ['mangle', 'POSTROUTING'],
+      ] as const);
+      this.#rules.push(
+        random.pick(this.#namespaces()).ip6tables.insert(table, chain, {
+          ...(random.chance(0.6) ? { protocol: random.pick(['tcp', 'udp'] as const) } : {}),
+          ...(random.chance(0.2) ? { source: random.pick(['fd00:99::1', 'fd00:99::/64', 'fd00:30::/64']) } : {}),
+          ...(random.chance(0.3) ? { states: [random.pick(['ESTABLISHED', 'NEW', 'INVALID'] as const)] } : {}),
+          target: random.pick(['DROP', 'ACCEPT', 'RETURN', 'RETURN'] as const),
+        }),
+      );
+      return undefined;
+    },
+    'IPv6 forwarding': () => {
+      const { ipv6 } = this.random.pick(this.#namespaces());
+      const before = ipv6.forwards;
+      this.#forwarding.unshift(() => {
+        ipv6.forwards = before;
+      });
+      ipv6.forwards = !before;
+      return undefined;
+    },
     rule: () => {
       const { random } = this;
       const [table, chain] = random.pick([
@@ -153,6 +190,7 @@ export class Changes {
         'ipvsExpireNodest',
         'ipvsReuseMode',
         'bridgeNetfilter',
+        'bridgeNetfilter6',
       ] as const);
       const before = namespace.get(name);
       this.#set.unshift(() => namespace.set(name, before));

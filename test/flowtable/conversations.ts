@@ -19,7 +19,9 @@ import {
   UDP,
   udp,
 } from '../../bench/headers.js';
+import { TYPE_IPV6 } from '../../bench/headers6.js';
 import type { Device } from '../../src/engine/index.js';
+import { framed6, isOverIpv6, numberOf6, type Place6, placeBack6 } from './conversations6.js';
 
 const RST = 4;
 
@@ -42,7 +44,7 @@ const ROOM = 60_000;
 
 export class Conversation {
   /** Known when the first frame has got there. */
-  far: Place | undefined;
+  far: Place | Place6 | undefined;
   /** How far TCP has got. */
   stage: 'new' | 'asked' | 'answered' | 'up' | 'over' = 'new';
   readonly #next: Record<Side, number>;
@@ -54,7 +56,7 @@ export class Conversation {
   constructor(
     readonly number: number,
     readonly protocol: 'tcp' | 'udp',
-    readonly near: Place,
+    readonly near: Place | Place6,
     random: Random,
   ) {
     const [near1, far1] = [number * 65536, (FAR | (number * 65536)) >>> 0];
@@ -63,7 +65,7 @@ export class Conversation {
     this.#options = { syn: random.chance(0.5), timestamps: random.chance(0.2) };
   }
 
-  place(side: Side): Place | undefined {
+  place(side: Side): Place | Place6 | undefined {
     return side === 'near' ? this.near : this.far;
   }
 
@@ -85,13 +87,13 @@ export class Conversation {
     );
   }
 
-  #datagram(place: Place, random: Random): Uint8Array {
+  #datagram(place: Place | Place6, random: Random): Uint8Array {
     const data = new Uint8Array(random.pick([4, 4, 18, 300, 300, 1400, 1472])).fill(0x78);
     put32(data, 0, this.number);
     return udp(place.sport, place.dport, data);
   }
 
-  #segment(place: Place, side: Side, random: Random): Uint8Array {
+  #segment(place: Place | Place6, side: Side, random: Random): Uint8Array {
     const other: Side = side === 'near' ? 'far' : 'near';
     const next = this.#next;
     let sequence = next[side];
@@ -183,6 +185,7 @@ export class Conversation {
 
 /** Whose conversation the first packet of its near end belongs to, by what it says in itself. */
 export function numberOf(packet: Uint8Array): number | undefined {
+  if ((packet[0] ?? 0) >>> 4 === 6) return numberOf6(packet);
   const protocol = packet[9];
   if (protocol === UDP && packet.length >= 32) return get32(packet, 28);
   const sequence = get32(packet, 24);
@@ -192,7 +195,8 @@ export function numberOf(packet: Uint8Array): number | undefined {
 const words = (value: number): number[] => [24, 16, 8, 0].map((by) => (value >>> by) & 255);
 
 /** In its headers; now and then something is wrong with them. */
-function framed(place: Place, protocol: 'tcp' | 'udp', payload: Uint8Array, random: Random): Uint8Array {
+function framed(place: Place | Place6, protocol: 'tcp' | 'udp', payload: Uint8Array, random: Random): Uint8Array {
+  if (isOverIpv6(place)) return framed6(place, protocol, payload, random);
   const { source, destination } = place;
   const number = protocol === 'tcp' ? TCP : UDP;
   const packet = ipv4({ source, destination, protocol: number, fragment: 0x4000 }, payload);
@@ -231,7 +235,8 @@ export function bent(frame: Uint8Array, random: Random): Uint8Array {
 }
 
 /** What a frame says of the way back: the other end's place, where its frames come in at `into`. */
-export function placeBack(frame: Uint8Array, into: Device): Place {
+export function placeBack(frame: Uint8Array, into: Device): Place | Place6 {
+  if (get16(frame, 12) === TYPE_IPV6) return placeBack6(frame, into);
   return {
     into,
     to: frame.slice(6, 12),

@@ -3,6 +3,8 @@
 import { chainsOf } from '../../src/engine/chains.js';
 import { BalancedConnection, Connection, Entry, Neighbour } from '../../src/engine/generated/layout.js';
 import type { Engine } from '../../src/engine/index.js';
+import type { Field } from '../../src/engine/memory.js';
+import { addressOf } from '../../src/engine/wire6.js';
 
 export function digest(bytes: Uint8Array): string {
   let a = 0x811c9dc5;
@@ -22,14 +24,14 @@ export function books(engine: Engine): string[] {
     for (const { destination, spi, sequence, bytes, packets, added, used, integrityFailed } of xfrm.associations)
       lines.push(`${namespace.name} ${destination} ${spi} ${[sequence, bytes, packets, added, used, integrityFailed]}`);
     if (xfrm.associations.length > 0) lines.push(`${namespace.name} ${JSON.stringify([...xfrm.statistics])}`);
-    for (const table of ['mangle', 'nat', 'filter'] as const) {
-      for (const chain of namespace.iptables.chains[table].values())
-        lines.push(`${namespace.name} ${table} ${chain.name} ${chain.packets} ${chain.bytes}`);
-      for (const { name, rules } of chainsOf(namespace.iptables, table))
-        lines.push(
-          `${namespace.name} ${table} ${name} ${rules.map(({ packets, bytes }) => `${packets}/${bytes}`).join(' ')}`,
-        );
-    }
+    for (const tables of [namespace.iptables, namespace.ip6tables])
+      for (const table of ['raw', 'mangle', 'nat', 'filter'] as const) {
+        const where = `${namespace.name} ${tables.family} ${table}`;
+        for (const chain of tables.chains[table].values())
+          lines.push(`${where} ${chain.name} ${chain.packets} ${chain.bytes}`);
+        for (const { name, rules } of chainsOf(tables, table))
+          lines.push(`${where} ${name} ${rules.map(({ packets, bytes }) => `${packets}/${bytes}`).join(' ')}`);
+      }
   }
   return lines;
 }
@@ -48,9 +50,19 @@ export function state(engine: Engine): string[] {
         return `${name} ${halves ? `${halves.high}:${halves.low}` : memory.get(at, one)}`;
       })
       .join(', ');
+  // IPv6 addresses are numbers there, which are given in the order of need: what they stand for is written down.
+  const six = (at: number, field: Field) => {
+    const { low, high } = memory.halves(at, field);
+    return `${addressOf(memory, low)} ${addressOf(memory, high)}`;
+  };
   for (let i = 0; i < exports.connectionSlots(); i++) {
     const at = exports.connectionAt(i) >>> 0;
-    if (at) lines.push(`connection ${fields(at, Connection, ['namespace', 'stamp'])}`);
+    if (!at) continue;
+    const { originalA, replyA, originalB } = Connection;
+    const v6 = memory.halves(at, originalB).high >>> 31 === 1;
+    const ends = v6 ? `${six(at, originalA)} ${six(at, replyA)} ` : '';
+    const leave = ['namespace', 'stamp', ...(v6 ? ['originalA', 'replyA'] : [])];
+    lines.push(`connection ${ends}${fields(at, Connection, leave)}`);
   }
   for (let i = 0; i < exports.balancedSlots(); i++) {
     const at = exports.balancedAt(i) >>> 0;
@@ -58,7 +70,10 @@ export function state(engine: Engine): string[] {
   }
   for (let i = 0; i < exports.neighbourSlots(); i++) {
     const at = exports.neighbourAt(i) >>> 0;
-    if (at) lines.push(`neighbour ${fields(at, Neighbour, ['device', 'first', 'last', 'next', 'previous'])}`);
+    if (!at) continue;
+    const v6 = memory.halves(at, Neighbour.keyB).high !== 0;
+    const leave = ['device', 'first', 'last', 'next', 'previous', ...(v6 ? ['keyA'] : [])];
+    lines.push(`neighbour ${v6 ? `${six(at, Neighbour.keyA)} ` : ''}${fields(at, Neighbour, leave)}`);
   }
   for (let i = 0; i < exports.fdbSlots(); i++) {
     const at = exports.fdbAt(i) >>> 0;

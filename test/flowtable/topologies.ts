@@ -75,6 +75,34 @@ export function drawnSpec(random: Random): StackSpec {
     traffic: [],
   };
 }
+/** Two nodes of Engine 28 with IPv6: a bridge that publishes a port, and an overlay whose endpoints get addresses by hand. */
+export const TWO_NODES_6: StackSpec = {
+  engine: '28',
+  nodes: [
+    { name: 'node1', role: 'manager', address6: 'fd00:99::10/64' },
+    { name: 'node2', role: 'worker', address6: 'fd00:99::11/64' },
+  ],
+  outside: [{ name: 'client', address6: 'fd00:99::1/64' }],
+  networks: [
+    { name: 'net1', driver: 'overlay', subnet: '100.0.0.0/24' },
+    { name: 'near', driver: 'bridge', subnet: '172.30.0.0/16', ipv6: true, subnet6: 'fd00:30::/64' },
+  ],
+  services: [
+    {
+      name: 'web',
+      mode: 'replicated',
+      replicas: 4,
+      networks: [{ name: 'net1', aliases: [] }],
+      endpointMode: 'vip',
+      ports: [],
+      constraints: [],
+    },
+  ],
+  containers: [by('node1', 'near1', 'near', true), by('node1', 'near2', 'near', false)],
+  swarm: true,
+  calls: [],
+  traffic: [],
+};
 /** Two nodes with a way of each kind: by the mesh, by a task's node, to a bridge, by a virtual IP, between containers. */
 export const TWO_NODES: StackSpec = {
   engine: '20.10',

@@ -5,7 +5,8 @@
 
 import type { Random } from '../../bench/fuzz/random.js';
 import { Random as Seeded } from '../../bench/fuzz/random.js';
-import { addressNumber, get16, macBytes, sealAll, UDP, VXLAN_PORT } from '../../bench/headers.js';
+import { addressNumber, get16, macBytes, sealAll, TYPE_IPV4, UDP, VXLAN_PORT } from '../../bench/headers.js';
+import { TYPE_IPV6 } from '../../bench/headers6.js';
 import { Drivers } from '../../src/drivers/index.js';
 import { connectionEventsOf, watchConnections } from '../../src/engine/connection-events.js';
 import { type Device, Engine, type Namespace } from '../../src/engine/index.js';
@@ -17,6 +18,8 @@ import type { StackSpec } from '../../src/topology/spec.js';
 import { type Endpoint, hostPart, namespaceOf, type Sandbox } from '../../src/topology/topology.js';
 import { Changes } from './changes.js';
 import { bent, Conversation, numberOf, type Place, placeBack, type Side } from './conversations.js';
+import type { Place6 } from './conversations6.js';
+import { Places6, type Way6 } from './places6.js';
 import { books, digest, state } from './seen.js';
 
 /** As many as the flow table looks at together, and the room of one. */
@@ -40,6 +43,8 @@ export interface Options {
   steps: number;
   /** Who speaks to whom; without it everybody. */
   ways?: readonly Way[];
+  /** Who speaks to whom over IPv6; then nobody speaks over IPv4. */
+  ways6?: readonly Way6[];
   /** The ports that are asked for from outside; without it all that are published. */
   published?: readonly number[];
   /** Whose frames come in once a connection is up; without it both ends'. */
@@ -76,6 +81,7 @@ class Life {
   readonly #realizer: Realizer;
   readonly #cluster: Cluster;
   readonly #changes: Changes;
+  readonly #places6: Places6 | undefined;
   readonly #seen: string[] = [];
   readonly #conversations: Conversation[] = [];
   readonly #byNumber = new Map<number, Conversation>();
@@ -113,6 +119,7 @@ class Life {
     });
     deploy(this.#cluster, spec);
     clock.standing = true;
+    this.#places6 = options.ways6 && new Places6(engine, topology, options.ways6);
     this.#changes = new Changes(engine, this.#realizer.underlay, random);
     this.#frames = engine.exports.scratch(VECTOR * STRIDE) >>> 0;
     this.#lengths = engine.exports.scratch(VECTOR * 4) >>> 0;
@@ -168,7 +175,8 @@ class Life {
   #takes(namespace: Namespace): void {
     for (const port of [...PORTS, ...LISTENING])
       for (const protocol of ['tcp', 'udp'] as const)
-        namespace.addForeignSocket(protocol, { address: '0.0.0.0', port });
+        for (const address of this.options.ways6 ? ['0.0.0.0', '::'] : ['0.0.0.0'])
+          namespace.addForeignSocket(protocol, { address, port });
   }
   #listens(sandbox: Sandbox): void {
     const namespace = this.engine.namespaces.get(namespaceOf(sandbox));
@@ -178,8 +186,9 @@ class Life {
   }
 
   /** Somebody who has something to say to somebody, and where it comes in. */
-  #begin(): Place | undefined {
+  #begin(): Place | Place6 | undefined {
     const random = this.#random;
+    if (this.#places6) return this.#places6.begin(random, random.pick(PORTS));
     const way = random.pick(this.options.ways ?? WAYS);
     const { nodes, hosts, services, sandboxes } = this.#realizer.topology;
     const port = random.pick(PORTS);
@@ -245,7 +254,7 @@ class Life {
     return from(endpoint, other.mac, other.address);
   }
 
-  #converse(near: Place): Conversation {
+  #converse(near: Place | Place6): Conversation {
     const conversation = new Conversation(
       ++this.#number,
       this.#random.chance(0.65) ? 'tcp' : 'udp',
@@ -307,7 +316,8 @@ class Life {
     const far = random.chance(0.3);
     const frames = this.#drawn(() => {
       const near = { ...first, sport: random.pick(PORTS) };
-      if (far && first.source >>> 16 === 0xc612) near.source = addressNumber('198.18.0.0') + random.between(1, 250);
+      if (far && typeof near.source === 'number' && near.source >>> 16 === 0xc612)
+        near.source = addressNumber('198.18.0.0') + random.between(1, 250);
       return this.#converse(near).say('near', random);
     });
     const before = this.#counting ? this.engine.exports.fastPackets() : 0;
@@ -358,10 +368,13 @@ class Life {
       if (view.getUint32(at, true) !== EPB) continue;
       const device = taps[view.getUint32(at + 8, true)];
       const frame = records.subarray(at + 28, at + 28 + view.getUint32(at + 20, true));
-      if (!device || frame.length < 42 || get16(frame, 12) !== 0x0800) continue;
+      if (!device || frame.length < 42) continue;
+      const type = get16(frame, 12);
+      if (type !== TYPE_IPV4 && type !== TYPE_IPV6) continue;
       const own = macBytes(device.mac);
       if (frame.subarray(0, 6).some((byte, i) => byte !== own[i])) continue;
-      if (frame[23] === ESP || (frame[23] === UDP && get16(frame, 36) === VXLAN_PORT)) {
+      const tunnels = frame[23] === ESP || (frame[23] === UDP && get16(frame, 36) === VXLAN_PORT);
+      if (type === TYPE_IPV4 && tunnels) {
         const kept = this.#tunnelled.get(device) ?? [];
         this.#tunnelled.set(device, [...kept.slice(-40), frame.slice()]);
         continue;
