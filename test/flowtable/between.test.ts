@@ -11,6 +11,7 @@ import { checkedModule } from '../../bench/fuzz/files.js';
 import { Random } from '../../bench/fuzz/random.js';
 import { Mesh, STRIDE } from '../../bench/mesh.js';
 import type { Denial } from '../../src/engine/denial.js';
+import { lives } from './lives.js';
 import { books, digest, state } from './seen.js';
 
 const VECTOR = 32;
@@ -196,7 +197,7 @@ it('a change between two frames of a vector is met by the next one', async () =>
       expect(slow.fast).toBe(0);
       fast += quick.fast;
     }),
-    { numRuns: 6, seed: 3 },
+    lives(6, 3),
   );
   // It would not say much if nothing had been fast, or nothing had changed.
   expect(fast).toBeGreaterThan(1000);

@@ -19,13 +19,11 @@ function establish(life: Life): Uint8Array[] {
 function speak(life: Life, left: Uint8Array[], turns = PACKETS): void {
   for (let turn = 0; turn < turns; turn++) {
     life.pass(...FLOWS.map((port) => fromClient(life.flow(port), life.mesh.macs, 54 + turn, ACK)));
-    second(life);
+    life.quiet(1);
     life.pass(...left.filter((_, i) => i % 3 > 0).map((frame) => answerTo(frame, 54, ACK)));
-    second(life);
+    life.quiet(1);
   }
 }
-/** Switches learn nothing meanwhile, so that flows last. */
-const second = ({ mesh: { engine } }: Life) => void engine.run(engine.now + 1e9);
 const host = (life: Life) => life.mesh.namespace('node1/host');
 const sandbox = (life: Life) => life.mesh.namespace('node1/ingress_sbox');
 
@@ -56,6 +54,10 @@ it.each<[string, (life: Life, left: Uint8Array[]) => void]>([
       for (const one of life.destinations().slice(0, 25)) one.remove();
     },
   ],
+  ['the node forgets its tunnels', (life) => void host(life).forgetDatagramsTo(4789)],
+  // What they said last they said one and two seconds before.
+  ['the tunnels of one end are over, but for the sweep', (life) => life.quietUnswept(28.3)],
+  ['the tunnels of the other end are', (life) => life.quietUnswept(29.3)],
   ['they are quiet for 285 seconds', (life) => life.wait(285)],
   ['they are quiet for 295 seconds', (life) => life.wait(295)],
   ['they are quiet for 305 seconds', (life) => life.wait(305)],

@@ -49,8 +49,17 @@ export class Life {
     return left;
   }
   wait(seconds: number): void {
-    this.mesh.engine.run(this.mesh.engine.now + seconds * 1e9);
+    this.quiet(seconds);
     this.mesh.learn();
+  }
+  /** Switches learn nothing meanwhile, so that flows last. */
+  quiet(seconds: number): void {
+    this.mesh.engine.run(this.mesh.engine.now + seconds * 1e9);
+  }
+  /** As `quiet`, but what is over within the last half second is still there: sweeps come once a second. */
+  quietUnswept(seconds: number): void {
+    this.quiet(seconds - 0.5);
+    this.quiet(0.5);
   }
   destinations(): Destination[] {
     return this.mesh.namespace('node1/ingress_sbox').ipvs.services.flatMap(({ destinations }) => destinations);

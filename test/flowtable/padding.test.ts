@@ -3,11 +3,14 @@
 import { expect, it } from 'vitest';
 import { establish, flowOf } from '../../bench/flows.js';
 import { ACK, control, fromClient } from '../../bench/frames.js';
+import { checkedModule } from '../../bench/fuzz/files.js';
 import { concat } from '../../bench/headers.js';
 import { Mesh } from '../../bench/mesh.js';
 
+const module = await checkedModule();
+
 async function life(fast: boolean, padded: 'first' | 'later') {
-  const mesh = await Mesh.create(true);
+  const mesh = await Mesh.create(true, module);
   mesh.engine.exports.setFlowTable(fast ? 1 : 0);
   await establish(mesh, 'tcp', 4, undefined);
   mesh.collect(false);
