@@ -103,18 +103,22 @@ export function isAnew(): bool { return anew; }
  * Its upper layer begins at `l4` and is `tail` bytes long.
  */
 export function open(frame: Frame, outside: usize, ip: usize, l4: usize, tail: u32, protocol: u32): bool {
-  if (!suits(opening, ipv4.source(ip))) return false;
-  opening.refused--;
-  anew = false;
   if (protocol == ipv4.TCP) {
-    if (tcpError(l4, tail)) return false;
+    if (tcpError(l4, tail)) {
+      anew = false;
+      return false;
+    }
     // Every conntrack entry makes the same of it: here, before anything waits for memory.
     for (let i: usize = 0; i < 128; i += 16) v128.store(changetype<usize>(first) + i, i64x2.splat(0));
     tcpOpened(first, l4, tail);
   }
   const before = load<u64>(ip, 12);
   const portsBefore = load<u32>(l4);
-  if (!plan(frame, outside, before, portsBefore, protocol)) return false;
+  const planned = plan(frame, outside, before, portsBefore, protocol);
+  if (!suits(opening, sourceOf(before))) return false;
+  opening.refused--;
+  anew = false;
+  if (!planned) return false;
 
   const time = frame.time;
   const track = passing.track;

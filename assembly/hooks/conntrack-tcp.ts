@@ -148,7 +148,7 @@ export function tcpOpened(connection: Connection, segment: usize, length: u32): 
   sender.end = end;
   sender.maxEnd = end;
   sender.maxWindow = window;
-  readOptions(segment, sender);
+  if (tcp.headerLength(segment) != tcp.LENGTH) readOptions(segment, sender);
   directionOf(connection, 1).maxEnd = window;
   connection.lastIndex = <u8>Kind.SYN;
   connection.state = SS;

@@ -31,6 +31,18 @@ export class Namespace {
   silent: u8;
   /** A replay's sender: asks for a neighbour once; repeated requests and probes hang on random timers and are injected. */
   askOnce: u8;
+  connections: u32;
+  /** net.netfilter.nf_conntrack_max */
+  connectionsMax: u32;
+  /** A bit for each address in the local table, by its hash: most others are known to be none of them (tables/routes). */
+  ownAddresses: u64;
+  /** vxlan devices whose UDP socket lives here. */
+  vxlans: u32;
+  /** Base chains: mangle, nat, filter, raw, then IPv6's four, × PREROUTING … POSTROUTING. */
+  chains: usize;
+  /** Prefix lengths in use, a bit each, of the local and the main table. */
+  localPrefixes: u64;
+  mainPrefixes: u64;
   devices: Device | null;
   lastDevice: Device | null;
   /** Taken away: what is left of it goes, its record last (clock/removal). */
@@ -40,19 +52,9 @@ export class Namespace {
   /** Packets of its sockets in the event queue. */
   pending: u32;
   loopback: Device;
-  /** Base chains: mangle, nat, filter, raw, then IPv6's four, × PREROUTING … POSTROUTING. */
-  chains: usize;
-  /** Prefix lengths in use, a bit each, of the local and the main table. */
-  localPrefixes: u64;
-  mainPrefixes: u64;
   /** net.ipv4.ip_local_port_range */
   portMin: u32;
   portMax: u32;
-  connections: u32;
-  /** net.netfilter.nf_conntrack_max */
-  connectionsMax: u32;
-  /** vxlan devices whose UDP socket lives here. */
-  vxlans: u32;
   /** ESP has a receiver here: an association was made. */
   xfrm: u8;
   associations: Association | null;
@@ -70,8 +72,6 @@ export class Namespace {
   /** Its place in the books of load number `loadEpoch` (assembly/load). */
   receiver: LoadReceiver | null;
   loadEpoch: u32;
-  /** A bit for each address in the local table, by its hash: most others are known to be none of them (tables/routes). */
-  ownAddresses: u64;
 }
 
 /** A record and its base chains, a multiple of a cache line. */
