@@ -20,7 +20,7 @@ export const WAYS = ['decapsulation', 'east-west', 'vip', 'encrypted', 'bridge-p
 export type WayName = (typeof WAYS)[number];
 
 const MILLISECOND = 1e6;
-/** By then a packet has crossed all devices of its node, ns. */
+/** By then a packet has crossed all devices of its node, and not the wire if that takes longer, ns. */
 const LEFT = 50_000;
 const service = (name: string, replicas: number, node: string): ServiceSpec => ({
   name,
@@ -41,9 +41,9 @@ const OVERLAY: StackSpec = {
   traffic: [],
 };
 
-async function stand(spec: StackSpec): Promise<Realized> {
+async function stand(spec: StackSpec, latency = 1): Promise<Realized> {
   const engine = await Engine.create({ seed: 1, captureBuffer: 1 << 20 });
-  const realized = realize(engine, plan(spec, 1).topology, { latency: 1 });
+  const realized = realize(engine, plan(spec, 1).topology, { latency });
   for (const namespace of engine.namespaces.values()) namespace.set('connectionsMax', 1 << 23);
   return realized;
 }
@@ -94,6 +94,7 @@ async function overlayWay(name: 'east-west' | 'vip' | 'encrypted'): Promise<Way>
     encrypted
       ? { ...OVERLAY, networks: OVERLAY.networks.map((one) => ({ ...one, options: { encrypted: '' } })) }
       : OVERLAY,
+    encrypted ? 2 * LEFT : 1,
   );
   const { engine, topology, underlay } = realized;
   const endpointOf = (wanted: (sandbox: (typeof topology.sandboxes)[number]) => boolean) =>
@@ -153,7 +154,7 @@ async function overlayWay(name: 'east-west' | 'vip' | 'encrypted'): Promise<Way>
   const into = peerOf(sender);
   const way = { engine, into, make, arrived, settle, seen: () => seen.taken() };
   if (!encrypted) return way;
-  // Ciphers are asked while time passes. All of it is timed: until the last packet has left.
+  // Ciphers are asked while time passes. All of that is timed: until the last packet is on the wire.
   return { ...way, parts: 2, work: () => void engine.run(engine.now + LEFT), expected: hex };
 }
 

@@ -6,6 +6,13 @@ import type { Destination } from '../../src/engine/balancer.js';
 import type { Denial } from '../../src/engine/denial.js';
 import type { Device, Engine, Namespace, Segment } from '../../src/engine/index.js';
 
+/** Of the UDP header and VXLAN's: the port that it is for; any VNI. */
+const TO_VXLAN = '0>>22&0x3C@0&0xFFFF=4789';
+const VNI = '0>>22&0x3C@12&0xFFFFFF00=0:0xFFFFFF00';
+/** Of the whole packet: is it longer than that? */
+const LONGER = '4,128 0 0 0,37 0 1 140,6 0 0 1,6 0 0 0';
+const VNI_IS = '7,32 0 0 4294963252,7 0 0 0,64 0 0 4,116 0 0 8,53 0 1';
+
 type Removable = { remove(): void };
 
 export class Changes {
@@ -53,6 +60,14 @@ export class Changes {
   }
   #associations() {
     return this.#namespaces().flatMap(({ xfrm }) => xfrm.associations.map((association) => ({ xfrm, association })));
+  }
+  /** Conditions on bytes: of a tunnel's packets some are the same in all of one way, some differ. */
+  #bytes(): { u32: string } | { bpf: string } {
+    const { random } = this;
+    if (random.chance(0.3)) return { bpf: random.pick([LONGER, `${VNI_IS} 4098,6 0 0 0,6 0 0 1`]) };
+    return {
+      u32: random.pick(['0&0xFFFF=0:0x90', '4>>16&1=0', '0>>22&0x3C@0>>16&1=0', '8>>16&0xFF=17', TO_VXLAN, VNI]),
+    };
   }
   #device(): Device {
     return this.random.pick(this.engine.devices.filter(({ kind }) => kind !== 'loopback'));
@@ -170,6 +185,7 @@ export class Changes {
         random.pick(this.#namespaces()).iptables.insert(table, chain, {
           ...(random.chance(0.6) ? { protocol: random.pick(['tcp', 'udp'] as const) } : {}),
           ...(random.chance(0.2) ? { source: random.pick(['198.18.0.0/24', '198.18.0.2', '192.168.99.0/24']) } : {}),
+          ...(random.chance(0.25) ? this.#bytes() : {}),
           ...(random.chance(0.3) ? { states: [random.pick(['ESTABLISHED', 'NEW', 'INVALID'] as const)] } : {}),
           target: table === 'nat' ? 'RETURN' : random.pick(['DROP', 'ACCEPT', 'RETURN', 'RETURN'] as const),
         }),
