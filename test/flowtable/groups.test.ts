@@ -2,6 +2,8 @@
 
 import { expect, it } from 'vitest';
 import { ACK, answerTo, control, controlBack, FIN, fromClient, SYN } from '../../bench/frames.js';
+import { get32, put32, sealAll } from '../../bench/headers.js';
+import { BalancedConnection } from '../../src/engine/generated/layout.js';
 import { type Life, ports, twice } from './meshed.js';
 
 const FLOWS = ports(3000, 12);
@@ -55,6 +57,14 @@ it.each<[string, (life: Life, left: Uint8Array[]) => void]>([
     },
   ],
   ['the node forgets its tunnels', (life) => void host(life).forgetDatagramsTo(4789)],
+  [
+    'a rule is added, and their flows are swept',
+    (life) => {
+      host(life).iptables.insert('filter', 'OUTPUT', { protocol: 'icmp', target: 'ACCEPT' });
+      life.quiet(1.5);
+    },
+  ],
+  ['somebody looks at IPVS’s connections alone', balancedAlone],
   // What they said last they said one and two seconds before.
   ['the tunnels of one end are over, but for the sweep', (life) => life.quietUnswept(28.3)],
   ['the tunnels of the other end are', (life) => life.quietUnswept(29.3)],
@@ -93,6 +103,58 @@ it.each<[string, (life: Life, left: Uint8Array[]) => void]>([
   });
   expect(fast).toBeGreaterThan(60);
 });
+
+it('knows no task any more that has been silent for five minutes, before any sweep says so', async () => {
+  const { fast } = await twice((life) => {
+    establish(life);
+    const say = () => life.pass(...FLOWS.map((port) => fromClient(life.flow(port), life.mesh.macs, 60, ACK)));
+    // What switches know is from the beginning; tunnels are over after half a minute.
+    while (life.mesh.engine.now < 299e9) {
+      say();
+      say();
+      life.quiet(Math.min(25, 299.4 - life.mesh.engine.now / 1e9));
+    }
+    for (let i = 0; i < 8; i++) {
+      say();
+      life.quiet(0.1);
+    }
+  });
+  expect(fast).toBeGreaterThan(100);
+});
+
+it('asks each namespace for its own windows where they differ', async () => {
+  const { fast } = await twice((life) => {
+    const left = establish(life);
+    speak(life, left);
+    // The node's entries are made anew of whatever comes next, and know nothing of what was said before.
+    host(life).forgetConnectionsOf(sandbox(life).device('eth1').address ?? '');
+    speak(life, left, 2);
+    for (const offset of [1, 1000, 66_000, 130_000, -1, -66_000, 0x7000_0000])
+      for (const flags of [ACK, FIN | ACK]) {
+        const said = FLOWS.map((port, i) =>
+          shifted(fromClient(life.flow(port), life.mesh.macs, 70, flags), L4, i & 1 ? 8 : 4, offset),
+        );
+        const answered = left.map((frame, i) => shifted(answerTo(frame, 70, flags), INNER + L4, i & 1 ? 8 : 4, offset));
+        life.pass(...said, ...answered);
+        speak(life, left, 1);
+      }
+  });
+  expect(fast).toBeGreaterThan(60);
+});
+
+const L4 = 34;
+const INNER = 50;
+/** With another number `at` so many bytes into its TCP header. */
+function shifted(frame: Uint8Array, l4: number, at: number, by: number): Uint8Array {
+  put32(frame, l4 + at, (get32(frame, l4 + at) + by) >>> 0);
+  return sealAll(frame);
+}
+
+function balancedAlone({ mesh: { engine }, seen }: Life): void {
+  const { exports, memory } = engine;
+  const slots = Array.from({ length: exports.balancedSlots() }, (_, i) => exports.balancedAt(i) >>> 0);
+  seen.push(...slots.flatMap((at) => (at ? [`until ${memory.get(at, BalancedConnection.deadline)}`] : [])).sort());
+}
 
 /** An RST whose number is in the window, and not the next. */
 function reset(life: Life, port: number): Uint8Array {
