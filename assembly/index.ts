@@ -121,7 +121,7 @@ export { precedents } from "./flowtable/precedents";
 export { changed as tablesChanged } from "./tables/generation";
 
 // Loads
-export { addLoadSource } from "./load/flows";
+export { addLoadSource, addLoadSource6 } from "./load/flows";
 export { addLoadSize, endLoad, newLoad, startLoad } from "./load/generator";
 export { firstReceiver, loadAt, lossesAt } from "./load/load";
 export { setShard } from "./load/shards";

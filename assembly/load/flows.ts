@@ -7,20 +7,24 @@ import { arena } from "../memory";
 import { Namespace } from "../stack/namespace";
 import { findSocket } from "../stack/sockets";
 import { pathMtu } from "../stack/output";
+import { pathMtu6 } from "../stack/output6";
+import { now } from "../clock/queue";
 import { NEVER } from "../stack/sockets";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 
 export enum FlowState { IDLE, OPENING, OPEN, REFUSED, CLOSING, CLOSED }
 
-/** Where flows come from: addresses of one namespace, and the one that they go to. */
+/** Where flows come from: addresses of one namespace, and the one that they go to; over IPv6 one of each, by their numbers. */
 @unmanaged
 export class LoadSource {
   namespace: Namespace;
   destination: u32;
   destinationPort: u32;
-  /** Host order; `addresses` of them in a row. */
+  /** Host order; `addresses` of them in a row. Over IPv6 the number of the one. */
   firstAddress: u32;
   addresses: u32;
+  v6: bool;
   /** MTU of its way. */
   mtu: u32;
   /** Next pair of address and port that no flow has. */
@@ -79,18 +83,26 @@ export function releaseSources(): void {
   sourceCount = 0;
 }
 
+/** The address of number `address` sends to that of number `destination`, `port`. False: there are too many sources, or no route. */
+export function addLoadSource6(namespace: Namespace, address: u32, destination: u32, port: u32): bool {
+  return add(namespace, address, 1, destination, port, pathMtu6(namespace, destination, now), true);
+}
 /** `count` IPv4 addresses from `first` (host order) on send to `destination`, `port`. False: there are too many sources, or no route. */
 export function addLoadSource(namespace: Namespace, first: u32, count: u32, destination: u32, port: u32): bool {
-  if (sourceCount == MOST_SOURCES) return false;
+  return add(namespace, first, count, destination, port, pathMtu(namespace, destination), false);
+}
+
+function add(namespace: Namespace, first: u32, count: u32, destination: u32, port: u32, mtu: u32, v6: bool): bool {
+  if (sourceCount == MOST_SOURCES || !mtu) return false;
   const source = sourceAt(sourceCount);
   source.namespace = namespace;
   source.destination = destination;
   source.destinationPort = port;
   source.firstAddress = first;
   source.addresses = count;
-  source.mtu = pathMtu(namespace, destination);
+  source.mtu = mtu;
+  source.v6 = v6;
   source.next = 0;
-  if (!source.mtu) return false;
   namespace.pending++;
   sourceCount++;
   return true;
@@ -123,8 +135,9 @@ export function placeFlows(protocol: u32, wanted: u32): u32 {
 function place(flow: LoadFlow, source: LoadSource, protocol: u32): bool {
   const namespace = source.namespace;
   const ports = namespace.portMax - namespace.portMin + 1;
+  if (source.v6) protocol |= ipv6.V6;
   while (source.next / ports < source.addresses) {
-    const address = bswap<u32>(source.firstAddress + source.next / ports);
+    const address = source.v6 ? source.firstAddress : bswap<u32>(source.firstAddress + source.next / ports);
     const port = <u32>bswap<u16>(<u16>(namespace.portMin + (source.next % ports)));
     source.next++;
     if (findSocket(namespace, protocol, address, port, source.destination, source.destinationPort, NEVER)) continue;
@@ -135,7 +148,9 @@ function place(flow: LoadFlow, source: LoadSource, protocol: u32): bool {
   return false;
 }
 
-/** Payload of a segment over IPv4 that fits an MTU. */
+/** Payload of a segment that fits an MTU. */
+export function mssOf(mtu: u32, v6: bool): u32 { return min<u32>(mtu, 65535) - headerOf(v6) - 20; }
+/** Length of the IP header. */
 // @ts-ignore: decorator
 @inline
-export function mssOf(mtu: u32): u32 { return min<u32>(mtu, 65535) - ipv4.LENGTH - 20; }
+export function headerOf(v6: bool): u32 { return v6 ? ipv6.LENGTH : ipv4.LENGTH; }

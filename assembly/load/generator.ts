@@ -12,7 +12,7 @@ import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
 import { FlowState, LoadFlow, flowCount, flowOf, mssOf, placeFlows, releaseSources } from "./flows";
 import { LoadKind, LoadPhase, books, clearBooks } from "./load";
-import { asSender, dataOf, sendDatagram, sendSegment, sendSyn, sizeOf } from "./packets";
+import { asSender, atLeast, dataOf, sendDatagram, sendSegment, sendSyn, sizeOf } from "./packets";
 import { owns, sendsHere } from "./shards";
 
 /** A SYN that is not answered within this time, ns, is sent again, so often. */
@@ -103,7 +103,7 @@ function begin(flow: LoadFlow, i: u32): void {
   flow.hash = keyedHash(i, 3) | 1;
   flow.ipId = <u16>keyedHash(i, 4);
   flow.answerId = <u16>keyedHash(i, 5);
-  flow.mss = <u16>mssOf(flow.source.mtu);
+  flow.mss = <u16>mssOf(flow.source.mtu, flow.source.v6);
 }
 
 /** It is over, whatever is still on its way: nobody counts it. */
@@ -204,7 +204,7 @@ function draw(): void {
   while (books.left) {
     const flow = drawFlow();
     if (!flow) break;
-    const size = drawSize();
+    const size = atLeast(books.protocol, drawSize(), flowOf(flow).source.v6);
     books.left--;
     number++;
     const time = <u64>due;
@@ -236,7 +236,8 @@ function sendDrawn(): void {
 
 function transmit(flow: LoadFlow, own: bool): void {
   const protocol = books.protocol;
-  let length = dataOf(protocol, drawnSize);
+  const v6 = flow.source.v6;
+  let length = dataOf(protocol, drawnSize, v6);
   if (protocol == ipv4.TCP && length > <u32>flow.mss) {
     length = flow.mss;
     if (own) books.cut++;
@@ -244,7 +245,7 @@ function transmit(flow: LoadFlow, own: bool): void {
   if (own) {
     if (!books.sent) books.firstSent = now;
     books.sent++;
-    books.sentBytes += sizeOf(protocol, length);
+    books.sentBytes += sizeOf(protocol, length, v6);
     books.lastSent = now;
   }
   asSender(flow, false);

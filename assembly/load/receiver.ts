@@ -8,12 +8,13 @@ import { Namespace } from "../stack/namespace";
 import { State, bindings, findSocket } from "../stack/sockets";
 import * as options from "../stack/tcp-options";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 import * as tcp from "../wire/tcp";
 import * as udp from "../wire/udp";
 import { FlowState, LoadFlow, flowCount, flowOf } from "./flows";
 import { answered, answering } from "./generator";
 import { LoadKind, LoadPhase, books, receiverOf } from "./load";
-import { asReceiver, asSender, sendDatagram, sendSegment, sendSyn, sizeOf } from "./packets";
+import { asReceiver, asSender, destinationOf, sendDatagram, sendSegment, sendSyn, sizeOf, sourceOf } from "./packets";
 import { owns } from "./shards";
 
 const DEFAULT_MSS: u32 = 536;
@@ -38,7 +39,7 @@ export function loadDatagram(namespace: Namespace, frame: Frame, l4: usize, leng
   const flow = flowOf(frame.load);
   const ip = frame.data;
   if (isSender(flow, namespace, ip, l4)) {
-    if (owns(frame.load)) countAnswer(ipv4.UDP, length);
+    if (owns(frame.load)) countAnswer(ipv4.UDP, length, isV6(ip));
   } else if (listens(flow, namespace, frame, ip, l4, State.BOUND)) {
     count(namespace, frame, ipv4.UDP, length, firstOf(flow));
     if (answering) {
@@ -51,13 +52,19 @@ export function loadDatagram(namespace: Namespace, frame: Frame, l4: usize, leng
 }
 
 function underWay(frame: Frame): bool {
-  return books.phase != LoadPhase.NONE && frame.load <= flowCount && ipv4.version(frame.data) == 4;
+  return books.phase != LoadPhase.NONE && frame.load <= flowCount;
 }
+
+// @ts-ignore: decorator
+@inline
+function isV6(ip: usize): bool { return ipv4.version(ip) == 6; }
 
 /** Has somebody a socket of that state for it? Asked once, until some socket comes or goes. */
 function listens(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usize, l4: usize, state: State): bool {
   if (flow.bindings == bindings && flow.goal == namespace.id) return true;
-  const socket = findSocket(namespace, ipv4.protocol(ip), ipv4.destination(ip), load<u16>(l4, 2), ipv4.source(ip), load<u16>(l4), frame.time);
+  const v6 = isV6(ip);
+  const protocol = v6 ? ipv6.V6 | <u32>frame.upper : ipv4.protocol(ip);
+  const socket = findSocket(namespace, protocol, destinationOf(ip, v6), load<u16>(l4, 2), sourceOf(ip, v6), load<u16>(l4), frame.time);
   if (!socket || socket.state != state) return false;
   flow.bindings = bindings;
   flow.goal = namespace.id;
@@ -65,7 +72,9 @@ function listens(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usize, 
 }
 
 function isSender(flow: LoadFlow, namespace: Namespace, ip: usize, l4: usize): bool {
-  return namespace == flow.source.namespace && ipv4.destination(ip) == flow.address && load<u16>(l4, 2) == <u16>flow.port;
+  const v6 = flow.source.v6;
+  if (namespace != flow.source.namespace || isV6(ip) != v6) return false;
+  return destinationOf(ip, v6) == flow.address && load<u16>(l4, 2) == <u16>flow.port;
 }
 
 function atSender(flow: LoadFlow, frame: Frame, l4: usize, header: u32, length: u32): void {
@@ -83,7 +92,7 @@ function atSender(flow: LoadFlow, frame: Frame, l4: usize, header: u32, length: 
   flow.confirm = 1;
   if (length) {
     if (tcp.after(end, flow.receiveNext)) flow.receiveNext = end;
-    if (owns(frame.load)) countAnswer(ipv4.TCP, length);
+    if (owns(frame.load)) countAnswer(ipv4.TCP, length, isV6(frame.data));
   }
   if (!(flags & tcp.FIN) || flow.state == <u8>FlowState.CLOSED) return;
   flow.receiveNext = end + 1;
@@ -140,7 +149,7 @@ function firstOf(flow: LoadFlow): bool {
 function count(namespace: Namespace, frame: Frame, protocol: u32, length: u32, first: bool): void {
   if (first) books.opened++;
   if (!owns(frame.load)) return;
-  const size = sizeOf(protocol, length);
+  const size = sizeOf(protocol, length, isV6(frame.data));
   books.received++;
   books.receivedBytes += size;
   books.lastReceived = max(books.lastReceived, frame.time);
@@ -151,9 +160,9 @@ function count(namespace: Namespace, frame: Frame, protocol: u32, length: u32, f
   if (first) receiver.flows++;
 }
 
-function countAnswer(protocol: u32, length: u32): void {
+function countAnswer(protocol: u32, length: u32, v6: bool): void {
   books.answered++;
-  books.answeredBytes += sizeOf(protocol, length);
+  books.answeredBytes += sizeOf(protocol, length, v6);
 }
 
 function numberAt(at: usize, length: u32): u32 { return length >= 4 ? bswap<u32>(load<u32>(at)) : 0; }

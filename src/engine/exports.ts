@@ -16,6 +16,7 @@ export interface EngineExports extends Record<string, unknown> {
   ): void;
   addLoadSize(size: number, weight: number): number;
   addLoadSource(ns: number, first: number, count: number, destination: number, port: number): number;
+  addLoadSource6(ns: number, address: number, destination: number, port: number): number;
   startLoad(flows: number, time: number): number;
   endLoad(): void;
   loadAt(): number;

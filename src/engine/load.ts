@@ -10,6 +10,7 @@ import {
 } from './generated/layout.js';
 import type { Namespace } from './namespace.js';
 import { ipv4, port, swap32 } from './wire.js';
+import { isIpv6, numberOf } from './wire6.js';
 
 const PROTOCOLS = { tcp: 6, udp: 17 } as const;
 const PHASES = new Map(Object.entries(LoadPhase).map(([name, value]) => [value as number, name.toLowerCase()]));
@@ -28,7 +29,7 @@ export interface LoadOptions {
 
 export interface LoadSource {
   namespace: Namespace;
-  /** The first of `count` addresses in a row. */
+  /** The first of `count` addresses in a row; an IPv6 address is alone. */
   address: string;
   count: number;
   to: { address: string; port: number };
@@ -77,9 +78,11 @@ export class Load {
     for (const { size, weight } of sizes)
       if (!exports.addLoadSize(size, weight)) throw new RangeError('a load has 64 sizes at the most');
     for (const { namespace, address, count, to } of sources) {
-      const first = swap32(ipv4(address));
-      if (!exports.addLoadSource(namespace.at, first, count, ipv4(to.address), port(to.port)))
-        throw new RangeError(`${namespace.name} has no route to ${to.address}`);
+      const number = (text: string) => numberOf(exports, text);
+      const added = isIpv6(to.address)
+        ? exports.addLoadSource6(namespace.at, number(address), number(to.address), port(to.port))
+        : exports.addLoadSource(namespace.at, swap32(ipv4(address)), count, ipv4(to.address), port(to.port));
+      if (!added) throw new RangeError(`${namespace.name} has no route to ${to.address}`);
     }
     this.placed = exports.startLoad(flows, time);
   }

@@ -76,7 +76,8 @@ export class LoadRun {
   /** Where one of them sends from, once its look-up has come to an end. */
   #found(namespace: Namespace, address: string | undefined, failure = 'no such name'): LoadSource | undefined {
     if (address === undefined) this.#fail(failure);
-    else if (address.includes(':')) this.#fail('a load goes over IPv4, and this is an IPv6 address');
+    else if (address.includes(':') && this.spec.sources !== undefined)
+      this.#fail(`"sources" are IPv4 addresses, and ${address} is reached from IPv6 addresses`);
     else {
       const source = this.#source(namespace, address);
       if (!source) this.#fail(`no route to ${address}`);
