@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { ACK, answerTo, control, controlBack, FIN, fromClient, SYN } from '../../bench/frames.js';
 import { Random } from '../../bench/fuzz/random.js';
-import { put32, sealAll } from '../../bench/headers.js';
+import { put16, put32, sealAll } from '../../bench/headers.js';
 import { PUBLISHED } from '../../bench/mesh.js';
 import { lives, PATIENCE } from './lives.js';
 import { CLIENT, Life, ports, twice, WARM, warm } from './meshed.js';
@@ -190,6 +190,29 @@ it('reopens what is in TIME_WAIT, and leaves alone what is open', async () => {
     hear(FIN | ACK);
     say(ACK);
     life.pass(life.syn(3000), life.syn(3001), life.syn(3000), life.syn(3002));
+  });
+});
+
+it('takes no tunnel that somebody else has begun from the other end for its own', async () => {
+  await twice((life) => {
+    const some = ports(3000, 6).map((port) => life.syn(port));
+    warm(life);
+    const left = life.pass(...some);
+    // All of it is over. The next six go to the same tasks, by tunnels with the same ports.
+    life.quiet(130);
+    life.pass(...ports(2500, 64 - WARM - 6).map((port) => life.syn(port)));
+    warm(life);
+    const strays = left.map((frame) => {
+      const stray = answerTo(frame, 60, SYN | ACK).slice(0, 62);
+      put16(stray, 16, 48);
+      stray.set([0x12, 0xb5, ...frame.slice(34, 36), 0, 28], 34);
+      return sealAll(stray);
+    });
+    life.pass(...strays);
+    life.look();
+    const again = life.pass(...some);
+    expect(again.map((frame) => [...frame.slice(34, 36)])).toEqual(left.map((frame) => [...frame.slice(34, 36)]));
+    life.pass(...again.map((frame) => controlBack(frame, SYN | ACK)));
   });
 });
 
