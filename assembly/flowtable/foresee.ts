@@ -6,10 +6,13 @@ import { Frame } from "../frame";
 import { Device } from "../devices/device";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 import * as udp from "../wire/udp";
 import * as vxlan from "../wire/vxlan";
 import { hash, likelyAt, tagOf } from "../tables/hash";
-import { Flow, flowSlot } from "./flows";
+import { numberAt } from "../tables/addresses6";
+import { keyA } from "../tables/connections";
+import { Flow, OVER_IPV6, flowSlot } from "./flows";
 
 /** Frames looked at together. */
 export const VECTOR: u32 = 32;
@@ -28,17 +31,29 @@ let sink: u32 = 0;
 export function lineUp(device: Device, frame: Frame, at: usize, i: u32): void {
   let ip = at + ethernet.LENGTH;
   let protocol = ipv4.protocol(ip);
-  if (protocol == ipv4.UDP) {
-    if (load<u32>(ip, ipv4.LENGTH + udp.LENGTH) == 0x08) {
+  let v6 = false;
+  if (protocol != ipv4.TCP) {
+    if (protocol != ipv4.UDP) v6 = ethernet.type(at) == ethernet.TYPE_IPV6;
+    else if (load<u32>(ip, ipv4.LENGTH + udp.LENGTH) == 0x08) {
       ip += ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH;
       protocol = ipv4.protocol(ip) | 0x80;
+      v6 = ethernet.type(ip - ethernet.LENGTH) == ethernet.TYPE_IPV6;
     }
   }
-  const key = hash(load<u64>(ip, 12), <u64>load<u32>(ip, ipv4.LENGTH) | (<u64>(protocol | (device.id << 8)) << 32));
+  const key = v6
+    ? hash6(device, ip, ip - at > ethernet.LENGTH ? 0x80 : 0)
+    : hash(load<u64>(ip, 12), <u64>load<u32>(ip, ipv4.LENGTH) | (<u64>(protocol | (device.id << 8)) << 32));
   const offset = <usize>i << 2;
   store<usize>(offset, changetype<usize>(frame), frames);
   store<usize>(offset, flowSlot(key), slots);
   store<u32>(offset, tagOf(key), tags);
+}
+
+/** Of the key of the flow over IPv6; `tunnelled`: 0x80, or 0. Addresses that have no numbers have no flow. */
+function hash6(device: Device, ip: usize, tunnelled: u32): u64 {
+  const addresses = keyA(numberAt(ip + ipv6.AT_SOURCE), numberAt(ip + ipv6.AT_DESTINATION));
+  const rest = <u64>(ipv6.nextHeader(ip) | tunnelled | (device.id << 8)) << 32;
+  return hash(addresses, <u64>load<u32>(ip, ipv6.LENGTH) | rest | OVER_IPV6);
 }
 
 /** That frame, until another vector is lined up. */
