@@ -6,25 +6,16 @@
 // device << 40. Of a balanced service there is one without a destination as well, which only names the service: whose turn it
 // is comes first.
 
-import { Pool } from "../memory";
-import { Index } from "../tables/hash";
-import { Of, generation } from "../tables/generation";
 import { Namespace } from "../stack/namespace";
 import { Destination, Service } from "../tables/services";
 import { Connection, destinationOf, invertA, invertB, keyA, sourceOf } from "../tables/connections";
-import { CONNECTIONS, Track, release } from "./track";
+import { Example, Examples } from "./examples";
+import { CONNECTIONS } from "./track";
 
 @unmanaged
-export class Opening {
-  keyA: u64;
-  keyB: u64;
-  /** As a flow's. */
-  generation: u32;
+export class Opening extends Example {
   /** Look again, with the destination whose turn it is. */
   service: Service | null;
-  /** Its way where the tunnel's connection is known (or there is none), and where that is new as well. */
-  known: Track | null;
-  fresh: Track | null;
   /** Of the frame that comes in. */
   flags: u32;
   /** Whom IPVS has sent it to, and by which of its connections: 1 + place. */
@@ -38,8 +29,6 @@ export class Opening {
   encapsulates: u32;
   /** Packets that could not take it. */
   refused: u32;
-  /** Sweeps since a packet asked for it. */
-  idle: u32;
   /** `Binding`s, a connection each; then namespaces where the sender must not be local; then `Condition`s, mostly few. */
 }
 
@@ -109,13 +98,7 @@ export function conditionOf(opening: Opening, i: u32): Condition { return change
 @inline
 export function placeOf(opening: Opening, i: u32): usize { return changetype<usize>(opening) + PLACED + (<usize>i << 2); }
 
-/** Never more: who asks for ever other destinations, a port scan for one, opens each of them once. */
-const MOST: u32 = 16_384;
-/** Sweeps, one a second, that one is kept without a packet. */
-const KEPT: u32 = 60;
-
-const pool = new Pool(OPENING, 64, Of.TRAFFIC);
-const index = new Index(128, Of.TRAFFIC);
+const all = new Examples(OPENING);
 
 // @ts-ignore: decorator
 @inline
@@ -123,57 +106,11 @@ export function openingKey(destination: u32, chosen: Destination | null): u64 { 
 
 // @ts-ignore: decorator
 @inline
-export function findOpening(a: u64, b: u64): Opening | null { return changetype<Opening | null>(index.find(a, b)); }
+export function findOpening(a: u64, b: u64): Opening | null { return changetype<Opening | null>(all.find(a, b)); }
 
 /** The opening of that key, with what `draft` holds; null when there is no room. Tracks are the caller's to count. */
-export function putOpening(a: u64, b: u64, draft: Opening): Opening | null {
-  let at = index.find(a, b);
-  if (at) letGo(changetype<Opening>(at));
-  else {
-    at = pool.take(16);
-    if (!at) return null;
-    changetype<Opening>(at).keyA = a;
-    changetype<Opening>(at).keyB = b;
-    if (!index.insert(at)) {
-      pool.give(at);
-      return null;
-    }
-  }
-  memory.copy(at + 16, changetype<usize>(draft) + 16, OPENING - 16);
-  return changetype<Opening>(at);
-}
+export function putOpening(a: u64, b: u64, draft: Opening): Opening | null { return changetype<Opening | null>(all.put(a, b, draft)); }
 
-function letGo(opening: Opening): void {
-  const known = opening.known;
-  const fresh = opening.fresh;
-  opening.known = null;
-  opening.fresh = null;
-  if (known) release(known);
-  if (fresh) release(fresh);
-}
-
-export function ensureOpenings(): void {
-  if (index.count >= MOST) return;
-  pool.ensure(64);
-  index.ensure(64);
-}
-
-/** Those of tables as they were go, and those that nobody has asked for in a while. */
-export function sweepOpenings(): void {
-  for (let i: u32 = 0; i < index.capacity; i++) {
-    let at = index.keyAt(i);
-    while (at && isStale(changetype<Opening>(at))) {
-      letGo(changetype<Opening>(at));
-      index.remove(at);
-      pool.give(at);
-      at = index.keyAt(i);
-    }
-    if (at) changetype<Opening>(at).idle++;
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function isStale(opening: Opening): bool { return opening.generation != generation || opening.idle > KEPT; }
-
-export function openings(): u32 { return index.count; }
+export function ensureOpenings(): void { all.ensure(); }
+export function sweepOpenings(): void { all.sweep(); }
+export function openings(): u32 { return all.count; }

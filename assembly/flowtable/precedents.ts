@@ -8,29 +8,21 @@
 // Key: a = responder's address | variant << 32, b = its port | side << 16 | protocol << 32 | encapsulated << 39 | device << 40.
 // Variant 0 is looked up first; if it does not suit, there may be one of IPVS's destination, or of the initiator alone.
 
-import { Pool } from "../memory";
-import { Index } from "../tables/hash";
-import { Of, generation } from "../tables/generation";
+import { generation } from "../tables/generation";
 import { Namespace } from "../stack/namespace";
 import { Destination } from "../tables/services";
 import { lookUp, isLocal } from "../tables/routes";
 import { Rule } from "../tables/rules";
 import { endMatches } from "../hooks/filter";
 import { BINDING, Binding } from "./openings";
-import { CONNECTIONS, Track, release } from "./track";
+import { Example, Examples } from "./examples";
+import { CONNECTIONS } from "./track";
 
 /** Who sends the packets of a precedent. */
 export enum Side { INITIATOR, RESPONDER }
 
 @unmanaged
-export class Precedent {
-  keyA: u64;
-  keyB: u64;
-  /** As a flow's. */
-  generation: u32;
-  /** Its way where the tunnel's connection is known (or there is none), and where that is new. */
-  known: Track | null;
-  fresh: Track | null;
+export class Precedent extends Example {
   /** Of the frame that comes in. */
   flags: u32;
   side: u32;
@@ -44,8 +36,6 @@ export class Precedent {
   encapsulates: u32;
   /** Packets that have been recorded because it did not suit them. */
   refused: u32;
-  /** Sweeps since a packet asked for it. */
-  idle: u32;
   /** A `Leg` before each connection and one behind the last; the `Binding` of the tunnel's connection; then `Question`s. */
 }
 
@@ -129,13 +119,7 @@ export function answersAlike(question: Question, side: u32, address: u32, port: 
   }
 }
 
-/** Never more: as for openings. */
-const MOST: u32 = 16_384;
-/** Sweeps, one a second, that one is kept without a packet. */
-const KEPT: u32 = 60;
-
-const pool = new Pool(PRECEDENT, 64, Of.TRAFFIC);
-const index = new Index(128, Of.TRAFFIC);
+const all = new Examples(PRECEDENT);
 
 /** The responder has `port` (as loaded); `b` is the second half of the packet's flow key. */
 // @ts-ignore: decorator
@@ -146,60 +130,15 @@ export function precedentKey(b: u64, port: u32, side: u32): u64 { return (b & 0x
 // @ts-ignore: decorator
 @inline
 export function findPrecedent(responder: u32, variant: u32, b: u64): Precedent | null {
-  const at = index.find(<u64>responder | (<u64>variant << 32), b);
+  const at = all.find(<u64>responder | (<u64>variant << 32), b);
   return at && changetype<Precedent>(at).generation == generation ? changetype<Precedent>(at) : null;
 }
 
 /** The precedent of that key, with what `draft` holds. False: there is no room. Tracks are the caller's to count. */
 export function putPrecedent(responder: u32, variant: u32, b: u64, draft: Precedent): bool {
-  const a = <u64>responder | (<u64>variant << 32);
-  let at = index.find(a, b);
-  if (at) letGo(changetype<Precedent>(at));
-  else {
-    at = pool.take(16);
-    if (!at) return false;
-    changetype<Precedent>(at).keyA = a;
-    changetype<Precedent>(at).keyB = b;
-    if (!index.insert(at)) {
-      pool.give(at);
-      return false;
-    }
-  }
-  memory.copy(at + 16, changetype<usize>(draft) + 16, PRECEDENT - 16);
-  return true;
+  return all.put(<u64>responder | (<u64>variant << 32), b, draft) != 0;
 }
 
-function letGo(precedent: Precedent): void {
-  const known = precedent.known;
-  const fresh = precedent.fresh;
-  precedent.known = null;
-  precedent.fresh = null;
-  if (known) release(known);
-  if (fresh) release(fresh);
-}
-
-export function ensurePrecedents(): void {
-  if (index.count >= MOST) return;
-  pool.ensure(64);
-  index.ensure(64);
-}
-
-/** Those of tables as they were go, and those that nobody has asked for in a while. */
-export function sweepPrecedents(): void {
-  for (let i: u32 = 0; i < index.capacity; i++) {
-    let at = index.keyAt(i);
-    while (at && isStale(changetype<Precedent>(at))) {
-      letGo(changetype<Precedent>(at));
-      index.remove(at);
-      pool.give(at);
-      at = index.keyAt(i);
-    }
-    if (at) changetype<Precedent>(at).idle++;
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function isStale(precedent: Precedent): bool { return precedent.generation != generation || precedent.idle > KEPT; }
-
-export function precedents(): u32 { return index.count; }
+export function ensurePrecedents(): void { all.ensure(); }
+export function sweepPrecedents(): void { all.sweep(); }
+export function precedents(): u32 { return all.count; }
