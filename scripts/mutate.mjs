@@ -207,7 +207,7 @@ const known = existsSync(list)
 const again =
   values.again &&
   new Set(
-    [...readFileSync(values.again, 'utf8').matchAll(/^LIVES (\S+?):\d+ (.*) \(\d+ tests\)$/gm)].map(
+    [...readFileSync(values.again, 'utf8').matchAll(/^LIVES (\S+?):\d+ (.*) \(\d+ tests, \d+ s\)$/gm)].map(
       ([, file, what]) => `${file} ${what}`,
     ),
   );

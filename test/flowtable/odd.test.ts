@@ -44,6 +44,14 @@ const ODDITIES: [string, (frame: Uint8Array, at: number) => Uint8Array | undefin
       return frame;
     },
   ]),
+  ...[-4, 4].map((more): (typeof ODDITIES)[number] => [
+    `a tunnel’s datagram of ${more} bytes more`,
+    (frame, at) => {
+      if (!at) return undefined;
+      put16(frame, L4 + 4, get16(frame, L4 + 4) + more);
+      return frame;
+    },
+  ]),
   ...[-3, 3].map((more): (typeof ODDITIES)[number] => [
     `a total length of ${more} more`,
     (frame, at) => {
