@@ -10,7 +10,7 @@
 // association's id | (ESP | 0x80) << 32 | device << 40; bit 38 tells those that a local socket has sent.
 
 import { Frame, SOCKET_HASH, headroom, pull, push } from "../frame";
-import { Device, cross, mayCross, tablesUsed } from "../devices/device";
+import { Device, cross, mayCross, scrub, tablesUsed } from "../devices/device";
 import { Segment, travel } from "../devices/physical";
 import { Namespace } from "../stack/namespace";
 import { receiveTransformed } from "../stack/input";
@@ -105,6 +105,7 @@ export function sealedOut(namespace: Namespace, frame: Frame, id: u32, out: Devi
         store<u32>(at, <u32>track.outHigh, 8);
         store<u16>(at, <u16>ethernet.TYPE_IPV4, 12);
         frame.time += track.elapsed;
+        scrub(frame);
         frame.flags = track.flags;
         return travel(changetype<Segment>(track.target), changetype<Device>(track.device), frame);
       }

@@ -1,7 +1,7 @@
 /** What can be changed under a swarm's feet, by name: tables, devices, limits, the wire. Drawn alike for both of two lives. */
 
 import type { Random } from '../../bench/fuzz/random.js';
-import { encryptionIn } from '../../src/drivers/overlay-encryption.js';
+import { encryptionIn, MARK } from '../../src/drivers/overlay-encryption.js';
 import type { Destination } from '../../src/engine/balancer.js';
 import type { Denial } from '../../src/engine/denial.js';
 import type { Device, Engine, Namespace, Segment } from '../../src/engine/index.js';
@@ -12,6 +12,8 @@ const VNI = '0>>22&0x3C@12&0xFFFFFF00=0:0xFFFFFF00';
 /** Of the whole packet: is it longer than that? */
 const LONGER = '4,128 0 0 0,37 0 1 140,6 0 0 1,6 0 0 0';
 const VNI_IS = '7,32 0 0 4294963252,7 0 0 0,64 0 0 4,116 0 0 8,53 0 1';
+
+const IPSEC = ['keys rotate', 'an association goes', 'sequence numbers run out', 'a policy goes'];
 
 type Removable = { remove(): void };
 
@@ -34,8 +36,9 @@ export class Changes {
 
   /** One of them. */
   change(): void {
-    const names = Object.keys(this.#all);
-    const name = this.random.pick(names);
+    // Where there is something of IPsec, more of its changes than one in so many.
+    const ipsec = this.#associations().length > 0 && this.random.chance(0.25);
+    const name = this.random.pick(ipsec ? IPSEC : Object.keys(this.#all));
     if (this.#all[name]?.() !== false) this.made.set(name, (this.made.get(name) ?? 0) + 1);
   }
   /** All is well again. */
@@ -137,8 +140,9 @@ export class Changes {
     },
     'an IPv6 neighbour is learned, or set': () => {
       const device = this.#device();
-      const [other] = this.random.pick(this.engine.devices).addresses6;
-      if (!other) return false;
+      const addresses = this.engine.devices.flatMap(({ addresses6 }) => addresses6);
+      if (addresses.length === 0) return false;
+      const other = this.random.pick(addresses);
       const hardware = this.random.chance(0.7) ? this.#device().mac : '02:00:00:00:aa:01';
       const kind = this.random.pick(['permanent', 'reachable'] as const);
       return void device.namespace.addNeighbour(device, other.address, hardware, kind);
@@ -186,6 +190,7 @@ export class Changes {
           ...(random.chance(0.6) ? { protocol: random.pick(['tcp', 'udp'] as const) } : {}),
           ...(random.chance(0.2) ? { source: random.pick(['198.18.0.0/24', '198.18.0.2', '192.168.99.0/24']) } : {}),
           ...(random.chance(0.25) ? this.#bytes() : {}),
+          ...(random.chance(0.15) ? { mark: { value: MARK, mask: 0xffffffff } } : {}),
           ...(random.chance(0.3) ? { states: [random.pick(['ESTABLISHED', 'NEW', 'INVALID'] as const)] } : {}),
           target: table === 'nat' ? 'RETURN' : random.pick(['DROP', 'ACCEPT', 'RETURN', 'RETURN'] as const),
         }),
@@ -232,9 +237,10 @@ export class Changes {
       return undefined;
     },
     'a forwarding entry goes': () => {
-      const bridge = this.random.pick(this.engine.devices.filter(({ kind }) => kind === 'bridge' || kind === 'vxlan'));
+      const bridges = this.engine.devices.filter(({ kind }) => kind === 'bridge' || kind === 'vxlan');
+      const first = this.random.pick(bridges);
       const { mac } = this.#device();
-      return bridge.namespace.removeFdb(bridge, mac) ? undefined : false;
+      return [first, ...bridges].some((one) => one.namespace.removeFdb(one, mac)) ? undefined : false;
     },
     'a forwarding entry is learned': () => {
       const port = this.random.pick(this.engine.devices.filter(({ master }) => master));
