@@ -13,6 +13,7 @@ import { Index, Search } from "./hash";
 import { Namespace } from "../stack/namespace";
 import { Change, noteChange, watching } from "./events";
 import { apart } from "../flowtable/groups";
+import * as vxlan from "../wire/vxlan";
 
 // Connection.status (enum ip_conntrack_status)
 export const SEEN_REPLY: u16 = 2;
@@ -92,6 +93,15 @@ export function setStreamAt(connection: Connection, time: u64): void {
 }
 
 const pool = new Pool(SIZE, 512, Of.TRAFFIC, 8);
+/** Tunnels' entries, few and met by everybody's packets, lie together: on few pages. */
+const tunnels = new Pool(SIZE, 512, Of.TRAFFIC, 8);
+// @ts-ignore: decorator
+@inline
+function poolOf(b: u64): Pool { return isTunnel(b) ? tunnels : pool; }
+// @ts-ignore: decorator
+@inline
+function isTunnel(b: u64): bool { return protocolOf(b) == UDP && dportOf(b) == vxlan.PORT; }
+function give(connection: Connection): void { poolOf(connection.originalB).give(changetype<usize>(connection)); }
 const index = new Index(1024, Of.TRAFFIC);
 /** Grows when one is confirmed or goes; for reports. */
 export let liveConnections: u32 = 0;
@@ -194,7 +204,7 @@ export function nextConnection(): u32 { return pool.lookAhead(); }
 
 /** A new, unconfirmed connection of that original tuple, or null when the pool is empty. */
 export function newConnection(namespace: Namespace, a: u64, b: u64): Connection | null {
-  const at = pool.take(SIZE);
+  const at = poolOf(b).take(SIZE);
   if (!at) return null;
   const connection = changetype<Connection>(at);
   connection.originalA = a;
@@ -258,7 +268,7 @@ export function removeConnection(connection: Connection): void {
   index.remove(at + AT_REPLY);
   connection.namespace.connections--;
   liveConnections--;
-  pool.give(at);
+  give(connection);
 }
 
 /**
@@ -288,14 +298,15 @@ export function releaseUnconfirmed(frame: Frame): void {
   const connection = frame.connection!;
   frame.connection = null;
   if (connection.status & CONFIRMED) return;
-  if (--connection.frames == 0) pool.give(changetype<usize>(connection));
+  if (--connection.frames == 0) give(connection);
 }
 
 /** One that no frame carries yet goes unconfirmed. */
-export function giveConnection(connection: Connection): void { pool.give(changetype<usize>(connection)); }
+export function giveConnection(connection: Connection): void { give(connection); }
 
 export function ensureConnections(): void {
   pool.ensure(1024);
+  tunnels.ensure(1024);
   index.ensure(2048);
 }
 
