@@ -13,7 +13,7 @@ import { isPairMarked } from "../tables/addresses6";
 import { BalancedConnection } from "../tables/services";
 import { Track, ensureTracks, release } from "./track";
 import { ensureStages, giveStages, stagesMarked } from "./sights";
-import { NO_GROUP, disband, nobody } from "./groups";
+import { disband, nobody } from "./groups";
 
 @unmanaged
 export class Flow {
@@ -22,12 +22,13 @@ export class Flow {
   /** The rules, routes, services and devices are as they were when its way was recorded. */
   generation: u32;
   track: Track;
-  /** The group that it moves, and its lead (flowtable/groups); `group` 0: none yet. */
+  /** Of the group that it moves (flowtable/groups), or `nobody`. */
   lead: Connection;
-  group: u32;
   /** The tunnel's connection, if the way has one. */
   outer: Connection | null;
   outerStamp: u32;
+  /** The sending socket's hash, if it has one. */
+  hash: u32;
   /** Addresses and ports as they go out. */
   newA: u64;
   newPorts: u32;
@@ -46,8 +47,6 @@ export class Flow {
   stamp0: u32; stamp1: u32; stamp2: u32; stamp3: u32;
   balanced: BalancedConnection;
   balancedStamp: u32;
-  /** The sending socket's hash, if it has one. */
-  hash: u32;
   /** What taps on the way see of it (flowtable/sights), or 0. */
   stages: usize;
 }
@@ -92,7 +91,8 @@ export function obtainFlow(a: u64, b: u64): Flow | null {
     release(flow.track);
     giveStages(flow);
     memory.fill(found + 16, 0, FLOW - 16);
-    return ungrouped(flow);
+    flow.lead = nobody;
+    return flow;
   }
   const at = pool.take(FLOW);
   if (!at) return null;
@@ -103,12 +103,7 @@ export function obtainFlow(a: u64, b: u64): Flow | null {
     pool.give(at);
     return null;
   }
-  return ungrouped(flow);
-}
-
-function ungrouped(flow: Flow): Flow {
   flow.lead = nobody;
-  flow.group = NO_GROUP;
   return flow;
 }
 

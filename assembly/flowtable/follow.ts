@@ -19,7 +19,7 @@ import { hash } from "../tables/hash";
 import { protocolPacket } from "../hooks/conntrack";
 import { tcpError } from "../hooks/conntrack-tcp";
 import { FLOW, Flow, connectionOf, flowSlot, nextFlow, obtainFlow, setConnection } from "./flows";
-import { NO_GROUP, nobody } from "./groups";
+import { nobody } from "./groups";
 import { decide, mayPassBy } from "./open";
 import { Precedent, Side, addressAt, answersAlike, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, questionOf, tunnelBinding } from "./precedents";
 import { translates } from "./recorder";
@@ -295,7 +295,6 @@ function established(precedent: Precedent, a: u64, b: u64, ports: u32): Flow | n
   draft.generation = generation;
   draft.track = track;
   draft.lead = nobody;
-  draft.group = NO_GROUP;
   if (!track.outers) draft.outer = null;
   translates(draft, track.ttl, a, ports, lastA, lastPorts);
   draft.outPort = 0;

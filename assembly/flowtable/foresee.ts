@@ -79,7 +79,7 @@ export function foresee(count: u32): void {
   for (let i: usize = 0; i < end; i += 4) {
     const flow = load<usize>(i, slots);
     const lead = load<usize>(flow, offsetof<Flow>("lead"));
-    seen |= load<u32>(lead, 32) | load<u32>(lead, 64) | load<u32>(load<usize>(flow, offsetof<Flow>("outer")), 32);
+    seen |= load<u32>(lead, 64) | load<u32>(load<usize>(flow, offsetof<Flow>("outer")), 64);
   }
   sink = seen;
 }

@@ -291,37 +291,36 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, ip: usize, 
 // @ts-ignore: decorator
 @inline
 export function moves(flow: Flow, track: Track, protocol: u32, l4: usize, tail: u32, time: u64): bool {
-  let each = true;
+  let header = tcp.LENGTH;
+  let plain = true;
   if (protocol == ipv4.TCP) {
-    let header = tcp.LENGTH;
-    let plain = (<u32>load<u16>(l4, 12) & (0xf0 | (tcp.FIN << 8))) == 0x50;
+    plain = (<u32>load<u16>(l4, 12) & (0xf0 | (tcp.FIN << 8))) == 0x50;
     if (!plain) {
       header = tcp.headerLength(l4);
       if (header < tcp.LENGTH) return false;
       if (header > tail) return false;
       plain = (tcp.flags(l4) & tcp.FIN) == 0 && plainOptions(l4);
     }
-    if (plain) each = !together(flow, time) && !(adopt(flow, track) && together(flow, time));
-    if (!each) {
-      const lead = flow.lead;
-      const reply = <u32>track.reply;
-      const sequence = tcp.sequence(l4);
-      const acknowledgment = tcp.acknowledgment(l4);
-      const end = sequence + tail - header;
-      if (!tcpFitsOpen(lead, reply, sequence, acknowledgment, end)) return false;
-      const outer = flow.outer;
-      if (outer) {
-        if (outer.stamp != flow.outerStamp) return false;
-        if (!udpGoesOn(outer, track.outerSeen, time + track.outerAfter)) return false;
-      }
-      tcpFollowOpen(lead, reply, sequence, acknowledgment, end, tcp.window(l4));
-      lead.deadline = time;
-      lead.mover = changetype<usize>(flow);
-    }
   }
-  if (each) {
-    if (!moveEach(flow, track, protocol, l4, tail, time)) return false;
+  if (!plain || (!together(flow, protocol, time) && !(adopt(flow, track, protocol) && together(flow, protocol, time)))) {
+    return moveEach(flow, track, protocol, l4, tail, time);
   }
+  const lead = flow.lead;
+  const reply = <u32>track.reply;
+  const sequence = tcp.sequence(l4);
+  const acknowledgment = tcp.acknowledgment(l4);
+  const end = sequence + tail - header;
+  if (protocol == ipv4.TCP) {
+    if (!tcpFitsOpen(lead, reply, sequence, acknowledgment, end)) return false;
+  }
+  const outer = flow.outer;
+  if (outer) {
+    if (outer.stamp != flow.outerStamp) return false;
+    if (!udpGoesOn(outer, track.outerSeen, time + track.outerAfter)) return false;
+  }
+  if (protocol == ipv4.TCP) tcpFollowOpen(lead, reply, sequence, acknowledgment, end, tcp.window(l4));
+  else lead.lastDirection = <u8>reply;
+  lead.deadline = time;
   return true;
 }
 

@@ -1,5 +1,5 @@
-// The connections of a flow's way, each for itself: when no group stands for them (flowtable/groups), for datagrams, for a
-// FIN, for a segment with options. Everything is asked before anything is changed.
+// The connections of a flow's way, each for itself: when no group stands for them (flowtable/groups), for a FIN, for a segment
+// with options. Everything is asked before anything is changed.
 
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
@@ -19,8 +19,8 @@ export function moveEach(flow: Flow, track: Track, protocol: u32, l4: usize, len
   let end: u32 = 0;
   let plain = true;
   let fin: u32 = 0;
+  allApart(flow, track);
   if (protocol == ipv4.TCP) {
-    allApart(flow, track);
     plain = (tcp.flags(l4) & tcp.SYN) == 0 && plainOptions(l4);
     fin = tcp.flags(l4) & tcp.FIN;
     sequence = tcp.sequence(l4);
@@ -64,7 +64,7 @@ export function moveEach(flow: Flow, track: Track, protocol: u32, l4: usize, len
     advance(flow.balanced, protocol, track.balanced - 1, l4, time + track.balancedAt);
     if (protocol == ipv4.TCP) touch(flow.balanced);
   }
-  if (protocol == ipv4.TCP && plain && !fin) join(flow, track, time);
+  if (plain && !fin) join(flow, track, protocol, time);
   return true;
 }
 

@@ -250,6 +250,11 @@ function endOf(segment: usize, length: u32): u32 {
   return tcp.sequence(segment) + length - tcp.headerLength(segment) + ((flags >>> 1) & 1) + (flags & 1);
 }
 
+/** Where the last segment ended: no more than 65535 behind its number. */
+// @ts-ignore: decorator
+@inline
+function lastEnd(connection: Connection): u32 { return connection.lastSequence + connection.lastLength; }
+
 function timeoutAfter(connection: Connection, kind: u32, to: u8): u64 {
   const timeout = tcpTimeout(to);
   if (connection.retransmissions >= MAX_RETRANSMISSIONS && timeout > RETRANSMISSION_TIMEOUT) return RETRANSMISSION_TIMEOUT;
@@ -269,15 +274,15 @@ function reopens(connection: Connection, reply: u32): bool {
 /** A SYN-ACK to the SYN that was ignored last? */
 function answersIgnored(connection: Connection, reply: u32, kind: u32, segment: usize): bool {
   return kind == Kind.SYN_ACK && connection.lastIndex == Kind.SYN && connection.lastDirection != reply &&
-    tcp.acknowledgment(segment) == connection.lastEnd;
+    tcp.acknowledgment(segment) == lastEnd(connection);
 }
 
 /** The SYN that was ignored is taken for what its direction has sent; the other direction has yet to say. */
 function resume(connection: Connection, reply: u32): void {
   connection.lastFlags &= ~CHALLENGE_ACK;
   const opener = directionOf(connection, connection.lastDirection);
-  opener.end = connection.lastEnd;
-  opener.maxEnd = connection.lastEnd;
+  opener.end = lastEnd(connection);
+  opener.maxEnd = opener.end;
   opener.maxWindow = max<u32>(connection.lastWindow, 1);
   opener.scale = connection.lastScale;
   opener.flags = connection.lastFlags;
@@ -295,7 +300,7 @@ function ignore(connection: Connection, reply: u32, kind: u32, segment: usize, l
   connection.lastIndex = <u8>kind;
   connection.lastDirection = <u8>reply;
   connection.lastSequence = tcp.sequence(segment);
-  connection.lastEnd = endOf(segment, length);
+  connection.lastLength = <u16>(endOf(segment, length) - connection.lastSequence);
   connection.lastWindow = <u16>tcp.window(segment);
   if (kind == Kind.SYN && !reply) {
     scanOptions(segment);
@@ -333,12 +338,12 @@ function weighReset(connection: Connection, reply: u32, segment: usize): Reset {
     if (before(sequence, peer.maxAck)) return Reset.REFUSE;
     if (!established || sequence == peer.maxAck) return Reset.CLOSE;
     // Right behind its sender's last data, which the peer has not acknowledged yet.
-    if (last == Kind.ACK && connection.lastDirection == reply && sequence == connection.lastEnd) return Reset.CLOSE;
+    if (last == Kind.ACK && connection.lastDirection == reply && sequence == lastEnd(connection)) return Reset.CLOSE;
     // Not the exact number: the peer will challenge it.
     return Reset.STAY;
   }
   // The answer to a SYN or an ACK that was ignored.
-  if (acknowledgment == connection.lastEnd) {
+  if (acknowledgment == lastEnd(connection)) {
     if (last == Kind.SYN && connection.status & SEEN_REPLY) return Reset.CLOSE_UNCHECKED;
     if (last == Kind.ACK && !(connection.status & ASSURED)) return Reset.CLOSE_UNCHECKED;
   }
@@ -479,7 +484,7 @@ function remember(connection: Connection, reply: u32, sequence: u32, end: u32, a
   // Data moves on, and the first difference tells.
   if (connection.lastSequence == sequence) {
     const differs =
-      (connection.lastDirection ^ reply) | (connection.lastAck ^ acknowledgment) | (connection.lastEnd ^ end) | (connection.lastWindow ^ rawWindow);
+      (connection.lastDirection ^ reply) | (connection.lastAck ^ acknowledgment) | (connection.lastLength ^ (end - sequence)) | (connection.lastWindow ^ rawWindow);
     if (!differs) {
       connection.retransmissions++;
       return;
@@ -488,7 +493,7 @@ function remember(connection: Connection, reply: u32, sequence: u32, end: u32, a
   connection.lastDirection = <u8>reply;
   connection.lastSequence = sequence;
   connection.lastAck = acknowledgment;
-  connection.lastEnd = end;
+  connection.lastLength = <u16>(end - sequence);
   connection.lastWindow = <u16>rawWindow;
   connection.retransmissions = 0;
 }
@@ -515,30 +520,32 @@ export function tcpFollows(connection: Connection, reply: u32, sequence: u32, ac
 
 /** Does another connection stand exactly where this one does? Then whatever moves this one on moves that one to the same place. */
 export function tcpTwins(connection: Connection, other: Connection): bool {
-  const x = changetype<usize>(connection) + TRACKED;
-  const y = changetype<usize>(other) + TRACKED;
-  const low = v128.or(v128.xor(v128.load(x), v128.load(y)), v128.xor(v128.load(x, 16), v128.load(y, 16)));
-  if (v128.any_true(v128.or(low, v128.xor(v128.load(x, 32), v128.load(y, 32))))) return false;
-  if (load<u64>(x, 48) != load<u64>(y, 48)) return false;
+  const x = changetype<usize>(connection);
+  const y = changetype<usize>(other);
+  const low = v128.or(v128.xor(v128.load(x, WINDOWS), v128.load(y, WINDOWS)), v128.xor(v128.load(x, WINDOWS + 16), v128.load(y, WINDOWS + 16)));
+  if (v128.any_true(v128.or(low, v128.xor(v128.load(x, WINDOWS + 32), v128.load(y, WINDOWS + 32))))) return false;
+  if (load<u16>(x, LAST) != load<u16>(y, LAST) || load<u32>(x, STATE) != load<u32>(y, STATE)) return false;
   return (other.status & (SEEN_REPLY | ASSURED | DYING)) == (SEEN_REPLY | ASSURED);
 }
-/** From `state` to the end of both directions: 56 bytes. */
-const TRACKED: usize = offsetof<Connection>("state");
+// Where what TCP keeps begins: 4 bytes that ACKs of an open connection leave as they are, then 2 and 48 that they move.
+const STATE: usize = offsetof<Connection>("state");
+const LAST: usize = offsetof<Connection>("lastDirection");
+const WINDOWS: usize = offsetof<Connection>("lastWindow");
 
-/** `other`, a twin before, gets what `connection` has followed since. */
+/** `other`, a twin before, gets what `connection` has followed since, by ACKs. */
 export function tcpCopy(connection: Connection, other: Connection): void {
   // Not memory.copy, which is a call out of the module.
-  const from = changetype<usize>(connection) + TRACKED;
-  const to = changetype<usize>(other) + TRACKED;
-  for (let i: usize = 0; i < 48; i += 16) v128.store(to + i, v128.load(from + i));
-  store<u64>(to, load<u64>(from, 48), 48);
+  const from = changetype<usize>(connection);
+  const to = changetype<usize>(other);
+  store<u16>(to, load<u16>(from, LAST), LAST);
+  for (let i = WINDOWS; i < WINDOWS + 48; i += 16) v128.store(to + i, v128.load(from + i));
 }
 
 /** Is it up, with windows and an acknowledgment of both ends? */
 export function tcpOpen(connection: Connection): bool {
   const one = directionOf(connection, 0);
   const other = directionOf(connection, 1);
-  return tcpSettled(connection) && one.maxWindow != 0 && other.maxWindow != 0 && (one.flags & other.flags & MAX_ACK_SET) != 0;
+  return tcpSettled(connection) && connection.lastIndex == <u8>Kind.ACK && one.maxWindow != 0 && other.maxWindow != 0 && (one.flags & other.flags & MAX_ACK_SET) != 0;
 }
 
 /** How long it lasts after the ACK that it followed last. */
@@ -557,13 +564,12 @@ export function tcpFitsOpen(connection: Connection, reply: u32, sequence: u32, a
   return <i32>(ahead | unsent | long | (long - 1) | old | (old - 1)) >= 0;
 }
 
-/** Moves an open connection on by such an ACK; its deadline is left to `tcpIdle`. */
+/** Moves an open connection, whose last segment was an ACK, on by such an ACK; its deadline is left to `tcpIdle`. */
 // @ts-ignore: decorator
 @inline
 export function tcpFollowOpen(connection: Connection, reply: u32, sequence: u32, acknowledgment: u32, end: u32, rawWindow: u32): void {
   const sender = directionOf(connection, reply);
   follow(connection, reply, sender, directionOf(connection, reply ^ 1), tcp.ACK, Kind.ACK, sequence, end, acknowledgment, acknowledgment, rawWindow, true);
-  connection.lastIndex = <u8>Kind.ACK;
   connection.lastDirection = <u8>reply;
 }
 

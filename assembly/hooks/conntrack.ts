@@ -188,6 +188,18 @@ export function udpFollows(connection: Connection, time: u64): bool {
   return (connection.status & (SEEN_REPLY | ASSURED)) != SEEN_REPLY || time <= streamAt(connection);
 }
 
+/** Will each datagram from `time` on, of a direction that has been seen, leave it as it is, but for its time? */
+export function udpSteady(connection: Connection, time: u64): bool {
+  const seen = <u32>connection.status & (SEEN_REPLY | ASSURED);
+  return !seen || (seen == (SEEN_REPLY | ASSURED) && time > streamAt(connection));
+}
+/** As one that is: does another one last as long? */
+export function udpTwins(connection: Connection, other: Connection, time: u64): bool {
+  return !((connection.status ^ other.status) & SEEN_REPLY) && udpSteady(other, time);
+}
+/** How long one lasts then. */
+export function udpIdle(connection: Connection): u64 { return connection.status & SEEN_REPLY ? UDP_STREAM_TIMEOUT : UDP_TIMEOUT; }
+
 /** Moves a UDP connection on that is alive, answered or not (`seen`, 0 or 1) and stays as it is; false, and nothing is done, if not so. */
 // @ts-ignore: decorator
 @inline

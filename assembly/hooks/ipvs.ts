@@ -204,10 +204,15 @@ export function advance(connection: BalancedConnection, protocol: u32, out: u32,
   connection.deadline = time + <u64>load<u16>(TIMEOUTS + 2 * <usize>connection.state) * SECOND;
 }
 
-/** Would an ACK of either end leave it as it is, but for its time? */
-export function steady(connection: BalancedConnection): bool { return connection.state == <u8>State.ESTABLISHED && connection.counted != 0; }
+/** Would an ACK of either end, or a datagram, leave it as it is, but for its time? */
+export function steady(connection: BalancedConnection, protocol: u32): bool {
+  if (protocol == ipv4.UDP) return connection.state == <u8>State.UDP;
+  return connection.state == <u8>State.ESTABLISHED && connection.counted != 0;
+}
 /** How long it lasts then. */
-export const STEADY_TIMEOUT: u64 = 900 * SECOND;
+export function steadyTimeout(protocol: u32): u64 {
+  return <u64>load<u16>(TIMEOUTS + 2 * <usize>(protocol == ipv4.UDP ? State.UDP : State.ESTABLISHED)) * SECOND;
+}
 
 /** Active means ESTABLISHED; everything else is inactive. */
 // @ts-ignore: decorator

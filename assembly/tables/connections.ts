@@ -36,42 +36,47 @@ export class Direction {
   flags: u8;
 }
 
-/** 128 bytes, 64-byte aligned: a key's address tells which of the two tuples it is. What only TCP needs is in the second line. */
+/**
+ * 128 bytes, 64-byte aligned: a key's address tells which of the two tuples it is. The first line is who it is, the second how it
+ * stands: all that an established packet needs. What only TCP keeps is 0 for other protocols.
+ */
 @unmanaged
 export class Connection {
   originalA: u64;
   originalB: u64;
   replyA: u64;
   replyB: u64;
-  /** It is over at this virtual time; of a group's lead, while the group stands: when its last packet came (flowtable/groups). */
-  deadline: u64;
-  status: u16;
+  namespace: Namespace;
+  mark: u32;
   /** Frames that carry it while it is not confirmed. */
   frames: u16;
-  mark: u32;
-  namespace: Namespace;
-  /** Its own for life, 0 when it is over: recorded flows know it again by that. */
-  stamp: u32;
-  /** The group that its packets move as one, or 0; and the flow that moved it last (its lead has that) or the lead, plus 1. */
-  group: u32;
-  mover: usize;
-  /** TCP state (hooks/conntrack-tcp), 0 for other protocols. */
+  /** TCP (hooks/conntrack-tcp): its state, what kind of segment came last, and what the last SYN that was ignored said. */
   state: u8;
-  lastDirection: u8;
   lastIndex: u8;
-  retransmissions: u8;
-  lastWindow: u16;
   lastScale: u8;
   lastFlags: u8;
-  lastSequence: u32;
-  lastAck: u32;
-  lastEnd: u32;
-  /** Two `Direction`s, original then reply: `directionOf`. For UDP the first 8 bytes hold when it becomes a stream. */
-  direction0: u32; direction1: u32; direction2: u32; direction3: u32; direction4: u32;
-  direction5: u32; direction6: u32; direction7: u32; direction8: u32;
+  /** The flows that move it, of either direction, as the lead of a group (flowtable/groups); or its lead, plus 1, and 0. */
+  mover0: usize;
+  mover1: usize;
   /** The rules that chose its DNAT and SNAT, for captures' comments. */
   ruleDnat: u32;
   ruleSnat: u32;
+  /** It is over at this virtual time; of a group's lead, while the group stands: when its last packet came. */
+  deadline: u64;
+  /** Its own for life, 0 when it is over: recorded flows know it again by that. */
+  stamp: u32;
+  status: u16;
+  /** TCP, and of a group's lead: the direction of the last packet. */
+  lastDirection: u8;
+  retransmissions: u8;
+  /** TCP's last segment: its window, what it took of the sequence, from where on, what it acknowledged. */
+  lastWindow: u16;
+  lastLength: u16;
+  lastSequence: u32;
+  lastAck: u32;
+  /** Two `Direction`s, original then reply: `directionOf`. For UDP the first 8 bytes hold when it becomes a stream. */
+  direction0: u32; direction1: u32; direction2: u32; direction3: u32; direction4: u32;
+  direction5: u32; direction6: u32; direction7: u32; direction8: u32;
 }
 const SIZE: usize = 128;
 const AT_REPLY: usize = 16;

@@ -63,9 +63,8 @@ export class BalancedConnection {
   counted: u8;
   /** As a connection's. */
   stamp: u32;
-  group: u32;
-  /** Of its group. */
-  lead: Connection;
+  /** Of its group (flowtable/groups), or null. */
+  lead: Connection | null;
 }
 const CONNECTION_SIZE: usize = 64;
 const AT_SERVER: usize = 16;

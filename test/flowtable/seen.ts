@@ -66,7 +66,7 @@ export function state(engine: Engine): string[] {
   }
   for (let i = 0; i < exports.balancedSlots(); i++) {
     const at = exports.balancedAt(i) >>> 0;
-    if (at) lines.push(`balanced ${fields(at, BalancedConnection, ['destination', 'stamp', 'lead'])}`);
+    if (at) lines.push(`balanced ${fields(at, BalancedConnection, ['destination', 'stamp'])}`);
   }
   for (let i = 0; i < exports.neighbourSlots(); i++) {
     const at = exports.neighbourAt(i) >>> 0;
