@@ -242,7 +242,7 @@ export function enterConnection(connection: Connection): bool {
 /** Where several are opened at once: are there so many records, and so much room in the index? */
 // @ts-ignore: decorator
 @inline
-export function roomForConnections(count: u32): bool { return pool.free >= count && index.hasRoom(2 * count); }
+export function roomForConnections(count: u32): bool { return min(pool.free, tunnels.free) >= count && index.hasRoom(2 * count); }
 /** Where the look-up of a tuple begins, and who has it, over or not, and whatever its group knows (foundReply). */
 // @ts-ignore: decorator
 @inline
