@@ -532,11 +532,12 @@ const STATE: usize = offsetof<Connection>("state");
 const LAST: usize = offsetof<Connection>("lastDirection");
 const WINDOWS: usize = offsetof<Connection>("lastWindow");
 
-/** `other`, a twin before, gets what `connection` has followed since, by ACKs. */
+/** `other` gets what `connection` has followed so far. */
 export function tcpCopy(connection: Connection, other: Connection): void {
   // Not memory.copy, which is a call out of the module.
   const from = changetype<usize>(connection);
   const to = changetype<usize>(other);
+  store<u32>(to, load<u32>(from, STATE), STATE);
   store<u16>(to, load<u16>(from, LAST), LAST);
   for (let i = WINDOWS; i < WINDOWS + 48; i += 16) v128.store(to + i, v128.load(from + i));
 }
