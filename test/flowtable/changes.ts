@@ -38,7 +38,10 @@ export class Changes {
   change(): void {
     // Where there is something of IPsec, more of its changes than one in so many.
     const ipsec = this.#associations().length > 0 && this.random.chance(0.25);
-    const name = this.random.pick(ipsec ? IPSEC : Object.keys(this.#all));
+    const names = ipsec ? IPSEC : Object.keys(this.#all);
+    // What has not been made yet comes first, half of the time.
+    const fresh = names.filter((one) => this.made.get(one) === 0);
+    const name = this.random.pick(fresh.length > 0 && this.random.chance(0.5) ? fresh : names);
     if (this.#all[name]?.() !== false) this.made.set(name, (this.made.get(name) ?? 0) + 1);
   }
   /** All is well again. */
