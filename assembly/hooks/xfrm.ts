@@ -15,7 +15,7 @@ import * as esp from "../wire/esp";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
-import { numberAt } from "../tables/addresses6";
+import { destinationAt, numberAt, sourceAt } from "../tables/addresses6";
 import { Association, Policy, XfrmStat, count, findAssociation, findPolicy, release, stateFor, use } from "../tables/xfrm";
 import { CipherWork, cipher } from "../stack/ciphers";
 import { Event, gather, now } from "../clock/queue";
@@ -68,9 +68,6 @@ function carry(ip: usize, v6: bool, length: u32, protocol: u32): void {
   ipv4.seal(ip);
 }
 function protocolOf(ip: usize, v6: bool): u32 { return v6 ? ipv6.nextHeader(ip) : ipv4.protocol(ip); }
-/** As the tables have it: an IPv6 address by its number, or 0 when no table names it. */
-function sourceOf(ip: usize, v6: bool): u32 { return v6 ? numberAt(ip + ipv6.AT_SOURCE) : ipv4.source(ip); }
-function destinationOf(ip: usize, v6: bool): u32 { return v6 ? numberAt(ip + ipv6.AT_DESTINATION) : ipv4.destination(ip); }
 function noteOf(kind: u32, v6: bool): u32 { return v6 ? kind | NoteFamily.V6 : kind; }
 
 /** There is a policy for it, and no association: no route (xfrm_lookup, EREMOTE). True: the frame has ended. */
@@ -150,7 +147,7 @@ export function seal(waiting: Frame): void {
   const sequence = association.sequence;
   esp.emit(ip + header, association.spi, sequence, bswap<u64>(<u64>sequence) ^ association.mask);
   carry(ip, v6, frame.length, ipv4.ESP);
-  note(frame, noteOf(Note.SEAL, v6), bswap<u32>(association.spi), sequence, 0, destinationOf(ip, v6), 0, out);
+  note(frame, noteOf(Note.SEAL, v6), bswap<u32>(association.spi), sequence, 0, destinationAt(ip, v6), 0, out);
   if (!cipher(CipherWork.SEAL, association, frame, ip + header, encrypted, Event.XFRM_SEALED)) {
     refuseOut(frame, XfrmStat.XfrmOutStateProtoError, Drop.NOMEM);
   }
@@ -184,7 +181,7 @@ export function transformedIn(namespace: Namespace, frame: Frame, device: Device
     count(namespace, XfrmStat.XfrmInHdrError);
     return drop(frame, Drop.XFRM_IN_HDR_ERROR, device);
   }
-  const association = findAssociation(namespace, v6, destinationOf(ip, v6), esp.spi(ip + header));
+  const association = findAssociation(namespace, v6, destinationAt(ip, v6), esp.spi(ip + header));
   if (!association) {
     count(namespace, XfrmStat.XfrmInNoStates);
     return drop(frame, Drop.XFRM_IN_NO_STATES, device);
@@ -236,7 +233,7 @@ export function opened(frame: Frame): void {
   frame.data = ip;
   frame.length = header + payload;
   carry(ip, v6, frame.length, next);
-  note(frame, noteOf(Note.OPEN, v6), bswap<u32>(association.spi), sequence, 0, sourceOf(ip, v6), 0, device);
+  note(frame, noteOf(Note.OPEN, v6), bswap<u32>(association.spi), sequence, 0, sourceAt(ip, v6), 0, device);
   resume(frame, device);
   frame.flags |= SECPATH;
   if (v6) receiveTransformed6(namespace, frame, device);

@@ -12,7 +12,7 @@ import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
 import { FlowState, LoadFlow, flowCount, flowOf, mssOf, placeFlows, releaseSources } from "./flows";
 import { LoadKind, LoadPhase, books, clearBooks } from "./load";
-import { asSender, atLeast, dataOf, sendDatagram, sendSegment, sendSyn, sizeOf } from "./packets";
+import { asSender, atLeast, dataOf, sendDatagram, sendSegment, sendSyn, sizeOf, synSize } from "./packets";
 import { owns, sendsHere } from "./shards";
 
 /** A SYN that is not answered within this time, ns, is sent again, so often. */
@@ -20,7 +20,6 @@ const PATIENCE: u64 = 1_000_000_000;
 const RETRIES: u32 = 3;
 /** What is still on its way after the last packet arrives within this time, ns. */
 const GRACE: u64 = 1_000_000_000;
-const SYN_SIZE: u32 = 66;
 const SECOND: f64 = 1e9;
 
 let rate: f64 = 1;
@@ -142,7 +141,7 @@ function open(): void {
     asSender(flow, false);
     if (flow.source.namespace.dead || !sendSyn(flow.sendNext - 1, 0, now)) answered(flow, FlowState.REFUSED, now);
   }
-  if (turn < flowCount) return next(SYN_SIZE);
+  if (turn < flowCount) return next(synSize(flow.source.v6));
   if (books.phase != LoadPhase.OPENING) return;
   enter(LoadPhase.WAITING);
   schedule(now + PATIENCE, Event.LOAD, 0, serial);
@@ -185,7 +184,7 @@ function close(): void {
     const sequence = flow.sendNext++;
     sendSegment(sequence, flow.receiveNext, tcp.FIN | tcp.ACK, 0, 0, LoadKind.OTHER, false, now);
   }
-  if (turn < flowCount) return next(SYN_SIZE);
+  if (turn < flowCount) return next(synSize(flow.source.v6));
   settle(now);
 }
 

@@ -6,7 +6,7 @@ import { Namespace } from "../stack/namespace";
 import { newPacket, outputLater, outputLater6 } from "../stack/own-packets";
 import { output, pathMtu } from "../stack/output";
 import { HOP_LIMIT, output6, pathMtu6 } from "../stack/output6";
-import { keepAt, numberAt } from "../tables/addresses6";
+import { destinationAt, keepAt } from "../tables/addresses6";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
@@ -65,7 +65,7 @@ export function asReceiver(flow: LoadFlow, namespace: Namespace, ip: usize, l4: 
   sender.later = true;
   sender.namespace = namespace;
   sender.v6 = ipv4.version(ip) == 6;
-  sender.address = destinationOf(ip, sender.v6);
+  sender.address = destinationAt(ip, sender.v6);
   sender.port = load<u16>(l4, 2);
   sender.to = sender.v6 ? keepAt(ip + ipv6.AT_SOURCE) : ipv4.source(ip);
   sender.toPort = load<u16>(l4);
@@ -73,10 +73,6 @@ export function asReceiver(flow: LoadFlow, namespace: Namespace, ip: usize, l4: 
   sender.hash = rotl<u32>(flow.hash, 16) | 1;
   sender.mtu = 0;
 }
-
-/** The addresses of the packet at `ip`; those of IPv6 by their numbers. */
-export function sourceOf(ip: usize, v6: bool): u32 { return v6 ? numberAt(ip + ipv6.AT_SOURCE) : ipv4.source(ip); }
-export function destinationOf(ip: usize, v6: bool): u32 { return v6 ? numberAt(ip + ipv6.AT_DESTINATION) : ipv4.destination(ip); }
 
 /** Of the way to whom it is sent. */
 function mtu(time: u64): u32 {
@@ -121,7 +117,7 @@ export function sendDatagram(length: u32, number: u32, kind: LoadKind, time: u64
   const l4 = at + headerOf(sender.v6);
   udp.emit(l4, sender.port, sender.toPort, size);
   fill(l4 + udp.LENGTH, length, number);
-  finish(ipv4.UDP, size, ipv4.LENGTH + size <= mtu(time) ? ipv4.DF : 0, nextId(), kind);
+  finish(ipv4.UDP, size, !sender.v6 && ipv4.LENGTH + size <= mtu(time) ? ipv4.DF : 0, nextId(), kind);
   return true;
 }
 
@@ -129,6 +125,8 @@ export function sendDatagram(length: u32, number: u32, kind: LoadKind, time: u64
 export function dataOf(protocol: u32, size: u32, v6: bool): u32 { return size - headersOf(protocol, v6); }
 /** And the other way about. */
 export function sizeOf(protocol: u32, data: u32, v6: bool): u32 { return data + headersOf(protocol, v6); }
+/** Of a frame with a SYN, or SYN-ACK. */
+export function synSize(v6: bool): u32 { return sizeOf(ipv4.TCP, SYN_OPTIONS, v6); }
 /** A frame of `size` bytes, or what its headers and the number of its packet take. */
 export function atLeast(protocol: u32, size: u32, v6: bool): u32 { return max(size, headersOf(protocol, v6) + NUMBER); }
 
@@ -137,6 +135,8 @@ function headersOf(protocol: u32, v6: bool): u32 { return ethernet.LENGTH + head
 let made: Frame = changetype<Frame>(0);
 
 function begin(size: u32, time: u64): usize {
+  // No memory for the number of whom it is for.
+  if (!sender.to) return 0;
   const frame = newPacket(headerOf(sender.v6) + size, sender.later ? time + PROCESSING_DELAY : time);
   if (!frame) return 0;
   made = frame;

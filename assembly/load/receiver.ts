@@ -11,10 +11,11 @@ import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as tcp from "../wire/tcp";
 import * as udp from "../wire/udp";
+import { destinationAt, sourceAt } from "../tables/addresses6";
 import { FlowState, LoadFlow, flowCount, flowOf } from "./flows";
 import { answered, answering } from "./generator";
 import { LoadKind, LoadPhase, books, receiverOf } from "./load";
-import { asReceiver, asSender, destinationOf, sendDatagram, sendSegment, sendSyn, sizeOf, sourceOf } from "./packets";
+import { asReceiver, asSender, sendDatagram, sendSegment, sendSyn, sizeOf } from "./packets";
 import { owns } from "./shards";
 
 const DEFAULT_MSS: u32 = 536;
@@ -44,7 +45,7 @@ export function loadDatagram(namespace: Namespace, frame: Frame, l4: usize, leng
     count(namespace, frame, ipv4.UDP, length, firstOf(flow));
     if (answering) {
       asReceiver(flow, namespace, ip, l4);
-      sendDatagram(length, numberAt(l4 + udp.LENGTH, length), LoadKind.ANSWER, frame.time);
+      sendDatagram(length, numberIn(l4 + udp.LENGTH, length), LoadKind.ANSWER, frame.time);
     }
   } else return false;
   deliver(frame);
@@ -64,7 +65,7 @@ function listens(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usize, 
   if (flow.bindings == bindings && flow.goal == namespace.id) return true;
   const v6 = isV6(ip);
   const protocol = v6 ? ipv6.V6 | <u32>frame.upper : ipv4.protocol(ip);
-  const socket = findSocket(namespace, protocol, destinationOf(ip, v6), load<u16>(l4, 2), sourceOf(ip, v6), load<u16>(l4), frame.time);
+  const socket = findSocket(namespace, protocol, destinationAt(ip, v6), load<u16>(l4, 2), sourceAt(ip, v6), load<u16>(l4), frame.time);
   if (!socket || socket.state != state) return false;
   flow.bindings = bindings;
   flow.goal = namespace.id;
@@ -74,7 +75,7 @@ function listens(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usize, 
 function isSender(flow: LoadFlow, namespace: Namespace, ip: usize, l4: usize): bool {
   const v6 = flow.source.v6;
   if (namespace != flow.source.namespace || isV6(ip) != v6) return false;
-  return destinationOf(ip, v6) == flow.address && load<u16>(l4, 2) == <u16>flow.port;
+  return destinationAt(ip, v6) == flow.address && load<u16>(l4, 2) == <u16>flow.port;
 }
 
 function atSender(flow: LoadFlow, frame: Frame, l4: usize, header: u32, length: u32): void {
@@ -136,7 +137,7 @@ function atReceiver(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usiz
 function answerSegment(flow: LoadFlow, frame: Frame, data: usize, length: u32): void {
   const sequence = flow.answerNext;
   flow.answerNext += length;
-  sendSegment(sequence, flow.answered, tcp.PSH | tcp.ACK, length, numberAt(data, length), LoadKind.ANSWER, false, frame.time);
+  sendSegment(sequence, flow.answered, tcp.PSH | tcp.ACK, length, numberIn(data, length), LoadKind.ANSWER, false, frame.time);
 }
 
 /** A UDP flow shows itself by its first packet that arrives. */
@@ -165,4 +166,5 @@ function countAnswer(protocol: u32, length: u32, v6: bool): void {
   books.answeredBytes += sizeOf(protocol, length, v6);
 }
 
-function numberAt(at: usize, length: u32): u32 { return length >= 4 ? bswap<u32>(load<u32>(at)) : 0; }
+/** The packet's own, in its data. */
+function numberIn(at: usize, length: u32): u32 { return length >= 4 ? bswap<u32>(load<u32>(at)) : 0; }

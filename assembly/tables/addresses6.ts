@@ -7,6 +7,8 @@
 import { Pool } from "../memory";
 import { Of } from "./generation";
 import { Index } from "./hash";
+import * as ipv4 from "../wire/ipv4";
+import * as ipv6 from "../wire/ipv6";
 
 @unmanaged
 export class Address6 {
@@ -31,6 +33,10 @@ export function numberOf(high: u64, low: u64): u32 { return <u32>index.find(high
 // @ts-ignore: decorator
 @inline
 export function numberAt(at: usize): u32 { return <u32>index.find(load<u64>(at), load<u64>(at, 8)); }
+
+/** The addresses of the packet at `ip` as tables have them: one of IPv6 by its number, or 0 when no table names it. */
+export function sourceAt(ip: usize, v6: bool): u32 { return v6 ? numberAt(ip + ipv6.AT_SOURCE) : ipv4.source(ip); }
+export function destinationAt(ip: usize, v6: bool): u32 { return v6 ? numberAt(ip + ipv6.AT_DESTINATION) : ipv4.destination(ip); }
 
 /** The number of the address at `at`, made when there is none; 0 for the unspecified address, or when there is no memory. */
 export function keepAt(at: usize): u32 { return keep(load<u64>(at), load<u64>(at, 8)); }

@@ -35,7 +35,7 @@ export function readLoad(load: LoadEntry, pointer: string, parties: Parties, fin
     ),
   );
   const [first = { from: '', to: load.to, port: 0, at: {} }] = ends;
-  if (load.sources !== undefined) checkSources(load.sources, from, pointer, parties, findings);
+  if (load.sources !== undefined) checkSources(load.sources, first.to, from, pointer, parties, findings);
   return {
     kind: 'load',
     from,
@@ -91,6 +91,7 @@ function rateOf(rate: number | string, pointer: string, findings: Findings): Loa
 /** The nodes' answers to an address that they do not know go to their gateway: the first host outside. */
 function checkSources(
   sources: string,
+  to: string,
   from: readonly string[],
   pointer: string,
   parties: Parties,
@@ -99,6 +100,8 @@ function checkSources(
   const where = findings.places.value(`${pointer}/sources`);
   if (subnetOf(sources) === undefined)
     findings.refuse(where, `"${sources}" is no subnet`, 'write a subnet that nobody has: sources: 198.18.0.0/15');
+  if (to.includes(':'))
+    findings.refuse(where, `"sources" are IPv4 addresses, and ${to} is reached from IPv6 addresses`, 'leave them out');
   if (from.length !== 1 || from[0] !== parties.gateway)
     findings.refuse(
       where,

@@ -114,10 +114,12 @@ export class LoadRun {
     const options = { protocol, flows, packets, sizes, rate, poisson: arrivals === 'poisson', answered };
     const load = new Load(this.engine, options, sources, time);
     if (load.placed === flows) this.#load = load;
-    else
-      this.#fail(
-        `only ${load.placed} of ${flows} flows find a source port; name addresses to send from (sources: 198.18.0.0/15)`,
-      );
+    else {
+      const hint = sources.some(({ to }) => to.address.includes(':'))
+        ? ''
+        : '; name addresses to send from (sources: 198.18.0.0/15)';
+      this.#fail(`only ${load.placed} of ${flows} flows find a source port${hint}`);
+    }
   }
 
   /** What came of it so far. */

@@ -116,7 +116,26 @@ it('makes the same frames without the flow table', async () => {
   expect(two.fast).toBe(0);
 });
 
-it('says that sources are IPv4 addresses', async () => {
-  const { report } = await play('to: "[fd00:99::10]:8080", sources: 198.18.0.0/15');
+it('says that sources are IPv4 addresses, to whom gives a spec of his own', async () => {
+  const { spec } = parseStackFile(`${STACK}    - load: { to: "[fd00:99::10]:8080" }\n`, { file: 'load.yml' });
+  const traffic = spec.traffic?.map((item) => ({ ...item, sources: '198.18.0.0/15' }) as typeof item) ?? [];
+  const [report] = (await Swarm.create({ ...spec, traffic })).play();
   expect(report).toMatchObject({ ok: false, detail: expect.stringContaining('"sources" are IPv4 addresses') });
+});
+
+it('has no more flows than one address has ports, and names no way out that there is not', async () => {
+  const { report } = await play('to: "[fd00:99::10]:8080", flows: 30000');
+  expect(report).toMatchObject({ ok: false, detail: 'only 28232 of 30000 flows find a source port' });
+});
+
+it('opens at the rate in bits: a SYN is 86 bytes long', async () => {
+  const { swarm } = await play('from: other, to: "[fd00:30::b]:80", flows: 4, packets: 4, rate: 8.6Mbps', {
+    tapped: true,
+  });
+  const times = swarm
+    .frames('node1/ct-other/eth0')
+    .filter((frame) => frame.field('tcp.flags') === '0x002')
+    .map(({ time }) => BigInt(time));
+  // The first one waits for a neighbour.
+  expect(times.slice(2).map((time, i) => time - (times[i + 1] ?? 0n))).toEqual([80_000n, 80_000n]);
 });
