@@ -68,7 +68,7 @@ function derive(refused) {
     const next = (rule, what, line) => {
       const name = `${file}:${line} ${rule}: ${what}`;
       // Without the question the compiler would not know that it is no null, without the assignment that it is anything.
-      const alone = /^(?:!?(\w+)|(\w+) = .*)$/.exec(what);
+      const alone = /^(?:!?(\w+)|(?:this\.)?(\w+) = .*)$/.exec(what);
       if (refused.has(`${file}:${line}`) || (alone && refused.has(`${file}:${alone[1] ?? alone[2]}`))) return 0;
       return mutants.push({ name, plain: `${file} ${rule}: ${what}` });
     };
@@ -204,6 +204,9 @@ const known = existsSync(list)
       .split('\n')
       .map((line) => line.split(' # ')[0].trim())
   : [];
+for (const line of known)
+  if (line !== '' && !line.startsWith('#') && !mutants.some(({ plain }) => plain === line))
+    console.log(`known.txt names what is no mutant any more: ${line}`);
 const again =
   values.again &&
   new Set(
