@@ -1,7 +1,7 @@
 // Linear memory: an arena that only grows, pools of fixed-size records on it, and frame slots.
 //
-// Nothing here runs while a vector of frames moves, but for taking a record or a slot from a free list: pools are
-// topped up between vectors (`ensure`), so a record's address never changes. Records are `@unmanaged` classes laid over
+// Nothing here runs while a frame moves, but for taking a record or a slot from a free list and giving it back: pools are
+// topped up between frames (`ensure`), and a record's address never changes. Records are `@unmanaged` classes laid over
 // an address. Some of the free ones list the others, so that the next few can be asked for before the first is here.
 
 import { Of, touched } from "./tables/generation";
@@ -24,7 +24,7 @@ export class Pool {
   /** `room`: so many of a free record's first words may be overwritten. One is the list before it. */
   constructor(private size: usize, private chunk: u32, private kind: Of = Of.CONFIGURATION, private room: u32 = 1) {}
 
-  /** At least `wanted` free records; between vectors only. */
+  /** At least `wanted` free records; between frames only. */
   // @ts-ignore: decorator
   @inline
   ensure(wanted: u32): void {

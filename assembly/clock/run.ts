@@ -49,7 +49,7 @@ export enum Stopped {
 const SWEEP_EVERY: u64 = 1_000_000_000;
 let nextSweep: u64 = SWEEP_EVERY;
 
-/** Between vectors: no table may run out while one moves. */
+/** Between frames: no table may run out while one moves. */
 export function ensure(): void {
   calm();
   ensureFrames();

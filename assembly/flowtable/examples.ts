@@ -43,6 +43,7 @@ export class Examples {
     let at = this.index.find(a, b);
     if (at) letGo(changetype<Example>(at));
     else {
+      if (this.index.count >= MOST) return 0;
       at = this.pool.take(KEY);
       if (!at) return 0;
       changetype<Example>(at).keyA = a;

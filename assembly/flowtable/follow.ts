@@ -11,7 +11,7 @@ import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
 import {
-  Connection, DST_NAT, SRC_NAT, connectionSlot, enterConnection, foundReply, giveConnection, invertA, invertB, keyA, keyB, knownTuple, newConnection, nextConnection, seekConnection,
+  Connection, DST_NAT, SRC_NAT, connectionSlot, enterConnection, foundReply, giveConnection, invertA, invertB, keyA, keyB, knownTuple, newConnection, nextTunnel, seekConnection,
 } from "../tables/connections";
 import { foundServer, seekBalanced } from "../tables/services";
 import { generation, linksGeneration } from "../tables/generation";
@@ -109,7 +109,7 @@ function lookAhead(precedent: Precedent, a: u64, b: u64, at: usize): void {
   const from = changetype<usize>(precedent);
   const track = precedent.known!;
   let seen = load<u32>(from, 64) | load<u32>(from, 128) | load<u32>(from, 192) | load<u32>(from, 256) | load<u32>(from, 320) | load<u32>(from, 384);
-  seen |= nextConnection() | nextFlow() | load<u32>(flowSlot(hash(a, b)));
+  seen |= nextFlow() | load<u32>(flowSlot(hash(a, b)));
   const first = legOf(precedent, 0);
   if (track.ingress) {
     const outside = load<u64>(at, ethernet.LENGTH + 12);
@@ -117,7 +117,7 @@ function lookAhead(precedent: Precedent, a: u64, b: u64, at: usize): void {
     const key = keyB(first.namespace.id, ipv4.UDP, ports & 0xffff, ports >>> 16);
     seen |= load<u32>(connectionSlot(outside, key)) | load<u32>(connectionSlot(invertA(outside), invertB(key)));
     const more = precedent.fresh;
-    if (more) seen |= load<u32>(changetype<usize>(more)) | load<u32>(changetype<usize>(more), 64);
+    if (more) seen |= nextTunnel() | load<u32>(changetype<usize>(more)) | load<u32>(changetype<usize>(more), 64);
   }
   sink = seen;
 }

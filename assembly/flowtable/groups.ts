@@ -1,6 +1,6 @@
 // Groups: what an established connection's packets move alike, as one. Conntrack's entries in one namespace or two stand in the
-// same place of the same windows in almost all of TCP's packets, datagrams only keep theirs from timing out, as both do with
-// IPVS's connection. While a group stands, a packet moves the lead alone, and leaves there when it came and in which direction;
+// same place of the same windows in almost all of TCP's packets, datagrams only keep theirs from timing out, and both keep
+// IPVS's connection so. While a group stands, a packet moves the lead alone, and leaves there when it came and in which direction;
 // the lead's deadline, and all that the others lack, is settled when somebody reads one of them (as counters are).
 //
 // A flow knows its lead, so that a packet asks the two of them only; the lead knows its flows, one for each direction.
@@ -9,7 +9,7 @@
 // stands for itself, as if it had been moved by each packet. The next packet of its flows brings them together again.
 
 import * as ipv4 from "../wire/ipv4";
-import { Connection, SEEN_REPLY, protocolOf } from "../tables/connections";
+import { Connection, SEEN_REPLY, isTunnels, protocolOf } from "../tables/connections";
 import { BalancedConnection } from "../tables/services";
 import { tcpCopy, tcpIdle, tcpOpen, tcpTwins } from "../hooks/conntrack-tcp";
 import { udpIdle, udpSteady, udpTwins } from "../hooks/conntrack";
@@ -18,13 +18,13 @@ import { Flow, connectionOf, stampOf } from "./flows";
 import { Track, stepOf } from "./track";
 
 const SECOND: u64 = 1_000_000_000;
-/** No member times out within this after a packet, however long (LONGEST) its way was: the shortest of their timeouts are 300 s, or UDP's 30 s. */
+/** No member times out within this after a packet, however long (LONGEST) its way was: TCP's shortest timeout is 300 s, UDP's 30 s. */
 // @ts-ignore: decorator
 @inline
 export function quiet(protocol: u32): u64 { return protocol == ipv4.UDP ? 24 * SECOND : 290 * SECOND; }
 const LONGEST: u64 = 5 * SECOND;
 
-/** The lead of a flow that moves no group: its last packet came so long ago that they are never `together`. */
+/** The lead of a flow that moves no group: its last packet is so far ahead that the time since is too long for `together` (it wraps). */
 export const nobody = changetype<Connection>(memory.data(128));
 nobody.deadline = <u64>1 << 63;
 
@@ -109,6 +109,8 @@ export function join(flow: Flow, track: Track, protocol: u32, time: u64): void {
   const first = changetype<Connection>(lead);
   const second = changetype<Connection>(other);
   if (protocol == ipv4.UDP ? !udpSteady(first, time) : !tcpOpen(first)) return;
+  // A tunnel's entry is moved by what is inside of it, too, which asks no group.
+  if (protocol == ipv4.UDP && (isTunnels(first) || (other && isTunnels(second)))) return;
   if (other && (protocol == ipv4.UDP ? !udpTwins(first, second, time) : !tcpTwins(first, second))) return;
   if (track.balanced && !steady(flow.balanced, protocol)) return;
   move(flow, first, reply);

@@ -25,6 +25,7 @@ import { tcpCopy, tcpError, tcpOpened, tcpTimeout } from "../hooks/conntrack-tcp
 import { decideAgain } from "../hooks/nat";
 import { advance, bind, nextDestination, portAt, touch } from "../hooks/ipvs";
 import { Flow, connectionOf, setConnection } from "./flows";
+import { apart } from "./groups";
 import { Binding, Decided, Opening, bindingOf, conditionOf, decisionOf, findOpening, openingKey, placeOf, pointA, pointPorts } from "./openings";
 import { STAGE, STAGES, fillStage } from "./sights";
 import { passing, translates } from "./recorder";
@@ -128,6 +129,7 @@ export function open(frame: Frame, outside: usize, ip: usize, l4: usize, tail: u
   for (let i: u32 = 0; i < steps; i++) {
     const found = seekTuple(tupleAt(2 * i));
     if (!found) continue;
+    apart(found);
     const then = time + stepOf(track, i).after;
     if (!stepOf(track, i).outer || foundReply || !mayPassBy(found) || then >= found.deadline) return false;
     tunnel = found;

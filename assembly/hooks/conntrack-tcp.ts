@@ -511,8 +511,7 @@ export function plainOptions(segment: usize): bool {
  * nothing: the flow table asks each connection of a way before it moves the first.
  */
 export function tcpFollows(connection: Connection, reply: u32, sequence: u32, acknowledgment: u32, end: u32): bool {
-  if (connection.state != ES) return false;
-  if ((connection.status & (SEEN_REPLY | ASSURED | DYING)) != (SEEN_REPLY | ASSURED)) return false;
+  if (!tcpSettled(connection)) return false;
   const sender = directionOf(connection, reply);
   if (!sender.maxWindow) return false;
   return fits(sender, directionOf(connection, reply ^ 1), sequence, end, acknowledgment);
@@ -590,8 +589,10 @@ export function tcpFollow(
   connection.deadline = time + timeoutAfter(connection, kind, fin ? FW : ES);
 }
 
-/** May a flow's packets be followed by `tcpFollow` from now on? */
-export function tcpSettled(connection: Connection): bool {
+/** Is it established, and answered? */
+// @ts-ignore: decorator
+@inline
+function tcpSettled(connection: Connection): bool {
   return connection.state == ES && (connection.status & (SEEN_REPLY | ASSURED | DYING)) == (SEEN_REPLY | ASSURED);
 }
 

@@ -61,7 +61,7 @@ export class Connection {
   /** The rules that chose its DNAT and SNAT, for captures' comments. */
   ruleDnat: u32;
   ruleSnat: u32;
-  /** It is over at this virtual time; of a group's lead, while the group stands: when its last packet came. */
+  /** It is over at this virtual time. While a group stands: of its lead when the last packet came, of the other nothing. */
   deadline: u64;
   /** Its own for life, 0 when it is over: recorded flows know it again by that. */
   stamp: u32;
@@ -106,6 +106,8 @@ function poolOf(b: u64): Pool { return isTunnel(b) ? tunnels : pool; }
 // @ts-ignore: decorator
 @inline
 function isTunnel(b: u64): bool { return protocolOf(b) == UDP && dportOf(b) == vxlan.PORT; }
+/** Is it a tunnel's, from one end or the other? Of tunnels to the usual port; others lie among the rest. */
+export function isTunnels(connection: Connection): bool { return isTunnel(connection.originalB) || isTunnel(connection.replyB); }
 function give(connection: Connection): void { poolOf(connection.originalB).give(changetype<usize>(connection)); }
 const index = new Index(1024, Of.TRAFFIC);
 /** Grows when one is confirmed or goes; for reports. */
@@ -206,6 +208,7 @@ export function knownTuple(a: u64, b: u64): bool { return index.find(a, b) != 0;
 /** For prefetches: where a look-up of the tuple begins; the records of the next ones. */
 export function connectionSlot(a: u64, b: u64): usize { return index.slotOf(a, b); }
 export function nextConnection(): u32 { return pool.lookAhead(); }
+export function nextTunnel(): u32 { return tunnels.lookAhead(); }
 
 /** A new, unconfirmed connection of that original tuple, or null when the pool is empty. */
 export function newConnection(namespace: Namespace, a: u64, b: u64): Connection | null {
@@ -243,7 +246,7 @@ export function enterConnection(connection: Connection): bool {
 // @ts-ignore: decorator
 @inline
 export function roomForConnections(count: u32): bool { return min(pool.free, tunnels.free) >= count && index.hasRoom(2 * count); }
-/** Where the look-up of a tuple begins, and who has it, over or not, and whatever its group knows (foundReply). */
+/** Where the look-up of a tuple begins, and who has it, over or not (foundReply): in a group perhaps, which knows more of it. */
 // @ts-ignore: decorator
 @inline
 export function askConnection(tuple: Search): usize { return index.ask(tuple); }

@@ -2,12 +2,12 @@
 //
 // An index slot is 8 bytes: a 32-bit tag of the hash (never 0) and the address of the key. Linear probing, at most
 // half full, deletion by shifting back, so a look-up never degrades with age. Keys are two u64; whoever builds one says
-// what its bits mean. Doubling happens between vectors (`ensure`).
+// what its bits mean. Doubling happens between frames (`ensure`).
 
 import { arena } from "../memory";
 import { Of, touched } from "./generation";
 
-/** A key that is looked for, to be entered where it is not: `Index.ask`, `seek`, `enter`. */
+/** A key that is looked for, to be entered where it is not: `Index.ask`, `seek`, `enter`. Good while nothing is removed, and for one frame. */
 @unmanaged
 export class Search {
   a: u64;
@@ -152,7 +152,7 @@ export class Index {
     return true;
   }
 
-  /** Room for `more` keys at half load; between vectors only. */
+  /** Room for `more` keys at half load; between frames only. */
   ensure(more: u32): void {
     while ((this.count + more) << 1 > this.mask) {
       const before = this.slots;
