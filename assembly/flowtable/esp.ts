@@ -4,7 +4,8 @@
 //
 // The other two parts are here, of packets that have no ports: from the cipher to the segment, and from a device to the
 // cipher (`Way.OPEN`). All packets of an association share them. Nothing in them is rewritten but the Ethernet header,
-// conntrack's entry, if there is one, is kept from timing out, and what else is done is the track's.
+// conntrack's entry, if there is one, is kept from timing out, and what else is done is the track's. A way that ends otherwise or
+// changes an address or the TTL on it (namespaces of one node between) becomes no flow (recorder.install).
 //
 // Keys: in, a = addresses, b = SPI | ESP << 32 | device << 40, as of flows; out, a = mark | next hop << 32, b = the
 // association's id | (ESP | 0x80) << 32 | device << 40; bit 38 tells those that a local socket has sent.
@@ -28,16 +29,15 @@ import { watching } from "../tables/events";
 import { Association } from "../tables/xfrm";
 import { tracing } from "../capture/tap";
 import { ownsFrame } from "../load/shards";
-import { Flow, connectionOf, findFlow, stampOf } from "./flows";
-import { Track, Way, count, stepOf, touchAll } from "./track";
-import { Entered, enabled, enterOpened } from "./forward";
+import { Flow, SEALED, connectionOf, findFlow, stampOf } from "./flows";
+import { Track, count, stepOf, touchAll } from "./track";
+import { ENCAPSULATED, Entered, enabled, enterOpened } from "./forward";
 import { otherIn } from "./forward6";
 import { begin, forget, recording } from "./recorder";
 import { showBefore } from "./sights";
 
 /** An IPv4 packet that is long enough to be opened. */
 const LEAST: u32 = ipv4.LENGTH + esp.HEAD + esp.ICV;
-const SENT: u32 = 0x80;
 const BY_SOCKET: u32 = 0x40;
 
 /** Flows that were met last, one of each direction: they come many in a row. */
@@ -46,14 +46,14 @@ let lastOut = changetype<Flow>(memory.data(128));
 
 // @ts-ignore: decorator
 @inline
-function keyOf(what: u32, kind: u32, frame: Frame, device: Device): u64 {
-  const protocol = ipv4.ESP | kind | (frame.flags & SOCKET_HASH ? BY_SOCKET : 0);
+function keyOf(what: u32, frame: Frame, device: Device): u64 {
+  const protocol = ipv4.ESP | (frame.flags & SOCKET_HASH ? BY_SOCKET : 0);
   return <u64>what | (<u64>protocol << 32) | (<u64>device.id << 40);
 }
 
 /** A frame that may hold an ESP packet comes in by `device`. */
 export function espIn(device: Device, frame: Frame): Entered {
-  if (ethernet.type(frame.data) != ethernet.TYPE_IPV4) return otherIn(device, frame);
+  if (ethernet.type(frame.data) != ethernet.TYPE_IPV4) return otherIn(device, frame, ENCAPSULATED);
   store<u64>(changetype<usize>(frame), 0, offsetof<Frame>("hint"));
   if (!device.namespace.xfrm || device.master || device.handlers) return Entered.SLOW;
   const at = frame.data;
@@ -61,13 +61,12 @@ export function espIn(device: Device, frame: Frame): Entered {
   const length = frame.length - ethernet.LENGTH;
   if (length < LEAST || !plain(ip) || ipv4.totalLength(ip) != length) return Entered.SLOW;
   const a = load<u64>(ip, 12);
-  const b = keyOf(load<u32>(ip, ipv4.LENGTH), 0, frame, device);
+  const b = keyOf(load<u32>(ip, ipv4.LENGTH), frame, device);
   let flow: Flow | null = lastIn;
   if ((lastIn.keyA ^ a) | (lastIn.keyB ^ b)) flow = findFlow(a, b);
   if (flow && flow.generation == generation) {
     lastIn = flow;
     const track = flow.track;
-    if (track.way != <u8>Way.OPEN) return Entered.SLOW;
     const headers = (load<u64>(at) ^ track.inLow) | (<u64>load<u32>(at, 8) ^ track.inHigh) | <u64>frame.mark;
     if (!headers && ipv4.ttl(ip) && !wrong(headerSum(ip)) && goes(flow, track, frame, length)) {
       if (track.sights && ownsFrame(frame)) showBefore(flow, track, at, frame.length, ip, length, frame.time);
@@ -92,7 +91,7 @@ export function sealedOut(namespace: Namespace, frame: Frame, id: u32, out: Devi
   const length = frame.length;
   if (enabled && !recording && plain(ip) && frame.routeType == <u8>RouteType.UNICAST && !frame.fragmentMax && headroom(frame) >= ethernet.LENGTH) {
     const a = <u64>frame.mark | (<u64>frame.nextHop << 32);
-    const b = keyOf(id, SENT, frame, out);
+    const b = keyOf(id, frame, out) | SEALED;
     let flow: Flow | null = lastOut;
     if ((lastOut.keyA ^ a) | (lastOut.keyB ^ b)) flow = findFlow(a, b);
     if (flow && flow.generation == generation) {

@@ -1,9 +1,10 @@
 // Flows: one direction of an established connection, known by what arrives at a device (struct flow_offload_tuple). It
 // holds what differs from flow to flow; the rest is its track's.
 //
-// Key: a = addresses, b = ports | protocol << 32 | encapsulated << 39 | device << 40 of the innermost packet, as it
-// comes in; over IPv6 bit 63 of b is set, and addresses are numbers (tables/addresses6), here and below. A flow lives for as
-// long as the connections that it crosses; swept when they are gone.
+// Key: a = addresses, b = ports | protocol << 32 | opened << 38 | encapsulated << 39 | device << 40 of the innermost packet, as
+// it comes in; opened: its tunnel's packet has come out of ESP. Over IPv6 bit 63 of b is set, and addresses are numbers
+// (tables/addresses6), here and below. ESP packets have keys of their own (esp.ts), told by their protocol. A flow lives for
+// as long as the connections that it crosses; swept when they are gone.
 
 import { Pool } from "../memory";
 import { Index } from "../tables/hash";
@@ -52,6 +53,8 @@ export class Flow {
 }
 export const FLOW: usize = 128;
 export const OVER_IPV6: u64 = 1 << 63;
+/** Of an ESP packet: it has just been sealed. */
+export const SEALED: u64 = 1 << 39;
 
 const pool = new Pool(FLOW, 512, Of.TRAFFIC, 4);
 const index = new Index(1024, Of.TRAFFIC);

@@ -73,12 +73,12 @@ export function enter(device: Device, frame: Frame): Entered {
   const ip = frame.data + ethernet.LENGTH;
   const protocol = ipv4.protocol(ip);
   if (protocol == ipv4.TCP) return tcpIn(device, frame);
-  if (protocol != ipv4.UDP) return protocol == ipv4.ESP ? espIn(device, frame) : otherIn(device, frame);
+  if (protocol != ipv4.UDP) return protocol == ipv4.ESP ? espIn(device, frame) : otherIn(device, frame, ENCAPSULATED);
   if (load<u32>(ip, ipv4.LENGTH + udp.LENGTH) == 0x08 && device.namespace.vxlans && !device.master) {
     if (frame.length < ethernet.LENGTH + INSIDE + ipv4.LENGTH + udp.LENGTH) return Entered.SLOW;
     const within = ipv4.protocol(ip + INSIDE);
     if (within == ipv4.TCP) return tunnelledTcpIn(device, frame);
-    return within == ipv4.UDP ? tunnelledUdpIn(device, frame) : otherIn(device, frame);
+    return within == ipv4.UDP ? tunnelledUdpIn(device, frame) : otherIn(device, frame, ENCAPSULATED);
   }
   return udpIn(device, frame);
 }
@@ -91,7 +91,7 @@ export function enterOpened(device: Device, frame: Frame): Entered {
   if (ipv4.protocol(ip) != ipv4.UDP || load<u32>(ip, ipv4.LENGTH + udp.LENGTH) != 0x08) return Entered.SLOW;
   const within = ipv4.protocol(ip + INSIDE);
   if (within == ipv4.TCP) return openedTcpIn(device, frame);
-  return within == ipv4.UDP ? openedUdpIn(device, frame) : otherIn(device, frame);
+  return within == ipv4.UDP ? openedUdpIn(device, frame) : otherIn(device, frame, OPENED);
 }
 
 /** `protocol` and `tunnelled` (its IP packet is that of a tunnel: 0, ENCAPSULATED or OPENED) are constants. One question after the other: what `||` compiles to costs more. */
@@ -99,7 +99,7 @@ export function enterOpened(device: Device, frame: Frame): Entered {
 @inline
 function come(device: Device, frame: Frame, protocol: u32, tunnelled: u32): Entered {
   const at = frame.data;
-  if (notPlain(at)) return otherIn(device, frame);
+  if (notPlain(at)) return otherIn(device, frame, tunnelled ? tunnelled : ENCAPSULATED);
   let sum = frame.sum;
   const hint = frame.hint;
   // Neither is good for another device.
@@ -125,7 +125,7 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: u32): Ente
     if (notPlain(ip - ethernet.LENGTH)) {
       frame.sum = sum;
       frame.hint = hint;
-      return otherIn(device, frame);
+      return otherIn(device, frame, tunnelled);
     }
     if (ipv4.totalLength(ip) != length) return Entered.SLOW;
     if (ipv4.tos(outside) & 3) return Entered.SLOW;

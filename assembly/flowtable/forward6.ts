@@ -17,18 +17,18 @@ import { numberAt } from "../tables/addresses6";
 import { destinationOf, keyA, sourceOf } from "../tables/connections";
 import { watching } from "../tables/events";
 import { tracing } from "../capture/tap";
-import { ENCAPSULATED, Entered, INSIDE, NOTHING, header12, leave, moves, notPlain } from "./forward";
+import { Entered, INSIDE, NOTHING, header12, leave, moves, notPlain } from "./forward";
 import { Flow, OVER_IPV6, findFlow } from "./flows";
 import { Track, encapsulates } from "./track";
 import { begin } from "./recorder";
 
-function tcpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.TCP, false, hint, summed); }
-function udpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.UDP, false, hint, summed); }
-function tunnelledTcpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.TCP, true, hint, summed); }
-function tunnelledUdpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.UDP, true, hint, summed); }
+function tcpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.TCP, false, 0, hint, summed); }
+function udpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.UDP, false, 0, hint, summed); }
+function tunnelledTcpIn(device: Device, frame: Frame, kind: u32, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.TCP, true, kind, hint, summed); }
+function tunnelledUdpIn(device: Device, frame: Frame, kind: u32, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.UDP, true, kind, hint, summed); }
 
-/** A frame of at least `forward.enter`'s length that is no plain IPv4 one inside. */
-export function otherIn(device: Device, frame: Frame): Entered {
+/** A frame of at least `forward.enter`'s length that is no plain IPv4 one inside; `kind`, if it is a tunnel's: ENCAPSULATED or OPENED. */
+export function otherIn(device: Device, frame: Frame, kind: u32): Entered {
   const summed = frame.sum;
   const hint = frame.hint;
   // Neither is good for another device.
@@ -46,14 +46,14 @@ export function otherIn(device: Device, frame: Frame): Entered {
   if (ipv4.protocol(ip) != ipv4.UDP || load<u32>(ip, ipv4.LENGTH + udp.LENGTH) != 0x08) return Entered.SLOW;
   if (!device.namespace.vxlans || device.master) return Entered.SLOW;
   const within = ipv6.nextHeader(ip + INSIDE);
-  if (within == ipv4.TCP) return tunnelledTcpIn(device, frame, hint, summed);
-  return within == ipv4.UDP ? tunnelledUdpIn(device, frame, hint, summed) : Entered.SLOW;
+  if (within == ipv4.TCP) return tunnelledTcpIn(device, frame, kind, hint, summed);
+  return within == ipv4.UDP ? tunnelledUdpIn(device, frame, kind, hint, summed) : Entered.SLOW;
 }
 
-/** `protocol` and `tunnelled` are constants, as `forward.come` has them. */
+/** `protocol` and `tunnelled` are constants; `kind` is 0 or a tunnel's, as `forward.come` has it. */
 // @ts-ignore: decorator
 @inline
-function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool, hint: usize, summed: u32): Entered {
+function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool, kind: u32, hint: usize, summed: u32): Entered {
   const at = frame.data;
   const outside = at + ethernet.LENGTH;
   let sum = summed;
@@ -84,7 +84,7 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool, hint
     if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) return Entered.SLOW;
   } else if (udp.length(l4) != tail || !udp.check(l4)) return Entered.SLOW;
 
-  const b = <u64>load<u32>(l4) | (<u64>(tunnelled ? protocol | ENCAPSULATED : protocol) << 32) | (<u64>device.id << 40) | OVER_IPV6;
+  const b = <u64>load<u32>(l4) | (<u64>(protocol | kind) << 32) | (<u64>device.id << 40) | OVER_IPV6;
   const flow = flowOf(hint, ip, b);
   if (flow && flow.generation == generation && passes(flow, device, frame, at, ip, length, padding, protocol, tunnelled, sum)) return Entered.DONE;
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;

@@ -21,7 +21,7 @@ import { Entry } from "../tables/fdb";
 import { Neighbour } from "../tables/neighbours";
 import { Association } from "../tables/xfrm";
 import { generation, linksGeneration } from "../tables/generation";
-import { FLOW, Flow, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
+import { FLOW, Flow, SEALED, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
 import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, encapsulates, intern, nowhere, release, stepOf, touchOf } from "./track";
 import { AROUND, rewrite } from "./rewrite";
 import { rewrite6 } from "./rewrite6";
@@ -315,6 +315,8 @@ export function install(frame: Frame, ip: usize): void {
   made.crossings += frame.hops - startHops;
   made.elapsed = frame.time - start;
   made.ttl = <u8>(v6 ? ipv6.hopLimit(first) - ipv6.hopLimit(ip) : ipv4.ttl(first) - ipv4.ttl(ip));
+  // esp.ts asks no track how it ends, and rewrites no IP header.
+  if (protocol == ipv4.ESP && (made.way != <u8>endOfEsp(keyB) || made.ttl || load<u64>(first, 12) != load<u64>(ip, 12))) return;
   const tunnel = encapsulates(made);
   if (tunnel) {
     // What differs from packet to packet is left out of the outer headers, and so of their sums.
@@ -379,6 +381,9 @@ function installFlow(frame: Frame, ip: usize, protocol: u32, track: Track, fresh
   flow.generation = startGeneration;
   keepPrecedent(track, fresh, connections, ip, flow.outPort, keyB, frame, startFlags, startGeneration, balanced ? flow.balanced : null);
 }
+
+/** Where the way of an ESP packet with that key ends: one that was sealed on a segment, one that came in where it waits to be opened. */
+function endOfEsp(b: u64): Way { return b & SEALED ? Way.SEGMENT : Way.OPEN; }
 
 /** What its packets' addresses and ports, and thereby their sums, change by. */
 // @ts-ignore: decorator

@@ -6,7 +6,7 @@
 
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
-import { differing, strays } from "./steady";
+import { reading, strays } from "./steady";
 
 /** SKF_AD_OFF + SKF_AD_PAY_OFFSET: instead of a place in the packet, where the payload behind the layer 4 header begins. */
 const PAYLOAD_OFFSET: u32 = 0xfffff000 + 52;
@@ -55,7 +55,10 @@ export function bpfMatches(program: usize, ip: usize, length: u32): bool {
       case 4: {
         const by = code & 8 ? x : k;
         // Division by X of 0 ends the program with 0.
-        if (!by && (code & 0xf0) == 0x30 || !by && (code & 0xf0) == 0x90) return false;
+        if ((code & 0xf0) == 0x30 || (code & 0xf0) == 0x90) {
+          if (code & 8 && variesX) strays();
+          if (!by) return false;
+        }
         a = computed(code, a, by);
         // A constant mask or shift tells which bits are left; whatever else is made of them may differ as a whole.
         const mask = code == 0x54 || code == 0x64 || code == 0x74;
@@ -103,11 +106,8 @@ function loaded(code: u32, ip: usize, length: u32, k: u32, x: u32): u32 {
   const at = <u64>(mode == 0x40 ? x + k : k);
   const size: u64 = code & 0x10 ? 1 : code & 0x08 ? 2 : 4;
   within = at + size <= <u64>length;
-  varies = differing(<u32>min<u64>(at, 0xffff), <u32>size);
-  if (!within) {
-    strays();
-    return 0;
-  }
+  varies = reading(at, <u32>size);
+  if (!within) return 0;
   const from = ip + <usize>at;
   return size == 4 ? bswap<u32>(load<u32>(from)) : size == 2 ? bswap<u16>(load<u16>(from)) : load<u8>(from);
 }

@@ -19,7 +19,7 @@ import { outboundPolicy, outboundPolicy6 } from "./xfrm";
 import { beginMatch, steady } from "./steady";
 import { counted, forget, isOutside, recording } from "../flowtable/recorder";
 import { asksSender, differs } from "../flowtable/opening-recorder";
-import { asksEnds, varies } from "../flowtable/precedent-recorder";
+import { asksEnds } from "../flowtable/precedent-recorder";
 import { note, Note } from "../capture/tap";
 
 /** Jumps nest no deeper than this: iptables refuses loops when rules are loaded, we cut them here. */
@@ -122,17 +122,14 @@ function matches(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, v6: 
 /** Matches that few rules have: by IPsec's policy, by bytes. Of a tunnel's packet some bytes are its way's; any other's differ. */
 function looksCloser(rule: Rule, namespace: Namespace, frame: Frame, ip: usize, v6: bool, match: u32, invert: u32): bool {
   if (recording && match & ~REPEATS) forget(frame);
-  beginMatch();
-  let holds = !(match & POLICY) || policyMatches(rule, namespace, frame, v6);
-  if (holds && match & U32) holds = u32Matches(rule.u32, ip, frame.length) != ((invert & U32) != 0);
-  if (holds && match & BPF) holds = bpfMatches(rule.bpf, ip, frame.length);
-  if (!recording) return holds;
-  if (match & (U32 | BPF) && !(steady && isOutside())) forget(frame);
   // What another's packet would be sent through is not known.
-  if (match & POLICY && rule.policy & POLICY_OUT && !isOutside()) {
-    differs(frame);
-    varies();
-  }
+  if (recording && match & POLICY && rule.policy & POLICY_OUT && !isOutside()) differs(frame);
+  if (match & POLICY && !policyMatches(rule, namespace, frame, v6)) return false;
+  if (!(match & (U32 | BPF))) return true;
+  beginMatch();
+  let holds = !(match & U32) || u32Matches(rule.u32, ip, frame.length) != ((invert & U32) != 0);
+  if (holds && match & BPF) holds = bpfMatches(rule.bpf, ip, frame.length);
+  if (recording && !(steady && isOutside())) forget(frame);
   return holds;
 }
 

@@ -3,7 +3,7 @@
 // A program is a list of u32:  tests,  and for each test:  locations, then (operator, number) pairs;  ranges, then (least,
 // most) pairs. The first location's operator is unused: its number is where to look first, from the IP header on.
 
-import { differing, strays } from "./steady";
+import { reading, strays } from "./steady";
 
 export const AND: u32 = 0;
 export const LEFT: u32 = 1;
@@ -19,9 +19,9 @@ export function u32Matches(program: usize, ip: usize, length: u32): bool {
     const locations = load<u32>(p);
     let at: u32 = 0;
     const first = load<u32>(p, 8);
-    if (length < 4 || first > length - 4) return astray();
+    let varies = reading(first, 4);
+    if (length < 4 || first > length - 4) return false;
     let value = bswap<u32>(load<u32>(ip + first));
-    let varies = differing(first, 4);
     p += 12;
     for (let i: u32 = 1; i < locations; i++, p += 8) {
       const number = load<u32>(p, 4);
@@ -43,9 +43,9 @@ export function u32Matches(program: usize, ip: usize, length: u32): bool {
           if (varies) strays();
           if (at + value < at) return false;
           at += value;
-          if (at + 4 < at || length < at + 4 || number > length - at - 4) return astray();
+          varies = reading(<u64>at + number, 4);
+          if (at + 4 < at || length < at + 4 || number > length - at - 4) return false;
           value = bswap<u32>(load<u32>(ip + at + number));
-          varies = differing(at + number, 4);
       }
     }
     if (varies) strays();
@@ -58,10 +58,4 @@ export function u32Matches(program: usize, ip: usize, length: u32): bool {
     if (!found) return false;
   }
   return true;
-}
-
-/** A packet that is too short for it: a longer one might match. */
-function astray(): bool {
-  strays();
-  return false;
 }

@@ -1,57 +1,16 @@
 /** An encrypted overlay by the flow table: packets take the fast way on both sides of the cipher, and what changes is met by the next one. */
 
 import { expect, it } from 'vitest';
-import { checkedModule } from '../../bench/fuzz/files.js';
 import { encryptionIn } from '../../src/drivers/overlay-encryption.js';
-import { type Datagram, Engine, Sockets, type UdpSocket } from '../../src/engine/index.js';
-import { plan } from '../../src/swarm/plan.js';
-import { realize } from '../../src/swarm/realize.js';
-import { hostPart } from '../../src/topology/topology.js';
-import { books, digest, state } from './seen.js';
+import type { Engine } from '../../src/engine/index.js';
+import { overlayLife } from './overlay-life.js';
 import { ENCRYPTED } from './topologies.js';
 
-const module = await checkedModule();
-const MICROSECOND = 1000;
 /** Datagrams, and half of their answers: each is sealed once and opened once. */
 const COUNT = 200;
 
-/** A datagram every ten microseconds from a task of one node to one of the other, which answers; `at` half of the time something happens. */
-async function life(fast: boolean, engineVersion: '20.10' | '28', happens: (engine: Engine) => void) {
-  const engine = await Engine.create({ module, seed: 1, captureBuffer: 8 << 20 });
-  engine.exports.setFlowTable(fast ? 1 : 0);
-  const { topology } = plan({ ...ENCRYPTED, engine: engineVersion }, 1);
-  const { namespaces } = realize(engine, topology, { latency: 1000 });
-  const sockets = new Sockets(engine);
-  const [near, far] = ['node1', 'node2'].map((node) => {
-    const sandbox = topology.sandboxes.find((one) => one.kind === 'task' && one.node === node);
-    const endpoint = sandbox?.endpoints.find(({ network }) => network === 'net1');
-    const namespace = namespaces.get(`${node}/${sandbox?.name}`);
-    if (!endpoint || !namespace) throw new RangeError(`no task on ${node}`);
-    return { namespace, address: hostPart(endpoint.address) };
-  });
-  if (!near || !far) throw new RangeError('no two tasks');
-  const seen: string[] = [];
-  engine.onCapture = (records) => void seen.push(`${records.length} ${digest(records)}`);
-  for (const { kind, namespace } of engine.devices)
-    if (kind === 'physical') for (const device of namespace.devices.values()) device.tap();
-  sockets.openUdp(far.namespace, 80, ({ data, from, time }: Datagram, socket: UdpSocket) => {
-    socket.send(from, data, sockets.after(time));
-  });
-  let answers = 0;
-  const socket = sockets.openUdp(near.namespace, 5000, () => void answers++);
-  const goOn = (time: number) => void engine.run(engine.now + time, (punted) => sockets.handle(punted));
-  const say = (count: number) => {
-    for (let i = 0; i < count; i++)
-      socket.send({ address: far.address, port: 80 }, new Uint8Array(20 + i), engine.now + i * 10 * MICROSECOND);
-  };
-  say(3);
-  goOn(1e9);
-  const before = engine.exports.fastPackets();
-  say(COUNT);
-  engine.at(engine.now + 5 * COUNT * MICROSECOND, () => happens(engine));
-  goOn(1e9);
-  return { seen: [...seen, ...books(engine), ...state(engine)], answers, fast: engine.exports.fastPackets() - before };
-}
+const life = (fast: boolean, engine: '20.10' | '28', happens: (engine: Engine) => void) =>
+  overlayLife({ fast, spec: { ...ENCRYPTED, engine }, count: COUNT, size: (i) => 20 + i, happens });
 
 const hosts = (engine: Engine) => [...engine.namespaces.values()].filter((one) => encryptionIn(one));
 const outbound = (engine: Engine) =>

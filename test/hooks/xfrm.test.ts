@@ -8,13 +8,11 @@ import type { Namespace } from '../../src/engine/index.js';
 import { xfrmStat } from '../../src/views/index.js';
 import { addressText, concat, ethernet, hex, IPV4, ipPacket, toHex, u16, u32, udpPacket } from '../engine/packets.js';
 import { CLIENT, type Pair, pair, SERVER } from '../engine/pair.js';
+import { KEY, PORT, protect } from '../engine/protect.js';
 import { dropsOf, expectConserved } from '../engine/watch.js';
 
-const PORT = 4789;
-const MARK = 0xd0c4e3;
 const OUT = 0x11111111;
 const IN = 0x22222222;
-const KEY = hex('a6ca4ba5c34d7f9a179ee3ab270a0161 deadbeef');
 const OTHER = hex('10a2dd8171c5b883f65856574cc365bf deadbeef');
 const cipher = nobleCipher(KEY.subarray(0, 16));
 const nonce = (iv: Uint8Array) => concat(KEY.subarray(16), iv);
@@ -28,22 +26,6 @@ async function protectedPair(options: Parameters<typeof pair>[0] = {}): Promise<
   ] as const;
   for (const [namespace, own, peer, sends, receives] of ends) protect(namespace, own, peer, sends, receives);
   return world;
-}
-
-function protect({ xfrm, iptables }: Namespace, own: string, peer: string, sends: number, receives: number): void {
-  xfrm.addAssociation({ source: peer, destination: own, spi: receives, reqid: 5, key: KEY });
-  xfrm.addAssociation({ source: own, destination: peer, spi: sends, reqid: 5, key: KEY });
-  const template = { source: own, destination: peer, spi: sends, reqid: 5 };
-  xfrm.setPolicy({
-    source: own,
-    destination: peer,
-    protocol: 17,
-    port: PORT,
-    mark: MARK,
-    markMask: 0xffffffff,
-    template,
-  });
-  iptables.append('mangle', 'OUTPUT', { protocol: 'udp', dport: PORT, target: 'MARK', value: MARK });
 }
 
 /** A datagram from the client to the server; what the server's socket got of it. */

@@ -1,0 +1,138 @@
+/**
+ * ESP where a way goes on from namespace to namespace without a segment between: what is sealed in one may be opened in the next, or
+ * be forwarded first. All fares as it does without the flow table.
+ */
+
+import { expect, it } from 'vitest';
+import { checkedModule } from '../../bench/fuzz/files.js';
+import { type Device, Engine, type Namespace, type RuleSpec, Sockets } from '../../src/engine/index.js';
+import { PORT, protect } from '../engine/protect.js';
+import { books, digest, state } from './seen.js';
+
+const module = await checkedModule();
+const COUNT = 40;
+const OUT = 0x11111111;
+const IN = 0x22222222;
+
+interface Chain {
+  /** What each namespace is tied to the next by: with two, the middle one is a router. */
+  links: readonly ('veth' | 'segment')[];
+  /** The router has associations too, so that it looks for ESP in what comes in. */
+  opens?: boolean;
+  /** A rule for what comes in. */
+  rule?: { at: 'router' | 'server'; table: 'nat' | 'filter'; chain: string; spec: RuleSpec };
+  /** What the client sends to instead of the server's address. */
+  to?: string;
+}
+
+const hardware = (n: number) => `02:00:00:00:00:0${n}`;
+
+function tie(engine: Engine, [from, to]: [Namespace, Namespace], kind: 'veth' | 'segment', i: number): void {
+  const [near, far] = [`10.0.${i}.1`, `10.0.${i}.2`];
+  const [mac, peerMac] = [hardware(2 * i + 1), hardware(2 * i + 2)];
+  let ends: [Device, Device];
+  if (kind === 'veth')
+    ends = from.addVeth(`eth${i}`, { mac, mtu: 1500 }, { namespace: to, name: `eth${i}`, mac: peerMac, mtu: 1500 });
+  else {
+    const segment = engine.segment(100_000);
+    ends = [
+      from.addPhysical(`eth${i}`, segment, { mac, mtu: 1500 }),
+      to.addPhysical(`eth${i}`, segment, { mac: peerMac, mtu: 1500 }),
+    ];
+  }
+  from.addAddress(ends[0], `${near}/24`);
+  to.addAddress(ends[1], `${far}/24`);
+  from.addNeighbour(ends[0], far, peerMac);
+  to.addNeighbour(ends[1], near, mac);
+  if (kind === 'segment') ends[1].tap();
+}
+
+async function life(fast: boolean, { links, opens, rule, to }: Chain) {
+  const engine = await Engine.create({ module, seed: 1, captureBuffer: 8 << 20 });
+  engine.exports.setFlowTable(fast ? 1 : 0);
+  const seen: string[] = [];
+  engine.onCapture = (records) => void seen.push(`${records.length} ${digest(records)}`);
+  const client = engine.namespace('node/client');
+  const server = engine.namespace('node/server');
+  const router = links.length > 1 ? engine.namespace('node/router') : undefined;
+  const all = router ? [client, router, server] : [client, server];
+  const last = links.length - 1;
+  for (const [i, kind] of links.entries()) tie(engine, [all[i] as Namespace, all[i + 1] as Namespace], kind, i);
+  client.addRoute('0.0.0.0/0', client.device('eth0'), '10.0.0.2');
+  server.addRoute('0.0.0.0/0', server.device(`eth${last}`), `10.0.${last}.1`);
+  router?.set('forward', 1);
+  const [here, there] = ['10.0.0.1', `10.0.${last}.2`];
+  protect(client, here, to ?? there, OUT, IN);
+  protect(server, there, here, IN, OUT);
+  if (router && opens) protect(router, '10.0.0.2', here, 3, 4);
+  if (rule) (rule.at === 'router' ? router : server)?.iptables.append(rule.table, rule.chain, rule.spec);
+  const sockets = new Sockets(engine);
+  let [came, answers] = [0, 0];
+  sockets.openUdp(server, PORT, ({ data, from, time }, socket) => {
+    came++;
+    socket.send(from, data, sockets.after(time));
+  });
+  const socket = sockets.openUdp(client, PORT, () => void answers++);
+  for (let i = 0; i < COUNT; i++)
+    socket.send({ address: to ?? there, port: PORT }, new Uint8Array(20 + i), engine.now + i * 1e6);
+  engine.run(engine.now + 1e9, sockets.handle);
+  return { seen: [...seen, ...books(engine), ...state(engine)], came, answers, fast: engine.exports.fastPackets() };
+}
+
+const TRANSLATED = (destination: string, address: string): RuleSpec => ({
+  destination,
+  target: 'DNAT',
+  address,
+});
+
+it.each<[string, Chain, 'fast' | 'slow', 'comes' | 'does not come']>([
+  ['over a segment', { links: ['segment'] }, 'fast', 'comes'],
+  ['over a veth', { links: ['veth'] }, 'slow', 'comes'],
+  ['through a router between two veths', { links: ['veth', 'veth'] }, 'slow', 'comes'],
+  ['through a router to a segment', { links: ['veth', 'segment'] }, 'fast', 'comes'],
+  // What comes out at the server has one hop less to live.
+  [
+    'from a segment through a router that opens others',
+    {
+      links: ['segment', 'veth'],
+      opens: true,
+      rule: {
+        at: 'server',
+        table: 'filter',
+        chain: 'INPUT',
+        spec: { protocol: 'udp', u32: '5&0xFF=63', target: 'NONE' },
+      },
+    },
+    'fast',
+    'comes',
+  ],
+  // The datagram's checksum is of the address that it was sent to.
+  [
+    'through a router that translates it',
+    {
+      links: ['segment', 'veth'],
+      opens: true,
+      to: '10.9.9.9',
+      rule: { at: 'router', table: 'nat', chain: 'PREROUTING', spec: TRANSLATED('10.9.9.9', '10.0.1.2') },
+    },
+    'slow',
+    'does not come',
+  ],
+  [
+    'to a server that translates it',
+    {
+      links: ['segment'],
+      to: '10.9.9.9',
+      rule: { at: 'server', table: 'nat', chain: 'PREROUTING', spec: TRANSLATED('10.9.9.9', '10.0.0.2') },
+    },
+    'slow',
+    'does not come',
+  ],
+])('goes %s', async (_, chain, how, comes) => {
+  const slow = await life(false, chain);
+  const quick = await life(true, chain);
+  expect(quick).toEqual({ ...slow, fast: quick.fast });
+  expect(slow.came).toBe(comes === 'comes' ? COUNT : 0);
+  // What is sealed for a segment, at least.
+  if (how === 'fast') expect(quick.fast).toBeGreaterThan(0.9 * COUNT);
+});

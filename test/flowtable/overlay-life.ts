@@ -1,0 +1,64 @@
+/** A conversation over an overlay, with the flow table or without, and all that can be seen of it. */
+
+import { checkedModule } from '../../bench/fuzz/files.js';
+import { type Datagram, Engine, Sockets, type UdpSocket } from '../../src/engine/index.js';
+import { plan } from '../../src/swarm/plan.js';
+import { realize } from '../../src/swarm/realize.js';
+import type { StackSpec } from '../../src/topology/spec.js';
+import { hostPart } from '../../src/topology/topology.js';
+import { books, digest, state } from './seen.js';
+
+const module = await checkedModule();
+const MICROSECOND = 1000;
+
+interface Conversation {
+  fast: boolean;
+  /** Two nodes, each with a task on net1. */
+  spec: StackSpec;
+  count: number;
+  /** Of the payload of each datagram. */
+  size(i: number): number;
+  /** Before anything is said. */
+  prepare?(engine: Engine): void;
+  /** At half of the time. */
+  happens?(engine: Engine): void;
+}
+
+/** A datagram every ten microseconds from a task of one node to one of the other, which answers. */
+export async function overlayLife({ fast, spec, count, size, prepare, happens }: Conversation) {
+  const engine = await Engine.create({ module, seed: 1, captureBuffer: 8 << 20 });
+  engine.exports.setFlowTable(fast ? 1 : 0);
+  const { topology } = plan(spec, 1);
+  const { namespaces } = realize(engine, topology, { latency: 1000 });
+  prepare?.(engine);
+  const sockets = new Sockets(engine);
+  const [near, far] = ['node1', 'node2'].map((node) => {
+    const sandbox = topology.sandboxes.find((one) => one.kind === 'task' && one.node === node);
+    const endpoint = sandbox?.endpoints.find(({ network }) => network === 'net1');
+    const namespace = namespaces.get(`${node}/${sandbox?.name}`);
+    if (!endpoint || !namespace) throw new RangeError(`no task on ${node}`);
+    return { namespace, address: hostPart(endpoint.address) };
+  });
+  if (!near || !far) throw new RangeError('no two tasks');
+  const seen: string[] = [];
+  engine.onCapture = (records) => void seen.push(`${records.length} ${digest(records)}`);
+  for (const { kind, namespace } of engine.devices)
+    if (kind === 'physical') for (const device of namespace.devices.values()) device.tap();
+  sockets.openUdp(far.namespace, 80, ({ data, from, time }: Datagram, socket: UdpSocket) => {
+    socket.send(from, data, sockets.after(time));
+  });
+  let answers = 0;
+  const socket = sockets.openUdp(near.namespace, 5000, () => void answers++);
+  const goOn = (time: number) => void engine.run(engine.now + time, (punted) => sockets.handle(punted));
+  const say = (count: number) => {
+    for (let i = 0; i < count; i++)
+      socket.send({ address: far.address, port: 80 }, new Uint8Array(size(i)), engine.now + i * 10 * MICROSECOND);
+  };
+  say(3);
+  goOn(1e9);
+  const before = engine.exports.fastPackets();
+  say(count);
+  engine.at(engine.now + 5 * count * MICROSECOND, () => happens?.(engine));
+  goOn(1e9);
+  return { seen: [...seen, ...books(engine), ...state(engine)], answers, fast: engine.exports.fastPackets() - before };
+}
