@@ -11,7 +11,7 @@
 import * as ipv4 from "../wire/ipv4";
 import { Connection, SEEN_REPLY, isTunnels, protocolOf } from "../tables/connections";
 import { BalancedConnection } from "../tables/services";
-import { tcpCopy, tcpIdle, tcpOpen, tcpTwins } from "../hooks/conntrack-tcp";
+import { tcpCopy, tcpIdle, tcpOpen, tcpTwins } from "../hooks/tcp-flows";
 import { udpIdle, udpSteady, udpTwins } from "../hooks/conntrack";
 import { steady, steadyTimeout } from "../hooks/ipvs";
 import { Flow, connectionOf, stampOf } from "./flows";

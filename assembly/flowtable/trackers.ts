@@ -4,7 +4,9 @@
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
 import { SEEN_REPLY } from "../tables/connections";
-import { ACCEPT, plainOptions, tcpFollow, tcpFollows, tcpPacket } from "../hooks/conntrack-tcp";
+import { ACCEPT, tcpPacket } from "../hooks/conntrack-tcp";
+import { tcpFollow, tcpFollows } from "../hooks/tcp-flows";
+import { plainOptions } from "../hooks/tcp-options";
 import { udpFollow, udpFollows } from "../hooks/conntrack";
 import { advance, touch } from "../hooks/ipvs";
 import { Flow, connectionOf, stampOf } from "./flows";
