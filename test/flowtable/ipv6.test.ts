@@ -9,21 +9,28 @@ import { type Options, vectors } from './vectors.js';
 
 const module = await checkedModule();
 
-it.each<[string, Omit<Options, 'spec' | 'steps'>]>([
+const networks = TWO_NODES_6.networks.map((one) =>
+  one.driver === 'overlay' ? { ...one, options: { encrypted: '' } } : one,
+);
+const ENCRYPTED_6 = { ...TWO_NODES_6, networks };
+
+it.each<[string, Omit<Options, 'spec' | 'steps'> & Partial<Pick<Options, 'spec'>>]>([
   ['to a port that a bridge publishes', { ways6: ['published'] }],
   ['back from such a port', { ways6: ['published'], side: 'far' }],
   ['from container to container', { ways6: ['bridged'] }],
   ['to the world outside', { ways6: ['outside'] }],
   ['through an overlay', { ways6: ['overlay'] }],
   ['out of a tunnel', { ways6: ['overlay'], tunnelled: 0.7 }],
+  ['through an encrypted overlay', { ways6: ['overlay'], spec: ENCRYPTED_6 }],
+  ['out of ESP', { ways6: ['overlay'], spec: ENCRYPTED_6, tunnelled: 0.6 }],
   ['everywhere', { ways6: ['published', 'bridged', 'outside', 'overlay'], docker: true }],
 ])(
   'fares alike %s',
   async (_, options) => {
     let fast = 0;
     const property = fc.asyncProperty(fc.integer({ min: 1, max: 1 << 30 }), async (seed) => {
-      const slow = await vectors(seed, false, module, { ...options, spec: TWO_NODES_6, steps: 80 });
-      const quick = await vectors(seed, true, module, { ...options, spec: TWO_NODES_6, steps: 80 });
+      const slow = await vectors(seed, false, module, { spec: TWO_NODES_6, ...options, steps: 80 });
+      const quick = await vectors(seed, true, module, { spec: TWO_NODES_6, ...options, steps: 80 });
       expect(quick.seen).toEqual(slow.seen);
       expect(slow.fast).toBe(0);
       fast += quick.fast;
