@@ -302,8 +302,9 @@ export function moves(flow: Flow, track: Track, protocol: u32, l4: usize, tail: 
       plain = (tcp.flags(l4) & tcp.FIN) == 0 && plainOptions(l4);
     }
   }
-  if (!plain || (!together(flow, protocol, time) && !(adopt(flow, track, protocol) && together(flow, protocol, time)))) {
-    return moveEach(flow, track, protocol, l4, tail, time);
+  if (!plain || !together(flow, protocol, time)) {
+    if (meetsTunnelAlone(track)) return !flow.outer || movesTunnel(flow, track, time);
+    if (!plain || !adopt(flow, track, protocol) || !together(flow, protocol, time)) return moveEach(flow, track, protocol, l4, tail, time);
   }
   const lead = flow.lead;
   const reply = <u32>track.reply;
@@ -313,15 +314,27 @@ export function moves(flow: Flow, track: Track, protocol: u32, l4: usize, tail: 
   if (protocol == ipv4.TCP) {
     if (!tcpFitsOpen(lead, reply, sequence, acknowledgment, end)) return false;
   }
-  const outer = flow.outer;
-  if (outer) {
-    if (outer.stamp != flow.outerStamp) return false;
-    if (!udpGoesOn(outer, track.outerSeen, time + track.outerAfter)) return false;
+  if (flow.outer) {
+    if (!movesTunnel(flow, track, time)) return false;
   }
   if (protocol == ipv4.TCP) tcpFollowOpen(lead, reply, sequence, acknowledgment, end, tcp.window(l4));
   else lead.lastDirection = <u8>reply;
   lead.deadline = time;
   return true;
+}
+
+/** Are there no connections on the way, but for the tunnel's own perhaps? */
+// @ts-ignore: decorator
+@inline
+function meetsTunnelAlone(track: Track): bool { return track.connections == track.outers && track.outers < 2 && !track.balanced; }
+
+/** Moves the tunnel's connection on, if it stays as it is. */
+// @ts-ignore: decorator
+@inline
+function movesTunnel(flow: Flow, track: Track, time: u64): bool {
+  const outer = flow.outer!;
+  if (outer.stamp != flow.outerStamp) return false;
+  return udpGoesOn(outer, track.outerSeen, time + track.outerAfter);
 }
 
 /**

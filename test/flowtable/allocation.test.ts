@@ -62,7 +62,7 @@ it('follows what the hot loop calls, by name', () => {
     'flowtable/sights/showBefore',
     'capture/tap/tap',
     'clock/queue/schedule',
-    'load/generator/generate',
+    'load/generator/draw',
   ])
     expect(found, name).toContain(`assembly/${name}`);
   expect(found.size).toBeGreaterThan(250);
