@@ -1,5 +1,5 @@
-// How TCP moves a connection on (nf_conntrack_proto_tcp.c, Linux 6.1): its state, its timeout, and whether a segment can
-// belong to it at all, judged by both ends' windows (van Rooij, "Real Stateful TCP Packet Filtering in IP Filter").
+// How TCP moves a connection on (nf_conntrack_proto_tcp.c, Linux 6.1): its state and timeout (tcp-states), and whether a segment can
+// belong to it at all, judged by both ends' windows (tcp-windows; van Rooij, "Real Stateful TCP Packet Filtering in IP Filter").
 // Sysctls as they come: tcp_loose 1, tcp_be_liberal 0, tcp_max_retrans 3, tcp_no_window_check 0, tcp_ignore_invalid_rst 0.
 //
 // Conntrack stands between the two ends: a segment that it sees may be lost further on, and the windows that it keeps are

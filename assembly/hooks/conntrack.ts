@@ -1,7 +1,7 @@
 // Connection tracking at PREROUTING and OUTPUT (nf_conntrack_in): find or make the connection of a packet, say how the
 // packet stands to it, and let its protocol move the state and the timeout on.
 // What both families share is here, and what IPv4's packets say; conntrack6 reads IPv6's.
-// Timeouts: net.netfilter.nf_conntrack_*; TCP's are in conntrack-tcp.
+// Timeouts: net.netfilter.nf_conntrack_*; TCP's are in tcp-states.
 
 import { CT_ESTABLISHED, CT_INVALID, CT_NEW, CT_RELATED, CT_REPLY, CT_UNTRACKED, Frame, IPVS_PROPERTY } from "../frame";
 import { drop, Drop } from "../drops";
