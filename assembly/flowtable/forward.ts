@@ -21,7 +21,7 @@ import { halves, sumHere, wrong } from "../wire/checksum";
 import { changed, generation, linksGeneration } from "../tables/generation";
 import { tcpFitsOpen, tcpFollowOpen } from "../hooks/tcp-flows";
 import { plainOptions } from "../hooks/tcp-options";
-import { udpGoesOn } from "../hooks/conntrack";
+import { udpGoesOn } from "../hooks/conntrack-udp";
 import { waitToSeal } from "../hooks/xfrm";
 import { Association } from "../tables/xfrm";
 import { watching } from "../tables/events";

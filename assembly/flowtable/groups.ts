@@ -12,7 +12,7 @@ import * as ipv4 from "../wire/ipv4";
 import { Connection, SEEN_REPLY, isTunnels, protocolOf } from "../tables/connections";
 import { BalancedConnection } from "../tables/services";
 import { tcpCopy, tcpIdle, tcpOpen, tcpTwins } from "../hooks/tcp-flows";
-import { udpIdle, udpSteady, udpTwins } from "../hooks/conntrack";
+import { udpIdle, udpSteady, udpTwins } from "../hooks/conntrack-udp";
 import { steady, steadyTimeout } from "../hooks/ipvs";
 import { Flow, connectionOf, stampOf } from "./flows";
 import { Track, stepOf } from "./track";

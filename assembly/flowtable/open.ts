@@ -14,13 +14,13 @@ import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import {
   Connection, DST_NAT, DST_NAT_DONE, DYING, SEEN_REPLY, SRC_NAT, SRC_NAT_DONE, askConnection, destinationOf, enterTuples, foundReply, invertA, keyA, keyB,
-  newConnection, nextConnection, roomForConnections, seekTuple, setStreamAt, sourceOf,
+  newConnection, nextConnection, roomForConnections, seekTuple, sourceOf,
 } from "../tables/connections";
 import { Destination, askBalanced, enterBalanced, knowsBalanced, nextBalanced, roomForBalanced } from "../tables/services";
 import { Search } from "../tables/hash";
 import { isLocal } from "../tables/routes";
 import { generation, linksGeneration } from "../tables/generation";
-import { STREAM_AFTER, UDP_TIMEOUT, udpFollow } from "../hooks/conntrack";
+import { udpFollow, udpNew } from "../hooks/conntrack-udp";
 import { tcpError, tcpOpened } from "../hooks/conntrack-tcp";
 import { tcpCopy } from "../hooks/tcp-flows";
 import { tcpTimeout } from "../hooks/tcp-states";
@@ -176,10 +176,7 @@ export function open(frame: Frame, outside: usize, ip: usize, l4: usize, tail: u
     if (protocol == ipv4.TCP && !step.outer) {
       tcpCopy(first, connection);
       connection.deadline = then + tcpTimeout(connection.state);
-    } else {
-      setStreamAt(connection, then + STREAM_AFTER);
-      connection.deadline = then + UDP_TIMEOUT;
-    }
+    } else udpNew(connection, then);
     bound(connection, binding, load<u16>(statuses + (<usize>i << 1)));
     enterTuples(connection, original, reply);
     setConnection(passing, i, connection);

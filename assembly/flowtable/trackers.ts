@@ -7,7 +7,7 @@ import { SEEN_REPLY } from "../tables/connections";
 import { ACCEPT, tcpPacket } from "../hooks/conntrack-tcp";
 import { tcpFollow, tcpFollows } from "../hooks/tcp-flows";
 import { plainOptions } from "../hooks/tcp-options";
-import { udpFollow, udpFollows } from "../hooks/conntrack";
+import { udpFollow, udpFollows } from "../hooks/conntrack-udp";
 import { advance, touch } from "../hooks/ipvs";
 import { Flow, connectionOf, stampOf } from "./flows";
 import { Track, stepOf } from "./track";

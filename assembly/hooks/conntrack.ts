@@ -1,7 +1,7 @@
 // Connection tracking at PREROUTING and OUTPUT (nf_conntrack_in): find or make the connection of a packet, say how the
 // packet stands to it, and let its protocol move the state and the timeout on.
 // What both families share is here, and what IPv4's packets say; conntrack6 reads IPv6's.
-// Timeouts: net.netfilter.nf_conntrack_*; TCP's are in tcp-states.
+// Timeouts: net.netfilter.nf_conntrack_*; TCP's are in tcp-states, UDP's in conntrack-udp.
 
 import { CT_ESTABLISHED, CT_INVALID, CT_NEW, CT_RELATED, CT_REPLY, CT_UNTRACKED, Frame, IPVS_PROPERTY } from "../frame";
 import { drop, Drop } from "../drops";
@@ -14,20 +14,17 @@ import * as udp from "../wire/udp";
 import * as tcp from "../wire/tcp";
 import { sum } from "../wire/checksum";
 import {
-  ASSURED, CONFIRMED, Connection, SEEN_REPLY, destinationOf, findConnection, foundReply, invertA, invertB, isIcmp, keyA, keyB, newConnection,
-  releaseUnconfirmed, removeConnection, setStreamAt, streamAt,
+  CONFIRMED, Connection, SEEN_REPLY, destinationOf, findConnection, foundReply, invertA, invertB, isIcmp, keyA, keyB, newConnection,
+  releaseUnconfirmed, removeConnection,
 } from "../tables/connections";
 import { noteProgress, standing, watching } from "../tables/events";
 import { recording, tracked } from "../flowtable/recorder";
 import { Hook } from "../tables/rules";
 import { tcpError, tcpNew, tcpPacket } from "./conntrack-tcp";
+import { udpFollow, udpNew } from "./conntrack-udp";
 
 const SECOND: u64 = 1_000_000_000;
-export const UDP_TIMEOUT: u64 = 30 * SECOND;
-/** Answered after that, it is a stream. */
-export const STREAM_AFTER: u64 = 2 * SECOND;
-export const UDP_STREAM_TIMEOUT: u64 = 120 * SECOND;
-export const ICMP_TIMEOUT: u64 = 30 * SECOND;
+const ICMP_TIMEOUT: u64 = 30 * SECOND;
 export const GENERIC_TIMEOUT: u64 = 600 * SECOND;
 
 /** The tuple that was read last, by this file's `tupleOf` or conntrack6's. */
@@ -162,60 +159,10 @@ function opensConnection(protocol: u32, type: u32): bool {
 export function protocolPacket(connection: Connection, protocol: u32, reply: u32, l4: usize, length: u32, time: u64): i32 {
   if (protocol == ipv4.TCP) return tcpPacket(connection, reply, l4, length, time);
   if (protocol == ipv4.UDP) {
-    if (!(connection.status & CONFIRMED)) setStreamAt(connection, time + STREAM_AFTER);
-    udpFollow(connection, time);
+    if (connection.status & CONFIRMED) udpFollow(connection, time);
+    else udpNew(connection, time);
   } else connection.deadline = time + (isIcmp(protocol) ? ICMP_TIMEOUT : GENERIC_TIMEOUT);
   return 1;
-}
-
-/** Moves a UDP connection on. */
-// @ts-ignore: decorator
-@inline
-export function udpFollow(connection: Connection, time: u64): void {
-  let timeout = UDP_TIMEOUT;
-  // Answered, and still alive after two seconds: a stream.
-  if (connection.status & SEEN_REPLY && time > streamAt(connection)) {
-    timeout = UDP_STREAM_TIMEOUT;
-    connection.status |= ASSURED;
-  }
-  connection.deadline = time + timeout;
-}
-
-/** Would that leave its status as it is? */
-// @ts-ignore: decorator
-@inline
-export function udpFollows(connection: Connection, time: u64): bool {
-  return (connection.status & (SEEN_REPLY | ASSURED)) != SEEN_REPLY || time <= streamAt(connection);
-}
-
-/** Will each datagram from `time` on, of a direction that has been seen, leave it as it is, but for its time? */
-export function udpSteady(connection: Connection, time: u64): bool {
-  const seen = <u32>connection.status & (SEEN_REPLY | ASSURED);
-  return !seen || (seen == (SEEN_REPLY | ASSURED) && time > streamAt(connection));
-}
-/** As one that is: does another one last as long? */
-export function udpTwins(connection: Connection, other: Connection, time: u64): bool {
-  return !((connection.status ^ other.status) & SEEN_REPLY) && udpSteady(other, time);
-}
-/** How long one lasts then. */
-export function udpIdle(connection: Connection): u64 { return connection.status & SEEN_REPLY ? UDP_STREAM_TIMEOUT : UDP_TIMEOUT; }
-
-/** Moves a UDP connection on that is alive, answered or not (`seen`, 0 or 1) and stays as it is; false, and nothing is done, if not so. */
-// @ts-ignore: decorator
-@inline
-export function udpGoesOn(connection: Connection, seen: u32, time: u64): bool {
-  if (time >= connection.deadline) return false;
-  const status = <u32>connection.status;
-  if (((status / SEEN_REPLY) & 1) != seen) return false;
-  let timeout = UDP_TIMEOUT;
-  if (seen) {
-    if (time > streamAt(connection)) {
-      if (!(status & ASSURED)) return false;
-      timeout = UDP_STREAM_TIMEOUT;
-    }
-  }
-  connection.deadline = time + timeout;
-  return true;
 }
 
 /** An ICMP error is RELATED to the connection of the packet that it quotes (nf_conntrack_inet_error). */
