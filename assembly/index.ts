@@ -76,7 +76,7 @@ export const FDB_STATIC: u32 = STATIC;
 export { addAssociation, removeAssociation, removePolicy, setPolicy } from "./tables/xfrm";
 export { ciphersAt, ciphersDone, ciphersLength } from "./stack/ciphers";
 
-export { withdrawDestination, withdrawService } from "./hooks/ipvs";
+export { withdrawDestination, withdrawService } from "./hooks/ipvs-scheduling";
 
 export { sourceFor } from "./stack/output";
 export { sourceFor6 } from "./stack/output6";

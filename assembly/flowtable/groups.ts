@@ -13,7 +13,7 @@ import { Connection, SEEN_REPLY, isTunnels, protocolOf } from "../tables/connect
 import { BalancedConnection } from "../tables/services";
 import { tcpCopy, tcpIdle, tcpOpen, tcpTwins } from "../hooks/tcp-flows";
 import { udpIdle, udpSteady, udpTwins } from "../hooks/conntrack-udp";
-import { steady, steadyTimeout } from "../hooks/ipvs";
+import { steady, steadyTimeout } from "../hooks/ipvs-states";
 import { Flow, connectionOf, stampOf } from "./flows";
 import { Track, stepOf } from "./track";
 

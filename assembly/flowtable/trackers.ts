@@ -8,7 +8,7 @@ import { ACCEPT, tcpPacket } from "../hooks/conntrack-tcp";
 import { tcpFollow, tcpFollows } from "../hooks/tcp-flows";
 import { plainOptions } from "../hooks/tcp-options";
 import { udpFollow, udpFollows } from "../hooks/conntrack-udp";
-import { advance, touch } from "../hooks/ipvs";
+import { advance, touch } from "../hooks/ipvs-states";
 import { Flow, connectionOf, stampOf } from "./flows";
 import { Track, stepOf } from "./track";
 import { allApart, join } from "./groups";
