@@ -1,73 +1,32 @@
 // Segments that arrive (RFC 9293 3.10.7, RFC 5961, RFC 7323 5; net/ipv4/tcp_input.c: tcp_validate_incoming, tcp_ack,
-// tcp_data_queue, tcp_rcv_state_process).
+// tcp_data_queue, tcp_rcv_state_process). The segment at hand is tcp-segment's; how connections come about is in tcp-handshake.
 
 import { Frame } from "../frame";
 import { deliver, drop, Drop } from "../drops";
-import { random } from "../random";
-import * as ipv4 from "../wire/ipv4";
-import * as ipv6 from "../wire/ipv6";
 import * as tcp from "../wire/tcp";
 import { Namespace } from "./namespace";
-import { pathMtu } from "./output";
-import { pathMtu6 } from "./output6";
-import { keepAt } from "../tables/addresses6";
 import { loadSegment } from "../load/receiver";
-import { Failure, Punt, V6_PUNT, punt } from "./punts";
+import { Failure, Punt, punt } from "./punts";
 import { buffered, LIMIT, release } from "./tcp-buffer";
 import * as congestion from "./tcp-congestion";
-import { closeSilently, failed, leaveBacklog, resetFor, timeWait, wasReset } from "./tcp-end";
+import { closeSilently, failed, resetFor, timeWait, wasReset } from "./tcp-end";
+import { establish, listening, synSent, tellWindow } from "./tcp-handshake";
 import * as options from "./tcp-options";
 import * as kept from "./tcp-queue";
 import {
-  acknowledgeLater, arm, disarm, FIN_TIMEOUT, openWindow, PROCESSING_DELAY, request, settleReceiveWindow, startReceiveWindow,
-  TIMER_FIN_WAIT, TIMER_RETRANSMIT, WORK_ACK, WORK_ACK_NOW, WORK_RETRANSMIT, WORK_SEND, WORK_SYN,
+  acknowledgeLater, arm, disarm, FIN_TIMEOUT, openWindow, PROCESSING_DELAY, request, TIMER_FIN_WAIT, TIMER_RETRANSMIT, WORK_ACK,
+  WORK_RETRANSMIT, WORK_SEND, WORK_SYN,
 } from "./tcp-output";
-import { findBound, findSocket, indexSocket, newSocket, removeSocket, Socket, socketById, State } from "./sockets";
+import { acknowledgment, flags, header, headerLength, length, local, protocol, readSegment, remote, sequence, time } from "./tcp-segment";
+import { findBound, findSocket, removeSocket, Socket, socketById, State } from "./sockets";
 import { restartTimeWait } from "./time-wait";
 
-const SCALE: u8 = 7;
-const DEFAULT_MSS: u32 = 536;
 /** net.ipv4.tcp_invalid_ratelimit */
 const CHALLENGE_INTERVAL: u64 = 500_000_000;
 
-// The segment at hand. Receiving never sends, so no other segment comes in between.
-let time: u64 = 0;
-let header: usize = 0;
-let headerLength: u32 = 0;
-let sequence: u32 = 0;
-let acknowledgment: u32 = 0;
-let flags: u32 = 0;
-let length: u32 = 0;
-let protocol: u32 = 0;
-let local: u32 = 0;
-let remote: u32 = 0;
-
 /** Local delivery of a segment: `frame.data` is the IP header, of either version, which has been checked. */
 export function tcpReceive(namespace: Namespace, frame: Frame): void {
-  const ip = frame.data;
-  const v6 = ipv4.version(ip) == 6;
-  const skip = v6 ? <u32>frame.upperAt : ipv4.headerLength(ip);
-  const total = frame.length - skip;
-  header = ip + skip;
-  if (total < tcp.LENGTH) return drop(frame, Drop.PKT_TOO_SMALL, frame.device);
-  headerLength = tcp.headerLength(header);
-  if (headerLength < tcp.LENGTH || headerLength > total) return drop(frame, Drop.PKT_TOO_SMALL, frame.device);
-  if (v6) {
-    if (!tcp.checksumOk6(header, total, ip)) return drop(frame, Drop.TCP_CSUM, frame.device);
-    protocol = ipv4.TCP | ipv6.V6;
-    remote = keepAt(ip + ipv6.AT_SOURCE);
-    local = keepAt(ip + ipv6.AT_DESTINATION);
-  } else {
-    protocol = ipv4.TCP;
-    remote = ipv4.source(ip);
-    local = ipv4.destination(ip);
-    if (!tcp.checksumOk(header, total, remote, local)) return drop(frame, Drop.TCP_CSUM, frame.device);
-  }
-  time = frame.time;
-  sequence = tcp.sequence(header);
-  acknowledgment = tcp.acknowledgment(header);
-  flags = tcp.flags(header);
-  length = total - headerLength;
+  if (!readSegment(frame)) return;
   if (frame.load && loadSegment(namespace, frame, header, headerLength, length)) return;
   const socket = findSocket(namespace, protocol, local, tcp.destination(header), remote, tcp.source(header), time);
   if (!socket) return toNobody(namespace, frame);
@@ -85,134 +44,6 @@ function toNobody(namespace: Namespace, frame: Frame): void {
   if (namespace.silent) return deliver(frame);
   resetFor(namespace, frame);
   drop(frame, Drop.NO_SOCKET, frame.device);
-}
-
-// --- The handshake ---
-
-/** MSS for what a route carries: its MTU without the two headers (ip_mtu caps it at 65535). */
-export function mssOf(socket: Socket, mtu: u32): u32 { return max<u32>(min<u32>(mtu, 65535), socket.v6 ? 108 : 88) - (socket.v6 ? 60 : 40); }
-
-/** What both SYNs agreed on. */
-function agree(socket: Socket): void {
-  socket.timestamps &= <u8>options.timestamps;
-  socket.sack &= <u8>options.sackPermitted;
-  socket.scaling &= <u8>(options.scale >= 0);
-  socket.sendScale = socket.scaling ? <u8>options.scale : 0;
-  socket.receiveScale = socket.scaling ? SCALE : 0;
-  // RFC 6691: the MSS option does not count the options that segments carry; those come off here.
-  const mss = min(socket.advertisedMss, max<u32>(options.mss ? options.mss : DEFAULT_MSS, 64));
-  socket.mss = mss - (socket.timestamps ? 12 : 0);
-  socket.timestampRecent = socket.timestamps ? options.timestampValue : 0;
-  socket.receiveNext = sequence + 1;
-  socket.receiveTold = sequence + 1;
-}
-
-/** Offers what Linux offers; `agree` takes off what the peer does not want. For both ends of a connection. */
-export function prepareConnection(socket: Socket, mtu: u32): void {
-  socket.timestamps = 1;
-  socket.sack = 1;
-  socket.scaling = 1;
-  socket.receiveScale = SCALE;
-  socket.advertisedMss = mssOf(socket, mtu);
-  socket.timestampOffset = random();
-  socket.ipId = random();
-  socket.hash = random() | 1;
-  const initial = random();
-  socket.initialSend = initial;
-  socket.sendUnacknowledged = initial;
-  socket.sendNext = initial + 1;
-  socket.sendMax = initial + 1;
-  socket.bufferStart = initial + 1;
-  socket.writeEnd = initial + 1;
-  socket.released = initial + 1;
-  socket.smallEnd = initial;
-  congestion.startTimeouts(socket);
-}
-
-function listening(listener: Socket, frame: Frame): void {
-  if (flags & tcp.RST) return drop(frame, Drop.TCP_FLAGS, frame.device);
-  const namespace = listener.namespace;
-  if (flags & tcp.ACK) {
-    // Half-open: it speaks of a connection that is no more (or never was).
-    resetFor(namespace, frame);
-    return drop(frame, Drop.TCP_FLAGS, frame.device);
-  }
-  if (!(flags & tcp.SYN) || flags & tcp.FIN) return drop(frame, Drop.TCP_FLAGS, frame.device);
-  // A full backlog lets the SYN fall; the peer will send it again (tcp_conn_request, without SYN cookies).
-  if (listener.backlog >= listener.backlogMax) return drop(frame, Drop.SOCKET_RCVBUFF, frame.device);
-  const socket = newSocket(namespace, protocol, local, tcp.destination(header), remote, tcp.source(header));
-  if (!socket) return drop(frame, Drop.NOMEM, frame.device);
-  if (!indexSocket(socket)) {
-    removeSocket(socket);
-    return drop(frame, Drop.NOMEM, frame.device);
-  }
-  socket.state = State.SYN_RECEIVED;
-  socket.listener = listener.id;
-  socket.noDelay = listener.noDelay;
-  listener.backlog++;
-  prepareConnection(socket, socket.v6 ? pathMtu6(namespace, remote, time) : pathMtu(namespace, remote));
-  agree(socket);
-  startReceiveWindow(socket, socket.advertisedMss - (socket.timestamps ? 12 : 0));
-  tellWindow(socket, tcp.window(header));
-  request(socket, WORK_SYN, time + PROCESSING_DELAY);
-  deliver(frame);
-}
-
-function synSent(socket: Socket, frame: Frame): void {
-  if (flags & tcp.ACK && acknowledgment != socket.initialSend + 1) {
-    resetFor(socket.namespace, frame);
-    return drop(frame, Drop.TCP_FLAGS, frame.device);
-  }
-  if (flags & tcp.RST) {
-    if (!(flags & tcp.ACK)) return drop(frame, Drop.TCP_FLAGS, frame.device);
-    failed(socket, Failure.REFUSED, time);
-    return deliver(frame);
-  }
-  if (!(flags & tcp.SYN)) return drop(frame, Drop.TCP_FLAGS, frame.device);
-  agree(socket);
-  tellWindow(socket, tcp.window(header)); // a SYN's window is never scaled
-  if (flags & tcp.ACK) {
-    socket.sendUnacknowledged = acknowledgment;
-    establish(socket);
-    request(socket, WORK_ACK_NOW, time + PROCESSING_DELAY);
-  } else {
-    // Both have called each other (RFC 9293, figure 7).
-    socket.state = State.SYN_RECEIVED;
-    socket.retries = 0;
-    socket.backoff = 0;
-    request(socket, WORK_SYN, time + PROCESSING_DELAY);
-  }
-  deliver(frame);
-}
-
-function tellWindow(socket: Socket, window: u32): void {
-  socket.sendWindow = window;
-  socket.windowSequence = sequence;
-  socket.windowAck = acknowledgment;
-}
-
-function establish(socket: Socket): void {
-  if (socket.timing && !socket.retries) congestion.sampleRoundTrip(socket, time - socket.timedAt);
-  socket.timing = 0;
-  socket.retries = 0;
-  socket.backoff = 0;
-  socket.state = State.ESTABLISHED;
-  disarm(socket);
-  settleReceiveWindow(socket);
-  // At least two segments fit into the peer's window (tcp_bound_to_half_wnd): on lo they are half as long as they might be.
-  if (socket.sendWindow > DEFAULT_MSS) socket.mss = min(socket.mss, socket.sendWindow >> 1);
-  congestion.startWindow(socket);
-  if (socket.listener) {
-    leaveBacklog(socket);
-    const data = punt(socket.v6 ? Punt.ACCEPTED | V6_PUNT : Punt.ACCEPTED, time, socket.id, socket.v6 ? 20 : 8, socket.listener, socket.local);
-    socket.listener = 0;
-    if (data) {
-      if (socket.v6) ipv6.copyAddress(data, <usize>socket.remote);
-      else store<u32>(data, socket.remote);
-      store<u32>(socket.v6 ? data + 16 : data + 4, socket.remotePort);
-    }
-  } else punt(Punt.CONNECTED, time, socket.id, 0, socket.local, socket.localPort);
-  if (socket.released != socket.sendNext || socket.finQueued == 2) request(socket, WORK_SEND, time + PROCESSING_DELAY);
 }
 
 // --- TIME_WAIT (tcp_timewait_state_process) ---

@@ -24,7 +24,7 @@ import { Ask, ask } from "./socket-actions";
 import { findBound, freePort, indexSocket, newSocket, prepare, removeSocket, Socket, socketById, State } from "./sockets";
 import { append, ensureSendRoom } from "./tcp-buffer";
 import { closeSilently, failed } from "./tcp-end";
-import { mssOf, prepareConnection } from "./tcp-input";
+import { mssOf, prepareConnection } from "./tcp-handshake";
 import {
   arm, FIN_TIMEOUT, freeWindow, openWindow, PROCESSING_DELAY, request, sendNow, sendReset, startReceiveWindow, TIMER_FIN_WAIT, WORK_ACK_NOW, WORK_RETRANSMIT,
   WORK_SEND, WORK_SYN,
