@@ -39,7 +39,7 @@ export function resolveAndSend6(frame: Frame, out: Device, address: u32): void {
 function resolve(frame: Frame, out: Device, neighbour: Neighbour | null): void {
   if (!neighbour) return drop(frame, Drop.NEIGH_FAILED, out);
   // Progress above confirms the neighbour (neigh_confirm).
-  if (frame.flags & CONFIRM && neighbour.mac && neighbour.state != <u8>Nud.FAILED) neighbour.confirmed = frame.time;
+  if (frame.flags & CONFIRM && neighbour.mac && neighbour.state != <u8>Nud.FAILED) neighbour.confirmed = max(neighbour.confirmed, frame.time);
   // What leaves with an answer leaves after it: of one batch, the first packet's question may be answered before the next is looked at.
   if (frame.time < neighbour.updated) {
     forget(frame);
@@ -207,8 +207,11 @@ export function update(neighbour: Neighbour, mac: u64, state: Nud, time: u64, re
     moveNeighbour(neighbour, state);
     neighbour.deadline = 0;
     if (state == Nud.REACHABLE) {
+      const before = neighbour.confirmed + neighbour.reachable;
       neighbour.confirmed = time;
       neighbour.reachable = BASE_REACHABLE / 2 + <u64>below(30_000) * 1_000_000;
+      // Whoever counts on it until then does so no longer.
+      if (time + neighbour.reachable < before) linksChanged();
     }
   }
   let frame = neighbour.first;

@@ -215,13 +215,16 @@ class Draw {
   /** Frames that taps have seen lately, with the sequence numbers of now. */
   readonly #recent: { data: Uint8Array; device: Device | undefined }[] = [];
   readonly #numbers: Map<Device, number>;
+  /** Those that the world has: what stands on its NICs is drawn. */
+  readonly #places: readonly Place[];
 
   constructor(
     readonly world: World,
     readonly random: Random,
     corpus: readonly RealFrame[],
-    readonly places: readonly Place[],
+    places: readonly Place[],
   ) {
+    this.#places = places.filter((one) => one === 'socket' || (world.devices.get(one)?.length ?? 0) > 0);
     const byPath = new Map(world.engine.devices.map((device) => [device.path, device]));
     this.#corpus = corpus.map(({ tap, data }) => ({ data, device: byPath.get(tap) }));
     this.#numbers = new Map(world.engine.devices.map((device, i) => [device, i]));
@@ -324,7 +327,7 @@ class Draw {
   /** Where it goes in: where it was seen, or anywhere; half of the time with the MAC that is expected there. */
   #put(frame: Uint8Array, origin?: Device): Step {
     const { random, world } = this;
-    const place = random.pick(this.places);
+    const place = random.pick(this.#places);
     if (place === 'socket') return { do: 'socket', at: random.below(world.namespaces.length), frame: packetOf(frame) };
     const there = world.devices.get(place) ?? [];
     const known = origin && there.includes(origin) && random.chance(0.7);

@@ -43,6 +43,7 @@ export function expect(a) {
     toBe: (b) => check(Object.is(a, b), `${a} is not ${b}`),
     toBeGreaterThan: (b) => check(a > b, `${a} > ${b}`),
     toBeGreaterThanOrEqual: (b) => check(a >= b, `${a} >= ${b}`),
+    toBeLessThan: (b) => check(a < b, `${a} < ${b}`),
     toBeLessThanOrEqual: (b) => check(a <= b, `${a} <= ${b}`),
     toContain: (b) => check(a.includes(b), 'contains'),
     toHaveLength: (b) => check(a.length === b, `length ${a.length}`),
