@@ -106,7 +106,7 @@ export class Frame {
   sum: u32;
   /** Routing's verdict: 1 unicast, 2 local, 3 broadcast. */
   routeType: u8;
-  /** The cipher has done it: `ciphersDone`. */
+  /** It has been sealed, or opened: the ICV was right (stack/ciphers). */
   ciphered: u8;
   /** Of a packet that waits for its cipher. */
   association: Association | null;

@@ -74,7 +74,8 @@ export function setBaseChain(namespace: Namespace, table: u32, hook: u32, chain:
 export const FDB_STATIC: u32 = STATIC;
 
 export { addAssociation, removeAssociation, removePolicy, setPolicy } from "./tables/xfrm";
-export { ciphersAt, ciphersDone, ciphersLength } from "./stack/ciphers";
+export { nextCiphers, streamsAt, streamsLength } from "./stack/ciphers";
+export { productsAt, takeProducts } from "./stack/gcm";
 
 export { withdrawDestination, withdrawService } from "./hooks/ipvs-scheduling";
 

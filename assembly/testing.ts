@@ -11,6 +11,7 @@ import * as udp from "./wire/udp";
 import * as tcp from "./wire/tcp";
 import * as vxlan from "./wire/vxlan";
 import * as esp from "./wire/esp";
+import * as gcm from "./stack/gcm";
 import * as vlan from "./wire/vlan";
 import { Pool } from "./memory";
 import { Of } from "./tables/generation";
@@ -82,6 +83,11 @@ export function espPadding(payload: u32): u32 { return esp.padding(payload); }
 export function espClose(at: usize, payload: u32, next: u32): u32 { return esp.close(at, payload, next); }
 export function espPadLength(at: usize, length: u32): u32 { return esp.padLength(at, length); }
 export function espNextHeader(at: usize, length: u32): u32 { return esp.nextHeader(at, length); }
+
+export function gcmStreamLength(length: u32): u32 { return gcm.streamLength(length); }
+export function gcmCounters(at: usize, salt: u32, iv: u64, length: u32): void { gcm.counters(at, salt, iv, length); }
+export function gcmSeal(at: usize, length: u32, stream: usize): void { gcm.seal(at, length, stream); }
+export function gcmOpen(at: usize, length: u32, stream: usize): bool { return gcm.open(at, length, stream); }
 
 export function newIndex(capacity: u32): Index { return new Index(capacity); }
 export function indexFind(index: Index, a: u64, b: u64): usize { return index.find(a, b); }

@@ -1,9 +1,10 @@
-// Packets on their way through a cipher: JavaScript seals and opens them, a batch at a time, where they lie.
+// Packets on their way through a cipher: a batch at a time, where they lie.
 //
 // A packet that needs it is put down here and goes on one hop later in virtual time, whatever the machine took for it: its
 // going on is an event of the queue, and the run loop stops just before the first of these (`cipherHorizon`). JavaScript
-// then does all that have gathered, writes into each record how it went, and calls `ciphersDone`. So what happens, and
-// when, does not depend on how the packets fell into batches.
+// then calls `nextCiphers` until there are none: each time it finds blocks laid out, for packets of one association, which
+// a library encrypts in place. GCM is made of them here (stack/gcm). So what happens, and when, does not depend on how the
+// packets fell into batches, or on which library it was.
 
 import { arena } from "../memory";
 import { Frame } from "../frame";
@@ -11,25 +12,20 @@ import { Association } from "../tables/xfrm";
 import { Event, gather } from "../clock/queue";
 import { hopDelay } from "../devices/device";
 import * as esp from "../wire/esp";
+import { counters, open, seal, streamLength } from "./gcm";
 
 export enum CipherWork { SEAL, OPEN }
 
 /** `at`: the ESP header. SEAL: `length` bytes are to be encrypted behind the IV, the ICV goes behind them. OPEN: `length` bytes lie between IV and ICV. */
 @unmanaged
-export class Ciphered {
+class Ciphered {
+  /** Of the same association. */
+  next: Ciphered | null;
   work: u32;
-  association: Association;
-  /** Id of the association: its cipher's. */
-  id: u32;
   at: usize;
   length: u32;
-  /** 1: JavaScript has done it; the ICV was right. */
-  done: u32;
   frame: Frame;
-  /** Salt and IV, one behind the other as a nonce of 12 bytes has them; and what is authenticated but not encrypted, 8 bytes. */
-  salt: u32;
   iv: u64;
-  associated: u64;
 }
 const SIZE: usize = offsetof<Ciphered>();
 const ROOM: u32 = 8192;
@@ -39,39 +35,84 @@ const records = arena(<usize>ROOM * SIZE);
 let count: u32 = 0;
 /** When the first of them goes on. */
 let earliest: u64 = u64.MAX_VALUE;
+/** Associations that packets wait for. */
+let first: Association | null = null;
+
+/** At least the longest packet's; all of it stays in a processor's second cache. */
+const STREAMS: u32 = 0x11000;
+const streams = arena(STREAMS);
+/** Bytes laid out, and the packets that they are for: from the one to the other, which is left out. */
+let laid: u32 = 0;
+let from: Ciphered | null = null;
+let to: Ciphered | null = null;
 
 /** False: there is no room, and the packet is as it was. */
 export function cipher(work: CipherWork, association: Association, frame: Frame, at: usize, length: u32, event: Event): bool {
   if (count == ROOM) return false;
   const record = changetype<Ciphered>(records + <usize>count * SIZE);
   count++;
+  record.next = null;
   record.work = work;
-  record.association = association;
-  record.id = association.id;
   record.at = at;
   record.length = length;
-  record.done = 0;
   record.frame = frame;
-  record.salt = association.salt;
   record.iv = esp.iv(at);
-  record.associated = load<u64>(at);
+  if (association.waiting) changetype<Ciphered>(association.waitingLast).next = record;
+  else {
+    association.waiting = changetype<usize>(record);
+    association.waitingNext = first;
+    first = association;
+  }
+  association.waitingLast = changetype<usize>(record);
   frame.time += max<u64>(hopDelay, 1);
   earliest = min(earliest, frame.time);
   gather(frame.time, event, changetype<usize>(association), frame);
   return true;
 }
 
-export function ciphersAt(): usize { return records; }
-export function ciphersLength(): u32 { return count; }
 export function ciphersFull(): bool { return ROOM - count < RESERVE; }
 /** Until when the clock may run before JavaScript must have done them: the largest u64 when there are none. */
 export function cipherHorizon(): u64 { return count ? earliest - 1 : u64.MAX_VALUE; }
 
-export function ciphersDone(): void {
-  for (let i: u32 = 0; i < count; i++) {
-    const record = changetype<Ciphered>(records + <usize>i * SIZE);
-    record.frame.ciphered = <u8>record.done;
+/** What lies at `streamsAt`, `streamsLength` bytes, has been encrypted. Lays out the next, for the association that it returns; null: all are done. */
+export function nextCiphers(): Association | null {
+  finish();
+  const association = first;
+  if (!association) {
+    count = 0;
+    earliest = u64.MAX_VALUE;
+    return null;
   }
-  count = 0;
-  earliest = u64.MAX_VALUE;
+  let record: Ciphered | null = changetype<Ciphered>(association.waiting);
+  from = record;
+  while (record) {
+    const length = streamLength(record.length);
+    if (laid + length > STREAMS) break;
+    counters(streams + laid, association.salt, record.iv, record.length);
+    laid += length;
+    record = record.next;
+  }
+  to = record;
+  association.waiting = changetype<usize>(record);
+  if (!record) first = association.waitingNext;
+  return association;
+}
+export function streamsAt(): usize { return streams; }
+export function streamsLength(): u32 { return laid; }
+
+function finish(): void {
+  let stream = streams;
+  let record = from;
+  while (record != to) {
+    const one = record!;
+    let right = true;
+    if (one.work == CipherWork.SEAL) seal(one.at, one.length, stream);
+    else right = open(one.at, one.length, stream);
+    one.frame.ciphered = right ? 1 : 0;
+    stream += streamLength(one.length);
+    record = one.next;
+  }
+  from = null;
+  to = null;
+  laid = 0;
 }

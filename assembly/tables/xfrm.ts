@@ -47,6 +47,10 @@ export class Association {
   used: u64;
   /** Packets on their way through the cipher; taken out of the table, it lives until they are through. */
   held: u32;
+  /** Those that wait for it (stack/ciphers), the first and the last; the next association that packets wait for. */
+  waiting: usize;
+  waitingLast: usize;
+  waitingNext: Association | null;
   dead: u8;
   inUse: u8;
 }

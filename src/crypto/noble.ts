@@ -1,12 +1,18 @@
 /**
- * AES-GCM by @noble/ciphers, wherever JavaScript runs. It knows tags of 16 bytes only: ESP's is the first half of one
+ * AES, and AES-GCM for one packet, by @noble/ciphers, wherever JavaScript runs. It knows tags of 16 bytes only: ESP's is the first half of one
  * (NIST SP 800-38D, section 5.2.1.2). To open, the plaintext is found first, as GCM encrypts by XOR with a key stream, and
  * sealed again: the tag that comes out is compared with the one that came, in constant time.
  */
 
-import { gcm } from '@noble/ciphers/aes.js';
+import { ecb, gcm } from '@noble/ciphers/aes.js';
 import { equalBytes } from '@noble/ciphers/utils.js';
+import type { BlockCipher } from './blocks.js';
 import { type Cipher, ICV_LENGTH } from './cipher.js';
+
+export function nobleBlocks(key: Uint8Array): BlockCipher {
+  const own = Uint8Array.from(key);
+  return (blocks) => ecb(own, { disablePadding: true }).encrypt(blocks);
+}
 
 export function nobleCipher(key: Uint8Array): Cipher {
   const own = Uint8Array.from(key);

@@ -3,7 +3,7 @@
  * its memory; everyone else holds namespaces, devices, rules and sockets.
  */
 
-import { type CipherMaker, cipherFor } from '../crypto/index.js';
+import { type BlockCipherMaker, blocksFor } from '../crypto/index.js';
 import type { Destination } from './balancer.js';
 import { ById } from './by-id.js';
 import { Ciphers } from './ciphers.js';
@@ -56,7 +56,7 @@ export interface EngineOptions {
   /** This engine is one of `count` that share loads: it captures and counts what is its own (assembly/load/shards). */
   shard?: { index: number; count: number };
   /** What seals and opens ESP; without it the best that the machine has. */
-  cipher?: CipherMaker;
+  cipher?: BlockCipherMaker;
   /** Compiled by another thread; or another build: tests load the checked one. */
   module?: WebAssembly.Module;
 }
@@ -117,7 +117,7 @@ export class Engine {
   private constructor(
     readonly exports: EngineExports,
     readonly epoch: bigint,
-    cipher: CipherMaker,
+    cipher: BlockCipherMaker,
   ) {
     this.memory = new Memory(exports.memory, exports.settle, exports.tablesChanged);
     this.ciphers = new Ciphers(this, cipher);
@@ -132,7 +132,7 @@ export class Engine {
       },
     });
     const exports = instance.exports as unknown as EngineExports;
-    const engine = new Engine(exports, options.epoch ?? 0n, options.cipher ?? cipherFor);
+    const engine = new Engine(exports, options.epoch ?? 0n, options.cipher ?? blocksFor);
     const seed = BigInt.asUintN(64, BigInt(options.seed ?? 1));
     engine.exports.seed(Number(seed & 0xffffffffn), Number(seed >> 32n));
     engine.exports.setEpoch(Number(engine.epoch & 0xffffffffn), Number(engine.epoch >> 32n));

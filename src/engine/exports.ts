@@ -147,9 +147,11 @@ export interface EngineExports extends Record<string, unknown> {
     reqid: number,
   ): number;
   removePolicy(policy: number): void;
-  ciphersAt(): number;
-  ciphersLength(): number;
-  ciphersDone(): void;
+  nextCiphers(): number;
+  streamsAt(): number;
+  streamsLength(): number;
+  productsAt(): number;
+  takeProducts(): void;
   withdrawDestination(ns: number, destination: number): void;
   balancedAt(slot: number): number;
   balancedSlots(): number;

@@ -119,6 +119,14 @@ export interface WireExports {
   espPadLength(at: number, length: number): number;
   espNextHeader(at: number, length: number): number;
 
+  productsAt(): number;
+  takeProducts(): void;
+  streamsAt(): number;
+  gcmStreamLength(length: number): number;
+  gcmCounters(at: number, salt: number, iv: bigint, length: number): void;
+  gcmSeal(at: number, length: number, stream: number): void;
+  gcmOpen(at: number, length: number, stream: number): number;
+
   newIndex(capacity: number): number;
   indexFind(index: number, a: bigint, b: bigint): number;
   indexInsert(index: number, key: number): number;

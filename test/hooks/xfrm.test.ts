@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nobleCipher, nodeCipher } from '../../src/crypto/index.js';
+import { nobleBlocks, nobleCipher, nodeBlocks } from '../../src/crypto/index.js';
 import { chainsOf } from '../../src/engine/chains.js';
 import type { Namespace } from '../../src/engine/index.js';
 import { xfrmStat } from '../../src/views/index.js';
@@ -154,7 +154,7 @@ describe('a packet that leaves by an outbound policy', () => {
   });
 
   it('is one hop later on the wire than in clear, whoever ciphers', async () => {
-    const times = async (mark: boolean, cipherMaker = nobleCipher) => {
+    const times = async (mark: boolean, cipherMaker = nobleBlocks) => {
       const world = mark ? await protectedPair({ cipher: cipherMaker }) : await pair();
       sendDatagrams(world, [100]);
       return world.watch.frames().map(({ tap, time }) => `${tap} ${time}`);
@@ -163,7 +163,7 @@ describe('a packet that leaves by an outbound policy', () => {
     const sealed = await times(true);
     const later = (line: string, by: number) => line.replace(/\d+$/, (time) => `${Number(time) + by}`);
     expect(sealed).toEqual(clear.map((line) => later(line, 1000)));
-    expect(await times(true, nodeCipher())).toEqual(sealed);
+    expect(await times(true, nodeBlocks())).toEqual(sealed);
   });
 
   it('stays in clear without the mark, to another port, to another host and over another protocol', async () => {
@@ -264,7 +264,7 @@ describe('what was sent, whenever the run stops', () => {
     const whole = await record(2_000_000);
     expect(whole.length).toBe(160);
     expect(await record(333)).toEqual(whole);
-    expect(await record(50_000, { cipher: nodeCipher() ?? nobleCipher })).toEqual(whole);
+    expect(await record(50_000, { cipher: nodeBlocks() ?? nobleBlocks })).toEqual(whole);
   });
 
   it.each([0, 1, 1000])(
