@@ -18,6 +18,9 @@ function validatorOf(schema: SchemaObject): ValidateFunction {
     allowUnionTypes: true,
     strictTypes: false,
     keywords: ['hint', 'keyHint'],
+    // Compiled for one file or few: shorter code, and a check of the schemas themselves (they are constants), cost more than they give.
+    code: { optimize: false },
+    validateSchema: false,
   });
   const validate = ajv.compile(schema);
   compiled.set(schema, validate);
