@@ -3,18 +3,18 @@
  * the order of frames with equal times and the outer IP ids of tunnels, which count packets.
  */
 
-import { Worker } from 'node:worker_threads';
 import type { CaptureFile, WrittenFile } from '../capture/files.js';
 import type { TapDescription } from '../capture/pcapng.js';
 import { compile } from '../engine/engine.js';
 import type { Account } from '../engine/index.js';
 import type { Progress } from '../swarm/swarm.js';
 import type { StackSpec } from '../topology/spec.js';
+import { Crew } from './crew.js';
 import { CaptureMerge, memoryFor } from './merge-captures.js';
 import { mergeFlows } from './merge-reports.js';
 import type { Outcome } from './outcome.js';
 import { Signals } from './stream.js';
-import type { Job, Told } from './worker.js';
+import type { Told } from './worker.js';
 
 export interface Shared {
   outcome: Outcome;
@@ -28,6 +28,8 @@ export interface ShareOptions {
   seed: number;
   comments: boolean;
   workers: number;
+  /** So many threads that were started before. */
+  crew?: Crew | undefined;
   /** URLs of modules. */
   drivers: string[];
   /** The capture of all; undefined: nothing is captured. */
@@ -39,25 +41,21 @@ export interface ShareOptions {
 
 const LOOK = 50;
 
-/**
- * Modules of worker.ts in one file (scripts/bundle-worker.mjs): a thread loads that in a quarter of the time. Drivers of a third party
- * import ours one by one, and are to meet the same ones.
- */
-const BUNDLE = './bundled-worker.js';
-const MODULES = './worker.js';
-
 export async function share(options: ShareOptions): Promise<Shared> {
-  const module = await compile();
-  const crew = new Crew(options, module);
-  const capture = options.open?.(() => crew.taps);
+  const crew = options.crew ?? new Crew(options.workers, options.drivers.length > 0);
+  let capture: CaptureFile | undefined;
   try {
-    const outcomes = await crew.outcomes(capture);
+    const sharing = new Sharing(options, crew);
+    capture = options.open?.(() => sharing.taps);
+    const outcomes = await sharing.outcomes(capture);
     const [first] = outcomes;
     if (!first) throw new Error('no worker has worked');
-    return { outcome: merged(first, outcomes), files: capture?.finish() ?? [], left: crew.left };
+    return { outcome: merged(first, outcomes), files: capture?.finish() ?? [], left: sharing.left };
   } catch (error) {
     await capture?.discard();
     throw error;
+  } finally {
+    crew.dismiss();
   }
 }
 
@@ -95,9 +93,8 @@ function accountOf(all: readonly Outcome[]): Account {
   };
 }
 
-/** The workers, and what they say: they are there while `outcomes` waits for them. */
-class Crew {
-  readonly #workers: Worker[] = [];
+/** What the threads say, and what is done about it. */
+class Sharing {
   readonly #signals: Signals;
   readonly #steps: number[] = [];
   /** As many as anybody has told of: they are the same everywhere. */
@@ -106,17 +103,9 @@ class Crew {
 
   constructor(
     private readonly options: ShareOptions,
-    private readonly module: WebAssembly.Module,
+    private readonly crew: Crew,
   ) {
-    this.#signals = Signals.for(options.workers);
-  }
-
-  #start(index: number, records: WebAssembly.Memory | undefined): Worker {
-    const { module } = this;
-    const { spec, seed, comments, workers: count, drivers } = this.options;
-    const { shared: signals } = this.#signals;
-    const workerData: Job = { spec, seed, comments, drivers, index, count, records, module, signals };
-    return new Worker(new URL(drivers.length > 0 ? MODULES : BUNDLE, import.meta.url), { workerData });
+    this.#signals = Signals.for(crew.size);
   }
 
   /** What came of each; what they have captured is in `capture` then. */
@@ -124,7 +113,8 @@ class Crew {
     const looking = setInterval(() => {
       if (this.options.interrupted()) this.#signals.leave();
     }, LOOK);
-    const { workers: count } = this.options;
+    const { spec, seed, comments, drivers } = this.options;
+    const { size: count } = this.crew;
     const free = (engine: number, slot: number) => this.#signals.free(engine, slot);
     let refuse: (error: unknown) => void = () => {};
     const refused = new Promise<never>((_, reject) => {
@@ -134,8 +124,12 @@ class Crew {
     try {
       const records = capture && memoryFor(count);
       merge = capture && records && new CaptureMerge(records, count, capture, free, refuse);
-      for (let index = 0; index < count; index++) this.#workers.push(this.#start(index, records));
-      const all = Promise.all(this.#workers.map((worker, engine) => this.#outcome(worker, engine, merge)));
+      const common = { spec, seed, comments, drivers, count, records, signals: this.#signals.shared };
+      const module = await compile();
+      const all = this.crew.work(
+        (index) => ({ ...common, index, module }),
+        (engine, told) => this.#hear(engine, told, merge),
+      );
       const outcomes = await Promise.race([all, refused]);
       const [first] = outcomes;
       if (first) this.taps = first.taps;
@@ -144,39 +138,26 @@ class Crew {
     } finally {
       clearInterval(looking);
       merge?.stop();
-      for (const worker of this.#workers) void worker.terminate();
     }
   }
 
-  #outcome(worker: Worker, engine: number, merge: CaptureMerge | undefined): Promise<Outcome> {
-    return new Promise((resolve, reject) => {
-      worker.on('error', reject);
-      worker.on('exit', (code) => reject(new Error(`a worker ended early, with ${code}`)));
-      worker.on('message', (told: Told) => {
-        try {
-          switch (told.kind) {
-            case 'records':
-              if (told.taps && told.taps.length > this.taps.length) this.taps = told.taps;
-              merge?.add(engine, told.slot, told.length);
-              break;
-            case 'done':
-              merge?.end(engine);
-              resolve(told.outcome);
-              break;
-            case 'failed':
-              reject(Object.assign(new Error(told.message), { name: told.name }));
-              break;
-            case 'progress':
-              if (engine === 0) this.options.onProgress(told.progress);
-              break;
-            default:
-              this.#leave(told.steps, told.progress);
-          }
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
+  #hear(engine: number, told: Told, merge: CaptureMerge | undefined): void {
+    switch (told.kind) {
+      case 'records':
+        if (told.taps && told.taps.length > this.taps.length) this.taps = told.taps;
+        merge?.add(engine, told.slot, told.length);
+        break;
+      case 'done':
+        merge?.end(engine);
+        break;
+      case 'progress':
+        if (engine === 0) this.options.onProgress(told.progress);
+        break;
+      case 'left':
+        this.#leave(told.steps, told.progress);
+        break;
+      default:
+    }
   }
 
   /** When all have left off, or are at the end, those in between go on until they are where the foremost of them is. */
@@ -184,7 +165,6 @@ class Crew {
     this.#steps.push(steps);
     const foremost = Math.max(...this.#steps.filter(Number.isFinite));
     if (steps === foremost) this.left = progress;
-    if (this.#steps.length < this.#workers.length) return;
-    for (const worker of this.#workers) worker.postMessage(foremost);
+    if (this.#steps.length === this.crew.size) this.crew.send(foremost);
   }
 }

@@ -3,7 +3,7 @@
  * flows that are its own, hands over what it has captured of these, and tells what came of it. Runs in a worker thread.
  */
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { OrderedRecording } from '../capture/ordered.js';
 import { Recording } from '../capture/recording.js';
 import type { Driver } from '../drivers/index.js';
@@ -42,7 +42,7 @@ export type Told =
 const TELL = 100;
 
 const port = parentPort;
-if (port) work(workerData as Job).then((outcome) => tell({ kind: 'done', outcome }), failed);
+port?.once('message', (job: Job) => work(job).then((outcome) => tell({ kind: 'done', outcome }), failed));
 
 function tell(told: Told): void {
   port?.postMessage(told);

@@ -11,10 +11,11 @@ import { share } from '../../src/workers/share.js';
 import { Signals } from '../../src/workers/stream.js';
 import type { Job, Told } from '../../src/workers/worker.js';
 
-interface Thread {
+interface Thread extends EventEmitter {
+  /** The first that it was told. */
   readonly job: Job;
   tell(told: Told): void;
-  /** What it was told. */
+  /** What it was told after that. */
   readonly heard: unknown[];
   ended: boolean;
 }
@@ -24,18 +25,22 @@ const threads = vi.hoisted((): Thread[] => []);
 vi.mock('node:worker_threads', () => ({
   Worker: class extends EventEmitter implements Thread {
     ended = false;
-    readonly heard: unknown[] = [];
-    readonly job: Job;
-    constructor(_: URL, { workerData }: { workerData: Job }) {
+    readonly #told: unknown[] = [];
+    constructor() {
       super();
-      this.job = workerData;
       threads.push(this);
+    }
+    get job(): Job {
+      return this.#told[0] as Job;
+    }
+    get heard(): unknown[] {
+      return this.#told.slice(1);
     }
     tell(told: Told): void {
       this.emit('message', told);
     }
     postMessage(message: unknown): void {
-      this.heard.push(message);
+      this.#told.push(message);
     }
     async terminate(): Promise<void> {
       this.ended = true;
@@ -64,19 +69,25 @@ const OUTCOME = {
 } as unknown as Outcome;
 const progress = { flows: 0, of: 1 };
 
-it('starts no engine when the capture cannot be opened', async () => {
+/** Threads work once they have a job. */
+const working = () => vi.waitUntil(() => threads.length === 2 && threads.every(({ job }) => job));
+
+it('has no engine do anything when the capture cannot be opened', async () => {
   const sharingFails = sharing(() => {
     throw FULL;
   });
   await expect(sharingFails).rejects.toBe(FULL);
-  expect(threads).toEqual([]);
+  expect(threads.map(({ job, ended }) => [job, ended])).toEqual([
+    [undefined, true],
+    [undefined, true],
+  ]);
 });
 
 it('ends with what the disk has refused while engines wait for it', async () => {
   const discard = vi.fn();
   const settle = () => Promise.reject(FULL);
   const fails = sharing(() => ({ waiting: 65 << 20, write() {}, settle, finish: () => [], discard }));
-  await vi.waitUntil(() => threads.length === 2);
+  await working();
   for (const thread of threads) {
     const block = enhancedPacketBlock({ interface: 0, time: 0n, data: new Uint8Array(20) });
     const { index, records } = thread.job;
@@ -103,7 +114,11 @@ it('leaves no timer behind when there is no memory to share', async () => {
       /^the system does not give \d+ MiB of memory, in which 2 engines share what they capture$/,
     );
     expect(clear.mock.calls).toEqual(set.mock.results.map(({ value }) => [value]));
-    expect([set.mock.calls.length, discard.mock.calls.length, threads]).toEqual([1, 1, []]);
+    expect([set.mock.calls.length, discard.mock.calls.length]).toEqual([1, 1]);
+    expect(threads.map(({ job, ended }) => [job, ended])).toEqual([
+      [undefined, true],
+      [undefined, true],
+    ]);
   } finally {
     for (const spy of [Memory, set, clear]) spy.mockRestore();
   }
@@ -111,7 +126,7 @@ it('leaves no timer behind when there is no memory to share', async () => {
 
 it('lets all go on until they are where the foremost is, when they are to leave off', async () => {
   const shared = sharing(undefined, () => true);
-  await vi.waitUntil(() => threads.length === 2);
+  await working();
   const [first, second] = threads as [Thread, Thread];
   await vi.waitUntil(() => new Signals(first.job.signals).leaving);
   first.tell({ kind: 'left', steps: 5, progress });
@@ -127,7 +142,7 @@ it.each([
   ['last', [1, 0]],
 ])('lets those in between end where the foremost of them is, when one is at the end, heard of %s', async (_, order) => {
   const shared = sharing(undefined);
-  await vi.waitUntil(() => threads.length === 2);
+  await working();
   for (const at of order)
     threads[at]?.tell(
       at === 0 ? { kind: 'left', steps: Infinity, progress: undefined } : { kind: 'left', steps: 4, progress },
@@ -135,4 +150,14 @@ it.each([
   expect(threads[1]?.heard).toEqual([4]);
   for (const thread of threads) thread.tell({ kind: 'done', outcome: OUTCOME });
   expect((await shared).left).toBe(progress);
+});
+
+it.each(['before it has anything to do', 'while it works'])('says so when a thread ends %s', async (when) => {
+  const discard = vi.fn();
+  const fails = sharing(() => ({ waiting: 0, write() {}, settle: async () => {}, finish: () => [], discard }));
+  if (when === 'while it works') await working();
+  threads[1]?.emit('exit', 134);
+  await expect(fails).rejects.toThrow('a worker ended early, with 134');
+  expect(discard).toHaveBeenCalledOnce();
+  expect(threads.map(({ ended }) => ended)).toEqual([true, true]);
 });

@@ -7,7 +7,7 @@ import { parseStackFile } from '../../src/index.js';
 import { Signals } from '../../src/workers/stream.js';
 import type { Job, Told } from '../../src/workers/worker.js';
 
-const threads = vi.hoisted(() => ({ workerData: {} as unknown, parentPort: undefined as unknown }));
+const threads = vi.hoisted(() => ({ parentPort: undefined as unknown }));
 vi.mock('node:worker_threads', () => threads);
 
 beforeEach(() => vi.resetModules());
@@ -21,8 +21,8 @@ x-swarmwire: { traffic: [{ http: { to: "node1:80" } }, { http: { to: "node1:80" 
 /** All that it tells until it is done; when it leaves off, it hears `answer`. */
 async function working(signals: Signals, answer: number): Promise<Told[]> {
   const told: Told[] = [];
-  const job = { spec, seed: 1, comments: false, drivers: [], index: 0, count: 2, records: undefined };
-  threads.workerData = { ...job, module: await compile(), signals: signals.shared } satisfies Job;
+  const common = { spec, seed: 1, comments: false, drivers: [], index: 0, count: 2, records: undefined };
+  const job: Job = { ...common, module: await compile(), signals: signals.shared };
   await new Promise<void>((resolve) => {
     const port = Object.assign(new EventEmitter(), {
       postMessage(message: Told) {
@@ -32,7 +32,7 @@ async function working(signals: Signals, answer: number): Promise<Told[]> {
       },
     });
     threads.parentPort = port;
-    void import('../../src/workers/worker.js');
+    void import('../../src/workers/worker.js').then(() => port.emit('message', job));
   });
   return told.filter(({ kind }) => kind !== 'progress');
 }

@@ -11,11 +11,21 @@ import { swarmwire } from '../cli/command.js';
 const folder = mkdtempSync(join(tmpdir(), 'swarmwire-workers-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const STACK = (traffic: string) => `services:
+const SERVICES = `services:
   web: { image: nginx, networks: [net1], ports: ["8080:80", "9090:90/udp"], deploy: { replicas: 3 } }
   api: { image: api, networks: [net1], deploy: { replicas: 2 } }
 networks: { net1: {} }
+x-swarmwire:`;
+const CONTAINERS6 = `networks:
+  near: { driver: bridge, enable_ipv6: true, ipam: { config: [{ subnet: 172.30.0.0/16 }, { subnet: "fd00:30::/64" }] } }
 x-swarmwire:
+  engine: "28"
+  nodes: [{ name: node1, address6: "fd00:99::10/64" }]
+  client: { address6: "fd00:99::1/64" }
+  containers:
+    web: { image: nginx, networks: [near], ports: ["8080:80", "9090:90/udp"] }
+    other: { networks: [near] }`;
+const STACK = (traffic: string, swarm = SERVICES) => `${swarm}
   traffic:
 ${traffic
   .trim()
@@ -35,9 +45,9 @@ interface Run {
   sorted: boolean;
 }
 
-function run(name: string, traffic: string, workers: number): Run {
+function run(name: string, traffic: string, swarm: string, workers: number): Run {
   const file = join(folder, `${name}.yml`);
-  writeFileSync(file, STACK(traffic));
+  writeFileSync(file, STACK(traffic, swarm));
   const out = join(folder, `${name}-${workers}`);
   const { code, out: text, err } = swarmwire(['run', file, '--json', '--workers', String(workers), '--out', out]);
   expect([code, err]).toEqual([0, '']);
@@ -62,7 +72,7 @@ function masked(data: Uint8Array): string {
 }
 
 describe.each([
-  ['tcp', 'load: { to: "node1:8080", flows: 23, packets: 4000, rate: 50kpps }'],
+  ['tcp', 'load: { to: "node1:8080", flows: 23, packets: 4000, rate: 50kpps }', SERVICES],
   [
     'mixed',
     `http: { to: "node2:8080" }
@@ -70,13 +80,23 @@ describe.each([
      ping: { to: node3 }
      load: { from: api, to: "web:80", flows: 9, packets: 1500, rate: 30kpps, answered: true, arrivals: poisson }
      http: { to: "node1:8080" }`,
+    SERVICES,
   ],
-])('%s traffic', (name, traffic) => {
+  [
+    'ipv6',
+    `load: { to: "[fd00:99::10]:8080", flows: 23, packets: 2000, rate: 50kpps, answered: true }
+     ping: { from: other, to: web }
+     load: { to: "[fd00:99::10]:9090", protocol: udp, flows: 40, packets: 2000, imix: { 60: 3, 500: 1 }, rate: 40kpps, arrivals: poisson }
+     load: { from: other, to: "web:80", flows: 9, packets: 1500, rate: 30kpps }
+     http: { to: "[fd00:99::10]:8080" }`,
+    CONTAINERS6,
+  ],
+])('%s traffic', (name, traffic, swarm) => {
   it('is the same by one engine, by two and by three', () => {
-    const one = run(name, traffic, 1);
+    const one = run(name, traffic, swarm, 1);
     expect(one.frames.length).toBeGreaterThan(10_000);
     for (const workers of [2, 3]) {
-      const several = run(name, traffic, workers);
+      const several = run(name, traffic, swarm, workers);
       expect(several.sorted).toBe(true);
       expect(several.frames.length).toBe(one.frames.length);
       expect(several.frames.findIndex((frame, at) => frame !== one.frames[at])).toBe(-1);

@@ -1,0 +1,70 @@
+/**
+ * Worker threads, an engine each (`worker.ts`). They can be started as soon as it is known how many there are to be: they load
+ * while whoever has started them finds out what they are to do.
+ */
+
+import { Worker } from 'node:worker_threads';
+import type { Outcome } from './outcome.js';
+import type { Job, Told } from './worker.js';
+
+/**
+ * Modules of worker.ts in one file, compiled when it was made (scripts/bundle-worker.mjs): a thread loads that in a fraction of the
+ * time. Drivers of a third party import ours one by one, and are to meet the same ones.
+ */
+const BUNDLE = './bundled-thread.cjs';
+const MODULES = './worker.js';
+
+export class Crew {
+  readonly #threads: readonly Worker[];
+  /** Why each has ended before it was done. */
+  readonly #ends: readonly Promise<never>[];
+
+  /** `foreign`: there are drivers of a third party. */
+  constructor(count: number, foreign: boolean) {
+    const entry = new URL(foreign ? MODULES : BUNDLE, import.meta.url);
+    this.#threads = Array.from({ length: count }, () => new Worker(entry));
+    this.#ends = this.#threads.map(endOf);
+    // It is told to whoever waits for what comes of them.
+    for (const end of this.#ends) end.catch(() => {});
+  }
+
+  get size(): number {
+    return this.#threads.length;
+  }
+
+  /** What comes of the jobs; `hear` is called with all that is told. */
+  work(jobs: (engine: number) => Job, hear: (engine: number, told: Told) => void): Promise<Outcome[]> {
+    const done = this.#threads.map(
+      (thread, engine) =>
+        new Promise<Outcome>((resolve, reject) => {
+          thread.on('message', (told: Told) => {
+            try {
+              hear(engine, told);
+              if (told.kind === 'done') resolve(told.outcome);
+              if (told.kind === 'failed') reject(Object.assign(new Error(told.message), { name: told.name }));
+            } catch (error) {
+              reject(error);
+            }
+          });
+          thread.postMessage(jobs(engine));
+        }),
+    );
+    return Promise.all(done.map((outcome, engine) => Promise.race([outcome, this.#ends[engine] as Promise<never>])));
+  }
+
+  /** To all of them. */
+  send(message: unknown): void {
+    for (const thread of this.#threads) thread.postMessage(message);
+  }
+
+  dismiss(): void {
+    for (const thread of this.#threads) void thread.terminate();
+  }
+}
+
+function endOf(thread: Worker): Promise<never> {
+  return new Promise((_, reject) => {
+    thread.on('error', reject);
+    thread.on('exit', (code) => reject(new Error(`a worker ended early, with ${code}`)));
+  });
+}
