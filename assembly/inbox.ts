@@ -2,7 +2,7 @@
 // arrives at once.
 
 import { arena } from "./memory";
-import { VECTOR, foresee, lineUp, linedUp } from "./flowtable/foresee";
+import { foresee, lineUp, linedUp, vectorLength } from "./flowtable/foresee";
 import { Frame, INJECTED, ensureFrames, madeFrames, takeFrame, takeOfMany } from "./frame";
 import { account, drop, Drop } from "./drops";
 import { Device, receiveHere, scheduleAt, slowPackets } from "./devices/device";
@@ -89,10 +89,11 @@ export function injectSocket6(namespace: Namespace, device: Device | null, lengt
  */
 export function receiveBatch(device: Device, frames: usize, lengths: usize, stride: u32, count: u32): u32 {
   ensure();
+  const most = vectorLength();
   let i: u32 = 0;
   while (i < count) {
     ensureFrames();
-    const some = min(VECTOR, count - i);
+    const some = min(most, count - i);
     let j: u32 = 0;
     for (; j < some; j++) {
       const length = load<u32>(lengths + (<usize>j << 2));

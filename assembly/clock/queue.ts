@@ -5,7 +5,7 @@
 
 import { arena } from "../memory";
 import { Frame } from "../frame";
-import { VECTOR } from "../flowtable/foresee";
+import { vectorLength } from "../flowtable/foresee";
 
 export enum Event {
   /** a = device that receives, b = first of a vector of frames linked by `next` */
@@ -106,7 +106,7 @@ export function waits(time: u64, device: usize, frame: usize): void {
   tail = frame;
   tailTime = time;
   tailDevice = device;
-  room = VECTOR - 1;
+  room = vectorLength() - 1;
 }
 
 /** An event of `kind` for the frame: one with those for the same `a` that were scheduled just before, for the same time. */

@@ -12,15 +12,21 @@ import * as vxlan from "../wire/vxlan";
 import { hash, likelyAt, tagOf } from "../tables/hash";
 import { numberAt } from "../tables/addresses6";
 import { keyA } from "../tables/connections";
-import { Flow, OVER_IPV6, flowSlot } from "./flows";
+import { Flow, OVER_IPV6, flowSlot, flows } from "./flows";
 
-/** Frames looked at together. */
-export const VECTOR: u32 = 32;
-const frames: usize = memory.data(128);
-const slots: usize = memory.data(128);
-const tags: usize = memory.data(128);
+/** Frames looked at together, at most: as many as wait for memory at once. */
+export const VECTOR: u32 = 64;
+/** Where there are few flows, nobody waits, and what a vector of frames needs had better stay in the first cache. */
+const SHORT: u32 = 32;
+const FEW: u32 = 16384;
+const frames: usize = memory.data(256);
+const slots: usize = memory.data(256);
+const tags: usize = memory.data(256);
 /** So that no compiler takes the loads for useless. */
 let sink: u32 = 0;
+
+/** As many frames should come in together now. */
+export function vectorLength(): u32 { return flows() > FEW ? VECTOR : SHORT; }
 
 /**
  * Frame `i` of a vector that is about to come in by `device`; its bytes are at `at`: where they came from, if they have been copied just
@@ -67,15 +73,15 @@ export function foresee(count: u32): void {
   let seen: u32 = 0;
   const end = <usize>count << 2;
   for (let i: usize = 0; i < end; i += 4) {
-    const slot = load<usize>(i, slots);
-    seen |= load<u32>(slot) | load<u32>(slot, 16);
+    seen |= load<u32>(load<usize>(i, slots));
   }
   for (let i: usize = 0; i < end; i += 4) {
     const flow = likelyAt(load<usize>(i, slots), load<u32>(i, tags));
     store<usize>(i, flow, slots);
     changetype<Frame>(load<usize>(i, frames)).hint = flow;
-    seen |= load<u32>(flow);
   }
+  // By itself: the fewer instructions there are from one to the next, the more of them the processor waits for at once.
+  for (let i: usize = 0; i < end; i += 4) seen |= load<u32>(load<usize>(i, slots));
   for (let i: usize = 0; i < end; i += 4) {
     const flow = load<usize>(i, slots);
     const lead = load<usize>(flow, offsetof<Flow>("lead"));
