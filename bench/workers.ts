@@ -11,6 +11,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCapture } from '../src/capture/files.js';
 import { parseStackFile } from '../src/index.js';
+import { Crew } from '../src/workers/crew.js';
 import { share } from '../src/workers/share.js';
 
 export interface WorkersResult {
@@ -75,7 +76,7 @@ async function taken(workers: number, packets: number, flows: number, directory:
     spec,
     seed: 1,
     comments: false,
-    workers,
+    crew: new Crew(workers, false),
     drivers: [],
     open:
       directory === undefined

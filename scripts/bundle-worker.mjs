@@ -47,7 +47,7 @@ parentPort.on('message', (message) => {
 async function compiled() {
   const load = (module) => import(pathToFileURL(join(root, module)).href);
   const { parseStackFile } = await load('stack-file/index.js');
-  const { compile } = await load('engine/engine.js');
+  const { compile } = await load('engine/compile.js');
   const { memoryFor } = await load('workers/merge-captures.js');
   const { Signals } = await load('workers/stream.js');
   const { spec } = parseStackFile(STACK, { file: 'stack.yml' });

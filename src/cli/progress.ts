@@ -1,5 +1,6 @@
 /** One line on the terminal that says how far a long run has come. Short runs, and runs that nobody watches, have none. */
 
+import type { Progress } from '../swarm/swarm.js';
 import { count, scaled } from './load-text.js';
 
 const WAIT = 1000;
@@ -25,6 +26,11 @@ export class ProgressLine {
     this.#write = write;
     this.#clock = clock;
     this.#started = clock();
+  }
+
+  show({ flows, of, packets, ofPackets }: Progress): void {
+    if (packets !== undefined && ofPackets !== undefined) this.update(packets, ofPackets, 'packets');
+    else this.update(flows, of, 'flows');
   }
 
   update(done: number, total: number, what: string): void {

@@ -7,10 +7,10 @@ import { type BlockCipherMaker, blocksFor } from '../crypto/index.js';
 import type { Destination } from './balancer.js';
 import { ById } from './by-id.js';
 import { Ciphers } from './ciphers.js';
+import { compile } from './compile.js';
 import { type Device, dropCounts } from './device.js';
 import type { EngineExports } from './exports.js';
 import { Segment as SegmentLayout, Stopped } from './generated/layout.js';
-import { engineWasm } from './generated/module.js';
 import { Memory } from './memory.js';
 import { Namespace } from './namespace.js';
 import { type Punted, readPunts } from './punts.js';
@@ -35,13 +35,6 @@ const LIVE = [
   ['frames', 'inFlight'],
 ] as const;
 type LiveTable = (typeof LIVE)[number][0];
-
-let compiled: Promise<WebAssembly.Module> | undefined;
-/** Once for all engines of a thread; others may be given it, and what was compiled of it. */
-export function compile(): Promise<WebAssembly.Module> {
-  compiled ??= WebAssembly.compile(Uint8Array.from(atob(engineWasm), (c) => c.charCodeAt(0)));
-  return compiled;
-}
 
 export interface EngineOptions {
   seed?: number;

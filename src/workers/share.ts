@@ -5,11 +5,11 @@
 
 import type { CaptureFile, WrittenFile } from '../capture/files.js';
 import type { TapDescription } from '../capture/pcapng.js';
-import { compile } from '../engine/engine.js';
+import { compile } from '../engine/compile.js';
 import type { Account } from '../engine/index.js';
 import type { Progress } from '../swarm/swarm.js';
 import type { StackSpec } from '../topology/spec.js';
-import { Crew } from './crew.js';
+import type { Crew } from './crew.js';
 import { CaptureMerge, memoryFor } from './merge-captures.js';
 import { mergeFlows } from './merge-reports.js';
 import type { Outcome } from './outcome.js';
@@ -27,9 +27,8 @@ export interface ShareOptions {
   spec: StackSpec;
   seed: number;
   comments: boolean;
-  workers: number;
-  /** So many threads that were started before. */
-  crew?: Crew | undefined;
+  /** Threads that do nothing else. They end with what they share. */
+  crew: Crew;
   /** URLs of modules. */
   drivers: string[];
   /** The capture of all; undefined: nothing is captured. */
@@ -42,7 +41,7 @@ export interface ShareOptions {
 const LOOK = 50;
 
 export async function share(options: ShareOptions): Promise<Shared> {
-  const crew = options.crew ?? new Crew(options.workers, options.drivers.length > 0);
+  const { crew } = options;
   let capture: CaptureFile | undefined;
   try {
     const sharing = new Sharing(options, crew);

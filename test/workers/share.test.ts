@@ -6,6 +6,7 @@ import type { CaptureFile } from '../../src/capture/files.js';
 import { enhancedPacketBlock } from '../../src/capture/pcapng.js';
 import { slotOf } from '../../src/engine/merge.js';
 import { parseStackFile } from '../../src/index.js';
+import { Crew } from '../../src/workers/crew.js';
 import type { Outcome } from '../../src/workers/outcome.js';
 import { share } from '../../src/workers/share.js';
 import { Signals } from '../../src/workers/stream.js';
@@ -58,7 +59,7 @@ const FULL = new Error('no space is left on the disk');
 
 function sharing(open: (() => CaptureFile) | undefined, interrupted = () => false) {
   const common = { spec, seed: 1, comments: false, drivers: [], onProgress: () => {} };
-  return share({ ...common, workers: 2, open, interrupted });
+  return share({ ...common, crew: new Crew(2, false), open, interrupted });
 }
 
 const OUTCOME = {

@@ -2,7 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import { beforeEach, expect, it, vi } from 'vitest';
-import { compile } from '../../src/engine/engine.js';
+import { compile } from '../../src/engine/compile.js';
 import { parseStackFile } from '../../src/index.js';
 import { Signals } from '../../src/workers/stream.js';
 import type { Job, Told } from '../../src/workers/worker.js';
