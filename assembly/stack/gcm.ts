@@ -1,7 +1,7 @@
 // AES-GCM as ESP uses it (NIST SP 800-38D, section 7; RFC 4106), put together from what a library says of a key: neither AES
 // nor the arithmetic of GHASH's field is here. The library encrypts the blocks that `counters` lays out; and of each of a
 // block's 128 bits it has said what that bit times the hash key is. The product is linear, so a block's is the sum of its
-// bits', and a sum is XOR: `times` adds it up, four bits at a time.
+// bits', and a sum is XOR: `times` adds it up, six bits at a time.
 //
 // A key stream is the block that covers the tag, then those that cover the data. All bytes are as they lie in memory.
 
@@ -11,28 +11,35 @@ const BLOCK: u32 = 16;
 
 /** What JavaScript writes: bit 0 of byte 0 times the hash key, bit 1 of byte 0, …, bit 7 of byte 15. */
 const PRODUCTS: usize = memory.data(2048, 16);
-/** For each four bits of a block, whatever they are, their product: 32 times 16 blocks. */
-const SUMS: usize = memory.data(8192, 16);
+/** For each six bits of a block, and the last four of each half, whatever they are, their product. */
+const SUMS: usize = memory.data(20992, 16);
+/** Those of the second half. */
+const HIGH: usize = SUMS + 10496;
 
 export function productsAt(): usize { return PRODUCTS; }
 
 /** The products have changed: another key. */
 export function takeProducts(): void {
   let product = PRODUCTS;
-  for (let sums = SUMS; sums < SUMS + 8192; sums += 256) {
+  let sums = SUMS;
+  for (let bit: u32 = 0; bit < 128; ) {
+    const bits: u32 = (bit & 63) == 60 ? 4 : 6;
+    const size = <usize>BLOCK << bits;
     v128.store(sums, v128.splat<u64>(0));
-    for (let more: usize = 16; more < 256; more <<= 1) {
+    for (let more: usize = BLOCK; more < size; more <<= 1) {
       const one = v128.load(product);
-      for (let at = sums; at < sums + more; at += 16) v128.store(at + more, v128.xor(one, v128.load(at)));
-      product += 16;
+      for (let at = sums; at < sums + more; at += BLOCK) v128.store(at + more, v128.xor(one, v128.load(at)));
+      product += BLOCK;
     }
+    sums += size;
+    bit += bits;
   }
 }
 
-/** Sixteen times an offset into the sums of four bits: those at `shift` + 4. */
+/** Sixteen times an offset into the sums of six bits: those at `shift` + 4. */
 // @ts-ignore: decorator
 @inline
-function four(bits: u64, shift: u64): usize { return <usize>((bits >>> shift) & 0xf0); }
+function six(bits: u64, shift: u64): usize { return <usize>((bits >>> shift) & 0x3f0); }
 
 /** `block` times the hash key. */
 // @ts-ignore: decorator
@@ -40,38 +47,28 @@ function four(bits: u64, shift: u64): usize { return <usize>((bits >>> shift) & 
 function times(block: v128): v128 {
   const low = v128.extract_lane<u64>(block, 0);
   const high = v128.extract_lane<u64>(block, 1);
-  let a = v128.load(<usize>((low << 4) & 0xf0), SUMS);
-  let b = v128.load(<usize>((high << 4) & 0xf0), SUMS + 0x1000);
-  a = v128.xor(a, v128.load(four(low, 0), SUMS + 0x100));
-  b = v128.xor(b, v128.load(four(high, 0), SUMS + 0x1100));
-  a = v128.xor(a, v128.load(four(low, 4), SUMS + 0x200));
-  b = v128.xor(b, v128.load(four(high, 4), SUMS + 0x1200));
-  a = v128.xor(a, v128.load(four(low, 8), SUMS + 0x300));
-  b = v128.xor(b, v128.load(four(high, 8), SUMS + 0x1300));
-  a = v128.xor(a, v128.load(four(low, 12), SUMS + 0x400));
-  b = v128.xor(b, v128.load(four(high, 12), SUMS + 0x1400));
-  a = v128.xor(a, v128.load(four(low, 16), SUMS + 0x500));
-  b = v128.xor(b, v128.load(four(high, 16), SUMS + 0x1500));
-  a = v128.xor(a, v128.load(four(low, 20), SUMS + 0x600));
-  b = v128.xor(b, v128.load(four(high, 20), SUMS + 0x1600));
-  a = v128.xor(a, v128.load(four(low, 24), SUMS + 0x700));
-  b = v128.xor(b, v128.load(four(high, 24), SUMS + 0x1700));
-  a = v128.xor(a, v128.load(four(low, 28), SUMS + 0x800));
-  b = v128.xor(b, v128.load(four(high, 28), SUMS + 0x1800));
-  a = v128.xor(a, v128.load(four(low, 32), SUMS + 0x900));
-  b = v128.xor(b, v128.load(four(high, 32), SUMS + 0x1900));
-  a = v128.xor(a, v128.load(four(low, 36), SUMS + 0xa00));
-  b = v128.xor(b, v128.load(four(high, 36), SUMS + 0x1a00));
-  a = v128.xor(a, v128.load(four(low, 40), SUMS + 0xb00));
-  b = v128.xor(b, v128.load(four(high, 40), SUMS + 0x1b00));
-  a = v128.xor(a, v128.load(four(low, 44), SUMS + 0xc00));
-  b = v128.xor(b, v128.load(four(high, 44), SUMS + 0x1c00));
-  a = v128.xor(a, v128.load(four(low, 48), SUMS + 0xd00));
-  b = v128.xor(b, v128.load(four(high, 48), SUMS + 0x1d00));
-  a = v128.xor(a, v128.load(four(low, 52), SUMS + 0xe00));
-  b = v128.xor(b, v128.load(four(high, 52), SUMS + 0x1e00));
-  a = v128.xor(a, v128.load(four(low, 56), SUMS + 0xf00));
-  b = v128.xor(b, v128.load(four(high, 56), SUMS + 0x1f00));
+  let a = v128.load(<usize>((low << 4) & 0x3f0), SUMS);
+  let b = v128.load(<usize>((high << 4) & 0x3f0), HIGH);
+  a = v128.xor(a, v128.load(six(low, 2), SUMS + 0x400));
+  b = v128.xor(b, v128.load(six(high, 2), HIGH + 0x400));
+  a = v128.xor(a, v128.load(six(low, 8), SUMS + 0x800));
+  b = v128.xor(b, v128.load(six(high, 8), HIGH + 0x800));
+  a = v128.xor(a, v128.load(six(low, 14), SUMS + 0xc00));
+  b = v128.xor(b, v128.load(six(high, 14), HIGH + 0xc00));
+  a = v128.xor(a, v128.load(six(low, 20), SUMS + 0x1000));
+  b = v128.xor(b, v128.load(six(high, 20), HIGH + 0x1000));
+  a = v128.xor(a, v128.load(six(low, 26), SUMS + 0x1400));
+  b = v128.xor(b, v128.load(six(high, 26), HIGH + 0x1400));
+  a = v128.xor(a, v128.load(six(low, 32), SUMS + 0x1800));
+  b = v128.xor(b, v128.load(six(high, 32), HIGH + 0x1800));
+  a = v128.xor(a, v128.load(six(low, 38), SUMS + 0x1c00));
+  b = v128.xor(b, v128.load(six(high, 38), HIGH + 0x1c00));
+  a = v128.xor(a, v128.load(six(low, 44), SUMS + 0x2000));
+  b = v128.xor(b, v128.load(six(high, 44), HIGH + 0x2000));
+  a = v128.xor(a, v128.load(six(low, 50), SUMS + 0x2400));
+  b = v128.xor(b, v128.load(six(high, 50), HIGH + 0x2400));
+  a = v128.xor(a, v128.load(<usize>((low >>> 56) & 0xf0), SUMS + 0x2800));
+  b = v128.xor(b, v128.load(<usize>((high >>> 56) & 0xf0), HIGH + 0x2800));
   return v128.xor(a, b);
 }
 
