@@ -62,12 +62,13 @@ export function physicalTransmit(device: Device, frame: Frame): void {
       return travel(segment, entry.port!, frame);
     }
   }
-  forget(frame);
+  if (ethernet.isGroup(destination)) forget(frame);
   let target: Device | null = null;
   let at = segment.first;
   while (at) {
     if (at != device || device.flags & HAIRPIN) {
       if (target) {
+        forget(frame);
         const copy = cloneFrame(frame);
         if (copy && !isDenied(target, device, copy)) travel(segment, target, copy);
       }
@@ -76,7 +77,10 @@ export function physicalTransmit(device: Device, frame: Frame): void {
     at = at.segmentNext;
   }
   if (!target) return drop(frame, Drop.BRIDGE_NO_EGRESS, device);
-  if (!isDenied(target, device, frame)) travel(segment, target, frame);
+  if (isDenied(target, device, frame)) return;
+  // Where there is but one other, what is flooded goes the way of what is known, until something is learned.
+  endsOnSegment(frame, changetype<usize>(segment), target);
+  travel(segment, target, frame);
 }
 
 /** An access list stands in the way: the frame ends here, counted at its sender. */

@@ -5,11 +5,13 @@
 // The other two parts are here, of packets that have no ports: from the cipher to the segment, and from a device to the
 // cipher (`Way.OPEN`). All packets of an association share them. Nothing in them is rewritten but the Ethernet header,
 // conntrack's entry, if there is one, is kept from timing out, and what else is done is the track's. A way that ends otherwise or
-// changes an address or the TTL on it (namespaces of one node between) becomes no flow (recorder.install).
+// changes an address or the TTL on it (namespaces of one node between) becomes no flow, and until something changes its packets
+// are not recorded again (`isInVain`): where it goes on to another namespace's cipher, its second half is then a flow of its own.
 //
 // Keys: in, a = addresses, b = SPI | ESP << 32 | device << 40, as of flows; out, a = mark | next hop << 32, b = the
 // association's id | (ESP | 0x80) << 32 | device << 40; bit 38 tells those that a local socket has sent.
 
+import { arena } from "../memory";
 import { Frame, SOCKET_HASH, headroom, pull, push } from "../frame";
 import { Device, cross, mayCross, scrub, tablesUsed } from "../devices/device";
 import { Segment, travel } from "../devices/physical";
@@ -80,7 +82,7 @@ export function espIn(device: Device, frame: Frame): Entered {
       return Entered.DONE;
     }
   }
-  if (frame.mark || !mayRecord(frame)) return Entered.SLOW;
+  if (frame.mark || !mayRecord(frame) || isInVain(a, b)) return Entered.SLOW;
   begin(frame, a, b, ip, length, false, 0, false);
   return Entered.RECORDED;
 }
@@ -109,7 +111,7 @@ export function sealedOut(namespace: Namespace, frame: Frame, id: u32, out: Devi
         return travel(changetype<Segment>(track.target), changetype<Device>(track.device), frame);
       }
     }
-    if (mayRecord(frame)) {
+    if (mayRecord(frame) && !isInVain(a, b)) {
       stand(frame);
       begin(frame, a, b, ip, length, false, 0, false);
       pull(frame, ethernet.LENGTH);
@@ -148,6 +150,35 @@ function headerSum(ip: usize): u64 {
 }
 
 function mayRecord(frame: Frame): bool { return !tracing && !watching && !frame.connection && !(frame.flags >>> 16); }
+
+/** The way of packets with that key, as it was when it was recorded, becomes no flow. */
+@unmanaged
+class Vain {
+  a: u64;
+  b: u64;
+  generation: u32;
+  links: u32;
+}
+const VAIN: usize = 32;
+const vain = arena(VAIN << 4);
+
+function vainOf(a: u64, b: u64): Vain {
+  const mixed = (a ^ (b * 0x9e3779b97f4a7c15)) * 0x9e3779b97f4a7c15;
+  return changetype<Vain>(vain + (<usize>(mixed >>> 60)) * VAIN);
+}
+
+export function inVain(a: u64, b: u64): void {
+  const known = vainOf(a, b);
+  known.a = a;
+  known.b = b;
+  known.generation = generation;
+  known.links = linksGeneration;
+}
+
+function isInVain(a: u64, b: u64): bool {
+  const known = vainOf(a, b);
+  return known.a == a && known.b == b && known.generation == generation && known.links == linksGeneration;
+}
 
 /** Is all on its way as it was? Then the packet of `length` bytes goes: what it moves is moved, and it is counted. */
 function goes(flow: Flow, track: Track, frame: Frame, length: u32): bool {

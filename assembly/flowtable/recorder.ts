@@ -22,6 +22,7 @@ import { Neighbour } from "../tables/neighbours";
 import { Association } from "../tables/xfrm";
 import { generation, linksGeneration } from "../tables/generation";
 import { FLOW, Flow, SEALED, connectionOf, obtainFlow, setConnection, stampOf } from "./flows";
+import { inVain } from "./esp";
 import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, encapsulates, intern, nowhere, release, stepOf, touchOf } from "./track";
 import { AROUND, rewrite } from "./rewrite";
 import { rewrite6 } from "./rewrite6";
@@ -316,7 +317,7 @@ export function install(frame: Frame, ip: usize): void {
   made.elapsed = frame.time - start;
   made.ttl = <u8>(v6 ? ipv6.hopLimit(first) - ipv6.hopLimit(ip) : ipv4.ttl(first) - ipv4.ttl(ip));
   // esp.ts asks no track how it ends, and rewrites no IP header.
-  if (protocol == ipv4.ESP && (made.way != <u8>endOfEsp(keyB) || made.ttl || load<u64>(first, 12) != load<u64>(ip, 12))) return;
+  if (protocol == ipv4.ESP && (made.way != <u8>endOfEsp(keyB) || made.ttl || load<u64>(first, 12) != load<u64>(ip, 12))) return inVain(keyA, keyB);
   const tunnel = encapsulates(made);
   if (tunnel) {
     // What differs from packet to packet is left out of the outer headers, and so of their sums.
