@@ -1,6 +1,7 @@
 /** A conversation over an overlay, with the flow table or without, and all that can be seen of it. */
 
 import { checkedModule } from '../../bench/fuzz/files.js';
+import type { BlockCipherMaker } from '../../src/crypto/index.js';
 import { type Datagram, Engine, Sockets, type UdpSocket } from '../../src/engine/index.js';
 import { plan } from '../../src/swarm/plan.js';
 import { realize } from '../../src/swarm/realize.js';
@@ -18,15 +19,21 @@ interface Conversation {
   count: number;
   /** Of the payload of each datagram. */
   size(i: number): number;
-  /** Before anything is said. */
+  /** When the datagram is said, ns after the first; without it every ten microseconds. */
+  when?(i: number): number;
+  cipher?: BlockCipherMaker;
+  /** Before anything is said; the first datagram is at `BEGIN`. */
   prepare?(engine: Engine): void;
   /** At half of the time. */
   happens?(engine: Engine): void;
 }
 
-/** A datagram every ten microseconds from a task of one node to one of the other, which answers. */
-export async function overlayLife({ fast, spec, count, size, prepare, happens }: Conversation) {
-  const engine = await Engine.create({ module, seed: 1, captureBuffer: 8 << 20 });
+/** Virtual time of the first datagram that is counted. */
+export const BEGIN = 1e9;
+
+/** Datagrams from a task of one node to one of the other, which answers. */
+export async function overlayLife({ fast, spec, count, size, when, cipher, prepare, happens }: Conversation) {
+  const engine = await Engine.create({ module, seed: 1, captureBuffer: 8 << 20, ...(cipher && { cipher }) });
   engine.exports.setFlowTable(fast ? 1 : 0);
   const { topology } = plan(spec, 1);
   const { namespaces } = realize(engine, topology, { latency: 1000 });
@@ -52,10 +59,14 @@ export async function overlayLife({ fast, spec, count, size, prepare, happens }:
   const goOn = (time: number) => void engine.run(engine.now + time, (punted) => sockets.handle(punted));
   const say = (count: number) => {
     for (let i = 0; i < count; i++)
-      socket.send({ address: far.address, port: 80 }, new Uint8Array(size(i)), engine.now + i * 10 * MICROSECOND);
+      socket.send(
+        { address: far.address, port: 80 },
+        new Uint8Array(size(i)),
+        engine.now + (when?.(i) ?? i * 10 * MICROSECOND),
+      );
   };
   say(3);
-  goOn(1e9);
+  goOn(BEGIN);
   const before = engine.exports.fastPackets();
   say(count);
   engine.at(engine.now + 5 * count * MICROSECOND, () => happens?.(engine));
