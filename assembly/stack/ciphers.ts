@@ -2,7 +2,7 @@
 //
 // A packet that needs it is put down here and goes on one hop later in virtual time, whatever the machine took for it: its
 // going on is an event of the queue, and the run loop stops just before the first of these (`cipherHorizon`). JavaScript
-// then calls `nextCiphers` until there are none: each time it finds blocks laid out, for packets of one association, which
+// then calls `nextCiphers` until there are none: each time it finds blocks laid out, for packets under one key, which
 // a library encrypts in place. GCM is made of them here (stack/gcm). So what happens, and when, does not depend on how the
 // packets fell into batches, or on which library it was.
 
@@ -19,7 +19,7 @@ export enum CipherWork { SEAL, OPEN }
 /** `at`: the ESP header. SEAL: `length` bytes are to be encrypted behind the IV, the ICV goes behind them. OPEN: `length` bytes lie between IV and ICV. */
 @unmanaged
 class Ciphered {
-  /** Of the same association. */
+  /** Under the same key. */
   next: Ciphered | null;
   work: u32;
   at: usize;
@@ -74,7 +74,7 @@ export function ciphersFull(): bool { return ROOM - count < RESERVE; }
 /** Until when the clock may run before JavaScript must have done them: the largest u64 when there are none. */
 export function cipherHorizon(): u64 { return count ? earliest - 1 : u64.MAX_VALUE; }
 
-/** What lies at `streamsAt`, `streamsLength` bytes, has been encrypted. Lays out the next, for the association that it returns; null: all are done. */
+/** What lies at `streamsAt`, `streamsLength` bytes, has been encrypted. Lays out the next, to be by this association's key; null: all are done. */
 export function nextCiphers(): Association | null {
   finish();
   const association = first;
@@ -84,19 +84,33 @@ export function nextCiphers(): Association | null {
     return null;
   }
   let record: Ciphered | null = changetype<Ciphered>(association.waiting);
+  let whose = association;
   from = record;
   while (record) {
     const length = streamLength(record.length);
     if (laid + length > STREAMS) break;
-    counters(streams + laid, association.salt, record.iv, record.length);
+    counters(streams + laid, whose.salt, record.iv, record.length);
     laid += length;
+    if (!record.next) {
+      whose.waiting = 0;
+      first = whose.waitingNext;
+      // A swarm's nodes share their keys: packets of the next association come along.
+      if (first && sameKey(first!, association)) {
+        whose = first!;
+        record.next = changetype<Ciphered>(whose.waiting);
+      }
+    }
     record = record.next;
   }
   to = record;
-  association.waiting = changetype<usize>(record);
-  if (!record) first = association.waitingNext;
+  if (record) whose.waiting = changetype<usize>(record);
   return association;
 }
+
+function sameKey(a: Association, b: Association): bool {
+  return a.key0 == b.key0 && a.key1 == b.key1 && a.key2 == b.key2 && a.key3 == b.key3;
+}
+
 export function streamsAt(): usize { return streams; }
 export function streamsLength(): u32 { return laid; }
 

@@ -281,6 +281,40 @@ describe('what was sent, whenever the run stops', () => {
   );
 });
 
+describe('packets that wait for the cipher together', () => {
+  it.each<[string, Uint8Array, number[]]>([
+    ['one key, in one call', KEY, [5, 5]],
+    ['two keys, in one call each', concat(OTHER.subarray(0, 16), KEY.subarray(16)), [2, 3, 2, 3]],
+  ])('are encrypted under %s, though two associations have it', async (_, key, packets) => {
+    const calls: number[] = [];
+    const cipher = (own: Uint8Array) => {
+      const encrypt = nobleBlocks(own);
+      return (blocks: Uint8Array) => {
+        if (blocks.length > 16) calls.push(blocks.length);
+        return encrypt(blocks);
+      };
+    };
+    const { client, server, sockets, engine } = await protectedPair({ cipher });
+    for (const { xfrm } of [client, server]) {
+      const back = xfrm.association(CLIENT, IN);
+      if (back) xfrm.removeAssociation(back);
+      xfrm.addAssociation({ source: SERVER, destination: CLIENT, spi: IN, reqid: 5, key });
+    }
+    const got: string[] = [];
+    const [near, far] = [client, server].map((one) =>
+      sockets.openUdp(one, PORT, ({ data, from }) => void got.push(`${data.length} from ${from.address}`)),
+    );
+    // With UDP header and trailer 52 to 56 bytes: four blocks of key stream, and one for the tag.
+    for (let i = 0; i < 3; i++) near?.send({ address: SERVER, port: PORT }, new Uint8Array(40 + i), engine.now);
+    for (let i = 0; i < 2; i++) far?.send({ address: CLIENT, port: PORT }, new Uint8Array(44 + i), engine.now);
+    engine.run(engine.now + 10_000_000, sockets.handle);
+    expect(got.sort()).toEqual(
+      [40, 41, 42].map((size) => `${size} from ${CLIENT}`).concat([44, 45].map((size) => `${size} from ${SERVER}`)),
+    );
+    expect(calls.map((length) => length / 80)).toEqual(packets);
+  });
+});
+
 describe('an ESP packet that arrives', () => {
   it('is opened: the datagram reaches its socket, and bytes and packets are counted without headers', async () => {
     const world = await protectedPair();
