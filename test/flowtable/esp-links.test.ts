@@ -5,7 +5,7 @@
 
 import { expect, it } from 'vitest';
 import { checkedModule } from '../../bench/fuzz/files.js';
-import { type Device, Engine, type Namespace, type RuleSpec, Sockets } from '../../src/engine/index.js';
+import { type Device, Engine, type Namespace, type RuleSpec, type Segment, Sockets } from '../../src/engine/index.js';
 import { PORT, protect } from '../engine/protect.js';
 import { books, digest, state } from './seen.js';
 
@@ -25,20 +25,28 @@ interface Chain {
   to?: string;
   /** Nobody answers, and nobody on a segment has ever been heard of. */
   oneWay?: boolean;
+  /** A third one hears on the first segment all that is flooded: from the beginning, or from the middle on; or the server says something then. */
+  meanwhile?: 'a third is there' | 'a third comes' | 'the server is heard';
   /** Every other packet is of another of the client's addresses, whose policy names the same association. */
   another?: boolean;
 }
 
 const hardware = (n: number) => `02:00:00:00:00:0${n}`;
 
-function tie(engine: Engine, [from, to]: [Namespace, Namespace], kind: 'veth' | 'segment', i: number): void {
+function tie(
+  engine: Engine,
+  [from, to]: [Namespace, Namespace],
+  kind: 'veth' | 'segment',
+  i: number,
+): Segment | undefined {
   const [near, far] = [`10.0.${i}.1`, `10.0.${i}.2`];
   const [mac, peerMac] = [hardware(2 * i + 1), hardware(2 * i + 2)];
   let ends: [Device, Device];
+  let segment: Segment | undefined;
   if (kind === 'veth')
     ends = from.addVeth(`eth${i}`, { mac, mtu: 1500 }, { namespace: to, name: `eth${i}`, mac: peerMac, mtu: 1500 });
   else {
-    const segment = engine.segment(100_000);
+    segment = engine.segment(100_000);
     ends = [
       from.addPhysical(`eth${i}`, segment, { mac, mtu: 1500 }),
       to.addPhysical(`eth${i}`, segment, { mac: peerMac, mtu: 1500 }),
@@ -49,9 +57,10 @@ function tie(engine: Engine, [from, to]: [Namespace, Namespace], kind: 'veth' | 
   from.addNeighbour(ends[0], far, peerMac);
   to.addNeighbour(ends[1], near, mac);
   if (kind === 'segment') ends[1].tap();
+  return segment;
 }
 
-async function life(fast: boolean, { links, opens, rule, to, oneWay, another }: Chain) {
+async function life(fast: boolean, { links, opens, rule, to, oneWay, meanwhile, another }: Chain) {
   const engine = await Engine.create({ module, seed: 1, captureBuffer: 8 << 20 });
   engine.exports.setFlowTable(fast ? 1 : 0);
   const seen: string[] = [];
@@ -61,7 +70,7 @@ async function life(fast: boolean, { links, opens, rule, to, oneWay, another }: 
   const router = links.length > 1 ? engine.namespace('node/router') : undefined;
   const all = router ? [client, router, server] : [client, server];
   const last = links.length - 1;
-  for (const [i, kind] of links.entries()) tie(engine, [all[i] as Namespace, all[i + 1] as Namespace], kind, i);
+  const segments = links.map((kind, i) => tie(engine, [all[i] as Namespace, all[i + 1] as Namespace], kind, i));
   client.addRoute('0.0.0.0/0', client.device('eth0'), '10.0.0.2');
   server.addRoute('0.0.0.0/0', server.device(`eth${last}`), `10.0.${last}.1`);
   router?.set('forward', 1);
@@ -85,6 +94,19 @@ async function life(fast: boolean, { links, opens, rule, to, oneWay, another }: 
   const senders = (another ? [here, '10.0.0.3'] : ['0.0.0.0']).map((address) =>
     sockets.openUdp(client, PORT, () => void answers++, undefined, address),
   );
+  const third = () => {
+    if (segments[0])
+      engine
+        .namespace('third/host')
+        .addPhysical('eth0', segments[0], { mac: hardware(9), mtu: 1500 })
+        .tap();
+  };
+  if (meanwhile === 'a third is there') third();
+  else if (meanwhile)
+    engine.at(engine.now + (COUNT / 2) * 1e6 - 5e5, (time) => {
+      if (meanwhile === 'a third comes') third();
+      else sockets.openUdp(server, 9, () => {}).send({ address: here, port: 9 }, new Uint8Array(1), time);
+    });
   for (let i = 0; i < COUNT; i++)
     senders[i % senders.length]?.send(
       { address: to ?? there, port: PORT },
@@ -104,6 +126,24 @@ const TRANSLATED = (destination: string, address: string): RuleSpec => ({
 it.each<[string, Chain, number, 'comes' | 'does not come']>([
   ['over a segment', { links: ['segment'] }, 4, 'comes'],
   ['over a segment, without answers', { links: ['segment'], oneWay: true }, 2, 'comes'],
+  [
+    'over a segment on which a third hears it',
+    { links: ['segment'], oneWay: true, meanwhile: 'a third is there' },
+    1,
+    'comes',
+  ],
+  [
+    'over a segment to which a third comes',
+    { links: ['segment'], oneWay: true, meanwhile: 'a third comes' },
+    1.5,
+    'comes',
+  ],
+  [
+    'over a segment that learns meanwhile',
+    { links: ['segment'], oneWay: true, meanwhile: 'the server is heard' },
+    2,
+    'comes',
+  ],
   ['over a segment from two addresses by one association', { links: ['segment'], another: true }, 2, 'comes'],
   // To the cipher alone: what is sealed goes on to another namespace, and is not recorded there.
   ['over a veth', { links: ['veth'] }, 2, 'comes'],
