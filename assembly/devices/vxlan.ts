@@ -1,5 +1,5 @@
 // vxlan devices (drivers/net/vxlan/vxlan_core.c; RFC 7348): frames into UDP towards the VTEP that the forwarding database
-// names for their MAC, headers pushed into the frame's own headroom; ARP answered from the device's neighbour table.
+// names for their MAC, headers pushed into the frame's own headroom. What it answers itself is in vxlan-proxy.ts and tunnel-mtu.ts.
 //
 // A device speaks IPv4 or IPv6 to all of its VTEPs (VXLAN_F_IPV6); those of IPv6 stand in the database by their numbers.
 //
@@ -8,23 +8,22 @@
 // checksum, which is their user's wish (OVS_TUNNEL_KEY_ATTR_DONT_FRAGMENT, no OVS_TUNNEL_KEY_ATTR_CSUM).
 
 import { Pool } from "../memory";
-import { CT_UNTRACKED, Frame, SOCKET_HASH, WHOLE, cloneFrame, expandHeadroom, pull, push, takeFrame } from "../frame";
-import { account, deliver, drop, Drop } from "../drops";
+import { CT_UNTRACKED, Frame, SOCKET_HASH, WHOLE, cloneFrame, expandHeadroom, pull, push } from "../frame";
+import { drop, Drop } from "../drops";
 import { Device, LEARNING, VXLAN_IPV6, VXLAN_PROXY, VXLAN_TUNNELS, receive, scrub } from "./device";
 import { Namespace } from "../stack/namespace";
-import * as arp from "../wire/arp";
-import * as icmp from "../wire/icmp";
+import { sourcePort } from "./flow-hash";
+import { refuse } from "./tunnel-mtu";
+import { proxied } from "./vxlan-proxy";
+import * as ecn from "../wire/ecn";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as udp from "../wire/udp";
-import { update16 } from "../wire/checksum";
 import * as vxlan from "../wire/vxlan";
 import { Index } from "../tables/hash";
 import { STATIC, findEntry, learn } from "../tables/fdb";
-import { Nud, findNeighbour } from "../tables/neighbours";
 import { keepAt } from "../tables/addresses6";
-import { keyedHash } from "../random";
 import { decapsulated, encapsulated, fitted, forget, recording } from "../flowtable/recorder";
 import { idBucket, nextId, output, pathMtu, sourceFor } from "../stack/output";
 import { HOP_LIMIT, output6, pathMtu6, sourceFor6 } from "../stack/output6";
@@ -33,8 +32,6 @@ import { note, Note, NoteFamily } from "../capture/tap";
 const OUTER: u32 = ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH;
 const OUTER6: u32 = ipv6.LENGTH + udp.LENGTH + vxlan.LENGTH;
 const TTL: u32 = 64;
-/** Length of the IP packet that refuses one which is too big. */
-const REFUSAL: u32 = 576;
 
 /** Which device listens for a VNI on a UDP port of a namespace. Key: a = VNI | port << 32, b = namespace | family << 32. */
 @unmanaged
@@ -142,7 +139,7 @@ function unlisten(place: u64, vni: u32, port: u32): void {
 /** vxlan_xmit. */
 export function vxlanTransmit(device: Device, frame: Frame): void {
   const at = frame.data;
-  if (ethernet.type(at) == ethernet.TYPE_ARP && device.flags & VXLAN_PROXY) return answerArp(device, frame);
+  if (device.flags & VXLAN_PROXY && proxied(device, frame)) return;
   const entry = findEntry(device.id, ethernet.destination(at), frame.time);
   if (device.flags & VXLAN_TUNNELS) return transmitByTunnel(device, frame, entry ? entry.remote : 0);
   if (!entry || !entry.remote) return drop(frame, Drop.VXLAN_NO_REMOTE, device);
@@ -180,12 +177,7 @@ function encapsulate(device: Device, frame: Frame, remote: u32, vni: u32): void 
   if (!expandHeadroom(frame, outer + ethernet.LENGTH)) return drop(frame, Drop.NOMEM, device);
   const inner = frame.data;
   const port = sourcePort(frame);
-  // Only the ECN bits of the inner packet show outside (RFC 6040): CE turns into ECT(0).
-  let ecn: u32 = 0;
-  if (ethernet.type(inner) == ethernet.TYPE_IPV4 && frame.length >= 16) {
-    ecn = <u32>load<u8>(inner, 15) & 3;
-    if (ecn == 3) ecn = 2;
-  }
+  const mark = ecn.encapsulated(inner, frame.length);
   const ip = push(frame, outer);
   const length = frame.length;
   const l4 = inner - vxlan.LENGTH - udp.LENGTH;
@@ -195,11 +187,11 @@ function encapsulate(device: Device, frame: Frame, remote: u32, vni: u32): void 
   udp.emit(l4, port, device.vxlanPort, datagram);
   if (v6) {
     udp.seal6(l4, datagram, source, remote);
-    ipv6.emit(ip, ecn, 0, datagram, ipv4.UDP, HOP_LIMIT, source, remote);
+    ipv6.emit(ip, mark, 0, datagram, ipv4.UDP, HOP_LIMIT, source, remote);
     forget(frame);
   } else {
     if (!byTunnel) udp.seal(l4, datagram, source, remote);
-    ipv4.emit(ip, ecn, length, nextId(underlay, source, remote, ipv4.UDP), byTunnel ? ipv4.DF : 0, TTL, ipv4.UDP, source, remote);
+    ipv4.emit(ip, mark, length, nextId(underlay, source, remote, ipv4.UDP), byTunnel ? ipv4.DF : 0, TTL, ipv4.UDP, source, remote);
     if (recording) encapsulated(frame, idBucket(underlay, source, remote, ipv4.UDP));
   }
   scrub(frame);
@@ -210,98 +202,6 @@ function encapsulate(device: Device, frame: Frame, remote: u32, vni: u32): void 
   // A tunnel's packet is never cut by its sender over IPv6 (ip6_fragment: ignore_df is 0).
   frame.flags |= WHOLE;
   output6(underlay, frame, null);
-}
-
-/**
- * A packet with DF that would not fit the underlay: as a bridge's port the device answers in the receiver's place that
- * fragmentation is needed, with what is left for the packet as the MTU, and drops it (skb_tunnel_check_pmtu,
- * iptunnel_pmtud_build_icmp). Without DF it is the outer packet that gets fragmented: false.
- */
-function refuse(device: Device, frame: Frame, mtu: u32): bool {
-  const ip = frame.data + ethernet.LENGTH;
-  const left = frame.length - ethernet.LENGTH;
-  if (ethernet.type(frame.data) != ethernet.TYPE_IPV4 || left < ipv4.LENGTH || !(ipv4.flagsAndOffset(ip) & ipv4.DF)) return false;
-  if (ipv4.protocol(ip) == ipv4.ICMP && left > ipv4.headerLength(ip) && icmp.isError(icmp.type(ip + ipv4.headerLength(ip)))) return false;
-  const quoted = min(left, REFUSAL - ipv4.LENGTH - icmp.LENGTH);
-  const length = icmp.LENGTH + quoted;
-  const error = takeFrame(ethernet.LENGTH + ipv4.LENGTH + length);
-  if (error) {
-    account.generated++;
-    error.time = frame.time;
-    const at = error.data;
-    ethernet.emit(at, ethernet.source(frame.data), ethernet.destination(frame.data), ethernet.TYPE_IPV4);
-    const l4 = at + ethernet.LENGTH + ipv4.LENGTH;
-    icmp.emit(l4, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, <u32>bswap<u16>(<u16>mtu) << 16);
-    memory.copy(l4 + icmp.LENGTH, ip, quoted);
-    icmp.seal(l4, length);
-    ipv4.emit(at + ethernet.LENGTH, 0, ipv4.LENGTH + length, 0, ipv4.DF, ipv4.ttl(ip), ipv4.ICMP, ipv4.destination(ip), ipv4.source(ip));
-  }
-  drop(frame, Drop.PKT_TOO_BIG, device);
-  if (error) receive(device, error);
-  return true;
-}
-
-/**
- * Source port, network byte order: the flow's hash scaled to ip_local_port_range (udp_flow_src_port). A local socket's
- * own hash comes with the frame; else it is keyed and the same for both directions, without ports for fragments.
- */
-function sourcePort(frame: Frame): u32 {
-  let h = frame.hash;
-  if (!(frame.flags & SOCKET_HASH)) {
-    const at = frame.data;
-    if (ethernet.type(at) == ethernet.TYPE_IPV4 && frame.length >= ethernet.LENGTH + ipv4.LENGTH) {
-      const ip = at + ethernet.LENGTH;
-      const protocol = ipv4.protocol(ip);
-      let ports: u32 = 0;
-      if ((protocol == ipv4.TCP || protocol == ipv4.UDP) && !ipv4.isFragment(ip)) {
-        const l4 = ip + ipv4.headerLength(ip);
-        if (l4 + 4 <= at + frame.length) ports = load<u32>(l4);
-      }
-      return portOfHash(hashOf(load<u64>(ip, 12), protocol, ports));
-    }
-    h = keyedHash(ethernet.source(at) ^ ethernet.destination(at), 0);
-  }
-  return portOfHash(h);
-}
-
-/** The source port of what carries the innermost packet with these addresses and ports (as loaded), for a socket with that hash if it has one. */
-export function sourcePortOf(addresses: u64, protocol: u32, ports: u32, flags: u32, hash: u32): u32 {
-  return portOfHash(flags & SOCKET_HASH ? hash : hashOf(addresses, protocol, ports));
-}
-
-// @ts-ignore: decorator
-@inline
-function hashOf(addresses: u64, protocol: u32, ports: u32): u32 {
-  const from = <u32>addresses;
-  const to = <u32>(addresses >>> 32);
-  const s = ports & 0xffff;
-  const d = ports >>> 16;
-  return keyedHash(<u64>(from ^ to) | (<u64>(from + to) << 32), <u64>protocol | (<u64>((s ^ d) | ((s + d) << 16)) << 8));
-}
-
-/** Scaled to ip_local_port_range. */
-// @ts-ignore: decorator
-@inline
-function portOfHash(h: u32): u32 { return bswap<u16>(<u16>(32768 + <u32>((<u64>h * 28231) >>> 32))); }
-
-/** ARP never enters the tunnel: a known neighbour is answered for, as if it had answered itself (arp_reduce). */
-function answerArp(device: Device, frame: Frame): void {
-  const at = frame.data + ethernet.LENGTH;
-  if (!arp.valid(at, frame.length - ethernet.LENGTH) || arp.operation(at) != arp.REQUEST) return drop(frame, Drop.VXLAN_ARP_SWALLOWED, device);
-  const target = arp.targetAddress(at);
-  const sender = arp.senderAddress(at);
-  const senderMac = arp.senderMac(at);
-  const neighbour = findNeighbour(device, target);
-  if (!neighbour || neighbour.state != <u8>Nud.PERMANENT) return drop(frame, Drop.VXLAN_ARP_SWALLOWED, device);
-  const reply = takeFrame(ethernet.LENGTH + arp.LENGTH);
-  if (!reply) return drop(frame, Drop.NOMEM, device);
-  account.generated++;
-  reply.time = frame.time;
-  ethernet.emit(reply.data, senderMac, neighbour.mac, ethernet.TYPE_ARP);
-  arp.emit(reply.data + ethernet.LENGTH, arp.REPLY, neighbour.mac, target, senderMac, sender);
-  note(reply, Note.PROXY_ARP, device.vni, 0, 0, target, 0, device);
-  deliver(frame);
-  receive(device, reply);
 }
 
 /**
@@ -339,7 +239,7 @@ export function vxlanReceive(namespace: Namespace, frame: Frame, header: u32, v6
   const device = changetype<Listener>(found).device;
   const vni = vxlan.vni(at);
   if (device.flags & VXLAN_TUNNELS) forget(frame);
-  const ecn = v6 ? ipv6.ecn(ip) : ipv4.tos(ip) & 3;
+  const mark = v6 ? ipv6.ecn(ip) : ipv4.tos(ip) & 3;
   const remote = v6 ? keepAt(ip + ipv6.AT_SOURCE) : ipv4.source(ip);
   const time = frame.time;
   frame.length = header + length;
@@ -358,7 +258,13 @@ export function vxlanReceive(namespace: Namespace, frame: Frame, header: u32, v6
     }
     learn(device.id, mac, device, remote, time);
   }
-  if (!carryCongestion(frame, ecn)) {
+  const type = ethernet.type(frame.data);
+  const least = type == ethernet.TYPE_IPV4 ? ipv4.LENGTH : type == ethernet.TYPE_IPV6 ? ipv6.LENGTH : 0;
+  if (frame.length < ethernet.LENGTH + least) {
+    drop(frame, Drop.PKT_TOO_SMALL, device);
+    return true;
+  }
+  if (!ecn.decapsulated(frame.data, mark)) {
     drop(frame, Drop.IP_TUNNEL_ECN, device);
     return true;
   }
@@ -369,24 +275,6 @@ export function vxlanReceive(namespace: Namespace, frame: Frame, header: u32, v6
   frame.fragmentMax = 0;
   note(frame, v6 ? Note.DECAPSULATE | NoteFamily.V6 : Note.DECAPSULATE, vni, remote, 0, 0, 0, device);
   receive(device, frame);
-  return true;
-}
-
-/**
- * What routers marked outside goes to the inner packet (RFC 6040 4.2, INET_ECN_decapsulate): CE becomes CE, ECT(1) stays;
- * CE on a packet that is not capable of it is dropped: false.
- */
-function carryCongestion(frame: Frame, outer: u32): bool {
-  const ip = frame.data + ethernet.LENGTH;
-  if (outer == 0 || ethernet.type(frame.data) != ethernet.TYPE_IPV4 || frame.length < ethernet.LENGTH + ipv4.LENGTH) return true;
-  const tos = ipv4.tos(ip);
-  if ((tos & 3) == 0) return outer != 3;
-  const after = outer == 3 ? tos | 3 : outer == 1 && (tos & 3) != 3 ? (tos & ~3) | 1 : tos;
-  if (after != tos) {
-    const before = <u32>load<u16>(ip);
-    store<u8>(ip, <u8>after, 1);
-    ipv4.setCheck(ip, update16(ipv4.check(ip), before, <u32>load<u16>(ip)));
-  }
   return true;
 }
 

@@ -6,7 +6,7 @@
 
 import { Frame } from "../frame";
 import { tablesUsed } from "../devices/device";
-import { sourcePortOf } from "../devices/vxlan";
+import { sourcePortOf } from "../devices/flow-hash";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";

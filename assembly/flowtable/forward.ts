@@ -4,7 +4,7 @@
 //
 // Everything is asked before anything is changed: whatever is not as it was, or is more than a plain segment of an
 // established connection, goes the slow way untouched. That is an RST, a fragment, IP options, a checksum that is wrong, a
-// TTL that runs out, a packet that does not fit, a group's MAC, marks of congestion outside. A SYN goes by an opening.
+// TTL that runs out, a packet that does not fit, a group's MAC, congestion marked outside. A SYN goes by an opening.
 
 import { Frame, SOCKET_HASH, headroom, pull } from "../frame";
 import { Device, cross, mayCross } from "../devices/device";
@@ -129,7 +129,8 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: u32): Ente
       return otherIn(device, frame, tunnelled);
     }
     if (ipv4.totalLength(ip) != length) return Entered.SLOW;
-    if (ipv4.tos(outside) & 3) return Entered.SLOW;
+    // Of what stands outside, ECT(0) changes nothing inside.
+    if (ipv4.tos(outside) & 1) return Entered.SLOW;
   }
   const l4 = ip + ipv4.LENGTH;
   if (protocol == ipv4.TCP) {

@@ -21,6 +21,7 @@ import { Entered, INSIDE, NOTHING, header12, leave, moves, notPlain } from "./fo
 import { Flow, OVER_IPV6, findFlow } from "./flows";
 import { Track, encapsulates } from "./track";
 import { begin } from "./recorder";
+import { labelAt } from "./recorder6";
 
 function tcpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.TCP, false, 0, hint, summed); }
 function udpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.UDP, false, 0, hint, summed); }
@@ -74,7 +75,8 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool, kind
     ip += INSIDE;
     length -= INSIDE;
     if (ipv6.payloadLength(ip) + ipv6.LENGTH != length) return Entered.SLOW;
-    if (ipv4.tos(outside) & 3) return Entered.SLOW;
+    // Of what stands outside, ECT(0) changes nothing inside.
+    if (ipv4.tos(outside) & 1) return Entered.SLOW;
   } else if (length < ipv6.LENGTH + udp.LENGTH) return Entered.SLOW;
   if (ipv6.version(ip) != 6 || frame.fragmentMax) return Entered.SLOW;
   const l4 = ip + ipv6.LENGTH;
@@ -144,6 +146,10 @@ function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, le
   if (ipv6.hopLimit(ip) <= <u32>track.ttl) return false;
   if (encapsulates(track)) {
     if (headroom(frame) < <usize>vxlan.OVERHEAD) return false;
+    // A label that no socket's hash outdoes is in the outer source port.
+    if (!(frame.flags & SOCKET_HASH)) {
+      if (labelAt(ip) != flow.hash) return false;
+    }
   }
 
   const head = outside + ipv4.LENGTH;

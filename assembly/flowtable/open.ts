@@ -8,7 +8,7 @@
 import { arena } from "../memory";
 import { Frame } from "../frame";
 import { tablesUsed } from "../devices/device";
-import { sourcePortOf } from "../devices/vxlan";
+import { sourcePortOf } from "../devices/flow-hash";
 import { Namespace } from "../stack/namespace";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";

@@ -11,7 +11,7 @@ import * as ipv4 from "../wire/ipv4";
 import { CONFIRMED, Connection, DST_NAT, SEEN_REPLY, SRC_NAT, invertA, invertB } from "../tables/connections";
 import { RouteType, isLocal } from "../tables/routes";
 import { BalancedConnection } from "../tables/services";
-import { sourcePortOf } from "../devices/vxlan";
+import { sourcePortOf } from "../devices/flow-hash";
 import { Rule, SOURCE, SOURCE_TYPE, SPORT } from "../tables/rules";
 import { CONDITIONS, Decided, Decision, Opening, OPENING, PLACES, bindingOf, conditionOf, decisionOf, openingKey, placeOf, pointA, pointPorts, putOpening } from "./openings";
 import { COUNTERS, Track, counterOf, encapsulates, intern, release, stepOf } from "./track";

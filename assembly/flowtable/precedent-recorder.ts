@@ -12,7 +12,7 @@ import { Route, RouteType, isLocal } from "../tables/routes";
 import { Rule, SPORT } from "../tables/rules";
 import { BalancedConnection } from "../tables/services";
 import { linksGeneration } from "../tables/generation";
-import { sourcePortOf } from "../devices/vxlan";
+import { sourcePortOf } from "../devices/flow-hash";
 import { RECEIVER, SENDER, endMatches } from "../hooks/filter";
 import {
   Asked, Precedent, PRECEDENT, QUESTIONS, Side, addressAt, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, putPrecedent, questionOf, tunnelBinding,

@@ -6,7 +6,7 @@
 // at the start: if one of them has changed meanwhile, there is no flow either.
 
 import { arena } from "../memory";
-import { Frame, pull, push } from "../frame";
+import { Frame, SOCKET_HASH, pull, push } from "../frame";
 import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import * as ethernet from "../wire/ethernet";
@@ -26,7 +26,7 @@ import { inVain } from "./esp";
 import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, encapsulates, intern, nowhere, release, stepOf, touchOf } from "./track";
 import { AROUND, rewrite } from "./rewrite";
 import { rewrite6 } from "./rewrite6";
-import { keyA6, translates6 } from "./recorder6";
+import { keyA6, labelAt, translates6 } from "./recorder6";
 import { arrives, flooding, leaveFlood } from "./floods";
 import { keepStages, settleSights, sighted } from "./sights";
 import { Kind, beginOpening, countedOpening, follows, keepOpening, kindOfWay, leaveOut, meets, pointed, scheduled, stamped, tunnelIsNew } from "./opening-recorder";
@@ -364,7 +364,7 @@ function installFlow(frame: Frame, ip: usize, protocol: u32, track: Track, fresh
   if (made.sights && !keepStages(flow)) return;
   flow.inPort = <u16>outerPort;
   flow.flags = <u16>startFlags;
-  flow.hash = startHash;
+  flow.hash = overIpv6(keyB) && !(startFlags & SOCKET_HASH) ? labelAt(first) : startHash;
   for (let i: u32 = 0; i < <u32>made.connections; i++) setConnection(flow, i, changetype<Connection>(load<usize>(connections + (<usize>i << 2))));
   if (made.outers == 1) {
     const at = stepOf(made, 0).outer ? 0 : <u32>made.connections - 1;

@@ -23,3 +23,8 @@ export function translates6(flow: Flow, first: usize, ip: usize): bool {
   flow.l4Delta = changeOf(flow.keyA, load<u32>(first, ipv6.LENGTH), after, flow.newPorts);
   return true;
 }
+
+/** The flow label of the packet at `ip`, as loaded. */
+// @ts-ignore: decorator
+@inline
+export function labelAt(ip: usize): u32 { return load<u32>(ip) & 0xffff0f00; }

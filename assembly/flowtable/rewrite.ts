@@ -4,6 +4,7 @@
 // The outer UDP checksum needs no second pass over the data: the inner checksum is right, so all that it covers adds up
 // to the complement of its own pseudo-header (the kernel's local checksum offload, Documentation/networking/checksum-offloads).
 
+import * as ecn from "../wire/ecn";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
@@ -43,18 +44,16 @@ export function rewrite(ip: usize, protocol: u32, length: u32, flow: Flow, track
   store<u16>(frame, <u16>ethernet.TYPE_IPV4, 12);
   if (track.way == <u8>Way.SEGMENT) return frame;
 
-  let ecn = <u32>load<u8>(ip, 1) & 3;
-  if (ecn == 3) ecn = 2;
-  return wrap(frame, length, flow, track, id, ecn, track.udpSum + <u32>flow.outPort + <u32>flow.innerSum + (length << 8));
+  return wrap(frame, length, flow, track, id, ecn.outside(ipv4.tos(ip) & 3), track.udpSum + <u32>flow.outPort + <u32>flow.innerSum + (length << 8));
 }
 
 /**
- * The outer headers before the frame at `frame`, whose IP packet has `length` bytes, with marks of congestion `ecn` and what the outer
+ * The outer headers before the frame at `frame`, whose IP packet has `length` bytes, with marks of congestion `mark` and what the outer
  * UDP checksum is made of, added up to `sum`.
  */
 // @ts-ignore: decorator
 @inline
-export function wrap(frame: usize, length: u32, flow: Flow, track: Track, id: u32, ecn: u32, sum: u32): usize {
+export function wrap(frame: usize, length: u32, flow: Flow, track: Track, id: u32, mark: u32, sum: u32): usize {
   const out = frame - vxlan.OVERHEAD;
   const template = changetype<usize>(track) + offsetof<Track>("template");
   v128.store(out, v128.load(template));
@@ -64,9 +63,9 @@ export function wrap(frame: usize, length: u32, flow: Flow, track: Track, id: u3
   const whole = length + ethernet.LENGTH + vxlan.OVERHEAD;
   const total = <u32>bswap<u16>(<u16>(whole - ethernet.LENGTH));
   const identifier = <u32>bswap<u16>(<u16>id);
-  store<u32>(out, 0x45 | (ecn << 8) | (total << 16), ethernet.LENGTH);
+  store<u32>(out, 0x45 | (mark << 8) | (total << 16), ethernet.LENGTH);
   store<u16>(out, <u16>identifier, ethernet.LENGTH + 4);
-  store<u16>(out, <u16>(~fold(track.ipSum + (ecn << 8) + total + identifier)), ethernet.LENGTH + 10);
+  store<u16>(out, <u16>(~fold(track.ipSum + (mark << 8) + total + identifier)), ethernet.LENGTH + 10);
   const datagram = <u32>bswap<u16>(<u16>(whole - ethernet.LENGTH - ipv4.LENGTH));
   const at = out + ethernet.LENGTH + ipv4.LENGTH;
   store<u16>(at, flow.outPort);

@@ -1,6 +1,7 @@
 // The composite rewrite of an IPv6 packet (see rewrite): addresses by their numbers, ports, hop limit, the checksum of TCP or
 // UDP by what it changes in all, Ethernet addresses, and IPv4's outer headers off or on.
 
+import * as ecn from "../wire/ecn";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
@@ -36,7 +37,7 @@ export function rewrite6(ip: usize, protocol: u32, length: u32, flow: Flow, trac
   // Of the inner IPv6 header its addresses and length stand in the sum of what is inside, with the other sign.
   const first = load<u32>(ip);
   const sum = track.udpSum + <u32>flow.outPort + (first & 0xffff) + (first >>> 16) + <u32>load<u16>(ip, 6) + ((length + AROUND) << 9);
-  return wrap(frame, length, flow, track, id, 0, sum);
+  return wrap(frame, length, flow, track, id, ecn.outside(ipv6.ecn(ip)), sum);
 }
 
 /** Source and destination become the addresses of these numbers. */

@@ -94,7 +94,13 @@ function prerouted6(bridge: Device, port: Device, frame: Frame): Frame | null {
     drop(frame, reason, port);
     return null;
   }
-  frame.length = ipv6.LENGTH + ipv6.payloadLength(ip);
+  const payload = ipv6.payloadLength(ip);
+  // What runs over the end is looked for in this header alone (nf_ip6_check_hbh_len).
+  if (ipv6.nextHeader(ip) == ipv6.HOP_BY_HOP && (payload < 8 || (<u32>load<u8>(ip, ipv6.LENGTH + 1) + 1) << 3 > payload)) {
+    drop(frame, Drop.IPV6_BAD_EXTHDR, port);
+    return null;
+  }
+  frame.length = ipv6.LENGTH + payload;
   const high = load<u64>(ip, ipv6.AT_DESTINATION);
   const low = load<u64>(ip, ipv6.AT_DESTINATION + 8);
   const packet = prerouting6(bridge.namespace, frame, bridge, User.CONNTRACK_BRIDGE_IN);

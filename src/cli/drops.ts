@@ -22,6 +22,7 @@ export interface DropReport {
 const EXPECTED: Record<string, string> = {
   OTHERHOST: 'flooded frames reach devices that they are not for',
   VXLAN_ARP_SWALLOWED: 'vxlan answers ARP itself and never sends it through a tunnel',
+  VXLAN_ND_SWALLOWED: 'vxlan answers neighbour solicitations itself and never sends them through a tunnel',
   VXLAN_NO_REMOTE: 'broadcast has no tunnel to go through: Docker writes no entry for it',
 };
 
