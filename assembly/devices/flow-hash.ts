@@ -10,7 +10,7 @@ import * as ipv6 from "../wire/ipv6";
 import * as vlan from "../wire/vlan";
 import { keyedHash } from "../random";
 
-// What was found, as it is hashed. Addresses and ports are folded so that both directions have the same.
+// What was found, as it is hashed: the same for both directions.
 let type: u32 = 0;
 let v6: bool = false;
 let ends: u64 = 0;
@@ -38,20 +38,13 @@ function portOfHash(h: u32): u32 { return bswap<u16>(<u16>(32768 + <u32>((<u64>h
 // @ts-ignore: decorator
 @inline
 function hashOf(ends: u64, protocol: u32, ports: u32): u32 { return keyedHash(ends, <u64>protocol | (<u64>ports << 8)); }
+// Of both directions the lesser comes first (__flow_hash_consistentify), addresses and ports each for themselves.
 // @ts-ignore: decorator
 @inline
-function endsOf(addresses: u64): u64 {
-  const from = <u32>addresses;
-  const to = <u32>(addresses >>> 32);
-  return <u64>(from ^ to) | (<u64>(from + to) << 32);
-}
+function endsOf(addresses: u64): u64 { return <u32>addresses < <u32>(addresses >>> 32) ? addresses : rotl<u64>(addresses, 32); }
 // @ts-ignore: decorator
 @inline
-function portsOf(ports: u32): u32 {
-  const s = ports & 0xffff;
-  const d = ports >>> 16;
-  return (s ^ d) | ((s + d) << 16);
-}
+function portsOf(ports: u32): u32 { return (ports & 0xffff) < ports >>> 16 ? ports : rotl<u32>(ports, 16); }
 
 function flowHash(at: usize, length: u32): u32 {
   type = ethernet.type(at);

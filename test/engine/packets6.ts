@@ -17,14 +17,16 @@ export interface Ip6Options {
   destination: string;
   next?: number;
   hopLimit?: number;
+  trafficClass?: number;
+  flowLabel?: number;
 }
 
 export function ip6Packet(
-  { source, destination, next = 59, hopLimit = 64 }: Ip6Options,
+  { source, destination, next = 59, hopLimit = 64, trafficClass = 0, flowLabel = 0 }: Ip6Options,
   payload: Uint8Array,
 ): Uint8Array {
   const packet = concat(new Uint8Array(40), payload);
-  packet[0] = 0x60;
+  put32(packet, 0, ((6 << 28) | (trafficClass << 20) | flowLabel) >>> 0);
   put16(packet, 4, payload.length);
   packet[6] = next;
   packet[7] = hopLimit;

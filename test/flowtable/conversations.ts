@@ -201,8 +201,15 @@ function framed(place: Place | Place6, protocol: 'tcp' | 'udp', payload: Uint8Ar
   const number = protocol === 'tcp' ? TCP : UDP;
   const packet = ipv4({ source, destination, protocol: number, fragment: 0x4000 }, payload);
   const frame = ethernet(place.to, place.from, TYPE_IPV4, packet);
+  if (random.chance(0.2)) {
+    frame[15] = random.pick(CLASSES);
+    sealAll(frame);
+  }
   return random.chance(0.94) ? frame : bent(frame, random);
 }
+
+/** Traffic classes: marks of congestion, with and without a DSCP. */
+export const CLASSES = [1, 2, 2, 3, 0xb8, 0xb9, 0xba, 0xbb];
 
 /** A frame with something unusual about it, or wrong. */
 export function bent(frame: Uint8Array, random: Random): Uint8Array {

@@ -4,7 +4,7 @@ import type { Random } from '../../bench/fuzz/random.js';
 import { concat, ETHERNET, ethernet, get16, get32, put16, TCP, UDP } from '../../bench/headers.js';
 import { IPV6, ipv6, seal6, TYPE_IPV6 } from '../../bench/headers6.js';
 import type { Device } from '../../src/engine/index.js';
-import type { Place } from './conversations.js';
+import { CLASSES, type Place } from './conversations.js';
 
 const BODY = ETHERNET + IPV6;
 const [FRAGMENT, DESTINATION_OPTIONS] = [44, 60];
@@ -19,8 +19,11 @@ export const isOverIpv6 = (place: Place | Place6): place is Place6 => typeof pla
 export function framed6(place: Place6, protocol: 'tcp' | 'udp', payload: Uint8Array, random: Random): Uint8Array {
   const { source, destination } = place;
   const number = protocol === 'tcp' ? TCP : UDP;
-  const packet = ipv6({ source, destination, protocol: number, label: place.sport & 0xffff }, payload);
+  // A flow's label stays, as a rule.
+  const label = random.chance(0.9) ? place.sport & 0xffff : random.pick([0, 0, 1, 0xfffff]);
+  const packet = ipv6({ source, destination, protocol: number, label }, payload);
   const frame = ethernet(place.to, place.from, TYPE_IPV6, packet);
+  if (random.chance(0.2)) put16(frame, ETHERNET, 0x6000 | (random.pick(CLASSES) << 4) | (label >>> 16));
   return random.chance(0.94) ? frame : bent6(frame, random);
 }
 

@@ -332,6 +332,11 @@ class Life {
   #again(recent: Uint8Array[]): Uint8Array {
     const random = this.#random;
     const frame = random.pick(recent).slice();
+    if (random.chance(0.15)) {
+      // A router has marked it.
+      frame[15] = random.pick([1, 2, 2, 3, 0xba]);
+      return sealAll(frame);
+    }
     if (random.chance(0.9)) return frame;
     if (random.chance(0.5)) return bent(frame, random);
     frame[random.between(50, Math.min(frame.length - 1, 120))] = random.below(256);
