@@ -152,12 +152,13 @@ function vector(device: usize, first: usize): void {
   if (frame && frame.next) {
     let count: u32 = 0;
     while (frame && count < VECTOR) {
+      frame.hint = 0;
       lineUp(to, frame, frame.data, count++);
       frame = frame.next;
     }
     foresee(count);
     frame = changetype<Frame>(first);
-  }
+  } else if (frame) frame.hint = 0;
   while (frame) {
     const following = frame.next;
     frame.next = null;

@@ -266,6 +266,7 @@ export function tablesUsed(): void { slowPackets++; }
 /** What a driver does with a frame that came in: it is counted, then netif_receive_skb. */
 function comeIn(device: Device, frame: Frame): void {
   frame.sum = 0;
+  frame.hint = 0;
   if (device.flags & UP) {
     device.rxPackets++;
     device.rxBytes += frame.length;

@@ -6,13 +6,13 @@
 // (tables/addresses6), here and below. ESP packets have keys of their own (esp.ts), told by their protocol. A flow lives for
 // as long as the connections that it crosses; swept when they are gone.
 
-import { Pool } from "../memory";
+import { ensureCells, giveCell, takeCellNear } from "../cells";
 import { Index } from "../tables/hash";
 import { Of, generation } from "../tables/generation";
 import { Connection, overIpv6 } from "../tables/connections";
 import { isPairMarked } from "../tables/addresses6";
 import { BalancedConnection } from "../tables/services";
-import { Track, ensureTracks, release } from "./track";
+import { Track, ensureTracks, release, stepOf } from "./track";
 import { ensureStages, giveStages, stagesMarked } from "./sights";
 import { disband, nobody } from "./groups";
 
@@ -44,10 +44,12 @@ export class Flow {
   inPort: u16;
   outPort: u16;
   /** From here on: what an established packet rarely needs. */
-  connection0: Connection; connection1: Connection; connection2: Connection; connection3: Connection;
-  stamp0: u32; stamp1: u32; stamp2: u32; stamp3: u32;
   balanced: BalancedConnection;
   balancedStamp: u32;
+  /** Where a conntrack entry, which may have had its cell before, has its stamp: 0, so that nobody takes it for that entry. */
+  noStamp: u32;
+  connection0: Connection; connection1: Connection; connection2: Connection; connection3: Connection;
+  stamp0: u32; stamp1: u32; stamp2: u32; stamp3: u32;
   /** What taps on the way see of it (flowtable/sights), or 0. */
   stages: usize;
 }
@@ -56,7 +58,6 @@ export const OVER_IPV6: u64 = 1 << 63;
 /** Of an ESP packet: it has just been sealed. */
 export const SEALED: u64 = 1 << 39;
 
-const pool = new Pool(FLOW, 512, Of.TRAFFIC, 4);
 const index = new Index(1024, Of.TRAFFIC);
 
 // @ts-ignore: decorator
@@ -66,9 +67,6 @@ export function findFlow(a: u64, b: u64): Flow | null { return changetype<Flow |
 // @ts-ignore: decorator
 @inline
 export function flowSlot(hash: u64): usize { return index.slotOfHash(hash); }
-
-/** Of the next records something, to have them in the cache. */
-export function nextFlow(): u32 { return pool.lookAhead(); }
 
 // @ts-ignore: decorator
 @inline
@@ -85,8 +83,11 @@ export function setConnection(flow: Flow, i: u32, connection: Connection): void 
   store<u32>(changetype<usize>(flow) + (<usize>i << 2), connection.stamp, offsetof<Flow>("stamp0"));
 }
 
+/** The place of its first connection inside the tunnel, if there is one. */
+function insideOf(track: Track): u32 { return track.connections > 1 && stepOf(track, 0).outer ? 1 : 0; }
+
 /** The flow of that key, made or emptied for a new way; null when there is no room. */
-export function obtainFlow(a: u64, b: u64): Flow | null {
+export function obtainFlow(a: u64, b: u64, track: Track, connections: usize): Flow | null {
   const found = index.find(a, b);
   if (found) {
     const flow = changetype<Flow>(found);
@@ -97,13 +98,13 @@ export function obtainFlow(a: u64, b: u64): Flow | null {
     flow.lead = nobody;
     return flow;
   }
-  const at = pool.take(FLOW);
+  const at = takeCellNear(load<usize>(connections + (<usize>insideOf(track) << 2)));
   if (!at) return null;
   const flow = changetype<Flow>(at);
   flow.keyA = a;
   flow.keyB = b;
   if (!index.insert(at)) {
-    pool.give(at);
+    giveCell(at);
     return null;
   }
   flow.lead = nobody;
@@ -111,7 +112,7 @@ export function obtainFlow(a: u64, b: u64): Flow | null {
 }
 
 export function ensureFlows(): void {
-  pool.ensure(512);
+  ensureCells(1536);
   index.ensure(512);
   ensureTracks();
   ensureStages();
@@ -135,7 +136,7 @@ function forgetFlow(flow: Flow): void {
   giveStages(flow);
   flow.generation = 0;
   index.remove(at);
-  pool.give(at);
+  giveCell(at);
 }
 
 /** Flows over IPv6 that name an address which nobody else names go: it is about to be forgotten. */

@@ -18,7 +18,7 @@ import { generation, linksGeneration } from "../tables/generation";
 import { hash } from "../tables/hash";
 import { protocolPacket } from "../hooks/conntrack";
 import { tcpError } from "../hooks/conntrack-tcp";
-import { FLOW, Flow, connectionOf, flowSlot, nextFlow, obtainFlow, setConnection } from "./flows";
+import { FLOW, Flow, connectionOf, flowSlot, obtainFlow, setConnection } from "./flows";
 import { nobody } from "./groups";
 import { decide, mayPassBy } from "./open";
 import { Precedent, Side, addressAt, answersAlike, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, questionOf, tunnelBinding } from "./precedents";
@@ -109,7 +109,7 @@ function lookAhead(precedent: Precedent, a: u64, b: u64, at: usize): void {
   const from = changetype<usize>(precedent);
   const track = precedent.known!;
   let seen = load<u32>(from, 64) | load<u32>(from, 128) | load<u32>(from, 192) | load<u32>(from, 256) | load<u32>(from, 320) | load<u32>(from, 384);
-  seen |= nextFlow() | load<u32>(flowSlot(hash(a, b)));
+  seen |= load<u32>(flowSlot(hash(a, b)));
   const first = legOf(precedent, 0);
   if (track.ingress) {
     const outside = load<u64>(at, ethernet.LENGTH + 12);
@@ -305,7 +305,7 @@ function established(precedent: Precedent, a: u64, b: u64, ports: u32): Flow | n
     if (!draft.stages) return null;
     stage(precedent.stages, draft.stages, a, ports);
   }
-  const flow = obtainFlow(a, b);
+  const flow = obtainFlow(a, b, track, changetype<usize>(draft) + offsetof<Flow>("connection0"));
   if (!flow) {
     giveStages(draft);
     return null;

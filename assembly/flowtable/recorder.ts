@@ -358,7 +358,7 @@ export function install(frame: Frame, ip: usize): void {
 
 function installFlow(frame: Frame, ip: usize, protocol: u32, track: Track, fresh: Track | null): void {
   const first = header + (made.ingress ? ethernet.LENGTH + vxlan.OVERHEAD : ethernet.LENGTH);
-  const flow = obtainFlow(keyA, keyB);
+  const flow = obtainFlow(keyA, keyB, track, connections);
   if (!flow) return release(track);
   flow.track = track;
   if (made.sights && !keepStages(flow)) return;

@@ -7,6 +7,7 @@
 // A new connection belongs to its frame alone until it is confirmed at the last hook; then both tuples are in the index.
 
 import { Pool } from "../memory";
+import { CELL, ensureCells, freeCells, giveCell, nextCells, takeCell } from "../cells";
 import { Frame } from "../frame";
 import { Of } from "./generation";
 import { Index, Search } from "./hash";
@@ -78,7 +79,6 @@ export class Connection {
   direction0: u32; direction1: u32; direction2: u32; direction3: u32; direction4: u32;
   direction5: u32; direction6: u32; direction7: u32; direction8: u32;
 }
-const SIZE: usize = 128;
 const AT_REPLY: usize = 16;
 
 // @ts-ignore: decorator
@@ -97,18 +97,17 @@ export function setStreamAt(connection: Connection, time: u64): void {
   store<u64>(changetype<usize>(connection) + offsetof<Connection>("direction0"), time);
 }
 
-const pool = new Pool(SIZE, 512, Of.TRAFFIC, 8);
-/** Tunnels' entries, few and met by everybody's packets, lie together: on few pages. */
-const tunnels = new Pool(SIZE, 512, Of.TRAFFIC, 8);
-// @ts-ignore: decorator
-@inline
-function poolOf(b: u64): Pool { return isTunnel(b) ? tunnels : pool; }
+/** Tunnels' entries, few and met by everybody's packets, lie together, on few pages; all others in cells, beside their flows. */
+const tunnels = new Pool(CELL, 512, Of.TRAFFIC, 8);
 // @ts-ignore: decorator
 @inline
 function isTunnel(b: u64): bool { return protocolOf(b) == UDP && dportOf(b) == vxlan.PORT; }
 /** Is it a tunnel's, from one end or the other? Of tunnels to the usual port; others lie among the rest. */
 export function isTunnels(connection: Connection): bool { return isTunnel(connection.originalB) || isTunnel(connection.replyB); }
-function give(connection: Connection): void { poolOf(connection.originalB).give(changetype<usize>(connection)); }
+function give(connection: Connection): void {
+  if (isTunnel(connection.originalB)) tunnels.give(changetype<usize>(connection));
+  else giveCell(changetype<usize>(connection));
+}
 const index = new Index(1024, Of.TRAFFIC);
 /** Grows when one is confirmed or goes; for reports. */
 export let liveConnections: u32 = 0;
@@ -207,12 +206,12 @@ export function knownTuple(a: u64, b: u64): bool { return index.find(a, b) != 0;
 
 /** For prefetches: where a look-up of the tuple begins; the records of the next ones. */
 export function connectionSlot(a: u64, b: u64): usize { return index.slotOf(a, b); }
-export function nextConnection(): u32 { return pool.lookAhead(); }
+export function nextConnection(): u32 { return nextCells(); }
 export function nextTunnel(): u32 { return tunnels.lookAhead(); }
 
 /** A new, unconfirmed connection of that original tuple, or null when the pool is empty. */
 export function newConnection(namespace: Namespace, a: u64, b: u64): Connection | null {
-  const at = poolOf(b).take(SIZE);
+  const at = isTunnel(b) ? tunnels.take(CELL) : takeCell();
   if (!at) return null;
   const connection = changetype<Connection>(at);
   connection.originalA = a;
@@ -245,7 +244,7 @@ export function enterConnection(connection: Connection): bool {
 /** Where several are opened at once: are there so many records, and so much room in the index? */
 // @ts-ignore: decorator
 @inline
-export function roomForConnections(count: u32): bool { return min(pool.free, tunnels.free) >= count && index.hasRoom(2 * count); }
+export function roomForConnections(count: u32): bool { return min(freeCells, tunnels.free) >= count && index.hasRoom(2 * count); }
 /** Where the look-up of a tuple begins, and who has it, over or not (foundReply): in a group perhaps, which knows more of it. */
 // @ts-ignore: decorator
 @inline
@@ -313,7 +312,7 @@ export function releaseUnconfirmed(frame: Frame): void {
 export function giveConnection(connection: Connection): void { give(connection); }
 
 export function ensureConnections(): void {
-  pool.ensure(1024);
+  ensureCells(1536);
   tunnels.ensure(1024);
   index.ensure(2048);
 }
