@@ -3,21 +3,20 @@
 //
 // Extension headers, fragments, ICMPv6, a handshake and an RST go the slow way; there are no openings and no precedents.
 
-import { Frame, SOCKET_HASH, headroom } from "../frame";
+import { Frame, SOCKET_HASH } from "../frame";
 import { Device, cross, mayCross } from "../devices/device";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
 import * as tcp from "../wire/tcp";
 import * as udp from "../wire/udp";
-import * as vxlan from "../wire/vxlan";
 import { halves, sumHere, wrong } from "../wire/checksum";
-import { generation, linksGeneration } from "../tables/generation";
+import { generation } from "../tables/generation";
 import { numberAt } from "../tables/addresses6";
 import { destinationOf, keyA, sourceOf } from "../tables/connections";
 import { watching } from "../tables/events";
 import { tracing } from "../capture/tap";
-import { Entered, INSIDE, NOTHING, header12, leave, moves, notPlain } from "./forward";
+import { Entered, INSIDE, NOTHING, around, header12, leave, moves, notPlain } from "./forward";
 import { Flow, OVER_IPV6, findFlow } from "./flows";
 import { Track, encapsulates } from "./track";
 import { begin } from "./recorder";
@@ -133,30 +132,12 @@ function passes(flow: Flow, device: Device, frame: Frame, at: usize, ip: usize, 
 @inline
 function agrees(flow: Flow, track: Track, frame: Frame, at: usize, ip: usize, length: u32, protocol: u32, tunnelled: bool, summed: u32): bool {
   const outside = at + ethernet.LENGTH;
-  const time = frame.time;
-  if (track.links != linksGeneration) return false;
-  if (time >= track.until) return false;
-  if (time < track.since) return false;
-  if (length > track.limit) return false;
-  if ((load<u64>(at) ^ track.inLow) | (<u64>load<u32>(at, 8) ^ track.inHigh)) return false;
-  if (frame.flags ^ <u32>flow.flags | <u32>changetype<usize>(frame.connection) | frame.mark) return false;
-  if (frame.flags & SOCKET_HASH) {
-    if (frame.hash != flow.hash) return false;
-  }
+  const outer = tunnelled ? load<u64>(outside, ipv4.LENGTH) : 0;
+  if (!around(flow, track, frame, at, ip, length, tunnelled, outer)) return false;
   if (ipv6.hopLimit(ip) <= <u32>track.ttl) return false;
+  // A label that no socket's hash outdoes is in the outer source port.
   if (encapsulates(track)) {
-    if (headroom(frame) < <usize>vxlan.OVERHEAD) return false;
-    // A label that no socket's hash outdoes is in the outer source port.
-    if (!(frame.flags & SOCKET_HASH)) {
-      if (labelAt(ip) != flow.hash) return false;
-    }
-  }
-
-  const head = outside + ipv4.LENGTH;
-  const outer = tunnelled ? load<u64>(head) : 0;
-  if (tunnelled) {
-    if ((load<u64>(outside, 12) ^ track.inOuter) | (load<u64>(head, udp.LENGTH) ^ track.inVxlan) | <u64>(<u32>outer ^ track.inPort ^ <u32>flow.inPort)) return false;
-    if ((load<u64>(ip - ethernet.LENGTH) ^ track.insideLow) | (<u64>load<u32>(ip - ethernet.LENGTH, 8) ^ track.insideHigh)) return false;
+    if (!(frame.flags & SOCKET_HASH) && labelAt(ip) != flow.hash) return false;
   }
 
   // What comes before the addresses, and all from the addresses on.

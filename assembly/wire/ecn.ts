@@ -16,7 +16,11 @@ const CE: u32 = 3;
 /** What stands outside for an inner ECN field: congestion inside is no congestion outside (RFC 6040, 4.1, normal mode). */
 // @ts-ignore: decorator
 @inline
-export function outside(inner: u32): u32 { return inner == CE ? ECT_0 : inner; }
+export function outside(inner: u32): u32 {
+  let mark = inner;
+  if (mark == CE) mark = ECT_0;
+  return mark;
+}
 
 /** The ECN field of the header around the frame of `length` bytes at `at`. Linux looks behind all tags for the type, but takes it that there is one. */
 export function encapsulated(at: usize, length: u32): u32 {
