@@ -3,6 +3,7 @@
 import type { Random } from '../../bench/fuzz/random.js';
 import { encryptionIn, MARK } from '../../src/drivers/overlay-encryption.js';
 import type { Destination } from '../../src/engine/balancer.js';
+import { watchConnections } from '../../src/engine/connection-events.js';
 import type { Denial } from '../../src/engine/denial.js';
 import type { Device, Engine, Namespace, Segment } from '../../src/engine/index.js';
 
@@ -30,6 +31,8 @@ export class Changes {
     readonly engine: Engine,
     readonly underlay: Segment,
     readonly random: Random,
+    /** Those that are made; without it all. */
+    readonly only?: readonly string[],
   ) {
     for (const name of Object.keys(this.#all)) this.made.set(name, 0);
   }
@@ -38,7 +41,7 @@ export class Changes {
   change(): void {
     // Where there is something of IPsec, more of its changes than one in so many.
     const ipsec = this.#associations().length > 0 && this.random.chance(0.25);
-    const names = ipsec ? IPSEC : Object.keys(this.#all);
+    const names = this.only ?? (ipsec ? IPSEC : Object.keys(this.#all));
     // What has not been made yet comes first, half of the time.
     const fresh = names.filter((one) => this.made.get(one) === 0);
     const name = this.random.pick(fresh.length > 0 && this.random.chance(0.5) ? fresh : names);
@@ -59,6 +62,7 @@ export class Changes {
       for (const one of namespace.xfrm.associations) if (one.sequence > 2 ** 31) one.sequence = 1;
     }
     this.underlay.loss = 0;
+    this.engine.exports.setTracing(0);
   }
 
   #namespaces(): Namespace[] {
@@ -317,6 +321,110 @@ export class Changes {
       });
       return void xfrm.removePolicy(policy.source, policy.destination);
     },
+    'a port leaves its bridge': () => {
+      const port = this.random.pick(this.engine.devices.filter(({ master }) => master));
+      const bridge = port?.master;
+      if (!bridge) return false;
+      this.#set.unshift(() => {
+        const there = [port, bridge].every((one) => this.engine.devices.includes(one));
+        if (there && !port.master) port.namespace.addPort(bridge, port);
+      });
+      return void port.namespace.removePort(port);
+    },
+    'a device stands on a NIC': () => {
+      const { engine, random } = this;
+      const lower = random.pick(engine.devices.filter(({ kind, master }) => kind === 'physical' && !master));
+      const name = `${lower.path}/aside`;
+      const aside = engine.namespaces.get(name) ?? engine.namespace(name);
+      if (aside.devices.has('eth1')) return false;
+      const other = lower.uppers.find(({ kind }) => kind !== 'vlan')?.kind;
+      const kind = random.pick(
+        ['vlan', 'macvlan', 'ipvlan'].filter((one) => one === 'vlan' || !other || one === other),
+      );
+      const device =
+        kind === 'vlan'
+          ? aside.addVlan('eth1', { lower, id: 10 })
+          : kind === 'ipvlan'
+            ? aside.addIpvlan('eth1', { lower, mtu: 1500 })
+            : aside.addMacvlan('eth1', { lower, mtu: 1500, mac: random.pick([lower.mac, '02:00:00:00:aa:02']) });
+      const { address } = random.pick(engine.devices);
+      const taken =
+        kind === 'ipvlan' && lower.uppers.some(({ addresses }) => addresses.some((one) => one.address === address));
+      if (address && !taken && random.chance(0.5)) aside.addAddress(device, `${address}/24`);
+      this.#set.unshift(() => {
+        if (engine.devices.includes(device)) aside.removeDevice(device);
+      });
+      return undefined;
+    },
+    'an address comes': () => {
+      const { engine, random } = this;
+      const device = this.#device();
+      if (device.kind === 'ipvlan') return false;
+      const { address } = random.pick(engine.devices);
+      if (!address || device.addresses.some((one) => one.address === address)) return false;
+      device.namespace.addAddress(device, `${address}/32`);
+      this.#set.unshift(() => {
+        if (engine.devices.includes(device)) device.namespace.removeAddress(device, `${address}/32`);
+      });
+      return undefined;
+    },
+    'a route to one': () => {
+      const { engine, random } = this;
+      const device = this.#device();
+      const { namespace } = device;
+      const { address } = random.pick(engine.devices);
+      if (!address || namespace.routes.some(({ destination }) => destination === `${address}/32`)) return false;
+      const route = namespace.addRoute(`${address}/32`, device);
+      this.#set.unshift(() => {
+        if (namespace.routes.includes(route)) namespace.removeRoute(route);
+      });
+      return undefined;
+    },
+    'a MAC': () => {
+      const device = this.random.pick(
+        this.engine.devices.filter(({ kind }) => kind === 'bridge' || kind === 'physical'),
+      );
+      const { mac, namespace } = device;
+      const give = (one: string) => {
+        if (!this.engine.devices.includes(device)) return;
+        if (device.kind === 'bridge') namespace.setBridgeMac(device, one);
+        else device.mac = one;
+      };
+      this.#set.unshift(() => give(mac));
+      return void give('02:00:00:00:aa:03');
+    },
+    'what a port lets pass': () => {
+      const device = this.#device();
+      if (this.random.chance(0.5)) device.promiscuous = !device.promiscuous;
+      else device.hairpin = !device.hairpin;
+      return undefined;
+    },
+    'a chain’s policy': () => {
+      const { random } = this;
+      const namespace = random.pick(this.#namespaces());
+      const tables = random.chance(0.7) ? namespace.iptables : namespace.ip6tables;
+      const chain = tables.chain('mangle', random.pick(['PREROUTING', 'FORWARD', 'POSTROUTING']));
+      this.#set.unshift(() => {
+        chain.policy = 'ACCEPT';
+      });
+      chain.policy = 'DROP';
+      return undefined;
+    },
+    'counters begin anew': () => {
+      const { chains } = this.random.pick(this.#namespaces()).iptables;
+      for (const chain of [...chains.nat.values(), ...chains.filter.values()]) chain.zero();
+      return undefined;
+    },
+    'an address is announced': () => {
+      const device = this.random.pick(this.engine.devices.filter(({ address, up }) => address && up));
+      if (!device?.address) return false;
+      return void device.announce(device.address, this.engine.now);
+    },
+    'connections are watched': () => {
+      this.#set.unshift(() => watchConnections(this.engine, 0));
+      return void watchConnections(this.engine);
+    },
+    words: () => void this.engine.exports.setTracing(this.random.pick([0, 0, 1])),
     tap: () => void this.#device().tap(),
     'hops take longer': () => void this.engine.exports.setHopDelay(this.random.pick([0, 1000, 1000, 1500])),
   };

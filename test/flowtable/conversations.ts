@@ -211,9 +211,21 @@ function framed(place: Place | Place6, protocol: 'tcp' | 'udp', payload: Uint8Ar
 /** Traffic classes: marks of congestion, with and without a DSCP. */
 export const CLASSES = [1, 2, 2, 3, 0xb8, 0xb9, 0xba, 0xbb];
 
+/** Options of IPv4 (RFC 791, RFC 2113). */
+const NOTHING = [1, 1, 1, 0];
+const ROUTER_ALERT = [148, 4, 0, 0];
+
+function optioned(frame: Uint8Array, options: readonly number[]): Uint8Array {
+  if (frame.length < 34 || frame[14] !== 0x45) return frame;
+  const longer = concat(frame.subarray(0, 34), Uint8Array.from(options), frame.subarray(34));
+  longer[14] = 0x46;
+  put16(longer, 16, get16(frame, 16) + options.length);
+  return sealAll(longer);
+}
+
 /** A frame with something unusual about it, or wrong. */
 export function bent(frame: Uint8Array, random: Random): Uint8Array {
-  switch (random.below(9)) {
+  switch (random.below(11)) {
     case 0:
       frame[22] = random.pick([1, 2, 3, 4, 255]);
       return sealAll(frame);
@@ -233,6 +245,10 @@ export function bent(frame: Uint8Array, random: Random): Uint8Array {
       return frame;
     case 6:
       return frame.slice(0, random.between(14, frame.length));
+    case 7:
+      return optioned(frame, random.pick([NOTHING, ROUTER_ALERT]));
+    case 8:
+      return concat(frame.subarray(0, 12), Uint8Array.of(0x81, 0, 0, random.pick([0, 10])), frame.subarray(12));
     default: {
       const at = random.below(frame.length);
       frame[at] = (frame[at] ?? 0) ^ (1 << random.below(8));

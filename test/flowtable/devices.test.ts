@@ -180,6 +180,7 @@ it.each<[string, (life: Life) => void]>([
     },
   ],
   ['a rule’s device comes by that name', ({ host, bridge }) => host.renameDevice(bridge, 'named')],
+  ['hops take longer', ({ engine }) => engine.exports.setHopDelay(1500)],
   ['words are wanted', ({ engine }) => engine.exports.setTracing(1)],
 ])('%s', async (_, happens) => {
   const matters: Way[] = [];

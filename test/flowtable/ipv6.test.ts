@@ -4,15 +4,10 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { checkedModule } from '../../bench/fuzz/files.js';
 import { lives, PATIENCE } from './lives.js';
-import { TWO_NODES_6 } from './topologies.js';
+import { ENCRYPTED_6, TWO_NODES_6 } from './topologies.js';
 import { type Options, vectors } from './vectors.js';
 
 const module = await checkedModule();
-
-const networks = TWO_NODES_6.networks.map((one) =>
-  one.driver === 'overlay' ? { ...one, options: { encrypted: '' } } : one,
-);
-const ENCRYPTED_6 = { ...TWO_NODES_6, networks };
 
 it.each<[string, Omit<Options, 'spec' | 'steps'> & Partial<Pick<Options, 'spec'>>]>([
   ['to a port that a bridge publishes', { ways6: ['published'] }],

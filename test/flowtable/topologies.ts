@@ -129,8 +129,10 @@ export const TWO_NODES: StackSpec = {
   calls: [],
   traffic: [],
 };
+const encrypted = (spec: StackSpec): StackSpec => ({
+  ...spec,
+  networks: spec.networks.map((one) => (one.driver === 'overlay' ? { ...one, options: { encrypted: '' } } : one)),
+});
 /** The same with encrypted overlays. */
-export const ENCRYPTED: StackSpec = {
-  ...TWO_NODES,
-  networks: TWO_NODES.networks.map((one) => (one.driver === 'overlay' ? { ...one, options: { encrypted: '' } } : one)),
-};
+export const ENCRYPTED = encrypted(TWO_NODES);
+export const ENCRYPTED_6 = encrypted(TWO_NODES_6);

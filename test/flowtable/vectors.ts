@@ -3,6 +3,7 @@
  * the kernel know changes between two frames of one, while they run on, and between them.
  */
 
+import { pieces } from '../../bench/fuzz/mutate.js';
 import type { Random } from '../../bench/fuzz/random.js';
 import { Random as Seeded } from '../../bench/fuzz/random.js';
 import { addressNumber, get16, macBytes, sealAll, TYPE_IPV4, UDP, VXLAN_PORT } from '../../bench/headers.js';
@@ -15,10 +16,12 @@ import { Cluster } from '../../src/swarm/cluster.js';
 import { deploy, emptyTopology } from '../../src/swarm/deploy.js';
 import { Realizer } from '../../src/swarm/realize.js';
 import type { StackSpec } from '../../src/topology/spec.js';
-import { type Endpoint, hostPart, namespaceOf, type Sandbox } from '../../src/topology/topology.js';
+import { namespaceOf, type Sandbox } from '../../src/topology/topology.js';
+import { aside } from './asides.js';
 import { Changes } from './changes.js';
 import { bent, Conversation, numberOf, type Place, placeBack, type Side } from './conversations.js';
 import type { Place6 } from './conversations6.js';
+import { OWN, Places, type Way } from './places.js';
 import { Places6, type Way6 } from './places6.js';
 import { books, digest, state } from './seen.js';
 
@@ -53,11 +56,11 @@ export interface Options {
   tunnelled?: number;
   /** What Docker does meanwhile, too. */
   docker?: boolean;
+  /** The share of devices that are captured; without it none, few or all. */
+  watched?: number;
+  /** The changes that are made, by name; without it all. */
+  changing?: readonly string[];
 }
-/** From outside to a published port; to a service's virtual IP, another endpoint, or the world outside from an endpoint. */
-export type Way = 'published' | 'vip' | 'endpoint' | 'outside';
-const WAYS: readonly Way[] = ['published', 'published', 'vip', 'endpoint', 'outside'];
-
 export interface Told {
   seen: string[];
   /** Packets that took the fast way; of these, new connections by an opening, as far as they were counted. */
@@ -81,6 +84,7 @@ class Life {
   readonly #realizer: Realizer;
   readonly #cluster: Cluster;
   readonly #changes: Changes;
+  readonly #places: Places;
   readonly #places6: Places6 | undefined;
   readonly #seen: string[] = [];
   readonly #conversations: Conversation[] = [];
@@ -119,18 +123,22 @@ class Life {
     });
     deploy(this.#cluster, spec);
     clock.standing = true;
+    this.#places = new Places(engine, topology, options.ways, options.published);
     this.#places6 = options.ways6 && new Places6(engine, topology, options.ways6);
-    this.#changes = new Changes(engine, this.#realizer.underlay, random);
+    this.#changes = new Changes(engine, this.#realizer.underlay, random, options.changing);
     this.#frames = engine.exports.scratch(VECTOR * STRIDE) >>> 0;
     this.#lengths = engine.exports.scratch(VECTOR * 4) >>> 0;
     this.#counting = random.chance(0.5);
     this.#pace = random.pick([0.1, 0.3, 0.7]);
+    for (const { name } of topology.nodes)
+      for (const protocol of ['tcp', 'udp'] as const)
+        this.#namespace(`${name}/host`).addForeignSocket(protocol, { address: '0.0.0.0', port: OWN });
     for (const host of topology.hosts) {
       const namespace = this.#namespace(`${host.name}/host`);
       this.#takes(namespace);
       namespace.device('eth0').tap();
     }
-    const watched = random.pick([0, 0.1, 1]);
+    const watched = options.watched ?? random.pick([0, 0.1, 1]);
     for (const device of engine.devices)
       if (random.chance(watched) || (options.tunnelled && device.kind === 'physical')) device.tap();
     if (random.chance(0.15)) watchConnections(engine);
@@ -187,71 +195,8 @@ class Life {
 
   /** Somebody who has something to say to somebody, and where it comes in. */
   #begin(): Place | Place6 | undefined {
-    const random = this.#random;
-    if (this.#places6) return this.#places6.begin(random, random.pick(PORTS));
-    const way = random.pick(this.options.ways ?? WAYS);
-    const { nodes, hosts, services, sandboxes } = this.#realizer.topology;
-    const port = random.pick(PORTS);
-    const [client] = hosts;
-    if (way === 'published' && client) {
-      const node = random.pick(nodes);
-      const nic = this.#namespace(`${node.name}/host`).device(node.nic.name);
-      const own = addressNumber(client.nic.addresses[0] ?? '');
-      const published =
-        this.options.published ??
-        [...services.flatMap(({ ports }) => ports), ...sandboxes.flatMap(({ publishes = [] }) => publishes)].map(
-          (one) => one.published,
-        );
-      const source = random.chance(0.4) ? own : addressNumber('198.18.0.0') + random.between(1, random.pick([3, 200]));
-      return {
-        into: nic,
-        to: macBytes(nic.mac),
-        from: macBytes(client.nic.mac),
-        source,
-        sport: port,
-        destination: addressNumber(node.nic.addresses[0] ?? ''),
-        dport: published.length > 0 && random.chance(0.97) ? random.pick(published) : 81,
-      };
-    }
-    const speakers = sandboxes.filter(
-      (one) => one.kind !== 'balancer' && one.endpoints.length > 0 && this.engine.namespaces.has(namespaceOf(one)),
-    );
-    if (speakers.length === 0) return undefined;
-    const sandbox = random.pick(speakers);
-    const namespace = this.#namespace(namespaceOf(sandbox));
-    const from = (endpoint: Endpoint, mac: string, address: string): Place | undefined => {
-      const into = namespace.devices.get(endpoint.interface)?.peer;
-      if (!into) return undefined;
-      const [source, destination] = [endpoint.address, address].map((one) => addressNumber(hostPart(one)));
-      const place = { into, to: macBytes(mac), from: macBytes(endpoint.mac), sport: port };
-      return { ...place, source: source ?? 0, destination: destination ?? 0, dport: random.pick([80, 80, 80, 8080]) };
-    };
-    if (way === 'outside') {
-      const route = namespace.routes.find(({ destination }) => destination === '0.0.0.0/0');
-      const endpoint = sandbox.endpoints.find((one) => one.interface === route?.device.name);
-      const gateway = this.engine.devices.find(
-        (one) => one.address === route?.gateway && one.namespace.name === `${sandbox.node}/host`,
-      );
-      if (!endpoint || !gateway || !client) return undefined;
-      return from(endpoint, gateway.mac, client.nic.addresses[0] ?? '');
-    }
-    const endpoint = random.pick(sandbox.endpoints);
-    const { network } = endpoint;
-    if (way === 'vip') {
-      const vips = services.flatMap(({ vips }) => vips[network] ?? []);
-      const balancer = sandboxes.find(
-        (one) =>
-          one.kind === 'balancer' && one.node === sandbox.node && one.endpoints.some((e) => e.network === network),
-      );
-      const mac = balancer?.endpoints.find((one) => one.network === network)?.mac;
-      return vips.length > 0 && mac ? from(endpoint, mac, random.pick(vips)) : undefined;
-    }
-    const others = sandboxes
-      .filter((one) => one !== sandbox && one.kind !== 'balancer')
-      .flatMap(({ endpoints }) => endpoints.filter((one) => one.network === network));
-    if (others.length === 0) return undefined;
-    const other = random.pick(others);
-    return from(endpoint, other.mac, other.address);
+    const sport = this.#random.pick(PORTS);
+    return (this.#places6 ?? this.#places).begin(this.#random, sport);
   }
 
   #converse(near: Place | Place6): Conversation {
@@ -303,9 +248,11 @@ class Life {
     const frames = due.map(({ one, end }) => one.say(end, random));
     const more = this.#drawn(() => {
       const { one, end } = random.pick(few);
-      return one.say(end, random);
+      const place = random.chance(0.04) && one.place(end);
+      return place ? aside(place, one.protocol, random) : one.say(end, random);
     });
-    this.#bring(into, [...frames, ...more].slice(0, VECTOR));
+    const whole = [...frames, ...more].flatMap((one) => (random.chance(0.01) ? pieces(one, random) : [one]));
+    this.#bring(into, whole.slice(0, VECTOR));
   }
 
   /** Many new ones at once, from where one of them begins. */
