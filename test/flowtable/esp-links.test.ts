@@ -19,14 +19,14 @@ interface Chain {
   links: readonly ('veth' | 'segment')[];
   /** The router has associations too, so that it looks for ESP in what comes in. */
   opens?: boolean;
-  /** A rule for what comes in. */
-  rule?: { at: 'router' | 'server'; table: 'nat' | 'filter'; chain: string; spec: RuleSpec };
+  /** Rules for what comes in. */
+  rules?: { at: 'router' | 'server'; table: 'raw' | 'mangle' | 'nat' | 'filter'; chain: string; spec: RuleSpec }[];
   /** What the client sends to instead of the server's address. */
   to?: string;
   /** Nobody answers, and nobody on a segment has ever been heard of. */
   oneWay?: boolean;
-  /** A third one hears on the first segment all that is flooded: from the beginning, or from the middle on; or the server says something then. */
-  meanwhile?: 'a third is there' | 'a third comes' | 'the server is heard';
+  /** A third one hears on the first segment all that is flooded: from the beginning, or from the middle on; or the server says something then, or has another MAC. */
+  meanwhile?: 'a third is there' | 'a third comes' | 'the server is heard' | 'a neighbour moves';
   /** Every other packet is of another of the client's addresses, whose policy names the same association. */
   another?: boolean;
 }
@@ -60,7 +60,7 @@ function tie(
   return segment;
 }
 
-async function life(fast: boolean, { links, opens, rule, to, oneWay, meanwhile, another }: Chain) {
+async function life(fast: boolean, { links, opens, rules = [], to, oneWay, meanwhile, another }: Chain) {
   const engine = await Engine.create({ module, seed: 1, captureBuffer: 8 << 20 });
   engine.exports.setFlowTable(fast ? 1 : 0);
   const seen: string[] = [];
@@ -78,7 +78,8 @@ async function life(fast: boolean, { links, opens, rule, to, oneWay, meanwhile, 
   protect(client, here, to ?? there, OUT, IN);
   protect(server, there, here, IN, OUT);
   if (router && opens) protect(router, '10.0.0.2', here, 3, 4);
-  if (rule) (rule.at === 'router' ? router : server)?.iptables.append(rule.table, rule.chain, rule.spec);
+  for (const { at, table, chain, spec } of rules)
+    (at === 'router' ? router : server)?.iptables.append(table, chain, spec);
   if (another) {
     client.addAddress(client.device('eth0'), '10.0.0.3/24');
     client.iptables.append('filter', 'OUTPUT', { source: '10.0.0.3', target: 'NONE' });
@@ -105,6 +106,7 @@ async function life(fast: boolean, { links, opens, rule, to, oneWay, meanwhile, 
   else if (meanwhile)
     engine.at(engine.now + (COUNT / 2) * 1e6 - 5e5, (time) => {
       if (meanwhile === 'a third comes') third();
+      else if (meanwhile === 'a neighbour moves') client.addNeighbour(client.device('eth0'), '10.0.0.2', hardware(8));
       else sockets.openUdp(server, 9, () => {}).send({ address: here, port: 9 }, new Uint8Array(1), time);
     });
   for (let i = 0; i < COUNT; i++)
@@ -123,7 +125,7 @@ const TRANSLATED = (destination: string, address: string): RuleSpec => ({
   address,
 });
 
-it.each<[string, Chain, number, 'comes' | 'does not come']>([
+it.each<[string, Chain, number, 'comes' | 'half of it comes' | 'does not come']>([
   ['over a segment', { links: ['segment'] }, 4, 'comes'],
   ['over a segment, without answers', { links: ['segment'], oneWay: true }, 2, 'comes'],
   [
@@ -144,6 +146,25 @@ it.each<[string, Chain, number, 'comes' | 'does not come']>([
     2,
     'comes',
   ],
+  [
+    'over a segment to a neighbour that moves',
+    { links: ['segment'], meanwhile: 'a neighbour moves' },
+    2,
+    'half of it comes',
+  ],
+  // What is opened has the mark that was given to it sealed.
+  [
+    'over a segment to a server that marks it',
+    {
+      links: ['segment'],
+      rules: [
+        { at: 'server', table: 'raw', chain: 'PREROUTING', spec: { mark: { value: 5, mask: 255 }, target: 'NONE' } },
+        { at: 'server', table: 'mangle', chain: 'PREROUTING', spec: { source: '10.0.0.1', target: 'MARK', value: 5 } },
+      ],
+    },
+    4,
+    'comes',
+  ],
   ['over a segment from two addresses by one association', { links: ['segment'], another: true }, 2, 'comes'],
   // To the cipher alone: what is sealed goes on to another namespace, and is not recorded there.
   ['over a veth', { links: ['veth'] }, 2, 'comes'],
@@ -156,12 +177,14 @@ it.each<[string, Chain, number, 'comes' | 'does not come']>([
     {
       links: ['segment', 'veth'],
       opens: true,
-      rule: {
-        at: 'server',
-        table: 'filter',
-        chain: 'INPUT',
-        spec: { protocol: 'udp', u32: '5&0xFF=63', target: 'NONE' },
-      },
+      rules: [
+        {
+          at: 'server',
+          table: 'filter',
+          chain: 'INPUT',
+          spec: { protocol: 'udp', u32: '5&0xFF=63', target: 'NONE' },
+        },
+      ],
     },
     1,
     'comes',
@@ -173,7 +196,7 @@ it.each<[string, Chain, number, 'comes' | 'does not come']>([
       links: ['segment', 'veth'],
       opens: true,
       to: '10.9.9.9',
-      rule: { at: 'router', table: 'nat', chain: 'PREROUTING', spec: TRANSLATED('10.9.9.9', '10.0.1.2') },
+      rules: [{ at: 'router', table: 'nat', chain: 'PREROUTING', spec: TRANSLATED('10.9.9.9', '10.0.1.2') }],
     },
     0,
     'does not come',
@@ -183,7 +206,7 @@ it.each<[string, Chain, number, 'comes' | 'does not come']>([
     {
       links: ['segment'],
       to: '10.9.9.9',
-      rule: { at: 'server', table: 'nat', chain: 'PREROUTING', spec: TRANSLATED('10.9.9.9', '10.0.0.2') },
+      rules: [{ at: 'server', table: 'nat', chain: 'PREROUTING', spec: TRANSLATED('10.9.9.9', '10.0.0.2') }],
     },
     0,
     'does not come',
@@ -192,7 +215,7 @@ it.each<[string, Chain, number, 'comes' | 'does not come']>([
   const slow = await life(false, chain);
   const quick = await life(true, chain);
   expect(quick).toEqual({ ...slow, fast: quick.fast });
-  expect(slow.came).toBe(comes === 'comes' ? COUNT : 0);
+  expect(slow.came).toBe({ comes: COUNT, 'half of it comes': COUNT / 2, 'does not come': 0 }[comes]);
   // So many parts of a packet's way, and its answer's, are a flow's.
   expect(quick.fast).toBeGreaterThanOrEqual(0.9 * ways * COUNT);
 });
