@@ -82,6 +82,10 @@ export class Changes {
   #device(): Device {
     return this.random.pick(this.engine.devices.filter(({ kind }) => kind !== 'loopback'));
   }
+  #deny(): Denial {
+    const physical = this.engine.devices.filter(({ kind }) => kind === 'physical');
+    return this.random.pick(physical).deny({ protocol: this.random.pick(['tcp', 'udp', 'esp'] as const) });
+  }
   #destinations() {
     return this.#namespaces().flatMap(({ ipvs }) => ipvs.services.flatMap(({ destinations }) => destinations));
   }
@@ -262,18 +266,9 @@ export class Changes {
       this.underlay.loss = this.random.pick([0, 0, 0.1]);
       return undefined;
     },
-    denied: () => {
-      const physical = this.engine.devices.filter(({ kind }) => kind === 'physical');
-      this.#denials.push(
-        this.random.pick(physical).deny({ protocol: this.random.pick(['tcp', 'udp', 'esp'] as const) }),
-      );
-      return undefined;
-    },
-    allowed: () => {
-      const denial = this.#denials.pop();
-      if (!denial) return false;
-      return void denial.remove();
-    },
+    denied: () => void this.#denials.push(this.#deny()),
+    // Where nothing is denied, something is for a moment.
+    allowed: () => void (this.#denials.pop() ?? this.#deny()).remove(),
     route: () => {
       const namespace = this.random.pick(this.#namespaces());
       const [route] = namespace.routes.filter(({ device }) => device.kind !== 'loopback');
