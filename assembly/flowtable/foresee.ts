@@ -15,13 +15,13 @@ import { keyA } from "../tables/connections";
 import { Flow, OVER_IPV6, flowSlot, flows } from "./flows";
 
 /** Frames looked at together, at most: as many as wait for memory at once. */
-export const VECTOR: u32 = 128;
+export const VECTOR: u32 = 256;
 /** Where there are few flows, nobody waits, and what a vector of frames needs had better stay in the first cache. */
 const SHORT: u32 = 32;
 const FEW: u32 = 16384;
-const frames: usize = memory.data(512);
-const slots: usize = memory.data(512);
-const tags: usize = memory.data(512);
+const frames: usize = memory.data(1024);
+const slots: usize = memory.data(1024);
+const tags: usize = memory.data(1024);
 /** So that no compiler takes the loads for useless. */
 let sink: u32 = 0;
 

@@ -1,8 +1,8 @@
 // The one hash index behind every table: 16-byte keys that lie inside fixed-size records.
 //
 // An index slot is 8 bytes: a 32-bit tag of the hash (never 0) and the address of the key. Eight slots are a line of the cache, and are
-// compared at once. Linear probing from the first slot of a line, at most half full, deletion by shifting back, so a look-up never
-// degrades with age, and 98 of 100 end in the line where they began. Keys are two u64; whoever builds one says what its bits mean.
+// compared at once. Linear probing from the first slot of a line, at most nine sixteenths full, deletion by shifting back, so a look-up
+// never degrades with age, and 98 of 100 end in the line where they began. Keys are two u64; whoever builds one says what its bits mean.
 // Doubling happens between frames (`ensure`).
 
 import { arena } from "../memory";
@@ -151,9 +151,9 @@ export class Index {
     return true;
   }
 
-  /** Room for `more` keys at half load; between frames only. */
+  /** Room for `more` keys; between frames only. */
   ensure(more: u32): void {
-    while ((this.count + more) << 1 > this.mask) {
+    while (this.count + more > (this.mask >>> 1) + (this.mask >>> 4)) {
       const before = this.slots;
       const capacity = this.mask + 1;
       this.mask = (capacity << 1) - 1;

@@ -191,11 +191,11 @@ describe('the hash index', () => {
     pair.check([key]);
   });
 
-  it('grows to be at most half full, and only then', () => {
+  it('grows to be at most nine sixteenths full, and only then', () => {
     const pair = new Pair(64);
-    engine.indexEnsure(pair.index, 31);
+    engine.indexEnsure(pair.index, 34);
     expect(engine.indexCapacity(pair.index)).toBe(64);
-    engine.indexEnsure(pair.index, 32);
+    engine.indexEnsure(pair.index, 35);
     expect(engine.indexCapacity(pair.index)).toBe(128);
     engine.indexEnsure(pair.index, 1000);
     expect(engine.indexCapacity(pair.index)).toBe(2048);
