@@ -100,7 +100,7 @@ export class Frame {
   hops: u32;
   /** Counts frames as they are made; a clone has its own. */
   id: u32;
-  /** The flow that was foreseen for it, or 0: while its vector goes through, which gives back no flow. */
+  /** The flow that was foreseen for it, one with nobody's key, or 0: while its vector goes through, which gives back no flow. */
   hint: usize;
   /** Of all its bytes, as they were copied in (skb->csum, CHECKSUM_COMPLETE): for the device that they arrive at; or 0. */
   sum: u32;

@@ -22,6 +22,8 @@ const FEW: u32 = 16384;
 const frames: usize = memory.data(1024);
 const slots: usize = memory.data(1024);
 const tags: usize = memory.data(1024);
+/** The flow of a frame for which none is found: it has nobody's key, and names nothing. */
+const nobodys: usize = memory.data(128);
 /** So that no compiler takes the loads for useless. */
 let sink: u32 = 0;
 
@@ -76,7 +78,7 @@ export function foresee(count: u32): void {
     seen |= load<u32>(load<usize>(i, slots));
   }
   for (let i: usize = 0; i < end; i += 4) {
-    const flow = likelyAt(load<usize>(i, slots), load<u32>(i, tags));
+    const flow = likelyAt(load<usize>(i, slots), load<u32>(i, tags), nobodys);
     store<usize>(i, flow, slots);
     changetype<Frame>(load<usize>(i, frames)).hint = flow;
   }

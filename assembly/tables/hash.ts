@@ -208,14 +208,14 @@ function alike(line: usize, tag: u32): u32 {
 function keyIn(line: usize, which: u32): usize { return <usize>load<u32>(line + (<usize>(ctz(which) & 7) << 3), 4); }
 
 /**
- * The key that a look-up which begins at `line` will most likely find, or 0. No branch: where a key lies in its line nobody can
- * foresee.
+ * The key that a look-up which begins at `line` will most likely find, or else `none`. No branch: where a key lies in its line
+ * nobody can foresee.
  */
 // @ts-ignore: decorator
 @inline
-export function likelyAt(line: usize, tag: u32): usize {
+export function likelyAt(line: usize, tag: u32, none: usize): usize {
   const like = alike(line, tag);
-  return select<usize>(keyIn(line, like), 0, like != 0);
+  return select<usize>(keyIn(line, like), none, like != 0);
 }
 
 /** Multiply and fold: every key bit reaches the low half, which picks the slot, and the high half, which tags it. */

@@ -40,13 +40,15 @@ export class Destination {
   set weightNow(weight: number) {
     this.service.engine.memory.set(this.at, DestinationLayout.weight, weight);
   }
-  /** With expire_nodest_conn its connections go with it. */
+  /** With expire_nodest_conn its connections go with it. Nothing is done if it is gone already, it or its service. */
   remove(): void {
-    const { engine } = this.service;
+    const { engine, namespace, destinations } = this.service;
+    const index = destinations.indexOf(this);
+    if (index < 0) return;
     engine.drain();
     engine.destinations.delete(this.id);
-    this.service.destinations.splice(this.service.destinations.indexOf(this), 1);
-    this.service.engine.exports.withdrawDestination(this.service.namespace.at, this.at);
+    destinations.splice(index, 1);
+    engine.exports.withdrawDestination(namespace.at, this.at);
   }
 }
 
@@ -98,11 +100,13 @@ export class Ipvs {
     return this.services.find((service) => 'mark' in service.key && service.key.mark === mark);
   }
 
-  /** Its destinations and connections go with it. */
+  /** Its destinations and connections go with it. Nothing is done if it is gone already. */
   remove(service: VirtualService): void {
+    const index = this.services.indexOf(service);
+    if (index < 0) return;
     this.engine.drain();
-    for (const destination of service.destinations) this.engine.destinations.delete(destination.id);
-    this.services.splice(this.services.indexOf(service), 1);
+    for (const destination of service.destinations.splice(0)) this.engine.destinations.delete(destination.id);
+    this.services.splice(index, 1);
     this.engine.exports.withdrawService(this.namespace.at, service.at);
   }
 }

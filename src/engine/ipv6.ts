@@ -161,7 +161,9 @@ export class Ipv6 {
   }
 
   removeRoute(route: RouteEntry): void {
-    this.routes.splice(this.routes.indexOf(route), 1);
+    const index = this.routes.indexOf(route);
+    if (index < 0) return;
+    this.routes.splice(index, 1);
     this.namespace.engine.exports.removeRoute6(route.at);
   }
 

@@ -491,12 +491,15 @@ export class Namespace {
     return source ? ipv4Text(source) : undefined;
   }
 
+  /** `ip route del`, if nobody else has done so before. */
   removeRoute(route: RouteEntry): void {
     if (isIpv6(route.destination)) {
       this.ipv6.removeRoute(route);
       return;
     }
-    this.routes.splice(this.routes.indexOf(route), 1);
+    const index = this.routes.indexOf(route);
+    if (index < 0) return;
+    this.routes.splice(index, 1);
     this.engine.exports.removeRoute(route.at);
   }
 

@@ -101,14 +101,16 @@ export class Rule {
     memory.set(this.at, RuleLayout.packets, packets);
     memory.set(this.at, RuleLayout.bytes, bytes);
   }
-  /** Takes it out of its chain. */
+  /** Takes it out of its chain, if nobody else has done so before. */
   remove(): void {
-    const { engine } = this.chain;
+    const { engine, rules, interfaces } = this.chain;
+    const index = rules.indexOf(this);
+    if (index < 0) return;
     engine.drain();
     engine.rules.delete(this.id);
-    this.chain.rules.splice(this.chain.rules.indexOf(this), 1);
-    this.chain.interfaces.forget(this);
-    this.chain.engine.exports.unlinkRule(this.at);
+    rules.splice(index, 1);
+    interfaces.forget(this);
+    engine.exports.unlinkRule(this.at);
   }
 }
 
