@@ -117,6 +117,9 @@ export class Frame {
   loadKind: u8;
   /** The load's flow that it was made for, or because of; 0: none (assembly/load). */
   load: u32;
+  /** A frame that waits on its way over a bridge: the connection that it had (tables/connections: letGo), and its stamp. */
+  letGo: Connection | null;
+  stamp: u32;
 }
 
 /** The load's flow whose frame is being handled: what is made meanwhile is made because of it. */

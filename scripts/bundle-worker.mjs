@@ -38,13 +38,13 @@ x-swarmwire:
     - load: {to: "node1:8080", flows: 20, packets: 1000, rate: 100kpps}
     - load: {to: "node1:8080", from: web, flows: 20, packets: 100, rate: 100kpps, answered: true}`;
 const THREAD = `
-const { script } = require(${JSON.stringify(join(workers, 'bundled-thread.cjs'))});
+const { COMPILED, script } = require(${JSON.stringify(join(workers, 'bundled-thread.cjs'))});
 const { parentPort } = require('node:worker_threads');
 parentPort.on('message', (message) => {
-  if (message === 'compiled') parentPort.postMessage({ kind: 'compiled', bytes: script.createCachedData() });
+  if (message === 'compiled') parentPort.postMessage({ kind: 'compiled', name: COMPILED, bytes: script.createCachedData() });
 });`;
 
-async function compiled() {
+async function writeCompiled() {
   const load = (module) => import(pathToFileURL(join(root, module)).href);
   const { parseStackFile } = await load('stack-file/index.js');
   const { compile } = await load('engine/compile.js');
@@ -54,24 +54,24 @@ async function compiled() {
   const signals = Signals.for(1);
   const job = { spec, seed: 1, comments: false, drivers: [], index: 0, count: 1, signals: signals.shared };
   const worker = new Worker(THREAD, { eval: true });
-  const bytes = await new Promise((resolve, reject) => {
+  const made = await new Promise((resolve, reject) => {
     worker.on('error', reject);
+    worker.on('exit', (code) => reject(new Error(`the thread that was to be compiled ended with ${code}`)));
     worker.on('message', (told) => {
       if (told.kind === 'records') signals.free(0, told.slot);
       if (told.kind === 'done') worker.postMessage('compiled');
       if (told.kind === 'failed') reject(new Error(told.message));
-      if (told.kind === 'compiled') resolve(told.bytes);
+      if (told.kind === 'compiled') resolve(told);
     });
     compile().then((module) => worker.postMessage({ ...job, module, records: memoryFor(1) }), reject);
   });
   await worker.terminate();
-  return bytes;
+  writeFileSync(join(workers, made.name), made.bytes);
 }
 
-const cache = join(workers, 'bundled-worker.compiled');
-rmSync(cache, { force: true });
+for (const file of readdirSync(workers).filter((name) => name.endsWith('.compiled'))) rmSync(join(workers, file));
 const modules = await bundle('worker.js', 'bundled-worker.cjs');
 await bundle('thread.js', 'bundled-thread.cjs');
-writeFileSync(cache, await compiled());
+await writeCompiled();
 const packages = [...new Set(modules.filter((module) => module.includes('node_modules')).map(packageOf))].sort();
 writeFileSync(join(workers, 'bundled-worker.LICENSES.txt'), packages.map(licenceOf).join(`\n${'-'.repeat(80)}\n\n`));

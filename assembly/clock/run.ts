@@ -176,7 +176,7 @@ function vector(device: usize, first: usize): void {
 // @ts-ignore: decorator
 @inline
 function waitsForMore(slow: u32): bool {
-  if (slow == slowPackets && !captureFull()) return false;
+  if (slow == slowPackets && !captureFull() && !puntsFull()) return false;
   if (puntsFull() || captureFull() || ciphersFull()) return true;
   topUp();
   return false;

@@ -5,6 +5,7 @@
 import { BRIDGED_DNAT, BRIDGED_OUTPUT, Frame, cloneFrame } from "../frame";
 import { drop, Drop } from "../drops";
 import * as ethernet from "../wire/ethernet";
+import { takeBack } from "../tables/connections";
 import { OWN, findEntry, learn } from "../tables/fdb";
 import { Device, HAIRPIN, PROMISCUOUS, UNFILTERED, hopDelay, transmit } from "./device";
 import { bridgeForward, bridgePrerouting, filtersBridged } from "../hooks/bridge";
@@ -27,6 +28,7 @@ export function bridgeTransmit(bridge: Device, frame: Frame): void {
   if (frame.flags & BRIDGED_OUTPUT) {
     // br_nf_dev_xmit: it was on its way from a port to another, and only fetched its MAC.
     frame.flags &= ~BRIDGED_OUTPUT;
+    takeBack(frame);
     ethernet.emit(frame.data, ethernet.destination(frame.data), frame.portSource, ethernet.type(frame.data));
     return pass(bridge, frame.port!, frame);
   }

@@ -14,6 +14,7 @@ import { forward6, postrouting6, prerouting6 } from "./netfilter6";
 import { resetConntrack } from "./conntrack";
 import { RouteType, lookUp } from "../tables/routes";
 import { Neighbour, Nud, findNeighbour, findNeighbour6 } from "../tables/neighbours";
+import { letGo } from "../tables/connections";
 import { User } from "../tables/reassembly";
 import { keepAt } from "../tables/addresses6";
 import { Route6Type, lookUp6 } from "../tables/routes6";
@@ -53,6 +54,7 @@ export function bridgePrerouting(bridge: Device, port: Device, frame: Frame): Fr
       if (!mac) {
         packet.flags |= BRIDGED_OUTPUT;
         packet.portSource = source;
+        letGo(packet);
         if (v6) resolveAndSend6(packet, bridge, hop);
         else resolveAndSend(packet, bridge, hop);
         return null;

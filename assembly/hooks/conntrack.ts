@@ -188,10 +188,10 @@ export function relateTo(frame: Frame, destination: u32): void {
   frame.connectionInfo = reply ? CT_RELATED + CT_REPLY : CT_RELATED;
 }
 
-/** For a frame that conntrack has not looked at. */
+/** The frame goes where conntrack has not looked at it. */
 // @ts-ignore: decorator
 @inline
 export function resetConntrack(frame: Frame): void {
-  frame.connection = null;
+  if (frame.connection) releaseUnconfirmed(frame);
   frame.connectionInfo = CT_UNTRACKED;
 }

@@ -308,6 +308,21 @@ export function releaseUnconfirmed(frame: Frame): void {
   if (--connection.frames == 0) give(connection);
 }
 
+/** The frame waits, and its connection may end meanwhile: an entry of the table's is let go. One that is not in it yet is the frame's own. */
+export function letGo(frame: Frame): void {
+  const connection = frame.connection;
+  if (!connection || !(connection.status & CONFIRMED)) return;
+  frame.letGo = connection;
+  frame.stamp = connection.stamp;
+  frame.connection = null;
+}
+/** And taken back, if it is there still. */
+export function takeBack(frame: Frame): void {
+  const connection = frame.letGo;
+  frame.letGo = null;
+  if (connection && connection.stamp == frame.stamp) frame.connection = connection;
+}
+
 /** One that no frame carries yet goes unconfirmed. */
 export function giveConnection(connection: Connection): void { give(connection); }
 

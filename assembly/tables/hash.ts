@@ -22,7 +22,7 @@ export class Index {
   private slots: usize;
   private mask: u32;
   count: u32 = 0;
-  /** `kind`: what its records are to recorded flows. */
+  /** `capacity`: a power of two, at least a line's eight. `kind`: what its records are to recorded flows. */
   constructor(capacity: u32, private kind: Of = Of.CONFIGURATION) {
     this.mask = capacity - 1;
     this.slots = arena(<usize>capacity << 3);

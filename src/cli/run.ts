@@ -4,6 +4,7 @@
  */
 
 import type { CaptureFormat } from '../capture/files.js';
+import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
 import type { Crew } from '../workers/crew.js';
 import { oneOf, readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';
@@ -17,7 +18,7 @@ const FORMATS: readonly CaptureFormat[] = ['pcapng', 'pcap'];
 
 export interface RunOptions {
   file: string;
-  nodes: string | undefined;
+  nodes: number | undefined;
   out: string;
   format: CaptureFormat;
   seed: number;
@@ -49,8 +50,14 @@ export const run: Command = {
 
 async function hire({ workers, drivers }: RunOptions): Promise<Crew | undefined> {
   if (workers === 1) return undefined;
-  const { Crew } = await import('../workers/crew.js');
-  return new Crew(workers, drivers.length > 0);
+  const { Crew, ThreadError } = await import('../workers/crew.js');
+  try {
+    return new Crew(workers, drivers.length > 0);
+  } catch (error) {
+    if (error instanceof ThreadError)
+      throw new BadInput(`--workers ${workers}: ${error.message}`, 'fewer workers need less');
+    throw error;
+  }
 }
 
 function readOptions(args: readonly string[]): RunOptions {
@@ -76,7 +83,7 @@ function readOptions(args: readonly string[]): RunOptions {
   if (values.out === '') throw new BadInput('--out: the name of a directory is missing');
   return {
     file,
-    nodes: values.nodes,
+    nodes: wholeNumber('nodes', values.nodes, 1, MOST_NODES),
     out: values.out,
     format: oneOf('format', values.format, FORMATS),
     seed: wholeNumber('seed', values.seed, 0, Number.MAX_SAFE_INTEGER) ?? 1,

@@ -4,11 +4,9 @@ import { basename, join } from 'node:path';
 import { ESP_PREFERENCES, espSa } from '../capture/esp-keys.js';
 import type { WrittenFile } from '../capture/files.js';
 import type { StackFile } from '../stack-file/index.js';
-import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
 import type { Progress } from '../swarm/swarm.js';
 import type { Crew } from '../workers/crew.js';
 import type { Outcome } from '../workers/outcome.js';
-import { wholeNumber } from './arguments.js';
 import { loadDrivers, readStackFile } from './input.js';
 import { writeOutputs } from './output.js';
 import type { RunOptions } from './run.js';
@@ -20,7 +18,7 @@ export { renderRun } from './run-text.js';
 
 export async function simulate(options: RunOptions, crew: Crew | undefined, terminal: Terminal): Promise<RunReport> {
   const drivers = await loadDrivers(options.drivers);
-  const stack = readStackFile(options.file, wholeNumber('nodes', options.nodes, 1, MOST_NODES), drivers);
+  const stack = readStackFile(options.file, options.nodes, drivers);
   // Of a load's frames there are too many to be read one by one.
   const comments = options.comments ?? !stack.spec.traffic.some(({ kind }) => kind === 'load');
   const name = captureName(options.file);

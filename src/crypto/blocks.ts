@@ -3,7 +3,7 @@
  * a batch of packets (assembly/stack/gcm.ts), besides `hashProducts`.
  */
 
-/** Encrypts blocks of 16 bytes, one behind the other; the answer may be kept nowhere. */
+/** Encrypts blocks of 16 bytes, one behind the other; the answer is good until the next call. */
 export type BlockCipher = (blocks: Uint8Array) => Uint8Array;
 
 /** Makes one of a key of 16 bytes. */

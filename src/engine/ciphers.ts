@@ -72,6 +72,8 @@ export class Ciphers {
   forget(id: number): void {
     const key = this.#known.get(id);
     this.#known.delete(id);
-    if (key && --key.users === 0) this.#keys.delete(key.name);
+    if (!key || --key.users > 0) return;
+    this.#keys.delete(key.name);
+    if (this.#last === key) this.#last = undefined;
   }
 }

@@ -307,6 +307,7 @@ export class Namespace {
     this.iptables.clear();
     this.#ip6tables?.clear();
     for (const service of [...(this.#ipvs?.services ?? [])]) this.ipvs.remove(service);
+    for (const association of this.#xfrm?.associations ?? []) this.xfrm.removeAssociation(association);
     for (const device of [...this.devices.values()]) {
       if (device.kind !== 'loopback' && this.devices.has(device.name)) this.removeDevice(device);
     }

@@ -14,15 +14,28 @@ import type { Job, Told } from './worker.js';
 const BUNDLE = './bundled-thread.cjs';
 const MODULES = './worker.js';
 
+/** The system refuses a thread. */
+export class ThreadError extends Error {
+  override name = 'ThreadError';
+}
+
 export class Crew {
-  readonly #threads: readonly Worker[];
+  readonly #threads: Worker[] = [];
   /** Why each has ended before it was done. */
   readonly #ends: readonly Promise<never>[];
 
   /** `foreign`: there are drivers of a third party. */
   constructor(count: number, foreign: boolean) {
     const entry = new URL(foreign ? MODULES : BUNDLE, import.meta.url);
-    this.#threads = Array.from({ length: count }, () => new Worker(entry));
+    try {
+      while (this.#threads.length < count) this.#threads.push(new Worker(entry));
+    } catch (error) {
+      // The system has no more of them.
+      this.dismiss();
+      throw new ThreadError(
+        `thread ${this.#threads.length + 1} of ${count} cannot be started: ${(error as Error).message}`,
+      );
+    }
     this.#ends = this.#threads.map(endOf);
     // It is told to whoever waits for what comes of them.
     for (const end of this.#ends) end.catch(() => {});

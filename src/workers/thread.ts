@@ -1,6 +1,7 @@
 /**
- * Where a thread begins: it loads what scripts/bundle-worker.mjs has made of worker.ts, one file and what V8 has compiled of it. V8
- * compares that with its own version and flags; where it would have made something else it compiles the file.
+ * Where a thread begins: it loads what scripts/bundle-worker.mjs has made of worker.ts, one file and what V8 has compiled of it. That
+ * is for the very Node that made it: V8 compares its version and flags, not what Node has patched nor the machine, and would crash.
+ * Everybody else compiles the file. `import.meta.url` does not stand for a file of its own in there.
  */
 
 import { readFileSync } from 'node:fs';
@@ -11,9 +12,12 @@ import { Script } from 'node:vm';
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const filename = path('./bundled-worker.cjs');
 
+/** What V8 has compiled for this Node, and for no other. */
+export const COMPILED = `bundled-worker.${process.version}-${process.platform}-${process.arch}.compiled`;
+
 function compiled(): Buffer | undefined {
   try {
-    return readFileSync(path('./bundled-worker.compiled'));
+    return readFileSync(path(`./${COMPILED}`));
   } catch {
     return undefined;
   }

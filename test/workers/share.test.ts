@@ -22,6 +22,8 @@ interface Thread extends EventEmitter {
 }
 
 const threads = vi.hoisted((): Thread[] => []);
+/** The system gives no more threads than that. */
+const system = vi.hoisted(() => ({ most: Number.POSITIVE_INFINITY }));
 
 vi.mock('node:worker_threads', () => ({
   Worker: class extends EventEmitter implements Thread {
@@ -29,6 +31,7 @@ vi.mock('node:worker_threads', () => ({
     readonly #told: unknown[] = [];
     constructor() {
       super();
+      if (threads.length >= system.most) throw new Error('resource temporarily unavailable');
       threads.push(this);
     }
     get job(): Job {
@@ -161,4 +164,14 @@ it.each(['before it has anything to do', 'while it works'])('says so when a thre
   await expect(fails).rejects.toThrow('a worker ended early, with 134');
   expect(discard).toHaveBeenCalledOnce();
   expect(threads.map(({ ended }) => ended)).toEqual([true, true]);
+});
+
+it('a thread that the system refuses is an error that says which, and those before it end', () => {
+  system.most = 2;
+  try {
+    expect(() => new Crew(5, false)).toThrow('thread 3 of 5 cannot be started: resource temporarily unavailable');
+    expect(threads.map(({ ended }) => ended)).toEqual([true, true]);
+  } finally {
+    system.most = Number.POSITIVE_INFINITY;
+  }
 });
