@@ -12,7 +12,7 @@ it('keeps a conntrack entry within 192 bytes and an IPVS connection within 128, 
 
 it('keeps a flow within two cache lines, and what each packet needs of it in the first', () => {
   expect(Flow.size).toBeLessThanOrEqual(128);
-  expect(Flow.connection0.at).toBe(64);
+  expect(Flow.balanced.at).toBe(64);
 });
 
 it('keeps what an established packet needs of a conntrack entry in its second cache line', () => {
@@ -21,4 +21,8 @@ it('keeps what an established packet needs of a conntrack entry in its second ca
   // Who it is, and all else, is in the first.
   expect(Connection.ruleSnat.at).toBe(60);
   expect(Connection.size).toBe(128);
+});
+
+it('has nothing where an entry has its stamp: their cells are one pool', () => {
+  expect(Flow.noStamp.at).toBe(Connection.stamp.at);
 });
