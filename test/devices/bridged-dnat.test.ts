@@ -4,13 +4,14 @@
  * DOCKER-INGRESS sends it to ingress_sbox, which is a port of the same bridge.
  */
 
-import { expect, it } from 'vitest';
-import type { Device } from '../../src/engine/index.js';
+import { describe, expect, it } from 'vitest';
+import type { Device, Namespace } from '../../src/engine/index.js';
 import { checkedEngine } from '../engine/checked.js';
-import { ARP, ethernet, IPV4, macText, tcpPacket, u16 } from '../engine/packets.js';
+import { ARP, arpPacket, ethernet, IPV4, macText, tcpPacket, u16 } from '../engine/packets.js';
 import { expectConserved, inWords, Watch } from '../engine/watch.js';
 
 const SANDBOX = '02:42:ac:13:00:02';
+const BRIDGE = '02:42:00:00:00:01';
 
 /** docker_gwbridge with a sandbox and a task behind it; what the task asks of port 8080 goes to the sandbox. */
 async function gwbridge({ known }: { known: boolean }) {
@@ -46,13 +47,13 @@ async function gwbridge({ known }: { known: boolean }) {
   const fromTask = join('task-web.1', 3);
   if (known) host.learnFdb(bridge, SANDBOX, toSandbox);
   const watch = new Watch(engine, [toSandbox, bridge]);
-  const ask = () => {
+  const ask = (until = 1e9) => {
     const ends = { source: '172.19.0.3', destination: '172.19.0.1', sport: 4000, dport: 8080 };
     const syn = tcpPacket(ends, { flags: 'S' });
     engine.receive(fromTask, ethernet('02:42:00:00:00:01', '02:42:ac:13:00:03', IPV4, syn));
-    engine.run(1e9);
+    engine.run(until);
   };
-  return { engine, bridge, toSandbox, watch, ask };
+  return { engine, host, bridge, toSandbox, watch, ask };
 }
 
 /** `TTL, from whose MAC`. */
@@ -86,4 +87,38 @@ it('a neighbour that is not known is asked for by the bridge, whose own tap sees
   expect(seen(sent)).toEqual(['64 02:42:00:00:00:01']);
   expect(seen(watch.sent(toSandbox))).toEqual(['64 02:42:ac:13:00:03']);
   expectConserved(engine);
+});
+
+describe('a packet of a connection that is there already', () => {
+  /** Its SYN has gone to the sandbox, with the bridge's address; the sandbox's MAC is forgotten, and the SYN comes once more. */
+  async function again(meanwhile: (host: Namespace) => void) {
+    const { engine, host, bridge, toSandbox, watch, ask } = await gwbridge({ known: true });
+    host.iptables.append('nat', 'POSTROUTING', { protocol: 'tcp', dport: 8080, target: 'MASQUERADE' });
+    ask();
+    host.removeNeighbour(host.addNeighbour(bridge, '172.19.0.2', SANDBOX, 'reachable'));
+    const reply = arpPacket('reply', { mac: SANDBOX, address: '172.19.0.2' }, { mac: BRIDGE, address: '172.19.0.1' });
+    const answer = ethernet(BRIDGE, SANDBOX, ARP, reply);
+    engine.at(engine.now + 1e6, () => {
+      meanwhile(host);
+      engine.receive(toSandbox, answer);
+    });
+    ask(engine.now + 1e9);
+    expectConserved(engine);
+    return watch
+      .sent(toSandbox)
+      .filter((frame) => u16(frame, 12) === IPV4)
+      .map(inWords);
+  }
+  const translated = '172.19.0.1:4000 > 172.19.0.2:8080 ttl 64 tcp S';
+
+  it('has it still when it has waited for its neighbour', async () => {
+    expect(await again(() => {})).toEqual([translated, translated]);
+  });
+
+  it('goes on without it when it has ended meanwhile', async () => {
+    const left = await again((host) => {
+      expect(host.forgetConnectionsOf('172.19.0.2')).toBe(1);
+    });
+    expect(left).toEqual([translated, '172.19.0.3:4000 > 172.19.0.2:8080 ttl 64 tcp S']);
+  });
 });
