@@ -56,6 +56,9 @@ export const WHOLE: u32 = 1024;
 export const BRIDGED_DNAT: u32 = 1 << 20;
 /** It goes through the neighbour's output to get its new MAC, and is bridged on from there (nf_bridge->bridged_dnat). */
 export const BRIDGED_OUTPUT: u32 = 1 << 21;
+/** A load's packet finds out what its way relies on; in these bits the number of that survey (assembly/load/ways). No fast way for it. */
+export const SURVEY_SHIFT: u32 = 22;
+export const SURVEY: u32 = 0xffffffff << SURVEY_SHIFT;
 
 /** How a packet stands to its connection (enum ip_conntrack_info). */
 export const CT_ESTABLISHED: u8 = 0;

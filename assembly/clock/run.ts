@@ -2,7 +2,8 @@
 
 import { Frame, ensureFrames, setCurrent } from "../frame";
 import { drop, Drop } from "../drops";
-import { generate } from "../load/generator";
+import { generate, lookAgain } from "../load/generator";
+import { shared } from "../load/shards";
 import { Device, VXLAN_IPV6, calm, receive, slowPackets, transmit } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import { Event, a, b, kind, next, now, putBack, setNow } from "./queue";
@@ -85,6 +86,7 @@ export function runUntil(until: u64): Stopped {
     const horizon = min(puntHorizon(), ciphers);
     calm();
     topUp();
+    if (shared) lookAgain();
     if (!next(min(until, horizon))) {
       setNow(min(until, horizon));
       if (now >= nextSweep) sweep();

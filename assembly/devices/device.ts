@@ -2,7 +2,7 @@
 // and `receive` (netif_receive_skb). Kinds are told apart by a switch; each has a file beside this one.
 
 import { arena, Pool } from "../memory";
-import { CT_UNTRACKED, Frame } from "../frame";
+import { CT_UNTRACKED, Frame, SOCKET_HASH, SURVEY } from "../frame";
 import { drop, Drop } from "../drops";
 import { Namespace } from "../stack/namespace";
 import { Entry } from "../tables/fdb";
@@ -302,7 +302,7 @@ export function scrub(frame: Frame): void {
   frame.connection = null;
   frame.connectionInfo = CT_UNTRACKED;
   frame.mark = 0;
-  frame.flags &= 8; // SOCKET_HASH
+  frame.flags &= SOCKET_HASH | SURVEY;
   frame.port = null;
   frame.out = null;
 }

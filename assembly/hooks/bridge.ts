@@ -2,7 +2,7 @@
 // hooks with the bridge as its device, with bridge-nf-call-ip6tables IPv6. PREROUTING where it comes in, FORWARD and POSTROUTING
 // where it goes out by another port; TTL and MACs stay. Fragments are put together for conntrack and cut again at the way out.
 
-import { BRIDGED_DNAT, BRIDGED_OUTPUT, Frame, PREROUTED, pull, push } from "../frame";
+import { BRIDGED_DNAT, BRIDGED_OUTPUT, Frame, PREROUTED, SURVEY, pull, push } from "../frame";
 import { drop, Drop } from "../drops";
 import { Device, transmit } from "../devices/device";
 import * as ethernet from "../wire/ethernet";
@@ -11,6 +11,7 @@ import * as ipv6 from "../wire/ipv6";
 import { Namespace } from "../stack/namespace";
 import { forward, postrouting, prerouting } from "./netfilter";
 import { forward6, postrouting6, prerouting6 } from "./netfilter6";
+import { reliesOn } from "../load/ways";
 import { resetConntrack } from "./conntrack";
 import { RouteType, lookUp } from "../tables/routes";
 import { Neighbour, Nud, findNeighbour, findNeighbour6 } from "../tables/neighbours";
@@ -50,7 +51,9 @@ export function bridgePrerouting(bridge: Device, port: Device, frame: Frame): Fr
     else {
       forget(packet);
       if (destination == bridge.mac) packet.flags |= BRIDGED_DNAT;
-      mac = macOf(v6 ? findNeighbour6(bridge, hop) : findNeighbour(bridge, hop), packet.time);
+      const neighbour = v6 ? findNeighbour6(bridge, hop) : findNeighbour(bridge, hop);
+      mac = macOf(neighbour, packet.time);
+      if (mac && packet.flags & SURVEY) reliesOn(packet, neighbour!);
       if (!mac) {
         packet.flags |= BRIDGED_OUTPUT;
         packet.portSource = source;

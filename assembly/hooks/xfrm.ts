@@ -26,6 +26,7 @@ import { receiveTransformed6 } from "../stack/input6";
 import { openedIn, sealedOut } from "../flowtable/esp";
 import { endsAtCipher, recording } from "../flowtable/recorder";
 import { Way } from "../flowtable/track";
+import { dependsOnOthers } from "../load/ways";
 
 /** The policy that this packet of the namespace's own meets, or null. */
 export function outboundPolicy(namespace: Namespace, frame: Frame): Policy | null {
@@ -87,6 +88,7 @@ export function transform(namespace: Namespace, frame: Frame, policy: Policy, ou
     return drop(frame, Drop.XFRM_OUT_NO_STATES, out);
   }
   if (recording) endsAtCipher(frame, Way.SEAL, association, out);
+  dependsOnOthers(frame);
   waitToSeal(frame, association, out);
 }
 

@@ -4,6 +4,8 @@
 // errors. It is not in their bytes. Flow numbers begin at 1; 0 is nobody's.
 
 import { arena } from "../memory";
+import { Frame } from "../frame";
+import { keyedHash } from "../random";
 import { Namespace } from "../stack/namespace";
 import { findSocket } from "../stack/sockets";
 import { pathMtu } from "../stack/output";
@@ -12,6 +14,7 @@ import { now } from "../clock/queue";
 import { NEVER } from "../stack/sockets";
 import * as ipv4 from "../wire/ipv4";
 import * as ipv6 from "../wire/ipv6";
+import { LoadKind } from "./load";
 
 export enum FlowState { IDLE, OPENING, OPEN, REFUSED, CLOSING, CLOSED }
 
@@ -65,6 +68,8 @@ export class LoadFlow {
   /** Id of the namespace where it arrives, if a socket there takes it, as long as that is so (`bindings`). */
   goal: u32;
   bindings: u32;
+  /** What its way relies on (ways), once that is asked for, or 0. */
+  way: usize;
 }
 /** A cache line. */
 const FLOW: usize = (offsetof<LoadFlow>() + 63) & ~63;
@@ -129,6 +134,13 @@ export function placeFlows(protocol: u32, wanted: u32): u32 {
     flowCount++;
   }
   return flowCount;
+}
+
+/** Of the packet that one of its ends takes apart: of its flow alone, so that it is the same whichever engine sends the others. */
+export function fragmentIdOf(frame: Frame): u32 {
+  const flow = flowOf(frame.load);
+  const answer = frame.loadKind == <u8>LoadKind.ANSWER;
+  return keyedHash(frame.load, answer ? 0x10000 | <u32>flow.answerId : <u32>flow.ipId);
 }
 
 /** The next pair that no socket has, of the ports of net.ipv4.ip_local_port_range. */

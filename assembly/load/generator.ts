@@ -13,7 +13,11 @@ import * as tcp from "../wire/tcp";
 import { FlowState, LoadFlow, flowCount, flowOf, mssOf, placeFlows, releaseSources } from "./flows";
 import { LoadKind, LoadPhase, books, clearBooks } from "./load";
 import { asSender, atLeast, dataOf, sendDatagram, sendSegment, sendSyn, sizeOf, synSize } from "./packets";
-import { owns, sendsHere } from "./shards";
+import { bindings } from "../stack/sockets";
+import { generation, linksGeneration } from "../tables/generation";
+import { owns, shared } from "./shards";
+import { confirmUnsent, forgetWays, isOthersAlone, surveyOf } from "./ways";
+import { acknowledges } from "./receiver";
 
 /** A SYN that is not answered within this time, ns, is sent again, so often. */
 const PATIENCE: u64 = 1_000_000_000;
@@ -42,7 +46,6 @@ let serial: u32 = 0;
 let turn: u32 = 0;
 /** When the next packet is due, ns. */
 let due: f64 = 0;
-let dataStart: u64 = 0;
 let number: u32 = 0;
 let retries: u32 = 0;
 let drawnFlow: u32 = 0;
@@ -52,6 +55,7 @@ let drawnSize: u32 = 0;
 export function newLoad(protocol: u32, packets: f64, perSecond: f64, inBits: bool, random: bool, answered: bool): void {
   clearBooks();
   releaseSources();
+  forgetWays();
   sizeCount = 0;
   weights = 0;
   books.protocol = protocol;
@@ -194,21 +198,29 @@ function data(time: u64): void {
   enter(LoadPhase.DATA);
   turn = 0;
   due = <f64>time;
-  dataStart = time;
+  unsent = 0;
+  together = isSparse() ? u64.MAX_VALUE : max<u64>(min<u64>(<u64>flowCount * ROUNDS, books.left >>> 5), 1);
   draw();
 }
 
 /** Goes on to the next packet that is sent here, and has it sent in time. */
 function draw(): void {
+  drawnAt(generation, linksGeneration, bindings);
   while (books.left) {
+    const before = state;
+    const beforeTurn = turn;
     const flow = drawFlow();
     if (!flow) break;
     const size = atLeast(books.protocol, drawSize(), flowOf(flow).source.v6);
     books.left--;
     number++;
     const time = <u64>due;
+    const beforeDue = due;
     due += distance(size) * (poisson ? exponential() : 1);
-    if (!sendsHere(flow, time, flowOf(flow).lastSent, dataStart)) continue;
+    if (unsent < MOST_UNSENT && isOthers(flow, size, time)) {
+      keepUnsent(flow, time, before, beforeTurn, beforeDue);
+      continue;
+    }
     drawnFlow = flow;
     drawnSize = size;
     return schedule(time, Event.LOAD, 0, serial);
@@ -227,9 +239,13 @@ function draw(): void {
 function sendDrawn(): void {
   const i = drawnFlow;
   const flow = flowOf(i);
-  setCurrent(i);
-  flow.lastSent = now;
-  if (!flow.source.namespace.dead) transmit(flow, owns(i));
+  passOver(u64.MAX_VALUE);
+  if (isOthers(i, drawnSize, now)) passOne(i, now);
+  else {
+    setCurrent(i);
+    if (!flow.source.namespace.dead) transmit(flow, owns(i));
+    flow.lastSent = now;
+  }
   draw();
 }
 
@@ -247,7 +263,7 @@ function transmit(flow: LoadFlow, own: bool): void {
     books.sentBytes += sizeOf(protocol, length, v6);
     books.lastSent = now;
   }
-  asSender(flow, false);
+  asSender(flow, false, own ? 0 : surveyOf(flow, drawnSize, now));
   if (protocol == ipv4.UDP) {
     sendDatagram(length, number, LoadKind.DATA, now);
     return;
@@ -257,6 +273,104 @@ function transmit(flow: LoadFlow, own: bool): void {
   flow.confirm = 0;
   flow.sendNext += length;
   sendSegment(sequence, flow.receiveNext, tcp.PSH | tcp.ACK, length, number, LoadKind.DATA, confirm, now);
+}
+
+// --- Packets of other engines' flows, which these alone send (shards) ---
+//
+// They are drawn like all others, up to the next one that is sent here. What was decided about those that are still to come is
+// taken back when a table changes meanwhile.
+
+@unmanaged
+class Unsent {
+  time: u64;
+  /** As it stood before it was drawn. */
+  state: u64;
+  due: f64;
+  turn: u32;
+  flow: u32;
+}
+const MOST_UNSENT: u32 = 64;
+const unsents: usize = arena(<usize>MOST_UNSENT * offsetof<Unsent>());
+let unsent: u32 = 0;
+/** All engines send the last packets of all flows: so many of the load. */
+let together: u64 = 0;
+const ROUNDS: u32 = 4;
+/** Of a flow that sends at random times so seldom, ns, it may take longer to the next packet than a connection of UDP's is kept. */
+const SPARSE: f64 = 1e9;
+
+/** As the tables stood when the next packets were drawn. */
+let drawnGeneration: u32 = 0;
+let drawnLinks: u32 = 0;
+let drawnBindings: u32 = 0;
+
+// @ts-ignore: decorator
+@inline
+function unsentAt(i: u32): Unsent { return changetype<Unsent>(unsents + <usize>i * offsetof<Unsent>()); }
+
+function isSparse(): bool {
+  if (!poisson || books.protocol == ipv4.TCP) return false;
+  let bytes: f64 = 0;
+  let before: u32 = 0;
+  for (let i: u32 = 0; i < sizeCount; i++) {
+    const upTo = load<u32>(sizes + (<usize>i << 3), 4);
+    bytes += <f64>load<u32>(sizes + (<usize>i << 3)) * <f64>(upTo - before);
+    before = upTo;
+  }
+  return <f64>flowCount * distance(<u32>(bytes / <f64>weights)) > SPARSE;
+}
+
+// @ts-ignore: decorator
+@inline
+function isOthers(flow: u32, size: u32, time: u64): bool { return shared && books.left >= together && isOthersAlone(flow, size, time); }
+
+function drawnAt(generation: u32, links: u32, sockets: u32): void {
+  drawnGeneration = generation;
+  drawnLinks = links;
+  drawnBindings = sockets;
+}
+
+function keepUnsent(flow: u32, time: u64, before: u64, beforeTurn: u32, beforeDue: f64): void {
+  const one = unsentAt(unsent++);
+  one.time = time;
+  one.flow = flow;
+  one.state = before;
+  one.turn = beforeTurn;
+  one.due = beforeDue;
+}
+
+/** Those up to `time` have been sent, by their owners. How many these were. */
+function passOver(time: u64): u32 {
+  let i: u32 = 0;
+  for (; i < unsent && unsentAt(i).time <= time; i++) passOne(unsentAt(i).flow, unsentAt(i).time);
+  if (i == unsent) unsent = 0;
+  return i;
+}
+
+/** What it has left behind at both ends, as if it had passed here. */
+function passOne(i: u32, time: u64): void {
+  if (books.protocol != ipv4.TCP) return;
+  const flow = flowOf(i);
+  if (flow.confirm) confirmUnsent(flow, time);
+  // Its acknowledgment comes before the next packet, or so: what it confirms stays so for many seconds.
+  flow.confirm = acknowledges(flow) ? 1 : 0;
+}
+
+/** For the run loop, where several engines share the load: have tables changed since packets to come were left to their owners? */
+export function lookAgain(): void {
+  if (!unsent || (drawnGeneration == generation && drawnLinks == linksGeneration && drawnBindings == bindings)) return;
+  const passed = passOver(now);
+  if (!unsent) return;
+  const first = unsentAt(passed);
+  // Those after it, and the one that is drawn.
+  const undone = unsent - passed + 1;
+  books.left += undone;
+  number -= undone;
+  state = first.state;
+  turn = first.turn;
+  due = first.due;
+  unsent = 0;
+  serial++;
+  draw();
 }
 
 /** A flow that may send, in turn or drawn; 0: there is none. */

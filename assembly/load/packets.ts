@@ -42,12 +42,15 @@ class Sender {
   mtu: u32 = 0;
   /** It answers. */
   later: bool = false;
+  /** Flags of its frames: a survey's number (ways), or 0. */
+  survey: u32 = 0;
 }
 const sender = new Sender();
 
-/** The flow's own end sends next; `later`: in answer to what has just come. */
-export function asSender(flow: LoadFlow, later: bool): void {
+/** The flow's own end sends next; `later`: in answer to what has just come. `survey`: flags, or 0. */
+export function asSender(flow: LoadFlow, later: bool, survey: u32 = 0): void {
   const source = flow.source;
+  sender.survey = survey;
   sender.later = later;
   sender.namespace = source.namespace;
   sender.v6 = source.v6;
@@ -60,8 +63,9 @@ export function asSender(flow: LoadFlow, later: bool): void {
   sender.mtu = source.mtu;
 }
 
-/** Whoever got the packet at `ip`, of that protocol's header at `l4`, sends next. */
-export function asReceiver(flow: LoadFlow, namespace: Namespace, ip: usize, l4: usize): void {
+/** Whoever got the packet at `ip`, of that protocol's header at `l4`, sends next. `survey`: the flags that it came with. */
+export function asReceiver(flow: LoadFlow, namespace: Namespace, ip: usize, l4: usize, survey: u32): void {
+  sender.survey = survey;
   sender.later = true;
   sender.namespace = namespace;
   sender.v6 = ipv4.version(ip) == 6;
@@ -159,7 +163,7 @@ function finish(protocol: u32, size: u32, flags: u32, id: u32, kind: LoadKind): 
   const frame = made;
   const ip = frame.data;
   frame.hash = sender.hash;
-  frame.flags |= SOCKET_HASH;
+  frame.flags |= SOCKET_HASH | sender.survey;
   frame.loadKind = <u8>kind;
   frame.load = current;
   if (sender.v6) return finish6(frame, protocol, size);

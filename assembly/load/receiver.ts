@@ -2,7 +2,7 @@
 // every other segment is acknowledged, data is counted and, if the load wants it, answered by as much. At the sender answers
 // are counted. Nothing is punted.
 
-import { Frame } from "../frame";
+import { Frame, SURVEY } from "../frame";
 import { deliver } from "../drops";
 import { Namespace } from "../stack/namespace";
 import { State, bindings, findSocket } from "../stack/sockets";
@@ -17,6 +17,7 @@ import { answered, answering } from "./generator";
 import { LoadKind, LoadPhase, books, receiverOf } from "./load";
 import { asReceiver, asSender, sendDatagram, sendSegment, sendSyn, sizeOf } from "./packets";
 import { owns } from "./shards";
+import { surveyed } from "./ways";
 
 const DEFAULT_MSS: u32 = 536;
 /** An acknowledgment tells of so many segments. */
@@ -41,12 +42,13 @@ export function loadDatagram(namespace: Namespace, frame: Frame, l4: usize, leng
   const ip = frame.data;
   if (isSender(flow, namespace, ip, l4)) {
     if (owns(frame.load)) countAnswer(ipv4.UDP, length, isV6(ip));
+    surveyed(frame, true);
   } else if (listens(flow, namespace, frame, ip, l4, State.BOUND)) {
     count(namespace, frame, ipv4.UDP, length, firstOf(flow));
     if (answering) {
-      asReceiver(flow, namespace, ip, l4);
+      asReceiver(flow, namespace, ip, l4, frame.flags & SURVEY);
       sendDatagram(length, numberIn(l4 + udp.LENGTH, length), LoadKind.ANSWER, frame.time);
-    }
+    } else surveyed(frame, true);
   } else return false;
   deliver(frame);
   return true;
@@ -69,6 +71,7 @@ function listens(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usize, 
   if (!socket || socket.state != state) return false;
   flow.bindings = bindings;
   flow.goal = namespace.id;
+  flow.way = 0;
   return true;
 }
 
@@ -91,6 +94,7 @@ function atSender(flow: LoadFlow, frame: Frame, l4: usize, header: u32, length: 
     return answered(flow, FlowState.OPEN, frame.time);
   }
   flow.confirm = 1;
+  surveyed(frame, true);
   if (length) {
     if (tcp.after(end, flow.receiveNext)) flow.receiveNext = end;
     if (owns(frame.load)) countAnswer(ipv4.TCP, length, isV6(frame.data));
@@ -110,7 +114,7 @@ function atReceiver(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usiz
   const flags = tcp.flags(l4);
   const sequence = tcp.sequence(l4);
   if (flags & tcp.RST) return;
-  asReceiver(flow, namespace, ip, l4);
+  asReceiver(flow, namespace, ip, l4, frame.flags & SURVEY);
   if (flags & tcp.SYN) {
     flow.answered = sequence + 1;
     sendSyn(flow.answerNext, flow.answered, frame.time);
@@ -126,12 +130,20 @@ function atReceiver(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usiz
   if (length) {
     count(namespace, frame, ipv4.TCP, length, false);
     if (answering) return answerSegment(flow, frame, l4 + tcp.headerLength(l4), length);
-    if (!(flags & tcp.FIN) && ++flow.pending < DELAYED) return;
+    if (!(flags & tcp.FIN) && !acknowledges(flow)) return surveyed(frame, false);
   } else if (!(flags & tcp.FIN)) return;
   flow.pending = 0;
   const fin = flags & tcp.FIN;
   sendSegment(flow.answerNext, flow.answered, fin | tcp.ACK, 0, 0, LoadKind.OTHER, false, frame.time);
   if (fin) flow.answerNext++;
+}
+
+/** One more segment of data has come, no FIN: is it answered, by an acknowledgment or data? */
+export function acknowledges(flow: LoadFlow): bool {
+  if (answering) return true;
+  if (++flow.pending < DELAYED) return false;
+  flow.pending = 0;
+  return true;
 }
 
 function answerSegment(flow: LoadFlow, frame: Frame, data: usize, length: u32): void {

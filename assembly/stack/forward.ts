@@ -13,6 +13,7 @@ import { DST_NAT, SRC_NAT } from "../tables/connections";
 import { obtainNeighbour } from "../tables/neighbours";
 import { fitted, forget, recording } from "../flowtable/recorder";
 import { note, Note } from "../capture/tap";
+import { dependsOnOthers } from "../load/ways";
 
 export function forwardPacket(namespace: Namespace, frame: Frame, device: Device, route: Route): void {
   const ip = frame.data;
@@ -48,6 +49,7 @@ function redirect(namespace: Namespace, frame: Frame, device: Device): void {
   // About a translated connection netfilter would drop it at OUTPUT (nf_nat_icmp_reply_translation): it is not made at all.
   const connection = frame.connection;
   if (connection && connection.status & (SRC_NAT | DST_NAT)) return;
+  dependsOnOthers(frame);
   const source = ipv4.source(frame.data);
   const back = lookUp(namespace, source);
   if (!back || back.type != <u8>RouteType.UNICAST || back.gateway || back.device != device) return;

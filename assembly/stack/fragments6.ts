@@ -14,6 +14,7 @@ import { keepAt } from "../tables/addresses6";
 import { isLocal6 } from "../tables/routes6";
 import { FRAGMENTS, Queue, User, closeQueue, dropQueue, findQueue, openQueue } from "../tables/reassembly";
 import { takeFrame } from "../frame";
+import { fragmentIdOf } from "../load/flows";
 import { random } from "../random";
 import { Namespace } from "./namespace";
 import { Place, armReassembly, expireQueue, inherit, insert } from "./fragments";
@@ -202,7 +203,7 @@ export function fragmentFrame6(namespace: Namespace, frame: Frame, mtu: u32): Fr
     return null;
   }
   const space = (mtu - fixed - ipv6.FRAGMENT_LENGTH) & ~7;
-  const id = random();
+  const id = frame.load ? fragmentIdOf(frame) : random();
   const next = <u32>load<u8>(ip + unfragmentablePointer);
   let left = frame.length - fixed;
   let from = ip + fixed;

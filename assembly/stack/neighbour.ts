@@ -3,15 +3,16 @@
 // Timing, Linux's defaults: three requests one second apart, then the waiting packets fail; an entry stays reachable for
 // 15 to 45 s, then it is stale; used again, it is asked for by unicast after five seconds.
 
-import { CONFIRM, Frame } from "../frame";
+import { CONFIRM, Frame, SURVEY } from "../frame";
 import { drop, Drop } from "../drops";
 import { Device, NOARP } from "../devices/device";
 import * as ethernet from "../wire/ethernet";
-import { Neighbour, Nud, QUEUE, family, moveNeighbour, obtainNeighbour, obtainNeighbour6, removeNeighbour } from "../tables/neighbours";
+import { Neighbour, Nud, QUEUE, family, moveNeighbour, neighbourChanged, obtainNeighbour, obtainNeighbour6, removeNeighbour } from "../tables/neighbours";
 import { linksChanged } from "../tables/generation";
 import { expires, forget, neighbourUsed, recording } from "../flowtable/recorder";
 import { Event, now, schedule } from "../clock/queue";
 import { below } from "../random";
+import { reliesOn } from "../load/ways";
 import { askArp } from "./arp";
 import { askNeighbour } from "./nd";
 import { sendTo } from "./output";
@@ -38,8 +39,8 @@ export function resolveAndSend6(frame: Frame, out: Device, address: u32): void {
 
 function resolve(frame: Frame, out: Device, neighbour: Neighbour | null): void {
   if (!neighbour) return drop(frame, Drop.NEIGH_FAILED, out);
-  // Progress above confirms the neighbour (neigh_confirm).
-  if (frame.flags & CONFIRM && neighbour.mac && neighbour.state != <u8>Nud.FAILED) neighbour.confirmed = max(neighbour.confirmed, frame.time);
+  if (frame.flags & CONFIRM) confirm(neighbour, frame.time);
+  if (frame.flags & SURVEY) reliesOn(frame, neighbour);
   // What leaves with an answer leaves after it: of one batch, the first packet's question may be answered before the next is looked at.
   if (frame.time < neighbour.updated) {
     forget(frame);
@@ -74,6 +75,11 @@ function resolve(frame: Frame, out: Device, neighbour: Neighbour | null): void {
       solicit(neighbour, frame, ethernet.BROADCAST, time);
     }
   }
+}
+
+/** Progress above confirms it (neigh_confirm). */
+export function confirm(neighbour: Neighbour, time: u64): void {
+  if (neighbour.mac && neighbour.state != <u8>Nud.FAILED) neighbour.confirmed = max(neighbour.confirmed, time);
 }
 
 /** With the Ethernet header of its family. */
@@ -211,7 +217,7 @@ export function update(neighbour: Neighbour, mac: u64, state: Nud, time: u64, re
       neighbour.confirmed = time;
       neighbour.reachable = BASE_REACHABLE / 2 + <u64>below(30_000) * 1_000_000;
       // Whoever counts on it until then does so no longer.
-      if (time + neighbour.reachable < before) linksChanged();
+      if (time + neighbour.reachable < before) neighbourChanged();
     }
   }
   let frame = neighbour.first;

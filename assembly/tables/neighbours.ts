@@ -99,6 +99,13 @@ function make(device: Device, address: u32, kind: u64): Neighbour | null {
 export function moveNeighbour(neighbour: Neighbour, state: Nud): void {
   if (neighbour.state == <u8>state) return;
   neighbour.state = <u8>state;
+  neighbourChanged();
+}
+
+/** Of the changes of links, those that change no way: where a neighbour stands, and until when. */
+export let neighbourChanges: u32 = 0;
+export function neighbourChanged(): void {
+  neighbourChanges++;
   linksChanged();
 }
 

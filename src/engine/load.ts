@@ -122,11 +122,12 @@ export class Load {
       lastSent: memory.get(at, Layout.lastSent),
       lastReceived: memory.get(at, Layout.lastReceived),
       losses: dropCounts(this.#engine, exports.lossesAt()),
-      receivers: this.#receivers(),
+      receivers: this.receivers,
     };
   }
 
-  #receivers(): LoadBooks['receivers'] {
+  /** By the id of the namespace where something has arrived. */
+  get receivers(): LoadBooks['receivers'] {
     const { memory, exports } = this.#engine;
     const found: LoadBooks['receivers'] = [];
     for (let at = exports.firstReceiver(); at; at = memory.get(at, ReceiverLayout.next))

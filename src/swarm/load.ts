@@ -2,7 +2,7 @@
 
 import { IPv4CidrRange } from 'ip-num';
 import type { Names } from '../dns/index.js';
-import { type Engine, Load, type LoadBooks, type LoadSource, type Namespace } from '../engine/index.js';
+import { type Engine, Load, type LoadBooks, type LoadCount, type LoadSource, type Namespace } from '../engine/index.js';
 import type { LoadSpec } from '../topology/spec.js';
 import { namespaceOf } from '../topology/topology.js';
 import type { FlowReport, LoadReport } from './flow.js';
@@ -15,6 +15,8 @@ export class LoadRun {
   readonly report: FlowReport;
   #load: Load | undefined;
   #failed = false;
+  /** Who took packets, by the ids of their namespaces. */
+  readonly #tasks = new Map<number, string>();
 
   constructor(
     private readonly engine: Engine,
@@ -161,27 +163,51 @@ export class LoadRun {
       lastReceived: books.lastReceived,
       duration,
       rate: { packets: rateOf(received.packets), bits: rateOf(received.bytes * 8) },
-      tasks: this.#tasks(books),
+      tasks: this.#sharesOf(books),
     };
   }
 
-  #tasks({ receivers, received }: LoadBooks): LoadReport['tasks'] {
+  /** Who has taken packets so far is called by its name: later it may be gone. */
+  nameTasks(): void {
+    const unnamed = this.#load?.receivers.filter(({ namespace }) => !this.#tasks.has(namespace)) ?? [];
+    if (unnamed.length === 0) return;
     const namespaces = this.#load?.namespaces();
-    return receivers
-      .map(({ namespace, flows, packets, bytes }) => {
-        const there = namespaces?.get(namespace);
-        const sandbox = there && this.parties.sandboxOf(there);
-        const name = there ? this.parties.nameOf(there) : 'one that is gone';
-        return {
-          name: sandbox ? `${name} on ${sandbox.node}` : name,
-          flows,
-          packets,
-          bytes,
-          share: received.packets > 0 ? packets / received.packets : 0,
-        };
-      })
-      .sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+    for (const { namespace } of unnamed) {
+      const there = namespaces?.get(namespace);
+      if (!there) continue;
+      const sandbox = this.parties.sandboxOf(there);
+      const name = this.parties.nameOf(there);
+      this.#tasks.set(namespace, sandbox ? `${name} on ${sandbox.node}` : name);
+    }
   }
+
+  #sharesOf({ receivers, received }: LoadBooks): LoadReport['tasks'] {
+    this.nameTasks();
+    const tasks = receivers.map(({ namespace, ...counts }) => ({
+      name: this.#tasks.get(namespace) ?? 'one that is gone',
+      ...counts,
+    }));
+    return sharesOf(tasks, received);
+  }
+}
+
+type Task = LoadReport['tasks'][number];
+
+/** Those of one name together: a task's containers, or what several engines say of it. */
+export function sharesOf(tasks: readonly Omit<Task, 'share'>[], received: LoadCount): Task[] {
+  const byName = new Map<string, Task>();
+  for (const task of tasks) {
+    const before = byName.get(task.name) ?? { flows: 0, packets: 0, bytes: 0 };
+    const packets = before.packets + task.packets;
+    byName.set(task.name, {
+      name: task.name,
+      flows: before.flows + task.flows,
+      packets,
+      bytes: before.bytes + task.bytes,
+      share: received.packets > 0 ? packets / received.packets : 0,
+    });
+  }
+  return [...byName.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
 }
 
 function reasonsOf(losses: ReadonlyMap<string, number>, lost: number): Record<string, number> {

@@ -292,6 +292,7 @@ export class Swarm {
     try {
       while (!load.done && (load.began || this.engine.now < deadline)) {
         this.#run(this.engine.now + step);
+        load.nameTasks();
         yield { packets: load.sent, ofPackets: flow.packets };
       }
     } finally {

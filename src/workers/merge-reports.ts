@@ -1,6 +1,7 @@
 /** Reports of engines that share a load, added up. All that is no load is the same in every one. */
 
 import type { LoadCount } from '../engine/index.js';
+import { sharesOf } from '../swarm/load.js';
 import type { FlowReport } from '../swarm/swarm.js';
 
 type LoadReport = NonNullable<FlowReport['load']>;
@@ -35,7 +36,7 @@ function withLoad(flow: FlowReport, load: LoadReport, all: readonly (FlowReport 
 function mergeLoads(loads: readonly LoadReport[]): LoadReport {
   const [first] = loads as [LoadReport];
   const times = loads.filter(({ sent }) => sent.packets > 0);
-  const began = Math.min(...times.map(({ firstSent }) => firstSent));
+  const began = times.length > 0 ? Math.min(...times.map(({ firstSent }) => firstSent)) : 0;
   const ended = Math.max(...loads.map(({ lastReceived }) => lastReceived));
   const duration = Math.max(0, ended - began);
   const received = countsOf(loads.map((load) => load.received));
@@ -54,7 +55,10 @@ function mergeLoads(loads: readonly LoadReport[]): LoadReport {
     lastReceived: ended,
     duration,
     rate: { packets: perSecond(received.packets), bits: perSecond(received.bytes * 8) },
-    tasks: tasksOf(loads, received),
+    tasks: sharesOf(
+      loads.flatMap(({ tasks }) => tasks),
+      received,
+    ),
   };
 }
 
@@ -70,19 +74,4 @@ function reasonsOf(loads: readonly LoadReport[]): Record<string, number> {
   for (const { lost } of loads)
     for (const [reason, count] of Object.entries(lost.reasons)) reasons[reason] = (reasons[reason] ?? 0) + count;
   return Object.fromEntries(Object.entries(reasons).sort(([, a], [, b]) => b - a));
-}
-
-function tasksOf(loads: readonly LoadReport[], received: LoadCount): LoadReport['tasks'] {
-  const tasks = new Map<string, LoadReport['tasks'][number]>();
-  for (const task of loads.flatMap((load) => load.tasks)) {
-    const { flows = 0, packets = 0, bytes = 0 } = tasks.get(task.name) ?? {};
-    const merged = {
-      name: task.name,
-      flows: flows + task.flows,
-      packets: packets + task.packets,
-      bytes: bytes + task.bytes,
-    };
-    tasks.set(task.name, { ...merged, share: received.packets > 0 ? merged.packets / received.packets : 0 });
-  }
-  return [...tasks.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
 }

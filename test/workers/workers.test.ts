@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readCapture } from '../../src/capture/read.js';
-import { layersOf } from '../../src/dissect/layers.js';
 import { swarmwire } from '../cli/command.js';
+import { masked } from './masked.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'swarmwire-workers-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -59,16 +59,6 @@ function run(name: string, traffic: string, swarm: string, workers: number): Run
     frames: frames.map((frame) => `${frame.time} ${frame.interface} ${frame.direction} ${masked(frame.data)}`).sort(),
     sorted: frames.every(({ time }, at) => at === 0 || time >= (frames[at - 1]?.time ?? 0n)),
   };
-}
-
-/** Without the id of the outer packet, and the checksum over it. */
-function masked(data: Uint8Array): string {
-  const bytes = Buffer.from(data);
-  if (layersOf(data).some(({ name }) => name === 'vxlan')) {
-    bytes.fill(0, 18, 20);
-    bytes.fill(0, 24, 26);
-  }
-  return bytes.toString('hex');
 }
 
 describe.each([

@@ -1,0 +1,163 @@
+/** Engines that share a load, one after the other in one thread: what they capture together is what one alone captures. */
+
+import { describe, expect, it } from 'vitest';
+import { parseStackFile, type StackSpec, Swarm } from '../../src/index.js';
+import { mergeFlows } from '../../src/workers/merge-reports.js';
+import { masked } from './masked.js';
+
+const mesh = (traffic: string, { options = '', more = '' } = {}) => `
+services:
+  web: { image: nginx, networks: [net1], ports: ["8080:80", "9090:90/udp"], deploy: { replicas: 3 } }
+  api: { image: api, networks: [net1], deploy: { replicas: 2 } }
+networks: { net1: { ${options} } }
+x-swarmwire: { ${more} traffic: [${traffic}] }`;
+
+const bridge = (traffic: string) => `
+networks:
+  near: { driver: bridge, enable_ipv6: true, ipam: { config: [{ subnet: 172.30.0.0/16 }, { subnet: "fd00:30::/64" }] } }
+x-swarmwire:
+  engine: "28"
+  nodes: [{ name: node1, address6: "fd00:99::10/64" }]
+  client: { address6: "fd00:99::1/64" }
+  containers:
+    web: { image: nginx, networks: [near], ports: ["8080:80", "9090:90/udp"] }
+    other: { networks: [near] }
+  traffic: [${traffic}]`;
+
+const routed = (traffic: string) => `
+networks:
+  lan:
+    driver: macvlan
+    driver_opts: { parent: eth0.50 }
+    ipam: { config: [{ subnet: 192.168.50.0/24, gateway: 192.168.50.1 }, { subnet: 192.168.51.0/24, gateway: 192.168.51.1 }] }
+x-swarmwire:
+  outside: [{ name: router, vlans: { 50: [192.168.50.1/24, 192.168.51.1/24] } }]
+  containers:
+    one: { image: nginx, node: node1, networks: { lan: { ipv4_address: 192.168.50.10 } } }
+    two: { image: nginx, node: node2, networks: { lan: { ipv4_address: 192.168.51.10 } } }
+  traffic: [${traffic}]`;
+
+interface Share {
+  frames: string[];
+  swarm: Swarm;
+}
+
+async function share(spec: StackSpec, index: number, count: number): Promise<Share> {
+  const swarm = await Swarm.create(spec, { seed: 1, shard: { index, count } });
+  swarm.tapEverything();
+  swarm.play();
+  const frames = swarm.frames().map(({ time, tap, direction, data }) => `${time} ${tap} ${direction} ${masked(data)}`);
+  return { swarm, frames };
+}
+
+/** Frames that have left a device, whoever captures them. */
+const leftBy = ({ swarm }: Share, path: string) =>
+  swarm.engine.devices.find((device) => device.path === path)?.counters.txPackets ?? Number.NaN;
+
+async function compare(stack: string): Promise<{ one: Share; shares: Share[] }> {
+  const { spec } = parseStackFile(stack, { file: 'shards.yml' });
+  const one = await share(spec, 0, 1);
+  one.frames.sort();
+  let shares: Share[] = [];
+  for (const count of [3, 2]) {
+    shares = [];
+    for (let index = 0; index < count; index++) shares.push(await share(spec, index, count));
+    const together = shares.flatMap(({ frames }) => frames).sort();
+    expect(together.length).toBe(one.frames.length);
+    expect(together.findIndex((frame, at) => frame !== one.frames[at])).toBe(-1);
+    expect(mergeFlows(shares.map(({ swarm }) => swarm.reports))).toEqual(one.swarm.reports);
+  }
+  return { one, shares };
+}
+
+const CLIENT = 'client/host/eth0';
+
+describe('over minutes, while neighbours are asked for again and again', () => {
+  it('sends connections over IPv4 by several engines as by one', async () => {
+    const { one, shares } = await compare(
+      bridge(`{ load: { to: "node1:8080", flows: 7, packets: 3000, rate: 20 } },
+        { load: { to: "node1:9090", protocol: udp, flows: 5, packets: 2000, rate: 20, arrivals: poisson, answered: true } }`),
+    );
+    // Each sends its own, and not much besides.
+    for (const part of shares) expect(leftBy(part, CLIENT) / leftBy(one, CLIENT)).toBeLessThan(0.8);
+  }, 120_000);
+
+  it('sends them over IPv6 so', async () => {
+    await compare(
+      bridge(`{ load: { to: "[fd00:99::10]:8080", flows: 7, packets: 3000, rate: 20 } },
+        { load: { to: "[fd00:99::10]:9090", protocol: udp, flows: 5, packets: 2000, rate: 20, arrivals: poisson, answered: true } }`),
+    );
+  }, 120_000);
+
+  it('sends them through a mesh so, by a service and from many addresses, with other traffic between', async () => {
+    await compare(
+      mesh(`{ load: { to: "node1:8080", sources: 192.168.99.128/28, flows: 40, packets: 1500, rate: 30, arrivals: poisson } },
+        { ping: { to: node3 } },
+        { load: { from: api, to: "web:80", flows: 9, packets: 1500, rate: 30, answered: true } },
+        { http: { to: "node2:8080" } },
+        { load: { to: "node3:9090", protocol: udp, flows: 3, packets: 300, rate: 5 } }`),
+    );
+  }, 120_000);
+});
+
+it('sends half of a fast load, and little of the other half', async () => {
+  const { one, shares } = await compare(
+    mesh('{ load: { to: "node1:8080", flows: 50, packets: 6000, rate: 100kpps, arrivals: poisson } }'),
+  );
+  for (const part of shares) expect(leftBy(part, CLIENT) / leftBy(one, CLIENT)).toBeLessThan(0.55);
+}, 120_000);
+
+describe('counts what others send too', () => {
+  it('where packets are too big, and the errors about them are numbered', async () => {
+    await compare(
+      mesh(
+        '{ load: { to: "node3:9090", protocol: udp, flows: 5, packets: 2000, imix: true, rate: 2kpps, answered: true } }',
+      ),
+    );
+  }, 120_000);
+
+  it('where nobody listens', async () => {
+    await compare(
+      mesh(`{ load: { to: "node2:7777", protocol: udp, flows: 5, packets: 600, rate: 10, arrivals: poisson } },
+        { load: { to: "node2:7777", flows: 5, packets: 600, rate: 100 } }`),
+    );
+  }, 120_000);
+
+  it('where ESP numbers all that goes through a tunnel', async () => {
+    await compare(
+      mesh(
+        '{ load: { to: "node1:8080", flows: 9, packets: 500, rate: 1kpps } }, { load: { from: api, to: "web:80", flows: 5, packets: 500, rate: 10 } }',
+        {
+          options: 'driver_opts: { encrypted: "" }',
+        },
+      ),
+    );
+  }, 120_000);
+
+  it('where a router tells of a shorter way, the less often the more packets come', async () => {
+    await compare(routed('{ load: { from: one, to: "two:80", flows: 4, packets: 800, rate: 40, arrivals: poisson } }'));
+  }, 120_000);
+
+  it('where datagrams over IPv6 leave in fragments, whose ids are random', async () => {
+    await compare(
+      bridge(
+        '{ load: { to: "[fd00:99::10]:9090", protocol: udp, flows: 6, packets: 300, size: 4000, rate: 5, answered: true } }, { ping: { from: other, to: web } }',
+      ),
+    );
+  }, 120_000);
+});
+
+it('follows changes of the swarm while the load runs', async () => {
+  const changes = `changes: [
+    { at: 9003, scale: { web: 1 } }, { at: 20010, scale: { web: 4 } }, { at: 33333, kill: web.1 }, { at: 45000, drain: node2 }]`;
+  const { one } = await compare(
+    mesh(
+      `{ load: { to: "node1:8080", flows: 12, packets: 1500, rate: 30, arrivals: poisson } },
+      { load: { from: api, to: "web:90", protocol: udp, flows: 7, packets: 900, rate: 50 } }`,
+      { more: `${changes},` },
+    ),
+  );
+  // Tasks that are gone in the end have their names all the same.
+  const [load] = one.swarm.reports;
+  expect(load?.load?.tasks.map(({ name }) => name)).toEqual(['web.1 on node1', 'web.2 on node2', 'web.3 on node3']);
+}, 120_000);
