@@ -76,8 +76,7 @@ async function taken(workers: number, packets: number, flows: number, directory:
     spec,
     seed: 1,
     comments: false,
-    crew: new Crew(workers, false),
-    drivers: [],
+    crew: new Crew(workers, []),
     open:
       directory === undefined
         ? undefined

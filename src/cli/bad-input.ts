@@ -8,3 +8,8 @@ export class BadInput extends Error {
     this.hint = hint;
   }
 }
+
+/** What cannot be stood up is the file's fault. By its name: whoever says so may have no engine loaded, or have it in a thread. */
+export function blaming(file: string | undefined, error: unknown): unknown {
+  return error instanceof Error && error.name === 'PlanError' ? new BadInput(`${file}: ${error.message}`) : error;
+}

@@ -3,9 +3,9 @@
 import { basename, join } from 'node:path';
 import { mermaid, pictureOf, svg } from '../draw/index.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
-import { PlanError, plan } from '../swarm/plan.js';
+import { plan } from '../swarm/plan.js';
 import { readArguments, wholeNumber } from './arguments.js';
-import { BadInput } from './bad-input.js';
+import { BadInput, blaming } from './bad-input.js';
 import type { Command } from './commands.js';
 import { DRAW_HELP } from './draw-help.js';
 import { loadDrivers, readStackFile } from './input.js';
@@ -45,7 +45,6 @@ function planned<T>(file: string, make: () => T): T {
   try {
     return make();
   } catch (error) {
-    if (error instanceof PlanError) throw new BadInput(`${file}: ${error.message}`);
-    throw error;
+    throw blaming(file, error);
   }
 }

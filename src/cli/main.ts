@@ -61,6 +61,11 @@ function explain(error: unknown, args: readonly string[], terminal: Terminal): n
     if (error instanceof BadInput && error.hint) terminal.err(`hint: ${error.hint}`);
     return BAD_INPUT;
   }
+  if (error instanceof Error && error.name === 'EngineMemoryError') {
+    terminal.err(`swarmwire: ${error.message}`);
+    terminal.err('hint: raise the limit, or leave it out: ulimit -v unlimited');
+    return BAD_INPUT;
+  }
   terminal.err(`swarmwire ${version()} failed at "${args.join(' ')}"; this is a fault of its own:`);
   terminal.err(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return 1;

@@ -9,9 +9,8 @@ import { answerTo } from '../docker/api/errors.js';
 import { frameOf } from '../docker/io.js';
 import { Frames, INTERRUPT, type NodeWish, STATUS, STDIN, startOnNode } from '../docker/node-exec.js';
 import { World } from '../docker/world.js';
-import { PlanError } from '../swarm/plan.js';
 import { wholeNumber } from './arguments.js';
-import { BadInput } from './bad-input.js';
+import { BadInput, blaming } from './bad-input.js';
 import type { Command } from './commands.js';
 import { readStackFile } from './input.js';
 import { NODE_HELP } from './node-help.js';
@@ -216,7 +215,6 @@ async function standUp(file: string, seed: number): Promise<World> {
   try {
     return await World.create(readStackFile(file, undefined).spec, { seed });
   } catch (error) {
-    if (error instanceof PlanError) throw new BadInput(`${file}: ${error.message}`);
-    throw error;
+    throw blaming(file, error);
   }
 }

@@ -6,11 +6,8 @@ import { OrderedRecording } from '../capture/ordered.js';
 import { type Recorded, Recording } from '../capture/recording.js';
 import { MOST_WAITING } from '../capture/write-behind.js';
 import type { Driver } from '../drivers/index.js';
-import type { StackFile } from '../stack-file/index.js';
-import { PlanError } from '../swarm/plan.js';
 import { Swarm } from '../swarm/swarm.js';
 import { outcomeOf } from '../workers/outcome.js';
-import { BadInput } from './bad-input.js';
 import { Interrupt } from './interrupt.js';
 import { ProgressLine } from './progress.js';
 import type { Play, Played } from './simulate.js';
@@ -20,8 +17,8 @@ import type { Terminal } from './terminal.js';
 const LOOK = 50;
 
 export async function playAlone({ stack, options, name, terminal }: Play, drivers: readonly Driver[]): Promise<Played> {
-  const { format, out, comments } = options;
-  const swarm = await layOut(stack, options, drivers);
+  const { seed, format, out, comments } = options;
+  const swarm = await Swarm.create(stack.spec, { seed, comments, drivers });
   swarm.tapEverything();
   const { engine } = swarm;
   const taps = () => engine.taps.map(({ path, mtu }) => ({ name: path, mtu }));
@@ -60,18 +57,5 @@ async function play(swarm: Swarm, recording: Recorded, capture: CaptureFile, ter
   } finally {
     interrupt.end();
     progress.clear();
-  }
-}
-
-async function layOut(
-  { spec }: StackFile,
-  { file, seed, comments }: Play['options'],
-  drivers: readonly Driver[],
-): Promise<Swarm> {
-  try {
-    return await Swarm.create(spec, { seed, comments, drivers });
-  } catch (error) {
-    if (error instanceof PlanError) throw new BadInput(`${file}: ${error.message}`);
-    throw error;
   }
 }

@@ -9,10 +9,9 @@ import type { Device } from '../engine/index.js';
 import { BEFORE, type Chosen, framesFor, InterfaceError, inject, oddities } from '../replay/inject.js';
 import type { StackFile } from '../stack-file/index.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
-import { PlanError } from '../swarm/plan.js';
 import { Swarm } from '../swarm/swarm.js';
 import { oneOf, readArguments, wholeNumber } from './arguments.js';
-import { BadInput } from './bad-input.js';
+import { BadInput, blaming } from './bad-input.js';
 import type { Command } from './commands.js';
 import { dropsOf } from './drops.js';
 import { loadDrivers, readCaptureFile, readStackFile } from './input.js';
@@ -173,8 +172,7 @@ async function layOut(
       ...(epoch === undefined ? {} : { epoch }),
     });
   } catch (error) {
-    if (error instanceof PlanError) throw new BadInput(`${file}: ${error.message}`);
-    throw error;
+    throw blaming(file, error);
   }
 }
 

@@ -3,6 +3,8 @@
  * started first of all: they load while this one does.
  */
 
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { CaptureFormat } from '../capture/files.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
 import type { Crew } from '../workers/crew.js';
@@ -52,7 +54,10 @@ async function hire({ workers, drivers }: RunOptions): Promise<Crew | undefined>
   if (workers === 1) return undefined;
   const { Crew, ThreadError } = await import('../workers/crew.js');
   try {
-    return new Crew(workers, drivers.length > 0);
+    return new Crew(
+      workers,
+      drivers.map((driver) => pathToFileURL(resolve(driver)).href),
+    );
   } catch (error) {
     if (error instanceof ThreadError)
       throw new BadInput(`--workers ${workers}: ${error.message}`, 'fewer workers need less');

@@ -11,11 +11,10 @@ import { type Listening, listen, type Place } from '../docker/server.js';
 import { World, type WorldOptions } from '../docker/world.js';
 import { engineOf, parseStackFile } from '../stack-file/index.js';
 import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
-import { PlanError } from '../swarm/plan.js';
 import { ENGINE_VERSIONS, type EngineVersion } from '../topology/daemon.js';
 import type { StackSpec } from '../topology/spec.js';
 import { readArguments, wholeNumber } from './arguments.js';
-import { BadInput } from './bad-input.js';
+import { BadInput, blaming } from './bad-input.js';
 import type { Command } from './commands.js';
 import { loadDrivers, readStackFile } from './input.js';
 import { SERVE_HELP } from './serve-help.js';
@@ -93,8 +92,7 @@ async function standUp(spec: StackSpec, options: WorldOptions, file: string | un
   try {
     return await World.create(spec, options);
   } catch (error) {
-    if (error instanceof PlanError) throw new BadInput(`${file}: ${error.message}`);
-    throw error;
+    throw blaming(file, error);
   }
 }
 

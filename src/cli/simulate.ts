@@ -7,6 +7,7 @@ import type { StackFile } from '../stack-file/index.js';
 import type { Progress } from '../swarm/swarm.js';
 import type { Crew } from '../workers/crew.js';
 import type { Outcome } from '../workers/outcome.js';
+import { BadInput, blaming } from './bad-input.js';
 import { loadDrivers, readStackFile } from './input.js';
 import { writeOutputs } from './output.js';
 import type { RunOptions } from './run.js';
@@ -24,12 +25,22 @@ export async function simulate(options: RunOptions, crew: Crew | undefined, term
   const name = captureName(options.file);
   const play: Play = { stack, options: { ...options, comments }, name, terminal };
   // An engine that nobody here needs is not loaded here.
-  const { outcome, files, left } = crew
-    ? await (await import('./play-shared.js')).playShared(play, crew)
-    : await (await import('./play-alone.js')).playAlone(play, drivers);
+  const { outcome, files, left } = await (crew
+    ? (await import('./play-shared.js')).playShared(play, crew)
+    : (await import('./play-alone.js')).playAlone(play, drivers)
+  ).catch((error) => {
+    throw blaming(options.file, crew ? wanting(options.workers, error) : error);
+  });
   const keys = writeKeys(outcome, join(options.out, `${name}.wireshark`));
   const interrupted = left && { at: outcome.now, flows: left.flows, of: left.of };
   return reportOf({ version: version(), ...options, comments, stack, outcome, files, keys, interrupted });
+}
+
+/** What the system does not give several engines it may give fewer. */
+function wanting(workers: number, error: unknown): unknown {
+  return error instanceof Error && ['EngineMemoryError', 'SharedMemoryError'].includes(error.name)
+    ? new BadInput(`--workers ${workers}: ${error.message}`, 'fewer workers need less')
+    : error;
 }
 
 export interface Play {

@@ -12,6 +12,7 @@ import { type Device, dropCounts } from './device.js';
 import type { EngineExports } from './exports.js';
 import { Segment as SegmentLayout, Stopped } from './generated/layout.js';
 import { Memory } from './memory.js';
+import { EngineMemoryError } from './memory-error.js';
 import { Namespace } from './namespace.js';
 import { type Punted, readPunts } from './punts.js';
 import type { Rule } from './rules.js';
@@ -116,6 +117,7 @@ export class Engine {
     this.ciphers = new Ciphers(this, cipher);
   }
 
+  /** @throws EngineMemoryError */
   static async create(options: EngineOptions = {}): Promise<Engine> {
     const instance = await WebAssembly.instantiate(options.module ?? (await compile()), {
       env: {
@@ -123,6 +125,8 @@ export class Engine {
           throw new Error(`the engine gave up at ${file}:${line}:${column} (${message})`);
         },
       },
+    }).catch((error) => {
+      throw error instanceof RangeError ? new EngineMemoryError(error) : error;
     });
     const exports = instance.exports as unknown as EngineExports;
     const engine = new Engine(exports, options.epoch ?? 0n, options.cipher ?? blocksFor);

@@ -9,8 +9,8 @@ import { mergeWasm } from './generated/merge.js';
 
 const PAGE = 1 << 16;
 /** Bytes of a piece at the most, and pieces of an engine that may be on the way. */
-export const SLOT = 1 << 20;
-export const SLOTS = 16;
+export const SLOT = 2 << 20;
+export const SLOTS = 8;
 /**
  * A merged piece has room behind its end for what the last record has more: a frame and a comment of 64 KiB each, what stands around
  * them, and what is copied too much (assembly/copy).

@@ -4,8 +4,7 @@
  */
 
 import { Worker } from 'node:worker_threads';
-import type { Outcome } from './outcome.js';
-import type { Job, Told } from './worker.js';
+import type { Done, Job, Told } from './worker.js';
 
 /**
  * Modules of worker.ts in one file, compiled when it was made (scripts/bundle-worker.mjs): a thread loads that in a fraction of the
@@ -13,6 +12,9 @@ import type { Job, Told } from './worker.js';
  */
 const BUNDLE = './bundled-thread.cjs';
 const MODULES = './worker.js';
+
+/** What all have in common, and what is not the crew's own business. */
+type CommonJob = Omit<Job, 'drivers' | 'count' | 'index'>;
 
 /** The system refuses a thread. */
 export class ThreadError extends Error {
@@ -24,9 +26,12 @@ export class Crew {
   /** Why each has ended before it was done. */
   readonly #ends: readonly Promise<never>[];
 
-  /** `foreign`: there are drivers of a third party. */
-  constructor(count: number, foreign: boolean) {
-    const entry = new URL(foreign ? MODULES : BUNDLE, import.meta.url);
+  /** `drivers`: modules of a third party's, as URLs. */
+  constructor(
+    count: number,
+    readonly drivers: readonly string[],
+  ) {
+    const entry = new URL(drivers.length > 0 ? MODULES : BUNDLE, import.meta.url);
     try {
       while (this.#threads.length < count) this.#threads.push(new Worker(entry));
     } catch (error) {
@@ -46,23 +51,24 @@ export class Crew {
   }
 
   /** What comes of the jobs; `hear` is called with all that is told. */
-  work(jobs: (engine: number) => Job, hear: (engine: number, told: Told) => void): Promise<Outcome[]> {
+  work(job: CommonJob, hear: (engine: number, told: Told) => void): Promise<Done[]> {
+    const { drivers, size: count } = this;
     const done = this.#threads.map(
       (thread, engine) =>
-        new Promise<Outcome>((resolve, reject) => {
+        new Promise<Done>((resolve, reject) => {
           thread.on('message', (told: Told) => {
             try {
               hear(engine, told);
-              if (told.kind === 'done') resolve(told.outcome);
+              if (told.kind === 'done') resolve(told.done);
               if (told.kind === 'failed') reject(Object.assign(new Error(told.message), { name: told.name }));
             } catch (error) {
               reject(error);
             }
           });
-          thread.postMessage(jobs(engine));
+          thread.postMessage({ ...job, drivers, count, index: engine } satisfies Job);
         }),
     );
-    return Promise.all(done.map((outcome, engine) => Promise.race([outcome, this.#ends[engine] as Promise<never>])));
+    return Promise.all(done.map((one, engine) => Promise.race([one, this.#ends[engine] as Promise<never>])));
   }
 
   /** To all of them. */

@@ -5,37 +5,45 @@ import type { Account } from '../engine/index.js';
 import type { ChangeReport, FlowReport, Swarm } from '../swarm/swarm.js';
 import type { Topology } from '../topology/topology.js';
 
-export interface Outcome {
-  topology: Topology;
+/** What engines that share a run count, each its own. */
+export interface Counts {
   flows: FlowReport[];
-  changes: ChangeReport[];
-  pending: string[];
-  missingPorts: Swarm['missingPorts'];
   account: Account;
   drops: { device: { path: string }; reason: string; count: number }[];
   taps: { name: string; mtu: number; frames: number }[];
   frames: number;
   late: number;
   missed: number;
+}
+
+/** What is the same in all of them. */
+export interface Common {
+  topology: Topology;
+  changes: ChangeReport[];
+  pending: string[];
+  missingPorts: Swarm['missingPorts'];
   now: number;
   espKeys: Swarm['engine']['espKeys'];
 }
 
+export type Outcome = Counts & Common;
+
 export function outcomeOf(swarm: Swarm, recording: Recorded | undefined): Outcome {
-  const { engine } = swarm;
+  return { ...countsOf(swarm, recording), ...commonOf(swarm) };
+}
+
+export function countsOf({ engine, reports }: Swarm, recording: Recorded | undefined): Counts {
   return {
-    topology: swarm.topology,
-    flows: swarm.reports,
-    changes: swarm.changes,
-    pending: swarm.pending,
-    missingPorts: swarm.missingPorts,
+    flows: reports,
     account: engine.account,
     drops: engine.drops.map(({ device, reason, count }) => ({ device: { path: device.path }, reason, count })),
     taps: engine.taps.map(({ path, mtu }, at) => ({ name: path, mtu, frames: recording?.framesAt(at) ?? 0 })),
     frames: recording?.frames ?? 0,
     late: recording?.late ?? 0,
     missed: engine.exports.missed(),
-    now: engine.now,
-    espKeys: engine.espKeys,
   };
+}
+
+export function commonOf({ engine, topology, changes, pending, missingPorts }: Swarm): Common {
+  return { topology, changes, pending, missingPorts, now: engine.now, espKeys: engine.espKeys };
 }

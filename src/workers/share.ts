@@ -12,9 +12,9 @@ import type { StackSpec } from '../topology/spec.js';
 import type { Crew } from './crew.js';
 import { CaptureMerge, memoryFor } from './merge-captures.js';
 import { mergeFlows } from './merge-reports.js';
-import type { Outcome } from './outcome.js';
+import type { Counts, Outcome } from './outcome.js';
 import { Signals } from './stream.js';
-import type { Told } from './worker.js';
+import type { Done, Told } from './worker.js';
 
 export interface Shared {
   outcome: Outcome;
@@ -29,8 +29,6 @@ export interface ShareOptions {
   comments: boolean;
   /** Threads that do nothing else. They end with what they share. */
   crew: Crew;
-  /** URLs of modules. */
-  drivers: string[];
   /** The capture of all; undefined: nothing is captured. */
   open: ((taps: () => readonly TapDescription[]) => CaptureFile) | undefined;
   onProgress: (progress: Progress) => void;
@@ -46,10 +44,8 @@ export async function share(options: ShareOptions): Promise<Shared> {
   try {
     const sharing = new Sharing(options, crew);
     capture = options.open?.(() => sharing.taps);
-    const outcomes = await sharing.outcomes(capture);
-    const [first] = outcomes;
-    if (!first) throw new Error('no worker has worked');
-    return { outcome: merged(first, outcomes), files: capture?.finish() ?? [], left: sharing.left };
+    const outcome = merged(await sharing.done(capture));
+    return { outcome, files: capture?.finish() ?? [], left: sharing.left };
   } catch (error) {
     await capture?.discard();
     throw error;
@@ -63,11 +59,15 @@ function sum(values: readonly number[]): number {
 }
 
 /** All that is no load is the first engine's; counts are those of all. */
-function merged(first: Outcome, all: readonly Outcome[]): Outcome {
+function merged(done: readonly Done[]): Outcome {
+  const [one] = done;
+  if (!one?.common) throw new Error('the first engine has not said what came of it');
+  const all = done.map(({ counts }) => counts);
+  const first = one.counts;
   const place = new Map(first.taps.map(({ name }, at) => [name, at]));
-  const placeOf = ({ device }: Outcome['drops'][number]) => place.get(device.path) ?? place.size;
+  const placeOf = ({ device }: Counts['drops'][number]) => place.get(device.path) ?? place.size;
   return {
-    ...first,
+    ...one.common,
     flows: mergeFlows(all.map(({ flows }) => flows)),
     account: accountOf(all),
     // By device, as one engine tells them.
@@ -79,7 +79,7 @@ function merged(first: Outcome, all: readonly Outcome[]): Outcome {
   };
 }
 
-function accountOf(all: readonly Outcome[]): Account {
+function accountOf(all: readonly Counts[]): Account {
   const of = (key: keyof Account) => sum(all.map(({ account }) => account[key]));
   return {
     made: of('made'),
@@ -108,11 +108,11 @@ class Sharing {
   }
 
   /** What came of each; what they have captured is in `capture` then. */
-  async outcomes(capture: CaptureFile | undefined): Promise<Outcome[]> {
+  async done(capture: CaptureFile | undefined): Promise<Done[]> {
     const looking = setInterval(() => {
       if (this.options.interrupted()) this.#signals.leave();
     }, LOOK);
-    const { spec, seed, comments, drivers } = this.options;
+    const { spec, seed, comments } = this.options;
     const { size: count } = this.crew;
     const free = (engine: number, slot: number) => this.#signals.free(engine, slot);
     let refuse: (error: unknown) => void = () => {};
@@ -123,17 +123,13 @@ class Sharing {
     try {
       const records = capture && memoryFor(count);
       merge = capture && records && new CaptureMerge(records, count, capture, free, refuse);
-      const common = { spec, seed, comments, drivers, count, records, signals: this.#signals.shared };
-      const module = await compile();
-      const all = this.crew.work(
-        (index) => ({ ...common, index, module }),
-        (engine, told) => this.#hear(engine, told, merge),
-      );
-      const outcomes = await Promise.race([all, refused]);
-      const [first] = outcomes;
-      if (first) this.taps = first.taps;
+      const job = { spec, seed, comments, records, module: await compile(), signals: this.#signals.shared };
+      const all = this.crew.work(job, (engine, told) => this.#hear(engine, told, merge));
+      const done = await Promise.race([all, refused]);
+      const [first] = done;
+      if (first) this.taps = first.counts.taps;
       await merge?.finish();
-      return outcomes;
+      return done;
     } finally {
       clearInterval(looking);
       merge?.stop();

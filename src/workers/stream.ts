@@ -3,14 +3,11 @@
  * threads share (engine/merge.ts). An engine that is far ahead of the others waits until one of its slots there is free.
  */
 
-import { joined } from '../bytes.js';
 import type { OrderedSink } from '../capture/ordered.js';
 import type { PacketBlock } from '../capture/packet-block.js';
 import type { CaptureSink } from '../capture/recording.js';
 import { SLOT, SLOTS, slotOf } from '../engine/merge.js';
 
-/** As many bytes of single blocks gather before they are sent. */
-const GATHERED = 1 << 18;
 /** Between two looks at whether it is to leave off, ms. */
 const LOOK = 50;
 
@@ -52,23 +49,26 @@ export class Signals {
   }
 }
 
+/** Records gather in a slot until no more fit: who merges hears of few pieces. */
 export class CaptureStream implements CaptureSink, OrderedSink {
-  #blocks: Uint8Array[] = [];
-  #gathered = 0;
+  readonly #slots: Uint8Array[];
+  /** The one that is being filled, if any is. */
+  #slot: number | undefined;
+  #filled = 0;
   /** Pieces that found no slot while it was to leave off. */
   #kept: Uint8Array[] = [];
 
   constructor(
     private readonly engine: number,
     private readonly signals: Signals,
-    private readonly memory: WebAssembly.Memory,
+    memory: WebAssembly.Memory,
     private readonly send: (slot: number, length: number) => void,
-  ) {}
+  ) {
+    this.#slots = Array.from({ length: SLOTS }, (_, slot) => slotOf(memory, engine, slot));
+  }
 
   write({ bytes }: PacketBlock): void {
-    this.#blocks.push(bytes);
-    this.#gathered += bytes.length;
-    if (this.#gathered >= GATHERED) this.#flush();
+    this.#pass(bytes);
   }
 
   writeOrdered(records: Uint8Array): void {
@@ -77,16 +77,8 @@ export class CaptureStream implements CaptureSink, OrderedSink {
 
   /** All that is left goes, too. */
   finish(): void {
-    this.#flush();
     for (const piece of this.#kept.splice(0)) this.#put(piece, () => true);
-  }
-
-  #flush(): void {
-    if (this.#gathered === 0) return;
-    const records = joined(this.#blocks);
-    this.#blocks = [];
-    this.#gathered = 0;
-    this.writeOrdered(records);
+    this.#flush();
   }
 
   /** Whoever is to leave off goes on: the others may wait for it to say how far it has come. */
@@ -95,11 +87,18 @@ export class CaptureStream implements CaptureSink, OrderedSink {
   }
 
   #put(piece: Uint8Array, patient: () => boolean): boolean {
-    const slot = this.signals.claim(this.engine, patient);
-    if (slot === undefined) return false;
-    slotOf(this.memory, this.engine, slot).set(piece);
-    this.send(slot, piece.length);
+    if (this.#filled + piece.length > SLOT) this.#flush();
+    this.#slot ??= this.signals.claim(this.engine, patient);
+    if (this.#slot === undefined) return false;
+    this.#slots[this.#slot]?.set(piece, this.#filled);
+    this.#filled += piece.length;
     return true;
+  }
+
+  #flush(): void {
+    if (this.#slot !== undefined) this.send(this.#slot, this.#filled);
+    this.#slot = undefined;
+    this.#filled = 0;
   }
 }
 

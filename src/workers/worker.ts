@@ -9,7 +9,7 @@ import { Recording } from '../capture/recording.js';
 import type { Driver } from '../drivers/index.js';
 import { type Progress, Swarm } from '../swarm/swarm.js';
 import type { StackSpec } from '../topology/spec.js';
-import { type Outcome, outcomeOf } from './outcome.js';
+import { type Common, type Counts, commonOf, countsOf } from './outcome.js';
 import { CaptureStream, Signals } from './stream.js';
 
 export interface Job {
@@ -19,7 +19,7 @@ export interface Job {
   index: number;
   count: number;
   /** Modules of network drivers, as URLs. */
-  drivers: string[];
+  drivers: readonly string[];
   /** Where captured records go, if any are; all threads share it. */
   records: WebAssembly.Memory | undefined;
   /** The engine, compiled. */
@@ -36,13 +36,19 @@ export type Told =
   | { kind: 'left'; steps: number; progress: Progress | undefined }
   /** So many bytes of captured frames are in that slot; with them the taps, if there are more than before. */
   | { kind: 'records'; slot: number; length: number; taps?: { name: string; mtu: number }[] }
-  | { kind: 'done'; outcome: Outcome }
+  | { kind: 'done'; done: Done }
   | { kind: 'failed'; name: string; message: string };
+
+export interface Done {
+  counts: Counts;
+  /** The first engine's. */
+  common: Common | undefined;
+}
 
 const TELL = 100;
 
 const port = parentPort;
-port?.once('message', (job: Job) => work(job).then((outcome) => tell({ kind: 'done', outcome }), failed));
+port?.once('message', (job: Job) => work(job).then((done) => tell({ kind: 'done', done }), failed));
 
 function tell(told: Told): void {
   port?.postMessage(told);
@@ -53,7 +59,7 @@ function failed(error: unknown): void {
   tell({ kind: 'failed', name, message });
 }
 
-async function work(job: Job): Promise<Outcome> {
+async function work(job: Job): Promise<Done> {
   const { spec, seed, comments, index, count, module } = job;
   const drivers: Driver[] = [];
   for (const url of job.drivers)
@@ -68,7 +74,7 @@ async function work(job: Job): Promise<Outcome> {
   await play(swarm, signals);
   recording?.finish();
   stream?.finish();
-  return outcomeOf(swarm, recording);
+  return { counts: countsOf(swarm, recording), common: index === 0 ? commonOf(swarm) : undefined };
 }
 
 function handOver({ engine }: Swarm): (slot: number, length: number) => void {

@@ -1,6 +1,6 @@
 /** `swarmwire run`, from the file to the captures. */
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -243,4 +243,17 @@ x-swarmwire:
     },
     60_000,
   );
+
+  test.runIf(process.platform === 'linux').each([
+    ['1', 9_000_000, 'swarmwire: the system', 'raise the limit'],
+    ['2', 16_000_000, 'swarmwire: --workers 2: the system', 'fewer workers need less'],
+  ])('bad input is what the system has no addresses for (--workers %s)', (workers, kibibytes, told, hint) => {
+    const shell = `ulimit -v ${kibibytes}; exec "$@"`;
+    const command = [process.execPath, MAIN, 'run', write('load.yml', stack(10)), '--workers', workers];
+    const { status, stderr } = spawnSync('sh', ['-c', shell, 'sh', ...command], { cwd: folder, encoding: 'utf8' });
+    expect([status, lines(stderr)]).toEqual([
+      2,
+      [expect.stringMatching(new RegExp(`^${told} does not give .* memory`)), expect.stringContaining(hint), ''],
+    ]);
+  });
 });

@@ -7,10 +7,9 @@ import { enhancedPacketBlock } from '../../src/capture/pcapng.js';
 import { slotOf } from '../../src/engine/merge.js';
 import { parseStackFile } from '../../src/index.js';
 import { Crew } from '../../src/workers/crew.js';
-import type { Outcome } from '../../src/workers/outcome.js';
 import { share } from '../../src/workers/share.js';
 import { Signals } from '../../src/workers/stream.js';
-import type { Job, Told } from '../../src/workers/worker.js';
+import type { Done, Job, Told } from '../../src/workers/worker.js';
 
 interface Thread extends EventEmitter {
   /** The first that it was told. */
@@ -61,16 +60,19 @@ const { spec } = parseStackFile('services: { web: { image: nginx } }', { file: '
 const FULL = new Error('no space is left on the disk');
 
 function sharing(open: (() => CaptureFile) | undefined, interrupted = () => false) {
-  const common = { spec, seed: 1, comments: false, drivers: [], onProgress: () => {} };
-  return share({ ...common, crew: new Crew(2, false), open, interrupted });
+  const common = { spec, seed: 1, comments: false, onProgress: () => {} };
+  return share({ ...common, crew: new Crew(2, []), open, interrupted });
 }
 
-const OUTCOME = {
-  flows: [],
-  drops: [],
-  taps: [],
-  account: { made: 0, injected: 0, generated: 0, cloned: 0, delivered: 0, dropped: 0, inFlight: 0 },
-} as unknown as Outcome;
+const DONE = {
+  counts: {
+    flows: [],
+    drops: [],
+    taps: [],
+    account: { made: 0, injected: 0, generated: 0, cloned: 0, delivered: 0, dropped: 0, inFlight: 0 },
+  },
+  common: {},
+} as unknown as Done;
 const progress = { flows: 0, of: 1 };
 
 /** Threads work once they have a job. */
@@ -137,7 +139,7 @@ it('lets all go on until they are where the foremost is, when they are to leave 
   expect(threads.map(({ heard }) => heard)).toEqual([[], []]);
   second.tell({ kind: 'left', steps: 4, progress: { flows: 1, of: 1 } });
   expect(threads.map(({ heard }) => heard)).toEqual([[5], [5]]);
-  for (const thread of threads) thread.tell({ kind: 'done', outcome: OUTCOME });
+  for (const thread of threads) thread.tell({ kind: 'done', done: DONE });
   expect((await shared).left).toEqual(progress);
 });
 
@@ -152,7 +154,7 @@ it.each([
       at === 0 ? { kind: 'left', steps: Infinity, progress: undefined } : { kind: 'left', steps: 4, progress },
     );
   expect(threads[1]?.heard).toEqual([4]);
-  for (const thread of threads) thread.tell({ kind: 'done', outcome: OUTCOME });
+  for (const thread of threads) thread.tell({ kind: 'done', done: DONE });
   expect((await shared).left).toBe(progress);
 });
 
@@ -169,7 +171,7 @@ it.each(['before it has anything to do', 'while it works'])('says so when a thre
 it('a thread that the system refuses is an error that says which, and those before it end', () => {
   system.most = 2;
   try {
-    expect(() => new Crew(5, false)).toThrow('thread 3 of 5 cannot be started: resource temporarily unavailable');
+    expect(() => new Crew(5, [])).toThrow('thread 3 of 5 cannot be started: resource temporarily unavailable');
     expect(threads.map(({ ended }) => ended)).toEqual([true, true]);
   } finally {
     system.most = Number.POSITIVE_INFINITY;

@@ -1,6 +1,8 @@
 /** Captured frames on their way from an engine to whoever merges them. */
 
+import { createHash } from 'node:crypto';
 import { expect, it, vi } from 'vitest';
+import { joined } from '../../src/bytes.js';
 import { PacketBlock } from '../../src/capture/packet-block.js';
 import { enhancedPacketBlock } from '../../src/capture/pcapng.js';
 import { SLOT, SLOTS, sharedMemory, slotOf } from '../../src/engine/merge.js';
@@ -8,6 +10,10 @@ import { CaptureStream, Signals } from '../../src/workers/stream.js';
 
 const block = (tick: number, bytes = 20) =>
   enhancedPacketBlock({ interface: 0, time: BigInt(tick), data: new Uint8Array(bytes) });
+
+/** So much that no slot takes it twice. */
+const large = (tick: number) => joined(Array.from({ length: 30 }, () => block(tick, 40_001)));
+const digest = (...records: Uint8Array[]) => createHash('sha256').update(joined(records)).digest('hex');
 
 /** The second of two engines, and what it has sent, slots and all. */
 function streaming() {
@@ -17,25 +23,37 @@ function streaming() {
   const stream = new CaptureStream(1, signals, memory, (slot, length) =>
     sent.push({ slot, records: slotOf(memory, 1, slot).slice(0, length) }),
   );
-  return { stream, signals, sent, slots: () => sent.splice(0).map(({ slot }) => slot) };
+  const slots = () => sent.splice(0).map(({ slot }) => slot);
+  const digests = () => sent.splice(0).map(({ slot, records }) => [slot, digest(records)]);
+  return { stream, signals, sent, slots, digests };
 }
 
-it('gathers single blocks, and passes records in order on as they are', () => {
-  const { stream, sent } = streaming();
+it('gathers blocks and records in a slot, and passes it on when no more fit', () => {
+  const { stream, sent, digests } = streaming();
   stream.write(new PacketBlock(block(1)));
-  stream.write(new PacketBlock(block(2)));
+  stream.writeOrdered(block(2));
+  stream.writeOrdered(large(3));
   expect(sent).toEqual([]);
+  stream.writeOrdered(large(4));
+  expect(digests()).toEqual([[0, digest(block(1), block(2), large(3))]]);
   stream.finish();
-  expect(sent).toEqual([{ slot: 0, records: Uint8Array.of(...block(1), ...block(2)) }]);
-  stream.writeOrdered(block(3));
+  expect(digests()).toEqual([[1, digest(large(4))]]);
+});
+
+it('passes nothing on in the end when there is nothing left', () => {
+  const { stream, sent } = streaming();
   stream.finish();
-  expect(sent.slice(1)).toEqual([{ slot: 1, records: block(3) }]);
+  stream.write(new PacketBlock(block(1)));
+  stream.finish();
+  stream.finish();
+  expect(sent).toEqual([{ slot: 0, records: block(1) }]);
 });
 
 it('cuts between records what is longer than a slot', () => {
   const { stream, sent } = streaming();
-  const records = Buffer.concat(Array.from({ length: 40 }, (_, tick) => block(tick, 60_001)));
+  const records = Buffer.concat(Array.from({ length: 80 }, (_, tick) => block(tick, 60_001)));
   stream.writeOrdered(records);
+  stream.finish();
   expect(sent.length).toBeGreaterThan(2);
   expect(sent.every(({ records: { length } }) => length <= SLOT && length % block(0, 60_001).length === 0)).toBe(true);
   expect(Buffer.concat(sent.map((piece) => piece.records)).equals(records)).toBe(true);
@@ -43,39 +61,41 @@ it('cuts between records what is longer than a slot', () => {
 
 it('waits when it is far ahead of the others, until a slot is free', () => {
   const { stream, signals, slots } = streaming();
-  for (let i = 0; i < SLOTS; i++) stream.writeOrdered(block(i));
-  expect(slots()).toEqual(Array.from({ length: SLOTS }, (_, slot) => slot));
+  for (let i = 0; i < SLOTS; i++) stream.writeOrdered(large(i));
+  expect(slots()).toEqual(Array.from({ length: SLOTS - 1 }, (_, slot) => slot));
   let waits = 0;
   const wait = vi.spyOn(Atomics, 'wait').mockImplementation(() => {
     if (++waits === 2) signals.free(1, 3);
     return 'timed-out';
   });
   try {
-    stream.writeOrdered(block(99));
-    expect([waits, slots()]).toEqual([2, [3]]);
+    stream.writeOrdered(large(99));
+    stream.finish();
+    expect([waits, slots()]).toEqual([2, [SLOTS - 1, 3]]);
   } finally {
     wait.mockRestore();
   }
 });
 
 it('goes on when all are to leave off, and sends in the end what found no slot', () => {
-  const { stream, signals, sent, slots } = streaming();
-  for (let i = 0; i < SLOTS; i++) stream.writeOrdered(block(i));
-  slots();
+  const { stream, signals, sent, slots, digests } = streaming();
+  for (let i = 0; i < SLOTS; i++) stream.writeOrdered(large(i));
   signals.leave();
-  stream.writeOrdered(block(100));
+  stream.writeOrdered(large(100));
+  slots();
   signals.free(1, 5);
   stream.writeOrdered(block(101));
+  stream.writeOrdered(large(102));
   expect(sent).toEqual([]);
   const wait = vi.spyOn(Atomics, 'wait').mockImplementation(() => {
-    signals.free(1, 5);
+    signals.free(1, 6);
     return 'ok';
   });
   try {
     stream.finish();
-    expect(sent).toEqual([
-      { slot: 5, records: block(100) },
-      { slot: 5, records: block(101) },
+    expect(digests()).toEqual([
+      [5, digest(large(100), block(101))],
+      [6, digest(large(102))],
     ]);
   } finally {
     wait.mockRestore();

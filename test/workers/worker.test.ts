@@ -49,5 +49,5 @@ it.each([
   signals.leave();
   const [left, done, ...more] = await working(signals, answer);
   expect([left, done, more]).toMatchObject([{ kind: 'left', steps: 1 }, { kind: 'done' }, []]);
-  expect(done?.kind === 'done' && done.outcome.flows.length).toBe(flows);
+  expect(done?.kind === 'done' && done.done.counts.flows.length).toBe(flows);
 });
