@@ -39,8 +39,6 @@ export const PREROUTED: u32 = 2;
 export const LOCAL: u32 = 4;
 /** The socket's random transmit hash is in `hash`. */
 export const SOCKET_HASH: u32 = 8;
-/** Handed in from outside (a replay, a test): a sender that our stack does not know. */
-export const INJECTED: u32 = 32;
 /** Its Ethernet destination was a group: what it carries is answered by nobody (not PACKET_HOST). */
 export const GROUP: u32 = 64;
 /** The neighbour that it goes to is known to be there: its peer has acknowledged something (sk_dst_confirm). */

@@ -3,7 +3,7 @@
 
 import { arena } from "./memory";
 import { foresee, lineUp, linedUp, vectorLength } from "./flowtable/foresee";
-import { Frame, INJECTED, ensureFrames, madeFrames, takeFrame, takeOfMany } from "./frame";
+import { Frame, ensureFrames, madeFrames, takeFrame, takeOfMany } from "./frame";
 import { account, drop, Drop } from "./drops";
 import { Device, receiveHere, scheduleAt, slowPackets } from "./devices/device";
 import { Namespace } from "./stack/namespace";
@@ -26,7 +26,6 @@ function frameOf(length: u32, time: u64): Frame | null {
   if (!frame) return null;
   account.injected++;
   memory.copy(frame.data, inbox, length);
-  frame.flags |= INJECTED;
   frame.time = time;
   return frame;
 }

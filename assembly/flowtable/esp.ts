@@ -12,7 +12,7 @@
 // association's id | (ESP | 0x80) << 32 | device << 40; bit 38 tells those that a local socket has sent.
 
 import { arena } from "../memory";
-import { Frame, SOCKET_HASH, headroom, pull, push } from "../frame";
+import { Frame, SOCKET_HASH, pull, push } from "../frame";
 import { Device, cross, mayCross, scrub, tablesUsed } from "../devices/device";
 import { Segment, travel } from "../devices/physical";
 import { Namespace } from "../stack/namespace";
@@ -20,13 +20,11 @@ import { receiveTransformed } from "../stack/input";
 import { outputTransformed } from "../stack/output";
 import { waitToOpen } from "../hooks/xfrm";
 import { GENERIC_TIMEOUT } from "../hooks/conntrack";
-import * as esp from "../wire/esp";
 import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import { wrong } from "../wire/checksum";
 import { SEEN_REPLY } from "../tables/connections";
 import { generation, linksGeneration } from "../tables/generation";
-import { RouteType } from "../tables/routes";
 import { watching } from "../tables/events";
 import { Association } from "../tables/xfrm";
 import { tracing } from "../capture/tap";
@@ -35,11 +33,9 @@ import { Flow, SEALED, connectionOf, findFlow, stampOf } from "./flows";
 import { Track, count, stepOf, touchAll } from "./track";
 import { ENCAPSULATED, Entered, enabled, enterOpened } from "./forward";
 import { otherIn } from "./forward6";
-import { begin, forget, recording } from "./recorder";
+import { begin, forget } from "./recorder";
 import { showBefore } from "./sights";
 
-/** An IPv4 packet that is long enough to be opened. */
-const LEAST: u32 = ipv4.LENGTH + esp.HEAD + esp.ICV;
 const BY_SOCKET: u32 = 0x40;
 
 /** Flows that were met last, one of each direction: they come many in a row. */
@@ -53,15 +49,15 @@ function keyOf(what: u32, frame: Frame, device: Device): u64 {
   return <u64>what | (<u64>protocol << 32) | (<u64>device.id << 40);
 }
 
-/** A frame that may hold an ESP packet comes in by `device`. */
+/** A frame of at least `forward.enter`'s length that may hold an ESP packet comes in by `device`. */
 export function espIn(device: Device, frame: Frame): Entered {
   if (ethernet.type(frame.data) != ethernet.TYPE_IPV4) return otherIn(device, frame, ENCAPSULATED);
   store<u64>(changetype<usize>(frame), 0, offsetof<Frame>("hint"));
-  if (!device.namespace.xfrm || device.master || device.handlers) return Entered.SLOW;
+  if (!device.namespace.xfrm) return Entered.SLOW;
   const at = frame.data;
   const ip = at + ethernet.LENGTH;
   const length = frame.length - ethernet.LENGTH;
-  if (length < LEAST || !plain(ip) || ipv4.totalLength(ip) != length) return Entered.SLOW;
+  if (!plain(ip) || ipv4.totalLength(ip) != length) return Entered.SLOW;
   const a = load<u64>(ip, 12);
   const b = keyOf(load<u32>(ip, ipv4.LENGTH), frame, device);
   let flow: Flow | null = lastIn;
@@ -70,14 +66,12 @@ export function espIn(device: Device, frame: Frame): Entered {
     lastIn = flow;
     const track = flow.track;
     const headers = (load<u64>(at) ^ track.inLow) | (<u64>load<u32>(at, 8) ^ track.inHigh) | <u64>frame.mark;
-    if (!headers && ipv4.ttl(ip) && !wrong(headerSum(ip)) && goes(flow, track, frame, length)) {
+    if (!headers && !wrong(headerSum(ip)) && goes(flow, track, frame, length)) {
       if (track.sights && ownsFrame(frame)) showBefore(flow, track, at, frame.length, ip, length, frame.time);
       pull(frame, ethernet.LENGTH);
       frame.time += track.elapsed;
       frame.flags = track.flags;
       frame.mark = track.mark;
-      frame.routeType = <u8>track.routeType;
-      frame.out = changetype<Device | null>(track.out);
       waitToOpen(frame, changetype<Association>(track.target), changetype<Device>(track.device));
       return Entered.DONE;
     }
@@ -91,7 +85,7 @@ export function espIn(device: Device, frame: Frame): Entered {
 export function sealedOut(namespace: Namespace, frame: Frame, id: u32, out: Device): void {
   const ip = frame.data;
   const length = frame.length;
-  if (enabled && !recording && plain(ip) && frame.routeType == <u8>RouteType.UNICAST && !frame.fragmentMax && headroom(frame) >= ethernet.LENGTH) {
+  if (enabled && !frame.fragmentMax) {
     const a = <u64>frame.mark | (<u64>frame.nextHop << 32);
     const b = keyOf(id, frame, out) | SEALED;
     let flow: Flow | null = lastOut;
@@ -107,7 +101,6 @@ export function sealedOut(namespace: Namespace, frame: Frame, id: u32, out: Devi
         store<u16>(at, <u16>ethernet.TYPE_IPV4, 12);
         frame.time += track.elapsed;
         scrub(frame);
-        frame.flags = track.flags;
         return travel(changetype<Segment>(track.target), changetype<Device>(track.device), frame);
       }
     }
@@ -122,9 +115,9 @@ export function sealedOut(namespace: Namespace, frame: Frame, id: u32, out: Devi
   forget(frame);
 }
 
-/** A packet that was opened, its IP header at `frame.data`, enters again where it came in. */
+/** A packet that was opened, its IP header at `frame.data`, enters again where it came in. What came in pieces is told by it until it leaves its tunnel. */
 export function openedIn(namespace: Namespace, frame: Frame, device: Device): void {
-  if (!recording && device.namespace == namespace && headroom(frame) >= ethernet.LENGTH) {
+  if (device.namespace == namespace && !frame.fragmentMax) {
     stand(frame);
     const entered = enterOpened(device, frame);
     if (entered == Entered.DONE) return;

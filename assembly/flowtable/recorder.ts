@@ -252,12 +252,11 @@ export function endsAtCipher(frame: Frame, way: Way, association: Association, d
   made.target = changetype<usize>(association);
   made.device = changetype<usize>(device);
   made.mark = frame.mark;
-  made.out = changetype<u32>(frame.out);
-  made.routeType = frame.routeType;
   if (way == Way.OPEN) {
     if (frame.length == length && !made.ids) install(frame, frame.data);
     return;
   }
+  made.routeType = frame.routeType;
   if (!made.ids || frame.length != length + vxlan.OVERHEAD) return;
   made.port = frame.nextHop;
   // As where a tunnel's packet leaves, with zeroes for the Ethernet header that it has not yet.

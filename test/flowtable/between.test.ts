@@ -12,7 +12,7 @@ import { Random } from '../../bench/fuzz/random.js';
 import { Mesh, STRIDE } from '../../bench/mesh.js';
 import type { Denial } from '../../src/engine/denial.js';
 import { lives } from './lives.js';
-import { books, digest, state } from './seen.js';
+import { books, connectionsOf, digest, state } from './seen.js';
 
 const VECTOR = 32;
 const FLOWS = 6;
@@ -105,9 +105,7 @@ async function live(
         break;
       }
       case 'connection': {
-        const { exports } = engine;
-        const all = Array.from({ length: exports.connectionSlots() }, (_, i) => exports.connectionAt(i) >>> 0);
-        exports.forgetConnection(random.pick(all.filter((at) => at)));
+        engine.exports.forgetConnection(random.pick(connectionsOf(engine)));
         break;
       }
       case 'rule':

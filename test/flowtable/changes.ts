@@ -6,6 +6,7 @@ import type { Destination } from '../../src/engine/balancer.js';
 import { watchConnections } from '../../src/engine/connection-events.js';
 import type { Denial } from '../../src/engine/denial.js';
 import type { Device, Engine, Namespace, Segment } from '../../src/engine/index.js';
+import { connectionsOf } from './seen.js';
 
 /** Of the UDP header and VXLAN's: the port that it is for; any VNI. */
 const TO_VXLAN = '0>>22&0x3C@0&0xFFFF=4789';
@@ -89,13 +90,6 @@ export class Changes {
   #destinations() {
     return this.#namespaces().flatMap(({ ipvs }) => ipvs.services.flatMap(({ destinations }) => destinations));
   }
-  #connections(): number[] {
-    const { exports } = this.engine;
-    return Array.from({ length: exports.connectionSlots() }, (_, i) => exports.connectionAt(i) >>> 0).filter(
-      (at) => at,
-    );
-  }
-
   /** Those that answer false had nothing to change. */
   readonly #all: Record<string, () => boolean | undefined> = {
     'a destination goes': () => {
@@ -138,7 +132,7 @@ export class Changes {
       );
     },
     'a connection is forgotten': () => {
-      const all = this.#connections();
+      const all = connectionsOf(this.engine);
       if (all.length === 0) return false;
       return void this.engine.exports.forgetConnection(this.random.pick(all));
     },

@@ -54,6 +54,7 @@ it.each<[string, (engine: Engine) => void, boolean]>([
     },
     false,
   ],
+  ['words that are wanted', (engine) => engine.exports.setTracing(1), true],
   [
     'a node that goes',
     (engine) => {

@@ -36,6 +36,27 @@ export function books(engine: Engine): string[] {
   return lines;
 }
 
+/** IPv6 addresses are numbers in connections, which are given in the order of need: what they stand for. */
+function pairOf({ memory }: Engine, at: number, field: Field): string {
+  const { low, high } = memory.halves(at, field);
+  return `${addressOf(memory, low)} ${addressOf(memory, high)}`;
+}
+
+/** Conntrack's entries, by their tuples: where they stand in their table hangs on when those before them went. */
+export function connectionsOf(engine: Engine): number[] {
+  const { exports, memory } = engine;
+  const { originalA, originalB } = Connection;
+  const tuple = (at: number) => {
+    const [a, b] = [memory.halves(at, originalA), memory.halves(at, originalB)];
+    return `${b.high} ${b.low} ${b.high >>> 31 ? pairOf(engine, at, originalA) : `${a.high} ${a.low}`}`;
+  };
+  return Array.from({ length: exports.connectionSlots() }, (_, i) => exports.connectionAt(i) >>> 0)
+    .filter((at) => at)
+    .map((at) => ({ at, tuple: tuple(at) }))
+    .sort((one, other) => (one.tuple < other.tuple ? -1 : 1))
+    .map(({ at }) => at);
+}
+
 /** Connections of conntrack and IPVS, neighbours and forwarding databases, each with all of its fields. */
 export function state(engine: Engine): string[] {
   const { exports, memory } = engine;
@@ -50,11 +71,7 @@ export function state(engine: Engine): string[] {
         return `${name} ${halves ? `${halves.high}:${halves.low}` : memory.get(at, one)}`;
       })
       .join(', ');
-  // IPv6 addresses are numbers there, which are given in the order of need: what they stand for is written down.
-  const six = (at: number, field: Field) => {
-    const { low, high } = memory.halves(at, field);
-    return `${addressOf(memory, low)} ${addressOf(memory, high)}`;
-  };
+  const six = (at: number, field: Field) => pairOf(engine, at, field);
   for (let i = 0; i < exports.connectionSlots(); i++) {
     const at = exports.connectionAt(i) >>> 0;
     if (!at) continue;
