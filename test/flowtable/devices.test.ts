@@ -1,21 +1,26 @@
 /**
- * Devices, addresses and listeners that come, go, move or change their names between two frames of a vector: the next frame meets
- * it, with the flow table as without.
+ * Devices, addresses, rules, neighbours, sysctls and connections that come, go, move or change between two frames of a vector: the
+ * next frame meets it, with the flow table as without, over IPv4 and over IPv6.
  */
 
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { checkedModule } from '../../bench/fuzz/files.js';
 import { addressNumber, ethernet, ipv4, macBytes, TYPE_IPV4, UDP, udp } from '../../bench/headers.js';
+import { address6, ipv6, TYPE_IPV6 } from '../../bench/headers6.js';
 import { connectionEventsOf, watchConnections } from '../../src/engine/connection-events.js';
-import { type Device, Engine, type Namespace } from '../../src/engine/index.js';
+import { type Device, Engine, type Iptables, type Namespace } from '../../src/engine/index.js';
 import { plan } from '../../src/swarm/plan.js';
 import { realize } from '../../src/swarm/realize.js';
 import { hostPart } from '../../src/topology/topology.js';
 import { books, digest, state } from './seen.js';
-import { TWO_NODES } from './topologies.js';
+import { TWO_NODES, TWO_NODES_6 } from './topologies.js';
 
 const module = await checkedModule();
-const { topology } = plan(TWO_NODES, 1);
+type Family = 'IPv4' | 'IPv6';
+const TOPOLOGIES = {
+  IPv4: plan(TWO_NODES, 1).topology,
+  IPv6: plan(TWO_NODES_6, 1).topology,
+};
 const STRIDE = 512;
 const VECTOR = 8;
 
@@ -40,7 +45,11 @@ class Life {
   readonly #answer: { into: Device; frame: Uint8Array };
   readonly #frames: number;
 
-  private constructor(readonly engine: Engine) {
+  private constructor(
+    readonly engine: Engine,
+    readonly family: Family,
+  ) {
+    const topology = TOPOLOGIES[family];
     realize(engine, topology, { latency: 1000 });
     this.host = this.namespace('node1/host');
     this.overlay = this.namespace('node1/ov-net1');
@@ -49,38 +58,92 @@ class Life {
     this.nearer = this.namespace('node1/ct-near2').device('eth0');
     this.bridge = this.near.peer?.master as Device;
     const client = this.namespace('client/host').device('eth0');
-    const [from, to] = topology.sandboxes
-      .filter(({ kind, name }) => kind === 'task' && name.includes('ingress'))
+    const tasks = topology.sandboxes
+      .filter(({ kind, endpoints }) => kind === 'task' && endpoints.some(({ network }) => network === 'net1'))
       .map(({ node, name, endpoints }) => {
         const endpoint = endpoints.find(({ network }) => network === 'net1');
         const device = this.namespace(`${node}/${name}`).device(endpoint?.interface ?? '');
-        return { device, address: hostPart(endpoint?.address ?? '') };
+        return { node, device, address: hostPart(endpoint?.address ?? '') };
       });
+    const from = tasks.find(({ node }) => node === 'node1');
+    const to = tasks.find(({ node }) => node === 'node2');
+    for (const [i, end] of [from, to].entries()) {
+      if (family === 'IPv4' || !end) continue;
+      end.address = `fd00:100::${i + 1}`;
+      end.device.namespace.addAddress(end.device, `${end.address}/64`, {
+        nodad: true,
+      });
+    }
     if (!from?.device.peer || !to?.device.peer || !this.near.peer) throw new RangeError('no two tasks, or no bridge');
     for (const { namespace } of [this.near, this.nearer, to.device])
-      for (const port of [80, 40_000]) namespace.addForeignSocket('udp', { address: '0.0.0.0', port });
+      for (const port of [80, 40_000])
+        namespace.addForeignSocket('udp', {
+          address: family === 'IPv4' ? '0.0.0.0' : '::',
+          port,
+        });
     const says = (into: Device, mac: string, by: string, source = '', destination = '', dport = 80) => {
-      const ends = { source: addressNumber(source), destination: addressNumber(destination), protocol: UDP };
-      const packet = ipv4({ ...ends, fragment: 0x4000 }, udp(40_000, dport, new Uint8Array(18)));
-      return { into, frame: ethernet(macBytes(mac), macBytes(by), TYPE_IPV4, packet) };
+      const text = udp(40_000, dport, new Uint8Array(18));
+      if (family === 'IPv6') {
+        const ends = {
+          source: address6(source),
+          destination: address6(destination),
+          protocol: UDP,
+        };
+        return {
+          into,
+          frame: ethernet(macBytes(mac), macBytes(by), TYPE_IPV6, ipv6(ends, text)),
+        };
+      }
+      const ends = {
+        source: addressNumber(source),
+        destination: addressNumber(destination),
+        protocol: UDP,
+      };
+      return {
+        into,
+        frame: ethernet(macBytes(mac), macBytes(by), TYPE_IPV4, ipv4({ ...ends, fragment: 0x4000 }, text)),
+      };
     };
     const { near, nearer, nic } = this;
     this.#ways = {
-      published: says(nic, nic.mac, client.mac, client.address, nic.address, 9090),
-      bridged: says(this.near.peer, nearer.mac, near.mac, near.address, nearer.address),
+      published: says(nic, nic.mac, client.mac, this.of(client), this.of(nic), 9090),
+      bridged: says(this.near.peer, nearer.mac, near.mac, this.of(near), this.of(nearer)),
       overlay: says(from.device.peer, to.device.mac, from.device.mac, from.address, to.address),
     };
     // Of a device that is not there yet.
-    this.host.iptables.insert('mangle', 'FORWARD', { out: { name: 'named' }, target: 'DROP' });
+    this.rules.insert('mangle', 'FORWARD', {
+      out: { name: 'named' },
+      target: 'DROP',
+    });
     this.#answer = says(to.device.peer, from.device.mac, to.device.mac, to.address, from.address);
     this.#frames = engine.exports.scratch(VECTOR * (STRIDE + 4)) >>> 0;
     engine.onCapture = (records) => void this.seen.push(`captured ${records.length} ${digest(records)}`);
     for (const device of [nic, near, nearer, to.device]) device.tap();
   }
-  static async create(fast: boolean): Promise<Life> {
-    const engine = await Engine.create({ module, seed: 1, captureBuffer: 1 << 20 });
+  /** The address of a device by which it is reached. */
+  of(device: Device): string {
+    if (this.family === 'IPv4') return device.address ?? '';
+    return device.addresses6.find(({ address }) => !address.startsWith('fe80'))?.address ?? '';
+  }
+  /** The host's. */
+  get rules(): Iptables {
+    return this.family === 'IPv4' ? this.host.iptables : this.host.ip6tables;
+  }
+  /** Of an address alone, and of its network. */
+  get whole(): number {
+    return this.family === 'IPv4' ? 32 : 128;
+  }
+  get subnet(): number {
+    return this.family === 'IPv4' ? 16 : 64;
+  }
+  static async create(fast: boolean, family: Family): Promise<Life> {
+    const engine = await Engine.create({
+      module,
+      seed: 1,
+      captureBuffer: 1 << 20,
+    });
     engine.exports.setFlowTable(fast ? 1 : 0);
-    return new Life(engine);
+    return new Life(engine, family);
   }
   namespace(name: string): Namespace {
     const found = this.engine.namespaces.get(name);
@@ -112,8 +175,8 @@ class Life {
 }
 
 /** All three ways are fast; then `happens` in the middle of a vector on one of them, and all are gone again. */
-async function live(fast: boolean, way: Way, happens: (life: Life) => void) {
-  const life = await Life.create(fast);
+async function live(fast: boolean, family: Family, way: Way, happens: (life: Life) => void) {
+  const life = await Life.create(fast, family);
   const { engine, seen } = life;
   life.answer();
   for (let turn = 0; turn < 3; turn++) for (const one of WAYS) life.say(one);
@@ -128,9 +191,20 @@ async function live(fast: boolean, way: Way, happens: (life: Life) => void) {
   return { seen, captured, went };
 }
 
-const calm = await Promise.all(WAYS.map((way) => live(false, way, () => {})));
+const calmly = (family: Family) => Promise.all(WAYS.map((way) => live(false, family, way, () => {})));
+const calm = { IPv4: await calmly('IPv4'), IPv6: await calmly('IPv6') };
 
-it.each<[string, (life: Life) => void]>([
+const MACS = Object.values(TOPOLOGIES).flatMap(({ sandboxes }) =>
+  sandboxes.flatMap(({ endpoints }) => endpoints.map(({ mac }) => mac)),
+);
+function isDown(device: Device): void {
+  device.up = false;
+}
+function shrink(...devices: Device[]): void {
+  for (const device of devices) device.mtu = 40;
+}
+
+const CHANGES: [string, (life: Life) => void, Family?][] = [
   ['a container’s device goes', ({ near }) => near.namespace.removeDevice(near)],
   ['a bridge goes', ({ host, bridge }) => host.removeDevice(bridge)],
   ['a port leaves its bridge', ({ host, near }) => host.removePort(near.peer as Device)],
@@ -148,18 +222,26 @@ it.each<[string, (life: Life) => void]>([
       nic.mac = '02:00:00:00:aa:02';
     },
   ],
-  ['an address goes', ({ host, nic }) => host.removeAddress(nic, `${nic.address}/24`)],
+  ['an address goes', ({ host, nic }) => host.removeAddress(nic, `${nic.address}/24`), 'IPv4'],
+  [
+    'a container’s address goes',
+    (life) => life.near.namespace.removeAddress(life.near, `${life.of(life.near)}/${life.subnet}`),
+  ],
   [
     'a container’s address is the host’s, too',
-    ({ host, near }) => host.addAddress(host.device('docker0'), `${near.address}/32`),
+    (life) => life.host.addAddress(life.host.device('docker0'), `${life.of(life.near)}/${life.whole}`),
   ],
-  ['another route is better', ({ host, near }) => host.addRoute(`${near.address}/32`, host.device('docker0'))],
+  [
+    'another route is better',
+    (life) => life.host.addRoute(`${life.of(life.near)}/${life.whole}`, life.host.device('docker0')),
+  ],
   [
     'an ipvlan has the address',
     ({ engine, nic }) => {
       const namespace = engine.namespace('node1/aside');
       namespace.addAddress(namespace.addIpvlan('eth0', { lower: nic, mtu: 1500 }), `${nic.address}/24`);
     },
+    'IPv4',
   ],
   [
     'a macvlan has the MAC',
@@ -169,34 +251,126 @@ it.each<[string, (life: Life) => void]>([
   [
     'a macvlan takes all',
     ({ engine, nic }) =>
-      void engine
-        .namespace('node1/aside')
-        .addMacvlan('eth0', { lower: nic, mtu: 1500, mac: '02:00:00:00:aa:03', mode: 'passthru' }),
+      void engine.namespace('node1/aside').addMacvlan('eth0', {
+        lower: nic,
+        mtu: 1500,
+        mac: '02:00:00:00:aa:03',
+        mode: 'passthru',
+      }),
   ],
   [
     'a chain’s policy changes',
+    ({ rules }) => {
+      rules.chain('mangle', 'FORWARD').policy = 'DROP';
+    },
+  ],
+  ['a rule drops all', ({ rules }) => void rules.insert('filter', 'FORWARD', { target: 'DROP' })],
+  [
+    'a rule drops what is established',
+    ({ rules }) =>
+      void rules.insert('mangle', 'PREROUTING', {
+        states: ['ESTABLISHED', 'NEW'],
+        target: 'DROP',
+      }),
+  ],
+  [
+    'a rule of a container drops all',
+    ({ near, nearer, family }) => {
+      for (const { namespace } of [near, nearer]) {
+        const { iptables, ip6tables } = namespace;
+        (family === 'IPv4' ? iptables : ip6tables).insert('filter', 'INPUT', {
+          protocol: 'udp',
+          target: 'DROP',
+        });
+      }
+    },
+  ],
+  [
+    'all rules go',
+    ({ rules }) => {
+      rules.clear();
+      rules.chain('filter', 'FORWARD').policy = 'DROP';
+    },
+  ],
+  ['nothing is forwarded', ({ host }) => void host.set('forward', 0), 'IPv4'],
+  [
+    'nothing is forwarded',
     ({ host }) => {
-      host.iptables.chain('mangle', 'FORWARD').policy = 'DROP';
+      host.ipv6.forwards = false;
+    },
+    'IPv6',
+  ],
+  [
+    'bridges call no rules',
+    ({ host, rules, family }) => {
+      rules.insert('filter', 'FORWARD', { target: 'DROP' });
+      host.set(family === 'IPv4' ? 'bridgeNetfilter' : 'bridgeNetfilter6', 0);
+    },
+  ],
+  ['a NIC is down', ({ nic }) => isDown(nic)],
+  ['a bridge is down', ({ bridge }) => isDown(bridge)],
+  ['a container’s device is down', ({ near }) => isDown(near)],
+  ['a tunnel is down', ({ overlay }) => isDown(overlay.device('vxlan0'))],
+  ['packets do not fit any more', ({ bridge, near, overlay }) => void shrink(bridge, near, overlay.device('vxlan0'))],
+  [
+    'neighbours are forgotten',
+    ({ engine: { exports } }) => {
+      const all = Array.from({ length: exports.neighbourSlots() }, (_, i) => exports.neighbourAt(i) >>> 0);
+      for (const at of all) if (at) exports.removeNeighbour(at);
+    },
+  ],
+  [
+    'a neighbour moves',
+    (life) => void life.host.addNeighbour(life.bridge, life.of(life.near), '02:00:00:00:aa:04', 'reachable'),
+  ],
+  [
+    'a bridge forgets who is where',
+    ({ host, bridge, near, nearer }) => {
+      for (const { mac } of [near, nearer]) host.removeFdb(bridge, mac);
+    },
+  ],
+  [
+    'a bridge takes one for another',
+    ({ host, bridge, near, nearer }) => {
+      for (const { mac } of [near, nearer]) host.learnFdb(bridge, mac, near.peer as Device);
+    },
+  ],
+  [
+    'a tunnel forgets its other ends',
+    ({ overlay }) => {
+      for (const mac of MACS) overlay.removeFdb(overlay.device('vxlan0'), mac);
+    },
+  ],
+  ['connections are forgotten', (life) => void life.host.forgetConnectionsOf(life.of(life.near))],
+  [
+    'the table of connections is full of forgotten ones',
+    (life) => {
+      life.host.forgetConnectionsOf(life.of(life.near));
+      life.host.set('connectionsMax', 1);
     },
   ],
   ['a rule’s device comes by that name', ({ host, bridge }) => host.renameDevice(bridge, 'named')],
   ['hops take longer', ({ engine }) => engine.exports.setHopDelay(1500)],
   ['words are wanted', ({ engine }) => engine.exports.setTracing(1)],
-])('%s', async (_, happens) => {
-  const matters: Way[] = [];
-  for (const [i, way] of WAYS.entries()) {
-    const [slow, quick] = [await live(false, way, happens), await live(true, way, happens)];
-    expect(quick.seen).toEqual(slow.seen);
-    expect([slow.went, quick.went]).toEqual([0, 4 * VECTOR]);
-    if (slow.captured.join() !== calm[i]?.captured.join()) matters.push(way);
-  }
-  expect(matters.length).toBeGreaterThan(0);
-});
+];
 
-it('who watches connections is told of those that were fast before', async () => {
-  for (const way of WAYS) {
-    const happens = ({ engine }: Life) => void watchConnections(engine);
-    const [slow, quick] = [await live(false, way, happens), await live(true, way, happens)];
-    expect(quick.seen).toEqual(slow.seen);
-  }
+describe.each<Family>(['IPv4', 'IPv6'])('over %s', (family) => {
+  it.each(CHANGES.filter(([, , only]) => !only || only === family))('%s', async (_, happens) => {
+    const matters: Way[] = [];
+    for (const [i, way] of WAYS.entries()) {
+      const [slow, quick] = [await live(false, family, way, happens), await live(true, family, way, happens)];
+      expect(quick.seen).toEqual(slow.seen);
+      expect([slow.went, quick.went]).toEqual([0, 4 * VECTOR]);
+      if (slow.seen.join() !== calm[family][i]?.seen.join()) matters.push(way);
+    }
+    expect(matters.length).toBeGreaterThan(0);
+  });
+
+  it('who watches connections is told of those that were fast before', async () => {
+    for (const way of WAYS) {
+      const happens = ({ engine }: Life) => void watchConnections(engine);
+      const [slow, quick] = [await live(false, family, way, happens), await live(true, family, way, happens)];
+      expect(quick.seen).toEqual(slow.seen);
+    }
+  });
 });
