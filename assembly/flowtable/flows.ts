@@ -14,20 +14,19 @@ import { isPairMarked } from "../tables/addresses6";
 import { BalancedConnection } from "../tables/services";
 import { Track, ensureTracks, release, stepOf } from "./track";
 import { ensureStages, giveStages, stagesMarked } from "./sights";
-import { disband, nobody } from "./groups";
+import { NEVER, disband, nobody } from "./groups";
 
 @unmanaged
 export class Flow {
   keyA: u64;
   keyB: u64;
+  /** When its last packet came, while what it moves waits to be told so (flowtable/groups); else NEVER. */
+  last: u64;
   /** The rules, routes, services and devices are as they were when its way was recorded. */
   generation: u32;
   track: Track;
   /** Of the group that it moves (flowtable/groups), or `nobody`. */
   lead: Connection;
-  /** The tunnel's connection, if the way has one. */
-  outer: Connection | null;
-  outerStamp: u32;
   /** The sending socket's hash, if it has one. */
   hash: u32;
   /** Addresses and ports as they go out. */
@@ -52,6 +51,11 @@ export class Flow {
   stamp0: u32; stamp1: u32; stamp2: u32; stamp3: u32;
   /** What taps on the way see of it (flowtable/sights), or 0. */
   stages: usize;
+  /** The tunnel's connection, if the way has one; and the flows before and behind it among those that this one waits for. */
+  outer: Connection | null;
+  outerStamp: u32;
+  next: Flow | null;
+  previous: Flow | null;
 }
 export const FLOW: usize = 128;
 export const OVER_IPV6: u64 = 1 << 63;
@@ -95,7 +99,7 @@ export function obtainFlow(a: u64, b: u64, track: Track, connections: usize): Fl
     release(flow.track);
     giveStages(flow);
     memory.fill(found + 16, 0, FLOW - 16);
-    flow.lead = nobody;
+    stand(flow);
     return flow;
   }
   const at = takeCellNear(load<usize>(connections + (<usize>insideOf(track) << 2)));
@@ -107,8 +111,14 @@ export function obtainFlow(a: u64, b: u64, track: Track, connections: usize): Fl
     giveCell(at);
     return null;
   }
-  flow.lead = nobody;
+  stand(flow);
   return flow;
+}
+
+/** It moves nothing yet. */
+export function stand(flow: Flow): void {
+  flow.lead = nobody;
+  flow.last = NEVER;
 }
 
 export function ensureFlows(): void {

@@ -18,9 +18,9 @@ import { generation, linksGeneration } from "../tables/generation";
 import { hash } from "../tables/hash";
 import { protocolPacket } from "../hooks/conntrack";
 import { tcpError } from "../hooks/conntrack-tcp";
-import { FLOW, Flow, connectionOf, flowSlot, obtainFlow, setConnection } from "./flows";
-import { nobody } from "./groups";
+import { FLOW, Flow, connectionOf, flowSlot, obtainFlow, setConnection, stand } from "./flows";
 import { decide, mayPassBy } from "./open";
+import { disband } from "./groups";
 import { Precedent, Side, addressAt, answersAlike, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, questionOf, tunnelBinding } from "./precedents";
 import { translates } from "./recorder";
 import { fillStage, giveStages, takeStages } from "./sights";
@@ -96,6 +96,7 @@ export function joined(flow: Flow, length: u32, done: bool): void {
     return;
   }
   flow.generation = 0;
+  disband(flow);
   if (!tunnel) return;
   giveConnection(tunnel!);
   fresh.packets--;
@@ -294,7 +295,7 @@ function established(precedent: Precedent, a: u64, b: u64, ports: u32): Flow | n
   const track = precedent.known!;
   draft.generation = generation;
   draft.track = track;
-  draft.lead = nobody;
+  stand(draft);
   if (!track.outers) draft.outer = null;
   translates(draft, track.ttl, a, ports, lastA, lastPorts);
   draft.outPort = 0;

@@ -85,9 +85,7 @@ export function foresee(count: u32): void {
   // By itself: the fewer instructions there are from one to the next, the more of them the processor waits for at once.
   for (let i: usize = 0; i < end; i += 4) seen |= load<u32>(load<usize>(i, slots));
   for (let i: usize = 0; i < end; i += 4) {
-    const flow = load<usize>(i, slots);
-    const lead = load<usize>(flow, offsetof<Flow>("lead"));
-    seen |= load<u32>(lead, 64) | load<u32>(load<usize>(flow, offsetof<Flow>("outer")), 64);
+    seen |= load<u32>(load<usize>(load<usize>(i, slots), offsetof<Flow>("lead")), 64);
   }
   sink = seen;
 }

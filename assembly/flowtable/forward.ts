@@ -21,15 +21,15 @@ import { halves, sumHere, wrong } from "../wire/checksum";
 import { changed, generation, linksGeneration } from "../tables/generation";
 import { tcpFitsOpen, tcpFollowOpen } from "../hooks/tcp-flows";
 import { plainOptions } from "../hooks/tcp-options";
-import { udpGoesOn } from "../hooks/conntrack-udp";
 import { waitToSeal } from "../hooks/xfrm";
 import { Association } from "../tables/xfrm";
 import { watching } from "../tables/events";
 import { tracing } from "../capture/tap";
 import { toProtocol6 } from "../stack/input6";
 import { Flow, connectionOf, findFlow } from "./flows";
-import { adopt, together } from "./groups";
+import { isQuiet, nobody, resumes } from "./groups";
 import { moveEach } from "./trackers";
+import { movesTunnel } from "./tunnels";
 import { Track, Way, count, encapsulates, touchAll } from "./track";
 import { countsOf, isAnew, open, prospect } from "./open";
 import { follow, joined } from "./follow";
@@ -313,24 +313,26 @@ export function moves(flow: Flow, track: Track, protocol: u32, l4: usize, tail: 
       plain = (tcp.flags(l4) & tcp.FIN) == 0 && plainOptions(l4);
     }
   }
-  if (!plain || !together(flow, protocol, time)) {
-    if (meetsTunnelAlone(track)) return !flow.outer || movesTunnel(flow, track, time);
-    if (!plain || !adopt(flow, track, protocol) || !together(flow, protocol, time)) return moveEach(flow, track, protocol, l4, tail, time);
+  if (!plain || !isQuiet(flow, time)) {
+    if (meetsTunnelAlone(track)) return movesTunnel(flow, track, time);
+    if (!plain || !resumes(flow, track, protocol, time)) return moveEach(flow, track, protocol, l4, tail, time);
+  }
+  if (protocol == ipv4.UDP) {
+    flow.last = time;
+    return true;
   }
   const lead = flow.lead;
+  if (lead == nobody) {
+    flow.last = time;
+    return true;
+  }
   const reply = <u32>track.reply;
   const sequence = tcp.sequence(l4);
   const acknowledgment = tcp.acknowledgment(l4);
   const end = sequence + tail - header;
-  if (protocol == ipv4.TCP) {
-    if (!tcpFitsOpen(lead, reply, sequence, acknowledgment, end)) return false;
-  }
-  if (flow.outer) {
-    if (!movesTunnel(flow, track, time)) return false;
-  }
-  if (protocol == ipv4.TCP) tcpFollowOpen(lead, reply, sequence, acknowledgment, end, tcp.window(l4));
-  else lead.lastDirection = <u8>reply;
-  lead.deadline = time;
+  if (!tcpFitsOpen(lead, reply, sequence, acknowledgment, end)) return false;
+  tcpFollowOpen(lead, reply, sequence, acknowledgment, end, tcp.window(l4));
+  flow.last = time;
   return true;
 }
 
@@ -338,15 +340,6 @@ export function moves(flow: Flow, track: Track, protocol: u32, l4: usize, tail: 
 // @ts-ignore: decorator
 @inline
 function meetsTunnelAlone(track: Track): bool { return track.connections == track.outers && track.outers < 2 && !track.balanced; }
-
-/** Moves the tunnel's connection on, if it stays as it is. */
-// @ts-ignore: decorator
-@inline
-function movesTunnel(flow: Flow, track: Track, time: u64): bool {
-  const outer = flow.outer!;
-  if (outer.stamp != flow.outerStamp) return false;
-  return udpGoesOn(outer, track.outerSeen, time + track.outerAfter);
-}
 
 /**
  * What became of the connections is settled: the packet is counted (by `counts`), seen and rewritten, and is where its way ends.

@@ -28,11 +28,11 @@ import { decideAgain } from "../hooks/nat";
 import { bind, nextDestination, portAt } from "../hooks/ipvs-scheduling";
 import { advance, touch } from "../hooks/ipvs-states";
 import { Flow, connectionOf, setConnection } from "./flows";
-import { apart } from "./groups";
 import { Binding, Decided, Opening, bindingOf, conditionOf, decisionOf, findOpening, openingKey, placeOf, pointA, pointPorts } from "./openings";
 import { STAGE, STAGES, fillStage } from "./sights";
 import { passing, translates } from "./recorder";
 import { CONNECTIONS, Track, stepOf } from "./track";
+import { isPast } from "./tunnels";
 
 /** Of an opening that does not suit every packet, one in so many is recorded anew: others may be more frequent. */
 const PATIENCE: u32 = 64;
@@ -132,9 +132,8 @@ export function open(frame: Frame, outside: usize, ip: usize, l4: usize, tail: u
   for (let i: u32 = 0; i < steps; i++) {
     const found = seekTuple(tupleAt(2 * i));
     if (!found) continue;
-    apart(found);
     const then = time + stepOf(track, i).after;
-    if (!stepOf(track, i).outer || foundReply || !mayPassBy(found) || then >= found.deadline) return false;
+    if (!stepOf(track, i).outer || foundReply || !mayPassBy(found) || isPast(found, then)) return false;
     tunnel = found;
     made--;
   }

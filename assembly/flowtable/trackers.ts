@@ -12,6 +12,7 @@ import { advance, touch } from "../hooks/ipvs-states";
 import { Flow, connectionOf, stampOf } from "./flows";
 import { Track, stepOf } from "./track";
 import { allApart, join } from "./groups";
+import { isPast } from "./tunnels";
 
 /** Moves all of them on by the packet whose upper layer is the `length` bytes at `l4`, and that came at `time`; or none. */
 export function moveEach(flow: Flow, track: Track, protocol: u32, l4: usize, length: u32, time: u64): bool {
@@ -34,7 +35,7 @@ export function moveEach(flow: Flow, track: Track, protocol: u32, l4: usize, len
     const connection = connectionOf(flow, i);
     const then = time + step.after;
     if (connection.stamp != stampOf(flow, i)) return false;
-    if (then >= connection.deadline) return false;
+    if (isPast(connection, then)) return false;
     const seen: u32 = connection.status & SEEN_REPLY ? 1 : 0;
     if (protocol == ipv4.TCP && !step.outer) {
       // An answer is part of an established connection, the first one as well.

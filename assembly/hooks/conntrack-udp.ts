@@ -1,5 +1,8 @@
 // Conntrack's UDP (nf_conntrack_udp_packet): a datagram keeps its connection for half a minute; a stream, which is answered and
 // still alive two seconds after its first datagram, for two. What the flow table asks of it stands here, too.
+//
+// A packet's time runs ahead by the hops that it has taken, so one that is handled later may have met its connection earlier. A
+// clock does not go back, and so no deadline of a living connection does.
 
 import { ASSURED, Connection, SEEN_REPLY, setStreamAt, streamAt } from "../tables/connections";
 
@@ -21,7 +24,9 @@ function streams(connection: Connection, time: u64): bool { return connection.st
 
 // @ts-ignore: decorator
 @inline
-function keep(connection: Connection, time: u64, stream: bool): void { connection.deadline = time + (stream ? STREAM_TIMEOUT : TIMEOUT); }
+function keep(connection: Connection, time: u64, stream: bool): void {
+  connection.deadline = max(connection.deadline, time + (stream ? STREAM_TIMEOUT : TIMEOUT));
+}
 
 /** Moves a connection on. */
 // @ts-ignore: decorator
@@ -36,19 +41,6 @@ export function udpFollow(connection: Connection, time: u64): void {
 // @ts-ignore: decorator
 @inline
 export function udpFollows(connection: Connection, time: u64): bool { return connection.status & ASSURED || !streams(connection, time); }
-
-/** Moves a connection on that is alive, answered or not (`seen`, 0 or 1) and stays as it is; false, and nothing is done, if not so. */
-// @ts-ignore: decorator
-@inline
-export function udpGoesOn(connection: Connection, seen: u32, time: u64): bool {
-  if (time >= connection.deadline) return false;
-  const status = <u32>connection.status;
-  if (((status / SEEN_REPLY) & 1) != seen) return false;
-  const stream = streams(connection, time);
-  if (stream && !(status & ASSURED)) return false;
-  keep(connection, time, stream);
-  return true;
-}
 
 /** Will each datagram from `time` on, of a direction that has been seen, leave it as it is, but for its time? */
 export function udpSteady(connection: Connection, time: u64): bool {

@@ -29,7 +29,8 @@ const NEXT: usize = memory.data<u8>([
 export function advance(connection: BalancedConnection, protocol: u32, out: u32, l4: usize, time: u64): void {
   if (protocol == ipv4.UDP) {
     connection.state = <u8>State.UDP;
-    connection.deadline = time + <u64>load<u16>(TIMEOUTS + 2 * State.UDP) * SECOND;
+    // A clock does not go back (hooks/conntrack-udp).
+    connection.deadline = max(connection.deadline, time + <u64>load<u16>(TIMEOUTS + 2 * State.UDP) * SECOND);
     return;
   }
   const flags = tcp.flags(l4);

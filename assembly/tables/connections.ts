@@ -13,7 +13,8 @@ import { Of } from "./generation";
 import { Index, Search } from "./hash";
 import { Namespace } from "../stack/namespace";
 import { Change, noteChange, watching } from "./events";
-import { apart } from "../flowtable/groups";
+import { apart, met } from "../flowtable/groups";
+import { isPast } from "../flowtable/tunnels";
 import * as vxlan from "../wire/vxlan";
 
 // Connection.status (enum ip_conntrack_status)
@@ -56,13 +57,16 @@ export class Connection {
   lastIndex: u8;
   lastScale: u8;
   lastFlags: u8;
-  /** The flows that move it, of either direction, as the lead of a group (flowtable/groups); or its lead, plus 1, and 0. */
+  /**
+   * The flows that move it, of either direction, as the lead of a group (flowtable/groups); or its lead, plus 1, and 0; or the first of the
+   * flows that it waits for (flowtable/tunnels), plus 2, and 0.
+   */
   mover0: usize;
   mover1: usize;
   /** The rules that chose its DNAT and SNAT, for captures' comments. */
   ruleDnat: u32;
   ruleSnat: u32;
-  /** It is over at this virtual time. While a group stands: of its lead when the last packet came, of the other nothing. */
+  /** It is over at this virtual time; no sooner, while it is in a group or waits for flows. */
   deadline: u64;
   /** Its own for life, 0 when it is over: recorded flows know it again by that. */
   stamp: u32;
@@ -102,8 +106,6 @@ const tunnels = new Pool(CELL, 512, Of.TRAFFIC, 8);
 // @ts-ignore: decorator
 @inline
 function isTunnel(b: u64): bool { return protocolOf(b) == UDP && dportOf(b) == vxlan.PORT; }
-/** Is it a tunnel's, from one end or the other? Of tunnels to the usual port; others lie among the rest. */
-export function isTunnels(connection: Connection): bool { return isTunnel(connection.originalB) || isTunnel(connection.replyB); }
 function give(connection: Connection): void {
   if (isTunnel(connection.originalB)) tunnels.give(changetype<usize>(connection));
   else giveCell(changetype<usize>(connection));
@@ -179,7 +181,7 @@ export function seekConnection(a: u64, b: u64): Connection | null {
   if (!key) return null;
   foundReply = <u32>(key & 63) >>> 4;
   const connection = changetype<Connection>(key & ~63);
-  apart(connection);
+  met(connection, foundReply);
   return connection;
 }
 
@@ -187,7 +189,8 @@ export function seekConnection(a: u64, b: u64): Connection | null {
 export function findConnection(a: u64, b: u64, time: u64): Connection | null {
   const connection = seekConnection(a, b);
   if (!connection) return null;
-  if (time >= connection.deadline) {
+  if (isPast(connection, time)) {
+    apart(connection);
     connection.deadline = 0;
     removeConnection(connection);
     return null;
