@@ -118,6 +118,7 @@ export { fastPackets, settle } from "./flowtable/track";
 export { flows } from "./flowtable/flows";
 export { openings } from "./flowtable/openings";
 export { followed } from "./flowtable/follow";
+export { openedByExample } from "./flowtable/open";
 export { precedents } from "./flowtable/precedents";
 export { changed as tablesChanged } from "./tables/generation";
 

@@ -3,7 +3,7 @@
 import { establish } from './flows.js';
 import { Mesh } from './mesh.js';
 import { type build, Native } from './native.js';
-import { opening } from './opening.js';
+import { BRIDGE_OPENINGS, opening, openingOnBridge } from './opening.js';
 import { CAPTURED_ROWS, type Options } from './options.js';
 import type { Row } from './row.js';
 import { steady } from './steady.js';
@@ -67,6 +67,11 @@ export async function standing(
     say(`${flows} flows of ${name} are being established`);
     const { rows, world } = await wayRows(name, flows, sizes, slow);
     for (const row of rows) add(world, row);
+  }
+  for (const name of BRIDGE_OPENINGS) {
+    if (!only.includes(name)) continue;
+    const { row, world } = await openingOnBridge(name, flows, slow);
+    add(world, row);
   }
   if (only.includes('mesh-syn')) {
     const mesh = await create();

@@ -32,7 +32,13 @@ export function fromClient(
   return frame.length < size ? concat(frame, new Uint8Array(size - frame.length)) : frame;
 }
 
-function segment(flow: Flow, sequence: number, acknowledgment: number, flags: number, data: Uint8Array): Uint8Array {
+export function segment(
+  flow: Pick<Flow, 'sport' | 'dport'>,
+  sequence: number,
+  acknowledgment: number,
+  flags: number,
+  data: Uint8Array,
+): Uint8Array {
   const bytes = concat(new Uint8Array(20), data);
   put16(bytes, 0, flow.sport);
   put16(bytes, 2, flow.dport);

@@ -1,11 +1,12 @@
 /** The benchmark's options, as they are given on the command line. */
 
 import { parseArgs } from 'node:util';
+import { BRIDGE_OPENINGS } from './opening.js';
 import { WAYS } from './ways.js';
 
 export const MESH_ROWS = ['mesh', 'mesh-back', 'mesh-udp', 'mesh-back-udp'] as const;
 export const CAPTURED_ROWS = ['mesh-captured', 'mesh-captured-file'] as const;
-export const ROWS: readonly string[] = [...MESH_ROWS, ...CAPTURED_ROWS, ...WAYS, 'mesh-syn'];
+export const ROWS: readonly string[] = [...MESH_ROWS, ...CAPTURED_ROWS, ...WAYS, ...BRIDGE_OPENINGS, 'mesh-syn'];
 
 export interface Options {
   json: boolean;

@@ -8,6 +8,8 @@ export interface Way {
   into: Device;
   /** The frame of flow `i`, with `size` bytes. */
   make(i: number, size: number): Uint8Array;
+  /** What comes in before, once, where these are answers: somebody else's frames, at another device. */
+  first?: Pick<Way, 'into' | 'make'>;
   /** How many came out so far. */
   arrived(): number;
   settle(): void;

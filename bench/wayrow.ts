@@ -3,7 +3,7 @@
  * is compared with what comes out without the flow table, byte for byte.
  */
 
-import type { Engine } from '../src/engine/index.js';
+import type { Device, Engine } from '../src/engine/index.js';
 import { shuffled } from './flows.js';
 import { BATCH, type Books, STRIDE } from './mesh.js';
 import { COMPARED, expect, type Row } from './row.js';
@@ -12,6 +12,7 @@ import { type WayName, wayOf } from './ways.js';
 
 /** How many bytes at the beginning tell one flow's frames from another's, the data's number among them. */
 const HEAD = 96;
+const LEAST = 64;
 
 /** Slots for one batch, and what has to be done for it to arrive. */
 class Runner {
@@ -32,17 +33,22 @@ class Runner {
   head(i: number, head: Uint8Array): void {
     this.way.engine.memory.bytes.set(head, this.#slots + i * STRIDE);
   }
-  batch(count: number): void {
-    const { engine, into, work } = this.way;
+  batch(count: number, into = this.way.into): void {
+    const { engine, work } = this.way;
     engine.exports.receiveBatch(into.at, this.#slots, this.#lengths, STRIDE, count);
     work?.();
   }
+  /** What has to come first for so many flows. */
+  begin(count: number): void {
+    const { first } = this.way;
+    if (first) this.pass((i) => first.make(i, LEAST), count, first.into);
+  }
   /** Frames of flows in their order, the first `count`. */
-  pass(frameOf: (i: number) => Uint8Array, count: number): void {
+  pass(frameOf: (i: number) => Uint8Array, count: number, into = this.way.into): void {
     for (let from = 0; from < count; from += BATCH) {
       const some = Math.min(BATCH, count - from);
       for (let i = 0; i < some; i++) this.put(i, frameOf(from + i));
-      this.batch(some);
+      this.batch(some, into);
       this.way.settle();
     }
   }
@@ -53,6 +59,7 @@ async function slowly(name: WayName, flows: number, sizes: readonly number[]): P
   const way = await wayOf(name);
   way.engine.exports.setFlowTable(0);
   const runner = new Runner(way);
+  runner.begin(flows);
   const found = sizes.map((size): [number, string[]] => {
     const frames = Array.from({ length: flows }, (_, i) => way.make(i, size));
     runner.pass((i) => frames[i] ?? new Uint8Array(), flows);
@@ -63,6 +70,15 @@ async function slowly(name: WayName, flows: number, sizes: readonly number[]): P
     return [size, way.seen()];
   });
   return new Map(found);
+}
+
+/** What they say where nothing is balanced. */
+export function booksOf(engine: Engine, into: Device, arrived: number, connections: number): Books {
+  const { dropped, injected, generated, inFlight } = engine.account;
+  const { rxPackets: received, txPackets: transmitted } = into.counters;
+  const searches = engine.exports.natPortSearches();
+  const none = { balancedIn: 0, balancedOut: 0, balancedConnections: 0 };
+  return { received, transmitted, arrived, dropped, injected, generated, inFlight, searches, connections, ...none };
 }
 
 /** The rows of all sizes, and what their books are. */
@@ -78,16 +94,12 @@ export async function wayRows(
   const { engine, into } = way;
   engine.exports.setFlowTable(slow ? 0 : 1);
   const runner = new Runner(way);
+  runner.begin(flows);
   const order = shuffled(flows);
   const world = {
     engine,
     get books(): Books {
-      const { dropped, injected, generated, inFlight } = engine.account;
-      const { rxPackets: received, txPackets: transmitted } = into.counters;
-      const searches = engine.exports.natPortSearches();
-      const [arrived, connections] = [way.arrived(), engine.exports.connections()];
-      const none = { balancedIn: 0, balancedOut: 0, balancedConnections: 0 };
-      return { received, transmitted, arrived, dropped, injected, generated, inFlight, searches, connections, ...none };
+      return booksOf(engine, into, way.arrived(), engine.exports.connections());
     },
   };
   const row = (size: number): Row => {

@@ -16,7 +16,16 @@ import { addressNumber, concat, get16, get32, udp, udpOver4 } from './headers.js
 import { framesIn, Mesh, SPEC } from './mesh.js';
 import { hex, numbered, Seen, type Way } from './way.js';
 
-export const WAYS = ['decapsulation', 'east-west', 'vip', 'encrypted', 'bridge-publish', 'ipv6'] as const;
+export const WAYS = [
+  'decapsulation',
+  'east-west',
+  'vip',
+  'encrypted',
+  'bridge-publish',
+  'bridge-back',
+  'ipv6',
+  'ipv6-back',
+] as const;
 export type WayName = (typeof WAYS)[number];
 
 const MILLISECOND = 1e6;
@@ -182,6 +191,6 @@ const ICV = 8;
 
 export function wayOf(name: WayName): Promise<Way> {
   if (name === 'decapsulation') return decapsulation();
-  if (name === 'bridge-publish' || name === 'ipv6') return bridgeWay(name === 'ipv6');
-  return overlayWay(name);
+  if (name === 'east-west' || name === 'vip' || name === 'encrypted') return overlayWay(name);
+  return bridgeWay(name.startsWith('ipv6'), name.endsWith('-back'));
 }

@@ -31,8 +31,8 @@ import { beginCollection, collectionDue, ensureAddresses, finishCollection, mark
 import { Path6, ensurePaths, pathAt, pathSlots, sweepPaths } from "../tables/paths6";
 import { ensureFlows, sweepFlows, sweepFlows6 } from "../flowtable/flows";
 import { isBalancedOver, isOver } from "../flowtable/groups";
-import { ensureOpenings, sweepOpenings } from "../flowtable/openings";
-import { ensurePrecedents, sweepPrecedents } from "../flowtable/precedents";
+import { ensureOpenings, forgetOpenings6, sweepOpenings } from "../flowtable/openings";
+import { ensurePrecedents, forgetPrecedents6, sweepPrecedents } from "../flowtable/precedents";
 import { Entry, ensureFdb, fdbAt, fdbSlots } from "../tables/fdb";
 import { anythingDead, bury } from "./removal";
 
@@ -259,6 +259,8 @@ function collectAddresses(): void {
     queue = queue.later;
   }
   sweepFlows6();
+  forgetOpenings6();
+  forgetPrecedents6();
   finishCollection();
 }
 

@@ -25,9 +25,17 @@ export function sourcePort(frame: Frame): u32 {
   return portOfHash(frame.flags & SOCKET_HASH ? frame.hash : flowHash(frame.data, frame.length));
 }
 
-/** The same of a frame with a plain IPv4 packet of these addresses and ports (as loaded). */
-export function sourcePortOf(addresses: u64, protocol: u32, ports: u32, flags: u32, hash: u32): u32 {
-  return portOfHash(flags & SOCKET_HASH ? hash : hashOf(endsOf(addresses), protocol, portsOf(ports)));
+/**
+ * The same of a frame with a plain packet of these addresses and ports (as loaded). Over IPv6 addresses are numbers (tables/addresses6), and
+ * `hash` is the flow label (as loaded) where no socket has given one.
+ */
+export function sourcePortOf(addresses: u64, protocol: u32, ports: u32, flags: u32, hash: u32, v6: bool): u32 {
+  if (flags & SOCKET_HASH) return portOfHash(hash);
+  return portOfHash(v6 ? hashOf6(<usize><u32>addresses, <usize>(addresses >>> 32), protocol, ports, hash) : hashOf(endsOf(addresses), protocol, portsOf(ports)));
+}
+function hashOf6(from: usize, to: usize, protocol: u32, ports: u32, loaded: u32): u32 {
+  const label = bswap<u32>(loaded);
+  return hashMore(hashOf(endsOf6(from, to), protocol, label ? 0 : portsOf(ports)), ethernet.TYPE_IPV6, true, 0, label);
 }
 
 /** Scaled to ip_local_port_range. */
@@ -38,6 +46,10 @@ function portOfHash(h: u32): u32 { return bswap<u16>(<u16>(32768 + <u32>((<u64>h
 // @ts-ignore: decorator
 @inline
 function hashOf(ends: u64, protocol: u32, ports: u32): u32 { return keyedHash(ends, <u64>protocol | (<u64>ports << 8)); }
+/** Where there is more to it than an IPv4 packet. */
+function hashMore(h: u32, type: u32, v6: bool, more: u64, label: u32): u32 {
+  return keyedHash(<u64>h | (<u64>type << 32) | (<u64>v6 << 63), keyedHash(more, label));
+}
 // Of both directions the lesser comes first (__flow_hash_consistentify), addresses and ports each for themselves.
 // @ts-ignore: decorator
 @inline
@@ -60,7 +72,7 @@ function flowHash(at: usize, length: u32): u32 {
   const h = hashOf(ends, protocol, ports);
   const more = <u64>tag | (<u64>key << 32);
   if (type == ethernet.TYPE_IPV4 && !v6 && !more) return h;
-  return keyedHash(<u64>h | (<u64>type << 32) | (<u64>v6 << 63), keyedHash(more, label));
+  return hashMore(h, type, v6, more, label);
 }
 
 /** No frame that anybody means has more (MAX_FLOW_DISSECT_HDRS). */
@@ -96,9 +108,7 @@ function intoIpv6(p: usize, end: usize): usize {
   if (p + ipv6.LENGTH > end) return 0;
   v6 = true;
   protocol = ipv6.nextHeader(p);
-  const from = folded(p + ipv6.AT_SOURCE);
-  const to = folded(p + ipv6.AT_DESTINATION);
-  ends = (from + to) ^ rotl<u64>(from ^ to, 32);
+  ends = endsOf6(p + ipv6.AT_SOURCE, p + ipv6.AT_DESTINATION);
   label = ipv6.flowLabel(p);
   if (label) return 0;
   let at = p + ipv6.LENGTH;
@@ -110,6 +120,12 @@ function intoIpv6(p: usize, end: usize): usize {
   if (protocol != ipv6.FRAGMENT) return upper(at, end);
   if (at + ipv6.FRAGMENT_LENGTH <= end) protocol = load<u8>(at);
   return 0;
+}
+/** Of the addresses at these places. */
+function endsOf6(source: usize, destination: usize): u64 {
+  const from = folded(source);
+  const to = folded(destination);
+  return (from + to) ^ rotl<u64>(from ^ to, 32);
 }
 function folded(address: usize): u64 { return load<u64>(address) * 0x9e3779b97f4a7c15 + rotl<u64>(load<u64>(address, 8) * 0xbf58476d1ce4e5b9, 29); }
 

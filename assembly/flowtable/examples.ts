@@ -4,6 +4,7 @@
 import { Pool } from "../memory";
 import { Index } from "../tables/hash";
 import { Of, generation } from "../tables/generation";
+import { overIpv6 } from "../tables/connections";
 import { Track, release } from "./track";
 
 /** What all begin with. */
@@ -67,14 +68,25 @@ export class Examples {
   sweep(): void {
     for (let i: u32 = 0; i < this.index.capacity; i++) {
       let at = this.index.keyAt(i);
-      while (at && isStale(changetype<Example>(at))) {
-        letGo(changetype<Example>(at));
-        this.index.remove(at);
-        this.pool.give(at);
-        at = this.index.keyAt(i);
-      }
+      while (at && isStale(changetype<Example>(at))) at = this.gone(at, i);
       if (at) changetype<Example>(at).idle++;
     }
+  }
+
+  /** Those over IPv6 go: they name addresses by numbers, which are about to be given to others. */
+  forget6(): void {
+    for (let i: u32 = 0; i < this.index.capacity; i++) {
+      let at = this.index.keyAt(i);
+      while (at && overIpv6(changetype<Example>(at).keyB)) at = this.gone(at, i);
+    }
+  }
+
+  /** The one in slot `i` of the index goes; answers who stands there now. */
+  private gone(at: usize, i: u32): usize {
+    letGo(changetype<Example>(at));
+    this.index.remove(at);
+    this.pool.give(at);
+    return this.index.keyAt(i);
   }
 
   get count(): u32 { return this.index.count; }

@@ -11,7 +11,7 @@ import * as ethernet from "../wire/ethernet";
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
 import {
-  Connection, DST_NAT, SRC_NAT, connectionSlot, enterConnection, foundReply, giveConnection, invertA, invertB, keyA, keyB, knownTuple, newConnection, nextTunnel, seekConnection,
+  Connection, DST_NAT, SRC_NAT, connectionSlot, enterConnection, foundReply, giveConnection, invertA, invertB, keyA, keyB, knownTuple, newConnection, nextTunnel, overIpv6, seekConnection,
 } from "../tables/connections";
 import { foundServer, seekBalanced } from "../tables/services";
 import { generation, linksGeneration } from "../tables/generation";
@@ -19,6 +19,7 @@ import { hash } from "../tables/hash";
 import { protocolPacket } from "../hooks/conntrack";
 import { tcpError } from "../hooks/conntrack-tcp";
 import { FLOW, Flow, connectionOf, flowSlot, obtainFlow, setConnection, stand } from "./flows";
+import { hashOf, isHost, protocolOver, upperAt } from "./ends";
 import { decide, mayPassBy } from "./open";
 import { disband } from "./groups";
 import { Precedent, Side, addressAt, answersAlike, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, questionOf, tunnelBinding } from "./precedents";
@@ -29,6 +30,7 @@ import { arena } from "../memory";
 
 /** The flow that the packet may become. */
 const draft = changetype<Flow>(arena(FLOW));
+let v6: bool = false;
 /** What it would leave as, and the new connection of the tunnel's. */
 let lastA: u64 = 0;
 let lastPorts: u32 = 0;
@@ -42,16 +44,17 @@ let gone: f64 = 0;
 export function followed(): f64 { return gone; }
 
 /**
- * The flow that the packet is the first of, or null: it has to go the slow way. `b` is the second half of its key; the frame begins
- * at `at`, its innermost IP packet at `ip`. What becomes of it says `joined`.
+ * The flow that the packet is the first of, or null: it has to go the slow way. (a, b) is its key; the frame begins at `at`, its innermost
+ * IP packet, `length` bytes of it, at `ip`. What becomes of it says `joined`.
  */
-export function follow(frame: Frame, b: u64, at: usize, ip: usize, length: u32): Flow | null {
-  const a = load<u64>(ip, 12);
-  const ports = load<u32>(ip, ipv4.LENGTH);
+export function follow(frame: Frame, a: u64, b: u64, at: usize, ip: usize, length: u32): Flow | null {
+  v6 = overIpv6(b);
+  const l4 = upperAt(ip, v6);
+  const ports = load<u32>(l4);
   const sender = precedentKey(b, ports & 0xffff, Side.RESPONDER);
   let found = findPrecedent(<u32>a, 0, sender);
   if (found) return by(found, sender, frame, a, b, at, ip, length);
-  if (tcp.flags(ip + ipv4.LENGTH) & tcp.SYN) return null;
+  if (tcp.flags(l4) & tcp.SYN) return null;
   const receiver = precedentKey(b, ports >>> 16, Side.INITIATOR);
   found = findPrecedent(<u32>(a >>> 32), 0, receiver);
   return found ? by(found, receiver, frame, a, b, at, ip, length) : null;
@@ -61,16 +64,19 @@ function by(first: Precedent, key: u64, frame: Frame, a: u64, b: u64, at: usize,
   lookAhead(first, a, b, at);
   let chosen = first;
   elsewhere = 0;
-  if (!suits(first, frame, at, ip)) {
+  draft.hash = hashOf(frame, ip, v6);
+  const l4 = upperAt(ip, v6);
+  const ports = load<u32>(l4);
+  if (!suits(first, frame, a, ports, at)) {
     const other = elsewhere ? findPrecedent(addressAt(a, first.side == Side.INITIATOR), elsewhere, key) : null;
-    if (!other || !suits(other, frame, at, ip)) return null;
+    if (!other || !suits(other, frame, a, ports, at)) return null;
     chosen = other;
   }
-  if (tcpError(ip + ipv4.LENGTH, length - ipv4.LENGTH)) return null;
+  if (tcpError(l4, length - <u32>(l4 - ip))) return null;
   const track = chosen.known!;
   tunnel = null;
   if (track.outers && !tunnels(chosen, track, frame, at)) return null;
-  const flow = established(chosen, a, b, load<u32>(ip, ipv4.LENGTH));
+  const flow = established(chosen, a, b, ports);
   if (!flow) {
     if (tunnel) giveConnection(tunnel!);
     return null;
@@ -126,22 +132,21 @@ function lookAhead(precedent: Precedent, a: u64, b: u64, at: usize): void {
 let sink: u32 = 0;
 
 /** Are its connections there, and is all that was asked of the other initiator true of this one? Then `draft` has them. */
-function suits(precedent: Precedent, frame: Frame, at: usize, ip: usize): bool {
+function suits(precedent: Precedent, frame: Frame, firstA: u64, firstPorts: u32, at: usize): bool {
   const track = precedent.known!;
   const time = frame.time;
   if (track.links != linksGeneration || time >= track.until || time < track.since) return false;
   const toInitiator = precedent.side == Side.RESPONDER;
-  let a = load<u64>(ip, 12);
-  let ports = load<u32>(ip, ipv4.LENGTH);
+  let a = firstA;
+  let ports = firstPorts;
   const steps = <u32>track.connections;
-  const firstA = a;
   store<u64>(legs, a);
   store<u32>(legs, ports, 8);
   for (let i: u32 = 0; i < steps; i++) {
     const was = legOf(precedent, i);
     if (!stepOf(track, i).outer) {
       const reply = <u32>precedent.side;
-      const connection = seekConnection(a, keyB(was.namespace.id, ipv4.TCP, ports & 0xffff, ports >>> 16));
+      const connection = seekConnection(a, keyB(was.namespace.id, protocolOver(ipv4.TCP, v6), ports & 0xffff, ports >>> 16));
       if (!connection || foundReply != reply || (connection.status & (SRC_NAT | DST_NAT)) != was.status) return false;
       setConnection(draft, i, connection);
       a = invertA(reply ? connection.originalA : connection.replyA);
@@ -165,7 +170,7 @@ function suits(precedent: Precedent, frame: Frame, at: usize, ip: usize): bool {
     const nowPorts = load<u32>(leg, 8);
     if (addressAt(nowA, !toInitiator) != addressAt(was.a, !toInitiator) || portAt(nowPorts, !toInitiator) != portAt(was.ports, !toInitiator)) return false;
     const address = addressAt(nowA, toInitiator);
-    if (address != addressAt(was.a, toInitiator) && !isHost(address)) return false;
+    if (address != addressAt(was.a, toInitiator) && !isHost(address, v6)) return false;
     if (i == 0) continue;
     const then = legOf(precedent, i - 1);
     const before = load<u64>(leg - 16);
@@ -180,12 +185,11 @@ function suits(precedent: Precedent, frame: Frame, at: usize, ip: usize): bool {
     const leg = legs + (<usize>question.leg << 4);
     const address = addressAt(load<u64>(leg), toInitiator);
     const before = addressAt(legOf(precedent, question.leg).a, toInitiator);
-    if (!answersAlike(question, precedent.side, address, portAt(load<u32>(leg, 8), toInitiator), before)) return false;
+    if (!answersAlike(question, precedent.side, address, portAt(load<u32>(leg, 8), toInitiator), before, v6)) return false;
   }
   // Last: which other precedent may suit is known by now.
   if ((load<u64>(at) ^ track.inLow) | (<u64>load<u32>(at, 8) ^ track.inHigh) | <u64>((frame.flags ^ precedent.flags) & 0xffff)) return false;
   draft.flags = <u16>precedent.flags;
-  draft.hash = frame.hash;
   draft.inPort = load<u16>(at, ethernet.LENGTH + ipv4.LENGTH);
   return true;
 }
@@ -211,14 +215,6 @@ function looksAlike(precedent: Precedent, steps: u32): bool {
     }
   }
   return true;
-}
-
-/** No address of this network, loopback, group or broadcast: what routing refuses whatever the tables say. */
-// @ts-ignore: decorator
-@inline
-function isHost(address: u32): bool {
-  const first = address & 0xff;
-  return first != 0 && first != 127 && first < 0xe0;
 }
 
 /** Does IPVS know its connection, of the same destination, and as conntrack does? */
@@ -259,7 +255,7 @@ function tunnels(precedent: Precedent, track: Track, frame: Frame, at: usize): b
   if (precedent.encapsulates) {
     const template = changetype<usize>(track) + offsetof<Track>("template") + ethernet.LENGTH;
     a = load<u64>(template, 12);
-    ports = sourcePortOf(lastA, ipv4.TCP, lastPorts, precedent.flags, frame.hash) | (<u32>load<u16>(template, ipv4.LENGTH + 2) << 16);
+    ports = sourcePortOf(lastA, ipv4.TCP, lastPorts, precedent.flags, draft.hash, v6) | (<u32>load<u16>(template, ipv4.LENGTH + 2) << 16);
   } else {
     a = load<u64>(at, ethernet.LENGTH + 12);
     ports = load<u32>(at, ethernet.LENGTH + ipv4.LENGTH);
@@ -297,9 +293,9 @@ function established(precedent: Precedent, a: u64, b: u64, ports: u32): Flow | n
   draft.track = track;
   stand(draft);
   if (!track.outers) draft.outer = null;
-  translates(draft, track.ttl, a, ports, lastA, lastPorts);
+  translates(draft, track.ttl, a, ports, lastA, lastPorts, v6);
   draft.outPort = 0;
-  if (encapsulates(track)) draft.outPort = <u16>sourcePortOf(lastA, ipv4.TCP, lastPorts, draft.flags, draft.hash);
+  if (encapsulates(track)) draft.outPort = <u16>sourcePortOf(lastA, ipv4.TCP, lastPorts, draft.flags, draft.hash, v6);
   draft.stages = 0;
   if (precedent.stages) {
     draft.stages = takeStages();
@@ -321,6 +317,6 @@ function stage(points: u32, stages: usize, before: u64, portsBefore: u32): void 
   for (let n: u32 = 1; points; n++, points >>>= 8) {
     const at = legs + ((<usize>(points & 0xff) - 1) >>> 1 << 4);
     const mixed = (points & 1) != 0;
-    fillStage(stages, n, before, portsBefore, pointBetween(load<u64>(at), load<u64>(at, 16), mixed), portsBetween(load<u32>(at, 8), load<u32>(at, 24), mixed));
+    fillStage(stages, n, before, portsBefore, pointBetween(load<u64>(at), load<u64>(at, 16), mixed), portsBetween(load<u32>(at, 8), load<u32>(at, 24), mixed), v6);
   }
 }

@@ -23,6 +23,7 @@ import { tcpFitsOpen, tcpFollowOpen } from "../hooks/tcp-flows";
 import { plainOptions } from "../hooks/tcp-options";
 import { waitToSeal } from "../hooks/xfrm";
 import { Association } from "../tables/xfrm";
+import { overIpv6 } from "../tables/connections";
 import { watching } from "../tables/events";
 import { tracing } from "../capture/tap";
 import { toProtocol6 } from "../stack/input6";
@@ -33,6 +34,7 @@ import { movesTunnel } from "./tunnels";
 import { Track, Way, count, encapsulates, touchAll } from "./track";
 import { countsOf, isAnew, open, prospect } from "./open";
 import { follow, joined } from "./follow";
+import { upperAt } from "./ends";
 import { begin } from "./recorder";
 import { espIn } from "./esp";
 import { rewrite } from "./rewrite";
@@ -138,7 +140,7 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: u32): Ente
     if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) {
       const flags = tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK | tcp.FIN);
       if (flags == (tcp.SYN | tcp.ACK)) {
-        if (joining != changetype<usize>(frame)) return goesOn(device, frame, keyOf(device, ip, protocol, tunnelled), at, ip, length, padding, tunnelled, sum, true);
+        if (!joins(frame)) return goesOn(device, frame, load<u64>(ip, 12), keyOf(device, ip, protocol, tunnelled), at, ip, length, padding, tunnelled, sum, true);
       } else if (flags != tcp.SYN) return Entered.SLOW;
       else return opens(device, frame, keyOf(device, ip, protocol, tunnelled), at, ip, length, padding, protocol, tunnelled, sum);
     }
@@ -156,32 +158,33 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: u32): Ente
       if (passes(flow, device, frame, at, ip, length, padding, protocol, tunnelled, sum)) return Entered.DONE;
     }
   } else if (protocol == ipv4.UDP) return opens(device, frame, b, at, ip, length, padding, protocol, tunnelled, sum);
-  if (protocol == ipv4.TCP) return goesOn(device, frame, b, at, ip, length, padding, tunnelled, sum, !flow || flow.generation != generation);
+  if (protocol == ipv4.TCP) return goesOn(device, frame, a, b, at, ip, length, padding, tunnelled, sum, !flow || flow.generation != generation);
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
   begin(frame, a, b, ip, length, tunnelled != 0, padding, false);
   return Entered.RECORDED;
 }
 
-/** A TCP packet that opens nothing; `may`: there is no flow that it should have been of. */
-function goesOn(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: u32, summed: u32, may: bool): Entered {
+/** A TCP packet, of either family, that opens nothing; `may`: there is no flow that it should have been of. */
+export function goesOn(device: Device, frame: Frame, a: u64, b: u64, at: usize, ip: usize, length: u32, padding: u32, tunnelled: u32, summed: u32, may: bool): Entered {
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
-  if (joining == changetype<usize>(frame)) return Entered.SLOW;
-  const flow = may ? follow(frame, b, at, ip, length) : null;
+  if (joins(frame)) return Entered.SLOW;
+  const flow = may ? follow(frame, a, b, at, ip, length) : null;
   if (flow) {
     // Now it is of a flow, and goes in once more: by code that is in the cache, as one of the flow's packets.
     joining = changetype<usize>(frame);
     frame.hint = changetype<usize>(flow);
     frame.sum = summed;
-    const done = again(device, frame, tunnelled) == Entered.DONE;
+    const done = again(device, frame, tunnelled, overIpv6(b)) == Entered.DONE;
     joining = 0;
     joined(flow, length, done);
     if (done) return Entered.DONE;
   }
-  if (tcp.flags(ip + ipv4.LENGTH) & tcp.FIN) return Entered.SLOW;
-  begin(frame, load<u64>(ip, 12), b, ip, length, tunnelled != 0, padding, false);
+  if (tcp.flags(upperAt(ip, overIpv6(b))) & tcp.FIN) return Entered.SLOW;
+  begin(frame, a, b, ip, length, tunnelled != 0, padding, false);
   return Entered.RECORDED;
 }
-function again(device: Device, frame: Frame, tunnelled: u32): Entered {
+function again(device: Device, frame: Frame, tunnelled: u32, v6: bool): Entered {
+  if (v6) return otherIn(device, frame, tunnelled);
   if (!tunnelled) return tcpIn(device, frame);
   return tunnelled == ENCAPSULATED ? tunnelledTcpIn(device, frame) : openedTcpIn(device, frame);
 }
@@ -190,15 +193,18 @@ function again(device: Device, frame: Frame, tunnelled: u32): Entered {
  * (what it causes is an event), so no other frame comes by meanwhile.
  */
 let joining: usize = 0;
+// @ts-ignore: decorator
+@inline
+export function joins(frame: Frame): bool { return joining == changetype<usize>(frame); }
 
 /** A packet that may be the first of its connection; `b` is the second half of its key. */
 function opens(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, protocol: u32, tunnelled: u32, summed: u32): Entered {
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
   const outside = at + ethernet.LENGTH;
-  const flow = prospect(frame, b, ipv4.destination(ip), outside);
+  const flow = prospect(frame, b, ipv4.destination(ip), outside, frame.hash);
   if (flow) {
     if (agrees(flow, flow.track, frame, at, ip, length, protocol, tunnelled, summed) && mayCross(frame, flow.track.crossings)) {
-      if (open(frame, outside, ip, ip + ipv4.LENGTH, length - ipv4.LENGTH, protocol)) {
+      if (open(frame, outside, load<u64>(ip, 12), ip + ipv4.LENGTH, length - ipv4.LENGTH, protocol, false)) {
         cross(frame, flow.track.crossings);
         leave(flow, flow.track, countsOf(), device, frame, at, ip, length, protocol, padding, false);
         return Entered.DONE;

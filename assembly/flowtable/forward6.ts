@@ -1,7 +1,7 @@
 // The fast way over IPv6 (RFC 8200): what forward does for IPv4, with what differs. Addresses in a flow are numbers
 // (tables/addresses6), there is no header checksum, and UDP has to have one (8.1). A tunnel's outer packet is IPv4's.
 //
-// Extension headers, fragments, ICMPv6, a handshake and an RST go the slow way; there are no openings and no precedents.
+// Extension headers, fragments, ICMPv6 and an RST go the slow way.
 
 import { Frame, SOCKET_HASH } from "../frame";
 import { Device, cross, mayCross } from "../devices/device";
@@ -16,11 +16,13 @@ import { numberAt } from "../tables/addresses6";
 import { destinationOf, keyA, sourceOf } from "../tables/connections";
 import { watching } from "../tables/events";
 import { tracing } from "../capture/tap";
-import { Entered, INSIDE, NOTHING, around, header12, leave, moves, notPlain } from "./forward";
+import { Entered, INSIDE, NOTHING, around, goesOn, header12, joins, leave, moves, notPlain } from "./forward";
+import { hashOf } from "./ends";
 import { Flow, OVER_IPV6, findFlow } from "./flows";
 import { Track, encapsulates } from "./track";
+import { countsOf, isAnew, open, prospect } from "./open";
 import { begin } from "./recorder";
-import { labelAt } from "./recorder6";
+import { keyA6, labelAt } from "./recorder6";
 
 function tcpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.TCP, false, 0, hint, summed); }
 function udpIn(device: Device, frame: Frame, hint: usize, summed: u32): Entered { return come(device, frame, ipv4.UDP, false, 0, hint, summed); }
@@ -82,17 +84,61 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool, kind
   const tail = length - ipv6.LENGTH;
   if (protocol == ipv4.TCP) {
     if (tail < tcp.LENGTH) return Entered.SLOW;
-    if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) return Entered.SLOW;
+    if ((tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK)) != tcp.ACK) {
+      const flags = tcp.flags(l4) & (tcp.SYN | tcp.RST | tcp.ACK | tcp.FIN);
+      if (flags == (tcp.SYN | tcp.ACK)) {
+        if (!joins(frame)) return more(device, frame, keyOf(device, l4, protocol, kind), at, ip, length, padding, protocol, kind, sum, true);
+      } else if (flags != tcp.SYN) return Entered.SLOW;
+      else return opens(device, frame, keyOf(device, l4, protocol, kind), at, ip, length, padding, protocol, kind, sum);
+    }
   } else if (udp.length(l4) != tail || !udp.check(l4)) return Entered.SLOW;
 
-  const b = <u64>load<u32>(l4) | (<u64>(protocol | kind) << 32) | (<u64>device.id << 40) | OVER_IPV6;
+  const b = keyOf(device, l4, protocol, kind);
   const flow = flowOf(hint, ip, b);
-  if (flow && flow.generation == generation && passes(flow, device, frame, at, ip, length, padding, protocol, tunnelled, sum)) return Entered.DONE;
+  const stands = flow != null && flow.generation == generation;
+  if (stands && passes(flow!, device, frame, at, ip, length, padding, protocol, tunnelled, sum)) return Entered.DONE;
+  if (!flow && protocol == ipv4.UDP) return opens(device, frame, b, at, ip, length, padding, protocol, kind, sum);
+  return more(device, frame, b, at, ip, length, padding, protocol, kind, sum, !stands);
+}
+
+/** A packet that opens nothing, and does not go by a flow; `may`: there is none that it should have been of. */
+function more(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, protocol: u32, kind: u32, summed: u32, may: bool): Entered {
+  const a = numbersOf(ip);
+  if (!a) return Entered.SLOW;
+  if (protocol == ipv4.TCP) return goesOn(device, frame, a, b, at, ip, length, padding, kind, summed, may);
   if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
-  if (protocol == ipv4.TCP && tcp.flags(l4) & tcp.FIN) return Entered.SLOW;
-  // Who listens to a group is told by no generation.
-  if (ipv6.isMulticast(ip + ipv6.AT_DESTINATION)) return Entered.SLOW;
-  begin(frame, 0, b, ip, length, tunnelled, padding, false);
+  begin(frame, a, b, ip, length, kind != 0, padding, false);
+  return Entered.RECORDED;
+}
+
+/** The numbers of the addresses of the packet at `ip`; 0: one has none, or is a group's: who listens to it is told by no generation. */
+function numbersOf(ip: usize): u64 { return ipv6.isMulticast(ip + ipv6.AT_DESTINATION) ? 0 : keyA6(ip); }
+
+// @ts-ignore: decorator
+@inline
+function keyOf(device: Device, l4: usize, protocol: u32, kind: u32): u64 {
+  return <u64>load<u32>(l4) | (<u64>(protocol | kind) << 32) | (<u64>device.id << 40) | OVER_IPV6;
+}
+
+/** A packet that may be the first of its connection; `b` is the second half of its key. */
+function opens(device: Device, frame: Frame, b: u64, at: usize, ip: usize, length: u32, padding: u32, protocol: u32, kind: u32, summed: u32): Entered {
+  if (tracing || watching || frame.connection || frame.mark || frame.flags >>> 16) return Entered.SLOW;
+  const a = numbersOf(ip);
+  if (!a) return Entered.SLOW;
+  const outside = at + ethernet.LENGTH;
+  const flow = prospect(frame, b, destinationOf(a), outside, hashOf(frame, ip, true));
+  if (flow) {
+    if (agrees(flow, flow.track, frame, at, ip, length, protocol, kind != 0, summed) && mayCross(frame, flow.track.crossings)) {
+      if (open(frame, outside, a, ip + ipv6.LENGTH, length - ipv6.LENGTH, protocol, true)) {
+        cross(frame, flow.track.crossings);
+        leave(flow, flow.track, countsOf(), device, frame, at, ip, length, protocol, padding, true);
+        return Entered.DONE;
+      }
+    }
+  }
+  const anew = isAnew();
+  if (!anew && protocol == ipv4.TCP) return Entered.SLOW;
+  begin(frame, a, b, ip, length, kind != 0, padding, anew);
   return Entered.RECORDED;
 }
 

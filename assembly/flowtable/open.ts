@@ -18,7 +18,6 @@ import {
 } from "../tables/connections";
 import { Destination, askBalanced, enterBalanced, knowsBalanced, nextBalanced, roomForBalanced } from "../tables/services";
 import { Search } from "../tables/hash";
-import { isLocal } from "../tables/routes";
 import { generation, linksGeneration } from "../tables/generation";
 import { udpFollow, udpNew } from "../hooks/conntrack-udp";
 import { tcpError, tcpOpened } from "../hooks/conntrack-tcp";
@@ -28,7 +27,8 @@ import { decideAgain } from "../hooks/nat";
 import { bind, nextDestination, portAt } from "../hooks/ipvs-scheduling";
 import { advance, touch } from "../hooks/ipvs-states";
 import { Flow, connectionOf, setConnection } from "./flows";
-import { Binding, Decided, Opening, bindingOf, conditionOf, decisionOf, findOpening, openingKey, placeOf, pointA, pointPorts } from "./openings";
+import { isHost, protocolOver } from "./ends";
+import { Binding, Decided, Opening, bindingOf, conditionOf, decisionOf, findOpening, isOwn, isWithin, openingKey, placeOf, pointA, pointPorts } from "./openings";
 import { STAGE, STAGES, fillStage } from "./sights";
 import { passing, translates } from "./recorder";
 import { CONNECTIONS, Track, stepOf } from "./track";
@@ -36,7 +36,6 @@ import { isPast } from "./tunnels";
 
 /** Of an opening that does not suit every packet, one in so many is recorded anew: others may be more frequent. */
 const PATIENCE: u32 = 64;
-const INVALID_SENDERS: u32 = 0xe0;
 
 /** The opening in hand, and the destination that IPVS would choose. */
 let opening = changetype<Opening>(0);
@@ -44,11 +43,12 @@ let destination: Destination | null = null;
 let counts = changetype<Track>(0);
 /** The way of the packet in hand may be recorded for the next. */
 let anew: bool = false;
-/** Counts what went by an opening. */
 let opened: u32 = 0;
+/** Packets that went by an opening; for reports. */
+export function openedByExample(): u32 { return opened; }
 
-/** A flow for the one packet for `address` whose key ends on `b`, if there is an opening; its outermost IP header is at `outside`. */
-export function prospect(frame: Frame, b: u64, address: u32, outside: usize): Flow | null {
+/** A flow for the one packet for `address` whose key ends on `b`, if there is an opening; its outermost IP header is at `outside`, `hash` is `hashOf` it. */
+export function prospect(frame: Frame, b: u64, address: u32, outside: usize, hash: u32): Flow | null {
   const key = b & ~(<u64>0xffff);
   anew = true;
   let found = findOpening(openingKey(address, null), key);
@@ -79,18 +79,18 @@ export function prospect(frame: Frame, b: u64, address: u32, outside: usize): Fl
   passing.generation = generation;
   passing.track = track;
   passing.flags = <u16>found.flags;
-  passing.hash = frame.hash;
+  passing.hash = hash;
   passing.inPort = load<u16>(outside, ipv4.LENGTH);
   return passing;
 }
 
 /** Its stages, for the taps on its way. */
-function stage(before: u64, portsBefore: u32): void {
+function stage(before: u64, portsBefore: u32, v6: bool): void {
   let points = opening.stages;
   for (let n: u32 = 1; points; n++, points >>>= 8) {
     const point = points & 0xff;
     const connection = connectionOf(passing, (point - 1) >>> 1);
-    fillStage(stages, n, before, portsBefore, pointA(connection, point), pointPorts(connection, point));
+    fillStage(stages, n, before, portsBefore, pointA(connection, point), pointPorts(connection, point), v6);
   }
   passing.stages = stages;
 }
@@ -103,10 +103,10 @@ export function countsOf(): Track { return counts; }
 export function isAnew(): bool { return anew; }
 
 /**
- * Makes the connections of the packet whose header is known to agree with the opening's track. False: it has to go the slow way.
- * Its upper layer begins at `l4` and is `tail` bytes long.
+ * Makes the connections of the packet with addresses `before` whose header is known to agree with the opening's track. False: it has to
+ * go the slow way. Its upper layer begins at `l4` and is `tail` bytes long.
  */
-export function open(frame: Frame, outside: usize, ip: usize, l4: usize, tail: u32, protocol: u32): bool {
+export function open(frame: Frame, outside: usize, before: u64, l4: usize, tail: u32, protocol: u32, v6: bool): bool {
   if (protocol == ipv4.TCP) {
     if (tcpError(l4, tail)) {
       anew = false;
@@ -116,10 +116,9 @@ export function open(frame: Frame, outside: usize, ip: usize, l4: usize, tail: u
     for (let i: usize = 0; i < 128; i += 16) v128.store(changetype<usize>(first) + i, i64x2.splat(0));
     tcpOpened(first, l4, tail);
   }
-  const before = load<u64>(ip, 12);
   const portsBefore = load<u32>(l4);
-  const planned = plan(frame, outside, before, portsBefore, protocol);
-  if (!suits(opening, sourceOf(before))) return false;
+  const planned = plan(outside, before, portsBefore, protocol, v6);
+  if (!suits(opening, sourceOf(before), v6)) return false;
   opening.refused--;
   anew = false;
   if (!planned) return false;
@@ -189,9 +188,9 @@ export function open(frame: Frame, outside: usize, ip: usize, l4: usize, tail: u
   }
   // Many find room in what tables have free (clock/run).
   if ((++opened & 15) == 0) tablesUsed();
-  translates(passing, track.ttl, before, portsBefore, lastA, lastPorts);
+  translates(passing, track.ttl, before, portsBefore, lastA, lastPorts, v6);
   passing.outPort = <u16>outPort;
-  if (opening.stages) stage(before, portsBefore);
+  if (opening.stages) stage(before, portsBefore, v6);
   return true;
 }
 /** The state of its conntrack entries. */
@@ -215,7 +214,8 @@ let outPort: u32 = 0;
  * Works out all tuples, and asks for the lines of indexes and of free records that they will need, all together (prefetch by loading, as
  * for vectors: flowtable/foresee). False: a port would have to be searched for.
  */
-function plan(frame: Frame, outside: usize, before: u64, portsBefore: u32, protocol: u32): bool {
+function plan(outside: usize, before: u64, portsBefore: u32, protocol: u32, v6: bool): bool {
+  const over = protocolOver(protocol, v6);
   const track = passing.track;
   const steps = <u32>track.connections;
   let a = before;
@@ -230,7 +230,7 @@ function plan(frame: Frame, outside: usize, before: u64, portsBefore: u32, proto
       let outerPorts: u32;
       if (opening.encapsulates) {
         const template = changetype<usize>(track) + offsetof<Track>("template") + ethernet.LENGTH;
-        outPort = sourcePortOf(a, protocol, ports, opening.flags, frame.hash);
+        outPort = sourcePortOf(a, protocol, ports, opening.flags, passing.hash, v6);
         outerA = load<u64>(template, 12);
         outerPorts = outPort | (<u32>load<u16>(template, ipv4.LENGTH + 2) << 16);
       } else {
@@ -270,10 +270,10 @@ function plan(frame: Frame, outside: usize, before: u64, portsBefore: u32, proto
       a = keyA(decisionOf(binding, true).address, destinationOf(a));
       if (a != middle) status |= SRC_NAT;
     }
-    expect(i, id, protocol, wasA, wasPorts, a, ports, status);
+    expect(i, id, over, wasA, wasPorts, a, ports, status);
   }
   // Where the tunnel's packet is not tracked, its port is still its own.
-  if (opening.encapsulates && !outPort) outPort = sourcePortOf(a, protocol, ports, opening.flags, frame.hash);
+  if (opening.encapsulates && !outPort) outPort = sourcePortOf(a, protocol, ports, opening.flags, passing.hash, v6);
   lastA = a;
   lastPorts = ports;
   let seen: u32 = 0;
@@ -326,15 +326,14 @@ function bound(connection: Connection, binding: Binding, status: u16): void {
 }
 
 /** Would the rules and namespaces on the way treat this sender as they treated the one before? */
-function suits(opening: Opening, sender: u32): bool {
-  const first = sender & 0xff;
-  if (!first || first == 127 || first >= INVALID_SENDERS) return false;
+function suits(opening: Opening, sender: u32, v6: bool): bool {
+  if (!isHost(sender, v6)) return false;
   for (let i: u32 = 0; i < opening.conditions; i++) {
     const condition = conditionOf(opening, i);
-    if (((sender & condition.mask) == condition.value ? 1 : 0) != condition.holds) return false;
+    if ((isWithin(sender, condition.mask, condition.value, v6) ? 1 : 0) != condition.holds) return false;
   }
   for (let i: u32 = 0; i < opening.places; i++) {
-    if (isLocal(changetype<Namespace>(load<usize>(placeOf(opening, i))), sender)) return false;
+    if (isOwn(changetype<Namespace>(load<usize>(placeOf(opening, i))), sender, v6)) return false;
   }
   return true;
 }

@@ -8,12 +8,11 @@ import { arena } from "../memory";
 import { Frame } from "../frame";
 import { Namespace } from "../stack/namespace";
 import * as ipv4 from "../wire/ipv4";
-import { CONFIRMED, Connection, DST_NAT, SEEN_REPLY, SRC_NAT, invertA, invertB } from "../tables/connections";
-import { RouteType, isLocal } from "../tables/routes";
+import { CONFIRMED, Connection, DST_NAT, SEEN_REPLY, SRC_NAT, destinationOf, invertA, invertB } from "../tables/connections";
+import { RouteType } from "../tables/routes";
 import { BalancedConnection } from "../tables/services";
-import { sourcePortOf } from "../devices/flow-hash";
 import { Rule, SOURCE, SOURCE_TYPE, SPORT } from "../tables/rules";
-import { CONDITIONS, Decided, Decision, Opening, OPENING, PLACES, bindingOf, conditionOf, decisionOf, openingKey, placeOf, pointA, pointPorts, putOpening } from "./openings";
+import { CONDITIONS, Decided, Decision, Opening, OPENING, PLACES, bindingOf, conditionOf, decisionOf, isOwn, isWithin, openingKey, placeOf, pointA, pointPorts, putOpening } from "./openings";
 import { COUNTERS, Track, counterOf, encapsulates, intern, release, stepOf } from "./track";
 import { stagedAs, stagesFound } from "./sights";
 import { forgo, isOutside, isRecording, trackedLast, trackedSoFar } from "./recorder";
@@ -33,12 +32,13 @@ let scheduling: bool = false;
 let tunnels: u32 = 0;
 let tunnelNew: bool = false;
 let sender: u32 = 0;
+let v6: bool = false;
 const draft = changetype<Opening>(arena(OPENING));
 /** Counters that count only where the tunnel's connection is new: a byte each. */
 const conditional: usize = memory.data(<i32>COUNTERS);
 
 /** A packet of `source` has come in; `may`: it is one that may open a connection; `syn`: and nothing else. */
-export function beginOpening(may: bool, syn: bool, source: u32): void {
+export function beginOpening(may: bool, syn: bool, source: u32, overIpv6: bool): void {
   opens = may ? Opens.PERHAPS : Opens.NEVER;
   isSyn = syn;
   special = false;
@@ -48,6 +48,7 @@ export function beginOpening(may: bool, syn: bool, source: u32): void {
   tunnels = 0;
   tunnelNew = false;
   sender = source;
+  v6 = overIpv6;
   memory.fill(changetype<usize>(draft), 0, OPENING);
   memory.fill(conditional, 0, COUNTERS);
 }
@@ -124,19 +125,19 @@ export function scheduled(connection: BalancedConnection): void {
   draft.balanced = n;
 }
 
-/** The rule asks for the sender of the packet at `ip`: its address, or whether that is an own one, is a condition; its port is too much. */
-export function asksSender(frame: Frame, namespace: Namespace, ip: usize, rule: Rule): void {
+/** The rule asks for the packet's sender, `source`: its address, or whether that is an own one, is a condition; its port is too much. */
+export function asksSender(frame: Frame, namespace: Namespace, source: u32, rule: Rule): void {
   if (opens == Opens.NEVER || !isRecording(frame)) return;
-  const source = ipv4.source(ip);
-  const another = !isOutside() && source == sender;
+  const inside = !isOutside();
+  const another = inside && source == sender;
   if (rule.match & SOURCE) {
-    const holds = (source & rule.sourceMask) == rule.source;
+    const holds = isWithin(source, rule.sourceMask, rule.source, inside && v6);
     if (another) addCondition(rule.sourceMask, rule.source, holds);
     if (holds == ((rule.invert & SOURCE) != 0)) return;
   }
   if (rule.match & SPORT) special = true;
   if (!(rule.match & SOURCE_TYPE) || !another) return;
-  if (rule.sourceType == <u8>RouteType.LOCAL && !isLocal(namespace, source)) addPlace(namespace);
+  if (rule.sourceType == <u8>RouteType.LOCAL && !isOwn(namespace, source, v6)) addPlace(namespace);
   else special = true;
 }
 
@@ -171,21 +172,18 @@ export function tunnelIsNew(): bool { return tunnelNew; }
 export function boundOutside(n: u32): usize { return changetype<usize>(bindingOf(draft, n)); }
 export function isSpecial(): bool { return special; }
 
-/** At its end: is it an opening's, a flow's, or neither's? `first` is the innermost packet as it came in. */
+/** At its end: is it an opening's, a flow's, or neither's? */
 export enum Kind { NONE, FLOW, OPENING }
-export function kindOfWay(first: usize): Kind {
+export function kindOfWay(): Kind {
   if (opens == Opens.NEVER) return Kind.FLOW;
   if (opens == Opens.YES || isSyn) return special || tunnels > 1 ? Kind.NONE : Kind.OPENING;
   return decidedAny ? Kind.NONE : Kind.FLOW;
 }
 
-/**
- * Do the tuples of its connections follow from each other, from the packet as it came in, at `first`, to the one at `ip`? And is the
- * tunnel's source port the one that they give?
- */
-export function follows(made: Track, connections: usize, first: usize, ip: usize, outPort: u32, frame: Frame, flags: u32): bool {
-  let a = load<u64>(first, 12);
-  let ports = load<u32>(first, ipv4.LENGTH);
+/** Do the tuples of its connections follow from each other, from the packet as it came in with (a, ports) to the one that leaves with `lastA`, `lastPorts`? */
+export function follows(made: Track, connections: usize, firstA: u64, firstPorts: u32, lastA: u64, lastPorts: u32): bool {
+  let a = firstA;
+  let ports = firstPorts;
   for (let i: u32 = 0; i < <u32>made.connections; i++) {
     const connection = changetype<Connection>(load<usize>(connections + (<usize>i << 2)));
     if (stepOf(made, i).outer) {
@@ -196,8 +194,7 @@ export function follows(made: Track, connections: usize, first: usize, ip: usize
     a = invertA(connection.replyA);
     ports = <u32>invertB(connection.replyB);
   }
-  if (a != load<u64>(ip, 12) || ports != load<u32>(ip, ipv4.LENGTH)) return false;
-  return !outPort || outPort == sourcePortOf(a, ipv4.protocol(ip), ports, flags, frame.hash);
+  return a == lastA && ports == lastPorts;
 }
 
 /** Are the stages that taps have seen points of its connections? */
@@ -218,9 +215,9 @@ export function pointed(made: Track, connections: usize): bool {
   return true;
 }
 
-/** Keeps it for the next: `made` is its track, as long as `generation` stands. */
-export function keepOpening(made: Track, b: u64, first: usize, flags: u32, generation: u32): void {
-  const destination = ipv4.destination(first);
+/** Keeps it for the next: `made` is its track, `a` and `b` are what its flow's key would be, as long as `generation` stands. */
+export function keepOpening(made: Track, a: u64, b: u64, flags: u32, generation: u32): void {
+  const destination = destinationOf(a);
   const key = (b & ~(<u64>0xffff));
   let known: Track | null = null;
   let fresh: Track | null = null;

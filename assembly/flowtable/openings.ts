@@ -3,11 +3,13 @@
 // the balanced service and its destination), and the track with everything else.
 //
 // Key: a = destination address | IPVS's destination << 32, b = destination port << 16 | protocol << 32 | encapsulated << 39 |
-// device << 40. Of a balanced service there is one without a destination as well, which only names the service: whose turn it
+// device << 40; over IPv6 bit 63 of b is set, and addresses are numbers (tables/addresses6), here and below. Of a balanced service there is one without a destination as well, which only names the service: whose turn it
 // is comes first.
 
 import { Namespace } from "../stack/namespace";
 import { Destination, Service } from "../tables/services";
+import { isLocal } from "../tables/routes";
+import { isLocal6, within } from "../tables/routes6";
 import { Connection, destinationOf, invertA, invertB, keyA, sourceOf } from "../tables/connections";
 import { Example, Examples } from "./examples";
 import { CONNECTIONS } from "./track";
@@ -66,13 +68,19 @@ export class Binding {
   destination: u8;
   source: u8;
 }
-/** A rule has asked for the sender's address: (address & mask) == value, or not. */
+/** A rule has asked for the sender's address: is it within `value` with that mask, over IPv6 a prefix length, or not? */
 @unmanaged
 export class Condition {
   mask: u32;
   value: u32;
   holds: u32;
 }
+// @ts-ignore: decorator
+@inline
+export function isWithin(address: u32, mask: u32, value: u32, v6: bool): bool { return v6 ? within(<usize>address, <usize>value, mask) : (address & mask) == value; }
+/** Is the sender's address one of the namespace's own? */
+export function isOwn(namespace: Namespace, address: u32, v6: bool): bool { return v6 ? isLocal6(namespace, <usize>address, null) : isLocal(namespace, address); }
+
 const DECISION: usize = 12;
 export const BINDING: usize = 8 + 2 * DECISION;
 export const CONDITIONS: u32 = 24;
@@ -113,4 +121,5 @@ export function putOpening(a: u64, b: u64, draft: Opening): Opening | null { ret
 
 export function ensureOpenings(): void { all.ensure(); }
 export function sweepOpenings(): void { all.sweep(); }
+export function forgetOpenings6(): void { all.forget6(); }
 export function openings(): u32 { return all.count; }

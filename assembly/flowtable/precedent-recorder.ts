@@ -7,13 +7,15 @@ import { Frame } from "../frame";
 import { Namespace } from "../stack/namespace";
 import * as ipv4 from "../wire/ipv4";
 import * as tcp from "../wire/tcp";
-import { Connection, DST_NAT, SEEN_REPLY, SRC_NAT, invertA, invertB } from "../tables/connections";
-import { Route, RouteType, isLocal } from "../tables/routes";
+import { Connection, DST_NAT, SEEN_REPLY, SRC_NAT, destinationOf, invertA, invertB, sourceOf } from "../tables/connections";
+import { isLocal } from "../tables/routes";
 import { Rule, SPORT } from "../tables/rules";
 import { BalancedConnection } from "../tables/services";
 import { linksGeneration } from "../tables/generation";
 import { sourcePortOf } from "../devices/flow-hash";
 import { RECEIVER, SENDER, endMatches } from "../hooks/filter";
+import { endMatches6 } from "../hooks/filter6";
+import { endsAt, portsAt, upperAt } from "./ends";
 import {
   Asked, Precedent, PRECEDENT, QUESTIONS, Side, addressAt, findPrecedent, legOf, pointBetween, portAt, portsBetween, precedentKey, putPrecedent, questionOf, tunnelBinding,
 } from "./precedents";
@@ -28,20 +30,22 @@ let fit: bool = false;
 const bySender = changetype<Precedent>(arena(PRECEDENT));
 const byReceiver = changetype<Precedent>(arena(PRECEDENT));
 let isSynAck: bool = false;
+let v6: bool = false;
 /** The tunnel's connection, by its place. */
 let tunnelAt: u32 = 0;
 
-/** The packet at `ip` has come in. */
-export function beginPrecedent(ip: usize, may: bool): void {
+/** The packet at `ip`, with addresses `a`, has come in. */
+export function beginPrecedent(a: u64, ip: usize, overIpv6: bool, may: bool): void {
   fit = may;
   if (!may) return;
   memory.fill(changetype<usize>(bySender), 0, PRECEDENT);
   memory.fill(changetype<usize>(byReceiver), 0, PRECEDENT);
   const first = legOf(bySender, 0);
-  first.a = load<u64>(ip, 12);
-  first.ports = load<u32>(ip, ipv4.LENGTH);
+  v6 = overIpv6;
+  first.a = a;
+  first.ports = portsAt(ip, v6);
   balancedAfter = 0;
-  isSynAck = (tcp.flags(ip + ipv4.LENGTH) & tcp.SYN) != 0;
+  isSynAck = (tcp.flags(upperAt(ip, v6)) & tcp.SYN) != 0;
 }
 
 /** Its way depends on more of its ends than can be asked again. */
@@ -104,27 +108,30 @@ export function asksEnds(frame: Frame, namespace: Namespace, ip: usize, rule: Ru
     if (match & SPORT) varies();
     return;
   }
-  const from = endMatches(rule, namespace, ipv4.source(ip), ports & 0xffff, true);
-  const to = endMatches(rule, namespace, ipv4.destination(ip), ports >>> 16, false);
-  if (match & SENDER && to) asksEnd(namespace, ip, rule, false, from);
-  if (match & RECEIVER && from) asksEnd(namespace, ip, rule, true, to);
+  const a = endsAt(ip, v6);
+  const from = matches(rule, namespace, sourceOf(a), ports & 0xffff, true);
+  const to = matches(rule, namespace, destinationOf(a), ports >>> 16, false);
+  if (match & SENDER && to) asksEnd(namespace, a, portsAt(ip, v6), rule, false, from);
+  if (match & RECEIVER && from) asksEnd(namespace, a, portsAt(ip, v6), rule, true, to);
+}
+function matches(rule: Rule, namespace: Namespace, address: u32, port: u32, sender: bool): bool {
+  return v6 ? endMatches6(rule, namespace, <usize>address, port, sender) : endMatches(rule, namespace, address, port, sender);
 }
 
-function asksEnd(namespace: Namespace, ip: usize, rule: Rule, receiver: bool, holds: bool): void {
-  const ports = load<u32>(ip, ipv4.LENGTH);
-  const leg = legWith(addressAt(load<u64>(ip, 12), receiver), portAt(ports, receiver), receiver, false);
+function asksEnd(namespace: Namespace, a: u64, ports: u32, rule: Rule, receiver: bool, holds: bool): void {
+  const leg = legWith(addressAt(a, receiver), portAt(ports, receiver), receiver, false);
   if (leg == NOWHERE) varies();
   else ask(receiver, Asked.RULE, leg, namespace, changetype<usize>(rule), holds);
 }
 
-/** `route` leads from `namespace` to `destination`. */
-export function routed(namespace: Namespace, destination: u32, route: Route | null): void {
+/** `route`, of either family or 0, leads from `namespace` to `destination`; `direct`: that is the next hop. */
+export function routed(namespace: Namespace, destination: u32, route: usize, direct: bool): void {
   if (!fit || isOutside()) return;
   const leg = legWith(destination, 0, true, true);
   if (leg == NOWHERE) return;
-  ask(true, Asked.ROUTE, leg, namespace, changetype<usize>(route), true);
+  ask(true, Asked.ROUTE, leg, namespace, route, true);
   // Without a gateway each address has a MAC of its own.
-  if (route && route.type == <u8>RouteType.UNICAST && !route.gateway) ask(true, Asked.SAME, leg, namespace, 0, true);
+  if (direct) ask(true, Asked.SAME, leg, namespace, 0, true);
 }
 
 /** `namespace` makes sure that the sender is not itself. */
@@ -136,10 +143,14 @@ export function sentFrom(frame: Frame, namespace: Namespace, source: u32): void 
 }
 
 /**
- * Its way has become `known`, and `fresh` where the tunnel's connection is new; it is at `ip` now. Keeps the precedent, if there is
- * one that it does not have, as long as `generation` stands. `connections` are those on the way, `b` is its flow's key's second half.
+ * Its way has become `known`, and `fresh` where the tunnel's connection is new; it leaves with `lastA` and `lastPorts` at `time`. Keeps the
+ * precedent, if there is one that it does not have, as long as `generation` stands. `connections` are those on the way, `b` is its flow's
+ * key's second half.
  */
-export function keepPrecedent(known: Track, fresh: Track | null, connections: usize, ip: usize, outPort: u32, b: u64, frame: Frame, flags: u32, generation: u32, balanced: BalancedConnection | null): void {
+export function keepPrecedent(
+  known: Track, fresh: Track | null, connections: usize, lastA: u64, lastPorts: u32, outPort: u32, b: u64, time: u64, hash: u32, flags: u32, generation: u32,
+  balanced: BalancedConnection | null,
+): void {
   if (!fit || isSpecial() || tunnelsMet() > 1) return;
   const steps = <u32>known.connections;
   let side: u32 = NOWHERE;
@@ -156,9 +167,9 @@ export function keepPrecedent(known: Track, fresh: Track | null, connections: us
   }
   const first = legOf(bySender, 0);
   const last = legOf(bySender, steps);
-  if (last.a != load<u64>(ip, 12) || last.ports != load<u32>(ip, ipv4.LENGTH)) return;
+  if (last.a != lastA || last.ports != lastPorts) return;
   const into = encapsulates(known);
-  if (into && outPort != sourcePortOf(last.a, ipv4.TCP, last.ports, flags, frame.hash)) return;
+  if (into && outPort != sourcePortOf(lastA, ipv4.TCP, lastPorts, flags, hash, v6)) return;
   if (into && known.ingress) return;
   const toInitiator = side == Side.RESPONDER;
   const draft = toInitiator ? byReceiver : bySender;
@@ -180,10 +191,10 @@ export function keepPrecedent(known: Track, fresh: Track | null, connections: us
   let variant: u32 = 0;
   const general = findPrecedent(responder, 0, key);
   // One that knows of no new tunnel's connection makes room for one that does.
-  if (serves(general, frame.time) && (!fresh || general!.fresh)) {
+  if (serves(general, time) && (!fresh || general!.fresh)) {
     variant = variantOf(draft, first.a, last.a);
     const other = findPrecedent(responder, variant, key);
-    if (serves(other, frame.time) && ++other!.refused & (PATIENCE - 1)) return;
+    if (serves(other, time) && ++other!.refused & (PATIENCE - 1)) return;
   }
   draft.known = known;
   draft.fresh = fresh;

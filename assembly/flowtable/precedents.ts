@@ -5,15 +5,18 @@
 // The initiator differs from connection to connection: whatever the slow way has asked of its address or port is a
 // `Question`, and is asked again. The responder is the same at each point of the way.
 //
-// Key: a = responder's address | variant << 32, b = its port | side << 16 | protocol << 32 | encapsulated << 39 | device << 40.
+// Key: a = responder's address | variant << 32, b = its port | side << 16 | protocol << 32 | encapsulated << 39 | device << 40;
+// over IPv6 bit 63 of b is set, and addresses are numbers (tables/addresses6), here and below.
 // Variant 0 is looked up first; if it does not suit, there may be one of IPVS's destination, or of the initiator alone.
 
 import { generation } from "../tables/generation";
 import { Namespace } from "../stack/namespace";
 import { Destination } from "../tables/services";
 import { lookUp, isLocal } from "../tables/routes";
+import { lookUp6 } from "../tables/routes6";
 import { Rule } from "../tables/rules";
 import { endMatches } from "../hooks/filter";
+import { endMatches6 } from "../hooks/filter6";
 import { BINDING, Binding } from "./openings";
 import { Example, Examples } from "./examples";
 import { CONNECTIONS } from "./track";
@@ -54,7 +57,7 @@ export enum Asked {
   RULE,
   /** Is this the route to it? */
   ROUTE,
-  /** Is it an address of the namespace's own? */
+  /** Is it an address of the namespace's own? (IPv6 does not ask.) */
   OWN,
   /** Is it the very same address? */
   SAME,
@@ -106,14 +109,16 @@ export function pointBetween(a: u64, next: u64, mixed: bool): u64 { return mixed
 export function portsBetween(ports: u32, next: u32, mixed: bool): u32 { return mixed ? (ports & 0xffff) | (next & 0xffff0000) : next; }
 
 /** Is the answer for `address` and `port` (as loaded) what it was? `before` is the address that was asked about then. */
-export function answersAlike(question: Question, side: u32, address: u32, port: u32, before: u32): bool {
+export function answersAlike(question: Question, side: u32, address: u32, port: u32, before: u32, v6: bool): bool {
   const namespace = question.namespace;
   switch (<i32>question.kind) {
     case Asked.RULE: {
-      const matches = endMatches(changetype<Rule>(question.what), namespace, address, port, side == Side.INITIATOR);
+      const rule = changetype<Rule>(question.what);
+      const sender = side == Side.INITIATOR;
+      const matches = v6 ? endMatches6(rule, namespace, <usize>address, port, sender) : endMatches(rule, namespace, address, port, sender);
       return (matches ? 1 : 0) == <u32>question.holds;
     }
-    case Asked.ROUTE: return changetype<usize>(lookUp(namespace, address)) == question.what;
+    case Asked.ROUTE: return (v6 ? changetype<usize>(lookUp6(namespace, <usize>address, null)) : changetype<usize>(lookUp(namespace, address))) == question.what;
     case Asked.OWN: return (isLocal(namespace, address) ? 1 : 0) == <u32>question.holds;
     default: return address == before;
   }
@@ -141,4 +146,5 @@ export function putPrecedent(responder: u32, variant: u32, b: u64, draft: Preced
 
 export function ensurePrecedents(): void { all.ensure(); }
 export function sweepPrecedents(): void { all.sweep(); }
+export function forgetPrecedents6(): void { all.forget6(); }
 export function precedents(): u32 { return all.count; }

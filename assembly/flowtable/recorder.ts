@@ -6,7 +6,7 @@
 // at the start: if one of them has changed meanwhile, there is no flow either.
 
 import { arena } from "../memory";
-import { Frame, SOCKET_HASH, pull, push } from "../frame";
+import { Frame, pull, push } from "../frame";
 import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import * as ethernet from "../wire/ethernet";
@@ -15,7 +15,8 @@ import * as ipv6 from "../wire/ipv6";
 import * as udp from "../wire/udp";
 import * as vxlan from "../wire/vxlan";
 import { fold, sum } from "../wire/checksum";
-import { CONFIRMED, Connection, SEEN_REPLY, overIpv6 } from "../tables/connections";
+import { sourcePortOf } from "../devices/flow-hash";
+import { CONFIRMED, Connection, SEEN_REPLY, overIpv6, sourceOf } from "../tables/connections";
 import { BalancedConnection } from "../tables/services";
 import { Entry } from "../tables/fdb";
 import { Neighbour } from "../tables/neighbours";
@@ -26,7 +27,8 @@ import { inVain } from "./esp";
 import { CONNECTIONS, COUNTERS, HEADERS, TOUCHES, TRACK, Track, Way, counterOf, encapsulates, intern, nowhere, release, stepOf, touchOf } from "./track";
 import { AROUND, rewrite } from "./rewrite";
 import { rewrite6 } from "./rewrite6";
-import { keyA6, labelAt, translates6 } from "./recorder6";
+import { translates6 } from "./recorder6";
+import { endsAt, hashOf, portsAt, protocolAt } from "./ends";
 import { arrives, flooding, leaveFlood } from "./floods";
 import { keepStages, settleSights, sighted } from "./sights";
 import { Kind, beginOpening, countedOpening, follows, keepOpening, kindOfWay, leaveOut, meets, pointed, scheduled, stamped, tunnelIsNew } from "./opening-recorder";
@@ -64,8 +66,10 @@ let balanced: usize = 0;
 export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encapsulated: bool, behind: u32, opens: bool): void {
   recording = changetype<usize>(frame);
   if (flooding) leaveFlood();
-  beginPrecedent(ip, !opens && !overIpv6(b) && ipv4.protocol(ip) == ipv4.TCP);
-  beginOpening(opens, opens && ipv4.protocol(ip) == ipv4.TCP, ipv4.source(ip));
+  const v6 = overIpv6(b);
+  const isTcp = protocolAt(ip, v6) == ipv4.TCP;
+  beginPrecedent(a, ip, v6, !opens && isTcp);
+  beginOpening(opens, opens && isTcp, sourceOf(a), v6);
   memory.fill(changetype<usize>(made), 0, TRACK);
   memory.copy(header, frame.data, HEADERS);
   keyA = a;
@@ -75,7 +79,7 @@ export function begin(frame: Frame, a: u64, b: u64, ip: usize, size: u32, encaps
   startGeneration = generation;
   startLinks = linksGeneration;
   startFlags = frame.flags;
-  startHash = frame.hash;
+  startHash = hashOf(frame, ip, v6);
   length = size;
   padding = behind;
   limit = 0xffff;
@@ -293,12 +297,10 @@ export function install(frame: Frame, ip: usize): void {
   if (generation != startGeneration || linksGeneration != startLinks || limit < length) return;
   const first = header + (made.ingress ? ethernet.LENGTH + vxlan.OVERHEAD : ethernet.LENGTH);
   const v6 = overIpv6(keyB);
-  const protocol = v6 ? ipv6.nextHeader(first) : ipv4.protocol(first);
-  if (v6) {
-    keyA = keyA6(first);
-    if (!keyA) return;
-  }
-  const kind = kindOfWay(first);
+  const protocol = protocolAt(first, v6);
+  const after = endsAt(ip, v6);
+  if (v6 && !after) return;
+  const kind = kindOfWay();
   if (kind == Kind.NONE) return;
   for (let i: u32 = 0; i < <u32>made.connections; i++) {
     const connection = changetype<Connection>(load<usize>(connections + (<usize>i << 2)));
@@ -336,7 +338,7 @@ export function install(frame: Frame, ip: usize): void {
       words(made.outLow) + words(made.outHigh) + (v6 ? ethernet.TYPE_IPV6 : ethernet.TYPE_IPV4 + (AROUND << 8)) + (~(protocol << 8) & 0xffff),
     );
   }
-  if (kind == Kind.OPENING) return installOpening(frame, first, ip, protocol);
+  if (kind == Kind.OPENING) return installOpening(frame, first, ip, protocol, after, v6);
   if (made.sights && !settleSights(made, header, first, frame.data, length)) return;
   made.links = startLinks;
   made.until = until;
@@ -350,12 +352,13 @@ export function install(frame: Frame, ip: usize): void {
   const track = intern(made);
   if (track) {
     stamped(track, made);
-    installFlow(frame, ip, protocol, track, fresh);
+    installFlow(frame, ip, protocol, track, fresh, after, v6);
   }
   if (fresh) release(fresh);
 }
 
-function installFlow(frame: Frame, ip: usize, protocol: u32, track: Track, fresh: Track | null): void {
+/** `after`: its addresses as it leaves. */
+function installFlow(frame: Frame, ip: usize, protocol: u32, track: Track, fresh: Track | null, after: u64, v6: bool): void {
   const first = header + (made.ingress ? ethernet.LENGTH + vxlan.OVERHEAD : ethernet.LENGTH);
   const flow = obtainFlow(keyA, keyB, track, connections);
   if (!flow) return release(track);
@@ -363,7 +366,7 @@ function installFlow(frame: Frame, ip: usize, protocol: u32, track: Track, fresh
   if (made.sights && !keepStages(flow)) return;
   flow.inPort = <u16>outerPort;
   flow.flags = <u16>startFlags;
-  flow.hash = overIpv6(keyB) && !(startFlags & SOCKET_HASH) ? labelAt(first) : startHash;
+  flow.hash = startHash;
   for (let i: u32 = 0; i < <u32>made.connections; i++) setConnection(flow, i, changetype<Connection>(load<usize>(connections + (<usize>i << 2))));
   if (made.outers == 1) {
     const at = stepOf(made, 0).outer ? 0 : <u32>made.connections - 1;
@@ -374,12 +377,12 @@ function installFlow(frame: Frame, ip: usize, protocol: u32, track: Track, fresh
     flow.balanced = changetype<BalancedConnection>(balanced);
     flow.balancedStamp = flow.balanced.stamp;
   }
-  if (!overIpv6(keyB)) translates(flow, made.ttl, load<u64>(first, 12), load<u32>(first, ipv4.LENGTH), load<u64>(ip, 12), load<u32>(ip, ipv4.LENGTH));
-  else if (!translates6(flow, first, ip)) return;
+  const ports = portsAt(ip, v6);
+  translates(flow, made.ttl, keyA, portsAt(first, v6), after, ports, v6);
   if (encapsulates(made)) flow.outPort = load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH);
   if (!repeats(frame, ip, flow, track, protocol)) return;
   flow.generation = startGeneration;
-  keepPrecedent(track, fresh, connections, ip, flow.outPort, keyB, frame, startFlags, startGeneration, balanced ? flow.balanced : null);
+  keepPrecedent(track, fresh, connections, after, ports, flow.outPort, keyB, frame.time, startHash, startFlags, startGeneration, balanced ? flow.balanced : null);
 }
 
 /** Where the way of an ESP packet with that key ends: one that was sealed on a segment, one that came in where it waits to be opened. */
@@ -388,7 +391,8 @@ function endOfEsp(b: u64): Way { return b & SEALED ? Way.SEGMENT : Way.OPEN; }
 /** What its packets' addresses and ports, and thereby their sums, change by. */
 // @ts-ignore: decorator
 @inline
-export function translates(flow: Flow, ttl: u32, before: u64, ports: u32, after: u64, newPorts: u32): void {
+export function translates(flow: Flow, ttl: u32, before: u64, ports: u32, after: u64, newPorts: u32, v6: bool): void {
+  if (v6) return translates6(flow, before, ports, after, newPorts);
   flow.newA = after;
   flow.newPorts = newPorts;
   flow.innerSum = <u16>fold(words(~after));
@@ -410,17 +414,19 @@ function repeats(frame: Frame, ip: usize, flow: Flow, track: Track, protocol: u3
 }
 
 /** The way of a packet that has made its connections is kept, if it makes the same of it again. */
-function installOpening(frame: Frame, first: usize, ip: usize, protocol: u32): void {
+function installOpening(frame: Frame, first: usize, ip: usize, protocol: u32, after: u64, v6: bool): void {
   const outPort = encapsulates(made) ? load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH) : 0;
-  if (!follows(made, connections, first, ip, outPort, frame, startFlags)) return;
+  const ports = portsAt(first, v6);
+  const newPorts = portsAt(ip, v6);
+  if (!follows(made, connections, keyA, ports, after, newPorts) || (outPort && outPort != sourcePortOf(after, protocol, newPorts, startFlags, startHash, v6))) return;
   if (made.sights && !(settleSights(made, header, first, frame.data, length) && pointed(made, connections))) return;
-  translates(passing, made.ttl, load<u64>(first, 12), load<u32>(first, ipv4.LENGTH), load<u64>(ip, 12), load<u32>(ip, ipv4.LENGTH));
+  translates(passing, made.ttl, keyA, ports, after, newPorts, v6);
   passing.outPort = outPort;
   if (!repeats(frame, ip, passing, made, protocol)) return;
   made.links = startLinks;
   made.until = until;
   made.since = start;
-  keepOpening(made, keyB, first, startFlags, startGeneration);
+  keepOpening(made, keyA, keyB, startFlags, startGeneration);
 }
 /** A flow for as long as one packet passes. */
 export const passing = changetype<Flow>(arena(FLOW));

@@ -14,14 +14,12 @@ export function keyA6(ip: usize): u64 {
   return source && destination ? keyA(source, destination) : 0;
 }
 
-/** What its packets' addresses and ports change by, on the way from `first` to `ip`. False: an address has no number. */
-export function translates6(flow: Flow, first: usize, ip: usize): bool {
-  const after = keyA6(ip);
-  if (!after) return false;
+/** What its packets' addresses and ports change by. */
+export function translates6(flow: Flow, before: u64, ports: u32, after: u64, newPorts: u32): void {
+  flow.keyA = before;
   flow.newA = after;
-  flow.newPorts = load<u32>(ip, ipv6.LENGTH);
-  flow.l4Delta = changeOf(flow.keyA, load<u32>(first, ipv6.LENGTH), after, flow.newPorts);
-  return true;
+  flow.newPorts = newPorts;
+  flow.l4Delta = changeOf(before, ports, after, newPorts);
 }
 
 /** The flow label of the packet at `ip`, as loaded. */

@@ -128,8 +128,7 @@ function between(sight: Sight, at: usize, ip: usize, bare: usize, length: u32): 
     if (n > STAGES) return false;
     if (n > stagesUsed) {
       stagesUsed = n;
-      if (v6) fillStage6(staged, n, before, portsBefore, addresses, ports);
-      else fillStage(staged, n, before, portsBefore, addresses, ports);
+      fillStage(staged, n, before, portsBefore, addresses, ports, v6);
     }
   }
   sight.stage = <u8>n;
@@ -142,20 +141,17 @@ function between(sight: Sight, at: usize, ip: usize, bare: usize, length: u32): 
 const copied: usize = memory.data(128);
 
 /** The `n`th stage of a packet that came in with `before` and `portsBefore`. */
-export function fillStage(stages: usize, n: u32, before: u64, portsBefore: u32, addresses: u64, ports: u32): void {
+export function fillStage(stages: usize, n: u32, before: u64, portsBefore: u32, addresses: u64, ports: u32, v6: bool): void {
   const stage = stageOf(stages, n);
   stage.addresses = addresses;
   stage.ports = ports;
+  if (v6) {
+    stage.l4Delta = changeOf(before, portsBefore, addresses, ports);
+    return;
+  }
   const moved = addresses == before ? 0 : words(~before) + words(addresses);
   stage.ipDelta = <u16>fold(moved);
   stage.l4Delta = <u16>fold(moved + words(<u64>~portsBefore) + words(<u64>ports));
-}
-
-function fillStage6(stages: usize, n: u32, before: u64, portsBefore: u32, addresses: u64, ports: u32): void {
-  const stage = stageOf(stages, n);
-  stage.addresses = addresses;
-  stage.ports = ports;
-  stage.l4Delta = changeOf(before, portsBefore, addresses, ports);
 }
 
 /** Do tables name the addresses of all stages of a flow over IPv6? */

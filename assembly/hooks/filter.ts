@@ -148,7 +148,7 @@ function headersMatch(rule: Rule, namespace: Namespace, frame: Frame, ip: usize,
   if (recording && match & (SENDER | RECEIVER)) asksEnds(frame, namespace, ip, rule, ports);
   if (match & RECEIVER && !endMatches(rule, namespace, ipv4.destination(ip), ports >>> 16, false)) return false;
   // Of what concerns the sender last: what another's packet would not be asked either is no condition of the way's.
-  if (recording && match & SENDER) asksSender(frame, namespace, ip, rule);
+  if (recording && match & SENDER) asksSender(frame, namespace, ipv4.source(ip), rule);
   return !(match & SENDER) || endMatches(rule, namespace, ipv4.source(ip), ports & 0xffff, true);
 }
 

@@ -17,7 +17,8 @@ import { input6, prerouting6 } from "../hooks/netfilter6";
 import { forwardPacket6 } from "./forward6";
 import { vxlanReceive } from "../devices/vxlan";
 import { transformedIn } from "../hooks/xfrm";
-import { endsLocally, forget } from "../flowtable/recorder";
+import { endsLocally, forget, recording } from "../flowtable/recorder";
+import { varies } from "../flowtable/precedent-recorder";
 import { defragment6 } from "./fragments6";
 import { icmpReceive6, sendParameterProblem, sendUnreachable6 } from "./icmp6";
 import { tcpReceive } from "./tcp";
@@ -87,6 +88,7 @@ function route(namespace: Namespace, frame: Frame, device: Device): void {
   const destination = ip + ipv6.AT_DESTINATION;
   if (ipv6.isUnspecified(destination)) return drop(frame, Drop.IP_INVALID_DEST, device);
   if (device.handlers & IPVLANS) {
+    if (recording) varies();
     const shared = ipvlanL3s6(device, destination);
     if (shared) return deliverLocal(namespace, frame, device, shared);
   }

@@ -19,6 +19,7 @@ import { fragmentFrame6 } from "./fragments6";
 import { sendTooBig } from "./icmp6";
 import { keyedHash } from "../random";
 import { fitted, forget, recording } from "../flowtable/recorder";
+import { differs } from "../flowtable/opening-recorder";
 import { note, Note } from "../capture/tap";
 
 /** A hop limit of its own makes: net.ipv6.conf.all.hop_limit. */
@@ -81,6 +82,8 @@ export function setNextHop(frame: Frame, route: Route6): bool {
 export function finishOutput6(namespace: Namespace, frame: Frame, device: Device | null, out: Device): void {
   if (!postrouting6(namespace, frame, device, out)) return;
   if (namespace.policies) {
+    // By addresses, protocol, port and mark.
+    if (recording) differs(frame);
     const policy = outboundPolicy6(namespace, frame);
     if (policy) forget(frame);
     if (policy) return transform(namespace, frame, policy, out);

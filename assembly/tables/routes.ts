@@ -123,7 +123,7 @@ function answerAt(table: usize, key: u64): Answer {
 /** The route to `destination`, or null (fib_lookup). */
 export function lookUp(namespace: Namespace, destination: u32): Route | null {
   const route = answered(namespace, destination);
-  if (recording) routed(namespace, destination, route);
+  if (recording) routed(namespace, destination, changetype<usize>(route), route != null && route.type == <u8>RouteType.UNICAST && !route.gateway);
   return route;
 }
 

@@ -9,8 +9,10 @@ import { Index } from "./hash";
 import { Device } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import * as ipv6 from "../wire/ipv6";
-import { Address6, numberOf, pin } from "./addresses6";
+import { Address6, numberAt, numberOf, pin } from "./addresses6";
 import { LOCAL_TABLE, MAIN_TABLE } from "./routes";
+import { recording } from "../flowtable/recorder";
+import { routed } from "../flowtable/precedent-recorder";
 
 export enum Route6Type { NONE, UNICAST, LOCAL, ANYCAST, MULTICAST, UNREACHABLE }
 
@@ -150,6 +152,12 @@ export function needsDevice(at: usize): bool { return ipv6.isMulticast(at) || ip
  * the address means nothing without.
  */
 export function lookUp6(namespace: Namespace, at: usize, device: Device | null): Route6 | null {
+  const route = search(namespace, at, device);
+  if (recording) routed(namespace, numberAt(at), changetype<usize>(route), route != null && route.type == <u8>Route6Type.UNICAST && !route.gateway);
+  return route;
+}
+
+function search(namespace: Namespace, at: usize, device: Device | null): Route6 | null {
   if (!namespace.lengths6) return null;
   const strict = needsDevice(at) ? device : null;
   const route = lookUpTable(namespace, LOCAL_TABLE, at, strict);
@@ -160,7 +168,7 @@ export function lookUp6(namespace: Namespace, at: usize, device: Device | null):
 /** Type of an address as `-m addrtype` sees it (xt_addrtype's match_lookup_rt6): by the route to it. */
 export function addressType6(namespace: Namespace, at: usize, device: Device | null): Route6Type {
   if (ipv6.isMulticast(at)) return Route6Type.MULTICAST;
-  const route = lookUp6(namespace, at, device);
+  const route = search(namespace, at, device);
   return route ? <Route6Type>route.type : Route6Type.UNREACHABLE;
 }
 

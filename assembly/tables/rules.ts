@@ -108,13 +108,7 @@ export class Rule {
   packets: u64;
   bytes: u64;
 
-  /** Do the ports of the segment or datagram at `l4` match (xt_tcpudp)? `match` and `invert` are the rule's. */
-  @inline
-  portsMatch(l4: usize, match: u32, invert: u32): bool {
-    if (match & SPORT && !this.sportMatches(load<u16>(l4), invert)) return false;
-    return !(match & DPORT) || this.dportMatches(load<u16>(l4, 2), invert);
-  }
-  /** Of one port, as loaded. */
+  /** Does a port of a segment or datagram, as loaded, match (xt_tcpudp)? `invert` is the rule's. */
   @inline
   sportMatches(loaded: u32, invert: u32): bool {
     const port = bswap<u16>(<u16>loaded);

@@ -31,6 +31,7 @@ export interface EngineExports extends Record<string, unknown> {
   openings(): number;
   precedents(): number;
   followed(): number;
+  openedByExample(): number;
   fastPackets(): number;
   settle(): void;
   tablesChanged(): void;

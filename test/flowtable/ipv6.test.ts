@@ -22,17 +22,21 @@ it.each<[string, Omit<Options, 'spec' | 'steps'> & Partial<Pick<Options, 'spec'>
 ])(
   'fares alike %s',
   async (_, options) => {
-    let fast = 0;
+    const total = { fast: 0, opened: 0, followed: 0 };
     const property = fc.asyncProperty(fc.integer({ min: 1, max: 1 << 30 }), async (seed) => {
       const slow = await vectors(seed, false, module, { spec: TWO_NODES_6, ...options, steps: 80 });
       const quick = await vectors(seed, true, module, { spec: TWO_NODES_6, ...options, steps: 80 });
       expect(quick.seen).toEqual(slow.seen);
       expect(slow.fast).toBe(0);
-      fast += quick.fast;
+      expect(slow.followed).toBe(0);
+      total.fast += quick.fast;
+      total.opened += quick.opened;
+      total.followed += quick.followed;
     });
     await fc.assert(property, lives(4, 3));
     // It would not say much if nothing had been fast.
-    expect(fast).toBeGreaterThan(2000);
+    console.log(_, total);
+    expect(total.fast).toBeGreaterThan(2000);
   },
   PATIENCE,
 );

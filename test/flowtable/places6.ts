@@ -30,7 +30,7 @@ export class Places6 {
     const [client] = topology.hosts;
     const own = client?.nic.addresses.find(isIpv6);
     // Some behind the client's MAC address, whom the nodes know.
-    this.#clients = [hostPart(own ?? ''), ...[1, 2, 3, 4, 5].map((n) => `fd00:99::a:${n}`)];
+    this.#clients = [hostPart(own ?? ''), ...Array.from({ length: 40 }, (_, n) => `fd00:99::a:${n}`)];
     for (const node of topology.nodes) {
       const namespace = this.#namespace(`${node.name}/host`);
       for (const one of this.#clients.slice(1))
@@ -72,6 +72,12 @@ export class Places6 {
     // Senders whom no table names are sent for as well: nobody tracks connections inside the overlay.
     const from = way === 'overlay' && random.chance(0.3) ? `fd00:100::b:${random.between(1, 4)}` : source;
     return place(veth.peer, to.mac, endpoint.mac, from, to.at ?? '', sport, random.pick([80, 80, 80, 8080]));
+  }
+
+  /** If a client of the nodes says that, another one says the same. */
+  another(one: Place6, random: Random): Place6 {
+    const isClients = this.#clients.some((client) => `${address6(client)}` === `${one.source}`);
+    return isClients ? { ...one, source: address6(random.pick(this.#clients)) } : one;
   }
 
   #published(random: Random, sport: number): Place6 | undefined {

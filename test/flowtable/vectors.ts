@@ -20,7 +20,7 @@ import { namespaceOf, type Sandbox } from '../../src/topology/topology.js';
 import { aside } from './asides.js';
 import { Changes } from './changes.js';
 import { bent, Conversation, numberOf, type Place, placeBack, type Side } from './conversations.js';
-import type { Place6 } from './conversations6.js';
+import { isOverIpv6, type Place6 } from './conversations6.js';
 import { OWN, Places, type Way } from './places.js';
 import { Places6, type Way6 } from './places6.js';
 import { books, digest, state } from './seen.js';
@@ -63,9 +63,11 @@ export interface Options {
 }
 export interface Told {
   seen: string[];
-  /** Packets that took the fast way; of these, new connections by an opening, as far as they were counted. */
+  /** Packets that took the fast way; of these, new connections by an opening. */
   fast: number;
   opened: number;
+  /** Established connections' first packets that became a flow by a precedent. */
+  followed: number;
   changes: ReadonlyMap<string, number>;
 }
 
@@ -99,7 +101,6 @@ class Life {
   readonly #pace: number;
   #calm = false;
   #number = 0;
-  #opened = 0;
 
   constructor(
     readonly engine: Engine,
@@ -167,7 +168,8 @@ class Life {
     return {
       seen: this.#seen,
       fast: engine.exports.fastPackets(),
-      opened: this.#opened,
+      opened: engine.exports.openedByExample(),
+      followed: engine.exports.followed(),
       changes: this.#changes.made,
     };
   }
@@ -262,14 +264,14 @@ class Life {
     if (!first) return;
     const far = random.chance(0.3);
     const frames = this.#drawn(() => {
-      const near = { ...first, sport: random.pick(PORTS) };
-      if (far && typeof near.source === 'number' && near.source >>> 16 === 0xc612)
+      let near = { ...first, sport: random.pick(PORTS) };
+      if (far && isOverIpv6(near)) near = this.#places6?.another(near, random) ?? near;
+      else if (far && typeof near.source === 'number' && near.source >>> 16 === 0xc612)
         near.source = addressNumber('198.18.0.0') + random.between(1, 250);
       return this.#converse(near).say('near', random);
     });
-    const before = this.#counting ? this.engine.exports.fastPackets() : 0;
+    if (this.#counting) this.engine.exports.fastPackets();
     this.#bring(first.into, frames);
-    if (this.#counting) this.#opened += this.engine.exports.fastPackets() - before;
   }
 
   #drawn(frame: () => Uint8Array): Uint8Array[] {
