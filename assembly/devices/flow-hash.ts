@@ -29,6 +29,8 @@ export function sourcePort(frame: Frame): u32 {
  * The same of a frame with a plain packet of these addresses and ports (as loaded). Over IPv6 addresses are numbers (tables/addresses6), and
  * `hash` is the flow label (as loaded) where no socket has given one.
  */
+// @ts-ignore: decorator
+@inline
 export function sourcePortOf(addresses: u64, protocol: u32, ports: u32, flags: u32, hash: u32, v6: bool): u32 {
   if (flags & SOCKET_HASH) return portOfHash(hash);
   return portOfHash(v6 ? hashOf6(<usize><u32>addresses, <usize>(addresses >>> 32), protocol, ports, hash) : hashOf(endsOf(addresses), protocol, portsOf(ports)));

@@ -85,6 +85,8 @@ export function prospect(frame: Frame, b: u64, address: u32, outside: usize, has
 }
 
 /** Its stages, for the taps on its way. */
+// @ts-ignore: decorator
+@inline
 function stage(before: u64, portsBefore: u32, v6: bool): void {
   let points = opening.stages;
   for (let n: u32 = 1; points; n++, points >>>= 8) {
@@ -104,8 +106,10 @@ export function isAnew(): bool { return anew; }
 
 /**
  * Makes the connections of the packet with addresses `before` whose header is known to agree with the opening's track. False: it has to
- * go the slow way. Its upper layer begins at `l4` and is `tail` bytes long.
+ * go the slow way. Its upper layer begins at `l4` and is `tail` bytes long. `v6` is a constant, here and below: each family has code of its own.
  */
+// @ts-ignore: decorator
+@inline
 export function open(frame: Frame, outside: usize, before: u64, l4: usize, tail: u32, protocol: u32, v6: bool): bool {
   if (protocol == ipv4.TCP) {
     if (tcpError(l4, tail)) {
@@ -214,6 +218,8 @@ let outPort: u32 = 0;
  * Works out all tuples, and asks for the lines of indexes and of free records that they will need, all together (prefetch by loading, as
  * for vectors: flowtable/foresee). False: a port would have to be searched for.
  */
+// @ts-ignore: decorator
+@inline
 function plan(outside: usize, before: u64, portsBefore: u32, protocol: u32, v6: bool): bool {
   const over = protocolOver(protocol, v6);
   const track = passing.track;
@@ -326,6 +332,8 @@ function bound(connection: Connection, binding: Binding, status: u16): void {
 }
 
 /** Would the rules and namespaces on the way treat this sender as they treated the one before? */
+// @ts-ignore: decorator
+@inline
 function suits(opening: Opening, sender: u32, v6: bool): bool {
   if (!isHost(sender, v6)) return false;
   for (let i: u32 = 0; i < opening.conditions; i++) {

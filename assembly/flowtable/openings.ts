@@ -79,6 +79,8 @@ export class Condition {
 @inline
 export function isWithin(address: u32, mask: u32, value: u32, v6: bool): bool { return v6 ? within(<usize>address, <usize>value, mask) : (address & mask) == value; }
 /** Is the sender's address one of the namespace's own? */
+// @ts-ignore: decorator
+@inline
 export function isOwn(namespace: Namespace, address: u32, v6: bool): bool { return v6 ? isLocal6(namespace, <usize>address, null) : isLocal(namespace, address); }
 
 const DECISION: usize = 12;

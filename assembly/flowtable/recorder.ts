@@ -378,7 +378,8 @@ function installFlow(frame: Frame, ip: usize, protocol: u32, track: Track, fresh
     flow.balancedStamp = flow.balanced.stamp;
   }
   const ports = portsAt(ip, v6);
-  translates(flow, made.ttl, keyA, portsAt(first, v6), after, ports, v6);
+  // An ESP packet's key has no addresses.
+  translates(flow, made.ttl, endsAt(first, v6), portsAt(first, v6), after, ports, v6);
   if (encapsulates(made)) flow.outPort = load<u16>(frame.data + ethernet.LENGTH + ipv4.LENGTH);
   if (!repeats(frame, ip, flow, track, protocol)) return;
   flow.generation = startGeneration;
