@@ -2,7 +2,7 @@
 // arrives at once.
 
 import { arena } from "./memory";
-import { foresee, lineUp, linedUp, vectorLength } from "./flowtable/foresee";
+import { SHORT, announce, ask, foresee, lineUp, linedUp, lookAt, vectorLength } from "./flowtable/foresee";
 import { Frame, ensureFrames, madeFrames, takeFrame, takeOfMany } from "./frame";
 import { account, drop, Drop } from "./drops";
 import { Device, receiveHere, scheduleAt, slowPackets } from "./devices/device";
@@ -93,29 +93,50 @@ export function receiveBatch(device: Device, frames: usize, lengths: usize, stri
   while (i < count) {
     ensureFrames();
     const some = min(most, count - i);
-    let j: u32 = 0;
-    for (; j < some; j++) {
-      const length = load<u32>(lengths + (<usize>j << 2));
-      const frame = takeOfMany(length);
-      if (!frame) break;
-      const from = frames + <usize>(j * stride);
-      if (length >= 16) frame.sum = copySummed(frame.data, from, length);
-      else memory.copy(frame.data, from, length);
-      frame.time = now;
-      lineUp(device, frame, from, j);
-    }
-    madeFrames(j);
-    account.injected += j;
-    if (!j) break;
-    frames += <usize>(j * stride);
-    lengths += <usize>j << 2;
-    i += j;
-    foresee(j);
-    for (let k: u32 = 0; k < j; k++) {
-      const slow = slowPackets;
-      receiveHere(device, linedUp(k));
-      if (slow != slowPackets) topUp();
-    }
+    const come = most == SHORT ? receiveSome(device, frames, lengths, stride, 0, some, false) : receiveMany(device, frames, lengths, stride, some);
+    i += come;
+    if (come < some) break;
+    frames += <usize>(some * stride);
+    lengths += <usize>some << 2;
   }
   return i;
+}
+
+/** As many as wait for memory at once: they are looked at where they are, and become frames by and by, which stay in the first cache for as long as they go. */
+function receiveMany(device: Device, frames: usize, lengths: usize, stride: u32, count: u32): u32 {
+  for (let j: u32 = 0; j < count; j++) lookAt(device, frames + <usize>(j * stride), j);
+  ask(count);
+  for (let from: u32 = 0; from < count; from += SHORT) {
+    const end = min(from + SHORT, count);
+    const come = receiveSome(device, frames, lengths, stride, from, end, true);
+    if (come < end) return come;
+  }
+  return count;
+}
+
+/** Those from `from` to `end`; `asked`, a constant: their flows have been asked for. Answers where it stopped: at the end, or before one that is too long. */
+// @ts-ignore: decorator
+@inline
+function receiveSome(device: Device, frames: usize, lengths: usize, stride: u32, from: u32, end: u32, asked: bool): u32 {
+  let j = from;
+  for (; j < end; j++) {
+    const length = load<u32>(lengths + (<usize>j << 2));
+    const frame = takeOfMany(length);
+    if (!frame) break;
+    const at = frames + <usize>(j * stride);
+    if (length >= 16) frame.sum = copySummed(frame.data, at, length);
+    else memory.copy(frame.data, at, length);
+    frame.time = now;
+    if (asked) announce(frame, j);
+    else lineUp(device, frame, at, j);
+  }
+  madeFrames(j - from);
+  account.injected += j - from;
+  if (!asked) foresee(j);
+  for (let k = from; k < j; k++) {
+    const slow = slowPackets;
+    receiveHere(device, linedUp(k));
+    if (slow != slowPackets) topUp();
+  }
+  return j;
 }

@@ -17,7 +17,7 @@ import { Flow, OVER_IPV6, flowSlot, flows } from "./flows";
 /** Frames looked at together, at most: as many as wait for memory at once. */
 export const VECTOR: u32 = 256;
 /** Where there are few flows, nobody waits, and what a vector of frames needs had better stay in the first cache. */
-const SHORT: u32 = 32;
+export const SHORT: u32 = 32;
 const FEW: u32 = 16384;
 const frames: usize = memory.data(1024);
 const slots: usize = memory.data(1024);
@@ -37,6 +37,14 @@ export function vectorLength(): u32 { return flows() > FEW ? VECTOR : SHORT; }
 // @ts-ignore: decorator
 @inline
 export function lineUp(device: Device, frame: Frame, at: usize, i: u32): void {
+  store<usize>(<usize>i << 2, changetype<usize>(frame), frames);
+  lookAt(device, at, i);
+}
+
+/** The same, of one that will be given its frame by `announce`, behind `ask`. */
+// @ts-ignore: decorator
+@inline
+export function lookAt(device: Device, at: usize, i: u32): void {
   let ip = at + ethernet.LENGTH;
   let protocol = ipv4.protocol(ip);
   let v6 = false;
@@ -52,7 +60,6 @@ export function lineUp(device: Device, frame: Frame, at: usize, i: u32): void {
     ? hash6(device, ip, ip - at > ethernet.LENGTH ? 0x80 : 0)
     : hash(load<u64>(ip, 12), <u64>load<u32>(ip, ipv4.LENGTH) | (<u64>(protocol | (device.id << 8)) << 32));
   const offset = <usize>i << 2;
-  store<usize>(offset, changetype<usize>(frame), frames);
   store<usize>(offset, flowSlot(key), slots);
   store<u32>(offset, tagOf(key), tags);
 }
@@ -64,6 +71,15 @@ function hash6(device: Device, ip: usize, tunnelled: u32): u64 {
   return hash(addresses, <u64>load<u32>(ip, ipv6.LENGTH) | rest | OVER_IPV6);
 }
 
+/** What was looked at before is this frame. */
+// @ts-ignore: decorator
+@inline
+export function announce(frame: Frame, i: u32): void {
+  const offset = <usize>i << 2;
+  store<usize>(offset, changetype<usize>(frame), frames);
+  frame.hint = load<usize>(offset, slots);
+}
+
 /** That frame, until another vector is lined up. */
 // @ts-ignore: decorator
 @inline
@@ -71,7 +87,16 @@ export function linedUp(i: u32): Frame { return changetype<Frame>(load<usize>(<u
 
 /** The first `count` have been lined up. */
 export function foresee(count: u32): void {
-  if (count < 4) return;
+  if (count >= 4) askFor(count, true);
+}
+
+/** The first `count` have been looked at. */
+export function ask(count: u32): void { askFor(count, false); }
+
+/** `named`, a constant: they have frames. */
+// @ts-ignore: decorator
+@inline
+function askFor(count: u32, named: bool): void {
   let seen: u32 = 0;
   const end = <usize>count << 2;
   for (let i: usize = 0; i < end; i += 4) {
@@ -80,7 +105,7 @@ export function foresee(count: u32): void {
   for (let i: usize = 0; i < end; i += 4) {
     const flow = likelyAt(load<usize>(i, slots), load<u32>(i, tags), nobodys);
     store<usize>(i, flow, slots);
-    changetype<Frame>(load<usize>(i, frames)).hint = flow;
+    if (named) changetype<Frame>(load<usize>(i, frames)).hint = flow;
   }
   // By itself: the fewer instructions there are from one to the next, the more of them the processor waits for at once.
   for (let i: usize = 0; i < end; i += 4) seen |= load<u32>(load<usize>(i, slots));
