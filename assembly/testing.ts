@@ -13,6 +13,7 @@ import * as vxlan from "./wire/vxlan";
 import * as esp from "./wire/esp";
 import * as gcm from "./stack/gcm";
 import * as vlan from "./wire/vlan";
+import * as cells from "./cells";
 import { Pool } from "./memory";
 import { Of } from "./tables/generation";
 import { Index, Search } from "./tables/hash";
@@ -166,6 +167,14 @@ export function poolLift(pool: Pool): usize { return pool.lift(); }
 export function poolGive(pool: Pool, at: usize): void { pool.give(at); }
 export function poolFree(pool: Pool): u32 { return pool.free; }
 export function poolLookAhead(pool: Pool): u32 { return pool.lookAhead(); }
+
+export function cellsEnsure(wanted: u32): void { cells.ensureCells(wanted); }
+export function cellsFree(): u32 { return cells.freeCells; }
+export function cellTake(): usize { return cells.takeCell(); }
+export function cellTakeNear(near: usize): usize { return cells.takeCellNear(near); }
+export function cellGive(at: usize): void { cells.giveCell(at); }
+export function cellsNext(): u32 { return cells.nextCells(); }
+
 export function newSearch(a: u64, b: u64): Search {
   const search = changetype<Search>(heap.alloc(offsetof<Search>()));
   search.a = a;

@@ -140,6 +140,12 @@ export interface WireExports {
   poolGive(pool: number, at: number): void;
   poolFree(pool: number): number;
   poolLookAhead(pool: number): number;
+  cellsEnsure(wanted: number): void;
+  cellsFree(): number;
+  cellTake(): number;
+  cellTakeNear(near: number): number;
+  cellGive(at: number): void;
+  cellsNext(): number;
   newSearch(a: bigint, b: bigint): number;
   indexAsk(index: number, search: number): number;
   indexSeek(index: number, search: number): number;
