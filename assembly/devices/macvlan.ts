@@ -57,9 +57,8 @@ export function closeMacvlan(device: Device): void {
   leaveLower(device, MACVLANS);
 }
 
-/** `device` is no longer among those on its lower device; `handler` goes with the last of them. */
+/** `device`, which goes (clock/removal: removeDevice), is no longer among those on its lower device; `handler` goes with the last of them. */
 export function leaveLower(device: Device, handler: u32): void {
-  changed();
   const lower = device.lower!;
   if (lower.uppers == device) lower.uppers = device.nextUpper;
   else {

@@ -21,8 +21,8 @@ export function openVlan(device: Device, lower: Device, id: u32): void {
   lower.handlers |= VLANS;
 }
 
+/** Of a device that goes (clock/removal: removeDevice). */
 export function closeVlan(device: Device): void {
-  changed();
   const lower = device.lower!;
   if (lower.vlans == device) lower.vlans = device.nextVlan;
   else {
