@@ -81,6 +81,7 @@ it('leaves out nothing but what is between vectors', () => {
     'inbox/receiveBatch > clock/run/ensure',
     'inbox/receiveBatch > clock/run/topUp',
     'inbox/receiveBatch > frame/ensureFrames',
+    'inbox/receiveMany > clock/run/topUp',
   ]);
 });
 
