@@ -110,7 +110,7 @@ function wayOf(flow: LoadFlow): LoadWay | null {
 export function isOthersAlone(number: u32, size: u32, time: u64): bool {
   if (owns(number)) return false;
   const flow = flowOf(number);
-  return flow.lastSent && time < flow.lastSent + SILENCE && isSettled(flow, size, time);
+  return time < flow.lastSent + SILENCE && isSettled(flow, size, time);
 }
 
 /** Would a packet of `size` bytes that the flow sends at `time` find everything on its way, and on that of its answer, known and fresh? */
@@ -137,10 +137,9 @@ function freshUntil(way: LoadWay): u64 {
   for (let i: u32 = 0; i < way.count; i++) {
     const neighbour = neighbourOf(way, i);
     switch (<i32>neighbour.state) {
-      case Nud.PERMANENT: break;
+      // In DELAY it has been used already: nothing happens but by its timer.
+      case Nud.PERMANENT: case Nud.DELAY: break;
       case Nud.REACHABLE: until = min(until, neighbour.confirmed + neighbour.reachable); break;
-      // Used already: nothing happens until its timer.
-      case Nud.DELAY: until = min(until, neighbour.deadline); break;
       default: return 0;
     }
   }

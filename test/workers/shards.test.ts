@@ -100,6 +100,13 @@ describe('over minutes, while neighbours are asked for again and again', () => {
   }, 120_000);
 });
 
+it('keeps every connection alive that others send by, so that the next one goes where it would', async () => {
+  await compare(
+    mesh(`{ load: { to: "node3:9090", protocol: udp, flows: 7, packets: 2900, rate: 7 } },
+      { load: { to: "node3:9090", protocol: udp, sources: 192.168.99.128/28, flows: 5, packets: 50, rate: 100 } }`),
+  );
+}, 120_000);
+
 it('sends half of a fast load, and little of the other half', async () => {
   const { one, shares } = await compare(
     mesh('{ load: { to: "node1:8080", flows: 50, packets: 6000, rate: 100kpps, arrivals: poisson } }'),
@@ -149,7 +156,8 @@ describe('counts what others send too', () => {
 
 it('follows changes of the swarm while the load runs', async () => {
   const changes = `changes: [
-    { at: 9003, scale: { web: 1 } }, { at: 20010, scale: { web: 4 } }, { at: 33333, kill: web.1 }, { at: 45000, drain: node2 }]`;
+    { at: 9003, scale: { web: 1 } }, { at: 20010, scale: { web: 4 } }, { at: 33333, kill: web.1 },
+    { at: 45000, drain: node2 }, { at: 60000, exit: web.3 }]`;
   const { one } = await compare(
     mesh(
       `{ load: { to: "node1:8080", flows: 12, packets: 1500, rate: 30, arrivals: poisson } },
