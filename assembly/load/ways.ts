@@ -84,26 +84,40 @@ export function forgetWays(): void {
   first = null;
 }
 
-/** Between frames: the way of a flow that has arrived somewhere; null: it has not, or not as things stand now. */
+/**
+ * Between frames: the way of a flow that has arrived somewhere, of which nothing is known if tables have changed; null: it has not, or not
+ * as sockets stand now.
+ */
 function wayOf(flow: LoadFlow): LoadWay | null {
   if (!flow.goal || flow.bindings != bindings) return null;
-  if (flow.way) return changetype<LoadWay>(flow.way);
-  const a = <u64>changetype<usize>(flow.source) | (<u64>flow.address << 32);
-  let at = index.find(a, flow.goal);
-  if (!at) {
-    pool.ensure(1);
-    index.ensure(1);
-    at = pool.take(NEIGHBOURS);
-    const way = changetype<LoadWay>(at);
-    way.keyA = a;
-    way.keyB = flow.goal;
-    way.source = flow.source;
-    way.next = first;
-    first = way;
-    index.insert(at);
+  if (!flow.way) flow.way = changetype<usize>(wayFrom(flow.source, flow.address, flow.goal));
+  const way = changetype<LoadWay>(flow.way);
+  const links = lastingLinks();
+  if (way.generation != generation || way.links != links) {
+    way.generation = generation;
+    way.links = links;
+    way.state = <u8>Known.NOTHING;
+    way.sent = 0;
+    way.most = u32.MAX_VALUE;
   }
-  flow.way = at;
-  return changetype<LoadWay>(at);
+  return way;
+}
+
+function wayFrom(source: LoadSource, address: u32, goal: u32): LoadWay {
+  const a = <u64>changetype<usize>(source) | (<u64>address << 32);
+  const found = index.find(a, goal);
+  if (found) return changetype<LoadWay>(found);
+  pool.ensure(1);
+  index.ensure(1);
+  const at = pool.take(NEIGHBOURS);
+  const way = changetype<LoadWay>(at);
+  way.keyA = a;
+  way.keyB = goal;
+  way.source = source;
+  way.next = first;
+  first = way;
+  index.insert(at);
+  return way;
 }
 
 /** Need only its owner, another engine, send the packet of data that the flow has for `time`? */
@@ -117,13 +131,6 @@ export function isOthersAlone(number: u32, size: u32, time: u64): bool {
 function isSettled(flow: LoadFlow, size: u32, time: u64): bool {
   const way = wayOf(flow);
   if (!way) return false;
-  if (way.generation != generation || way.links != lastingLinks()) {
-    way.generation = generation;
-    way.links = lastingLinks();
-    way.state = <u8>Known.NOTHING;
-    way.sent = 0;
-    way.most = u32.MAX_VALUE;
-  }
   if (way.state != <u8>Known.NEIGHBOURS || size > way.size) return false;
   if (way.changes != neighbourChanges || time >= way.until) {
     way.changes = neighbourChanges;

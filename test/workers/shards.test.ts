@@ -22,6 +22,7 @@ x-swarmwire:
   containers:
     web: { image: nginx, networks: [near], ports: ["8080:80", "9090:90/udp"] }
     other: { networks: [near] }
+    third: { networks: [near] }
   traffic: [${traffic}]`;
 
 const routed = (traffic: string) => `
@@ -100,6 +101,13 @@ describe('over minutes, while neighbours are asked for again and again', () => {
   }, 120_000);
 });
 
+it('knows of progress that others make, which spares a neighbour to be asked for', async () => {
+  await compare(
+    bridge(`{ ping: { from: other, to: 172.30.0.2 } },
+      { load: { from: [third, other], to: "172.30.0.2:80", flows: 2, packets: 30, rate: 1, answered: true, at: 60000 } }`),
+  );
+}, 120_000);
+
 it('keeps every connection alive that others send by, so that the next one goes where it would', async () => {
   await compare(
     mesh(`{ load: { to: "node3:9090", protocol: udp, flows: 7, packets: 2900, rate: 7 } },
@@ -116,11 +124,13 @@ it('sends half of a fast load, and little of the other half', async () => {
 
 describe('counts what others send too', () => {
   it('where packets are too big, and the errors about them are numbered', async () => {
-    await compare(
+    const { one, shares } = await compare(
       mesh(
-        '{ load: { to: "node3:9090", protocol: udp, flows: 5, packets: 2000, imix: true, rate: 2kpps, answered: true } }',
+        '{ load: { to: "node3:9090", protocol: udp, flows: 5, packets: 6000, imix: true, rate: 2kpps, answered: true } }',
       ),
     );
+    // Those that fit are left to their owners all the same.
+    for (const part of shares) expect(leftBy(part, CLIENT) / leftBy(one, CLIENT)).toBeLessThan(0.9);
   }, 120_000);
 
   it('where nobody listens', async () => {
