@@ -4,6 +4,7 @@ import { Frame, ensureFrames, setCurrent } from "../frame";
 import { drop, Drop } from "../drops";
 import { generate, lookAgain } from "../load/generator";
 import { shared } from "../load/shards";
+import { ensureWays } from "../load/ways";
 import { Device, VXLAN_IPV6, calm, receive, slowPackets, transmit } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import { Event, a, b, kind, next, now, putBack, setNow } from "./queue";
@@ -65,6 +66,7 @@ export function ensure(): void {
   ensureFlows();
   ensureOpenings();
   ensurePrecedents();
+  if (shared) ensureWays();
 }
 
 /** After an event, and within a vector after a frame that went the slow way: slots, of which a flood takes many; the rest now and then. */

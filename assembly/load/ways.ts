@@ -22,6 +22,8 @@ const SILENCE: u64 = 4_000_000_000;
 const MOST: u32 = 24;
 /** What has not come back within this time, ns, does not. */
 const LOST: u64 = 1_000_000_000;
+/** As many may be asked about until there is room again. */
+const ROOM: u32 = 256;
 /** Besides twice the time that a packet takes there and back, ns. */
 const MARGIN: u64 = 1_000_000;
 
@@ -73,6 +75,12 @@ function neighbourOf(way: LoadWay, i: u32): Neighbour { return changetype<Neighb
 @inline
 function lastingLinks(): u32 { return linksGeneration - neighbourChanges; }
 
+/** Between frames, where engines share loads. */
+export function ensureWays(): void {
+  pool.ensure(ROOM);
+  index.ensure(ROOM);
+}
+
 /** Another load begins. */
 export function forgetWays(): void {
   for (let way = first; way; ) {
@@ -85,12 +93,13 @@ export function forgetWays(): void {
 }
 
 /**
- * Between frames: the way of a flow that has arrived somewhere, of which nothing is known if tables have changed; null: it has not, or not
- * as sockets stand now.
+ * The way of a flow that has arrived somewhere, of which nothing is known if tables have changed; null: it has not, or not as sockets
+ * stand now, or there is no room for it yet.
  */
 function wayOf(flow: LoadFlow): LoadWay | null {
   if (!flow.goal || flow.bindings != bindings) return null;
-  if (!flow.way) flow.way = changetype<usize>(wayFrom(flow.source, flow.address, flow.goal));
+  if (!flow.way) flow.way = wayFrom(flow.source, flow.address, flow.goal);
+  if (!flow.way) return null;
   const way = changetype<LoadWay>(flow.way);
   const links = lastingLinks();
   if (way.generation != generation || way.links != links) {
@@ -103,13 +112,12 @@ function wayOf(flow: LoadFlow): LoadWay | null {
   return way;
 }
 
-function wayFrom(source: LoadSource, address: u32, goal: u32): LoadWay {
+function wayFrom(source: LoadSource, address: u32, goal: u32): usize {
   const a = <u64>changetype<usize>(source) | (<u64>address << 32);
   const found = index.find(a, goal);
-  if (found) return changetype<LoadWay>(found);
-  pool.ensure(1);
-  index.ensure(1);
+  if (found) return found;
   const at = pool.take(NEIGHBOURS);
+  if (!at) return 0;
   const way = changetype<LoadWay>(at);
   way.keyA = a;
   way.keyB = goal;
@@ -117,7 +125,7 @@ function wayFrom(source: LoadSource, address: u32, goal: u32): LoadWay {
   way.next = first;
   first = way;
   index.insert(at);
-  return way;
+  return at;
 }
 
 /** Need only its owner, another engine, send the packet of data that the flow has for `time`? */
