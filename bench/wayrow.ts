@@ -15,6 +15,9 @@ const HEAD = 96;
 const LEAST = 64;
 
 /** Slots for one batch, and what has to be done for it to arrive. */
+/** Datagrams are a stream to conntrack only after two seconds, and then change their entry once more; so often is a way settled until then, a millisecond each. */
+const UNTIL_STREAM = 2100;
+
 class Runner {
   readonly #slots: number;
   readonly #lengths: number;
@@ -40,8 +43,10 @@ class Runner {
   }
   /** What has to come first for so many flows. */
   begin(count: number): void {
-    const { first } = this.way;
-    if (first) this.pass((i) => first.make(i, LEAST), count, first.into);
+    const { first, settle } = this.way;
+    if (!first) return;
+    this.pass((i) => first.make(i, LEAST), count, first.into);
+    for (let i = 0; i < UNTIL_STREAM; i++) settle();
   }
   /** Frames of flows in their order, the first `count`. */
   pass(frameOf: (i: number) => Uint8Array, count: number, into = this.way.into): void {
@@ -112,8 +117,8 @@ export async function wayRows(
       sample.set(headOf(i));
       return sample;
     };
-    // Every flow is there, and recorded.
-    for (let i = 0; i < 2; i++) runner.pass(frameOf, flows);
+    // Every flow is there, a stream if it is answered, and recorded.
+    for (let i = 0; i < 3; i++) runner.pass(frameOf, flows);
     let at = 0;
     let fast = 0;
     return {
