@@ -2,7 +2,7 @@
 
 import { Frame, ensureFrames, setCurrent } from "../frame";
 import { drop, Drop } from "../drops";
-import { generate, lookAgain } from "../load/generator";
+import { generate, lookAgain, passNow } from "../load/generator";
 import { shared } from "../load/shards";
 import { ensureWays } from "../load/ways";
 import { Device, VXLAN_IPV6, calm, receive, slowPackets, transmit } from "../devices/device";
@@ -81,6 +81,8 @@ let since: u32 = 0;
 export function runUntil(until: u64): Stopped {
   ensure();
   while (true) {
+    // What JavaScript makes before it calls again is nobody's, too.
+    setCurrent(0);
     if (puntsFull()) return Stopped.PUNTS;
     if (captureFull()) return Stopped.CAPTURE;
     if (ciphersFull()) return Stopped.CIPHERS;
@@ -91,12 +93,13 @@ export function runUntil(until: u64): Stopped {
     if (shared) lookAgain();
     if (!next(min(until, horizon))) {
       setNow(min(until, horizon));
+      if (shared) passNow();
       if (now >= nextSweep) sweep();
       if (horizon >= until) return Stopped.DONE;
       return horizon == ciphers ? Stopped.CIPHERS : Stopped.PUNTS;
     }
     if (now >= nextSweep) sweep();
-    setCurrent(0);
+    if (shared) passNow();
     switch (<i32>kind) {
       case Event.FRAMES: vector(a, b); break;
       case Event.TRANSMIT: inject(changetype<Device>(a), started(b)); break;

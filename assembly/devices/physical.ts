@@ -11,6 +11,7 @@ import { Device, HAIRPIN, arriveAt } from "./device";
 import { denies } from "./denials";
 import { below } from "../random";
 import { changed } from "../tables/generation";
+import { dependsOnOthers } from "../load/ways";
 import { endsOnSegment, forget } from "../flowtable/recorder";
 
 @unmanaged
@@ -48,7 +49,10 @@ export function physicalTransmit(device: Device, frame: Frame): void {
   if (!device.segment) return drop(frame, Drop.NO_CARRIER, device);
   const segment = changetype<Segment>(device.segment);
   if (frame.length < ethernet.LENGTH) return drop(frame, Drop.PKT_TOO_SMALL, device);
-  if (segment.loss) forget(frame);
+  if (segment.loss) {
+    forget(frame);
+    dependsOnOthers(frame);
+  }
   if (segment.loss && below(65536) < segment.loss) return drop(frame, Drop.SEGMENT_LOSS, device);
   const source = ethernet.source(frame.data);
   const destination = ethernet.destination(frame.data);

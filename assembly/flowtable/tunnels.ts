@@ -1,8 +1,8 @@
-// Tunnels' entries of conntrack: each is met by all flows that go through its port, and by their packets it only gets older. So no packet
+// Tunnels' entries of conntrack: each is met by all flows that go through its port, and their packets only put off its end. So no packet
 // looks at it: the entry waits for its flows, which it knows. It hears from each when that one's last packet came, as soon as the flow's
 // group is settled (flowtable/groups), or as the entry would else be over. Until then its deadline is the least that it may be.
 //
-// It waits for a flow as long as the flow has a `last` packet, and only while datagrams leave all of it but its time as it is: one that is
+// It waits for flows that have a `last` packet (one that has none yet tells it nothing), and only while datagrams leave all of it but its time as it is: one that is
 // answered for the first time, or taken away, waits for nobody any more.
 
 import { Connection, SEEN_REPLY } from "../tables/connections";
@@ -11,10 +11,14 @@ import { Flow } from "./flows";
 import { NEVER, ungroup } from "./groups";
 import { Track } from "./track";
 
-/** Is the tunnel's entry, if there is one, as the way has it, alive, and will datagrams from `time` on leave it as it is but for its time? */
+/**
+ * May the tunnel's entry, if there is one, wait for the flow, whose `last` packet came at `time`: is it as the way has it, alive, and will
+ * datagrams from then on leave it as it is but for its time? Of a packet before, that came later, it hears first.
+ */
 export function mayWait(flow: Flow, track: Track, time: u64): bool {
   const outer = flow.outer;
   if (!outer) return true;
+  if (time < flow.last) hear(outer, flow);
   const then = time + track.outerAfter;
   return outer.stamp == flow.outerStamp && isSeen(outer) == <u32>track.outerSeen && !isPast(outer, then) && udpSteady(outer, then);
 }

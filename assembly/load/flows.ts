@@ -49,7 +49,7 @@ export class LoadFlow {
   port: u32;
   /** Random transmit hash of a connected socket. */
   hash: u32;
-  /** Next sequence numbers: what the sender sends, what it has received, what the receiver sends, what that has received. */
+  /** Next sequence numbers: what the sender sends, what it has received (or: its last datagram's number), what the receiver sends, what that has received. */
   sendNext: u32;
   receiveNext: u32;
   answerNext: u32;

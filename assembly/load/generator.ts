@@ -111,6 +111,7 @@ function begin(flow: LoadFlow, i: u32): void {
 
 /** It is over, whatever is still on its way: nobody counts it. */
 export function endLoad(): void {
+  unsent = 0;
   enter(LoadPhase.NONE);
   releaseSources();
 }
@@ -175,6 +176,8 @@ function giveUp(): void {
     return open();
   }
   books.unanswered = flowCount - books.opened - books.refused;
+  // An answer that comes yet is too late.
+  for (let i: u32 = 1; i <= flowCount; i++) if (flowOf(i).state == <u8>FlowState.OPENING) flowOf(i).state = <u8>FlowState.REFUSED;
   data(now);
 }
 
@@ -199,20 +202,24 @@ function data(time: u64): void {
   turn = 0;
   due = <f64>time;
   unsent = 0;
-  together = isSparse() ? u64.MAX_VALUE : max<u64>(min<u64>(<u64>flowCount * ROUNDS, books.left >>> 5), 1);
+  passed = 0;
+  undrawn = books.left;
+  together = untilTogether();
+  isMarked = shared && poisson && books.protocol == ipv4.UDP;
+  if (isMarked) markLast();
   draw();
 }
 
 /** Goes on to the next packet that is sent here, and has it sent in time. */
 function draw(): void {
   drawnAt(generation, linksGeneration, bindings);
-  while (books.left) {
+  while (undrawn) {
     const before = state;
     const beforeTurn = turn;
     const flow = drawFlow();
     if (!flow) break;
     const size = atLeast(books.protocol, drawSize(), flowOf(flow).source.v6);
-    books.left--;
+    undrawn--;
     number++;
     const time = <u64>due;
     const beforeDue = due;
@@ -239,9 +246,10 @@ function draw(): void {
 function sendDrawn(): void {
   const i = drawnFlow;
   const flow = flowOf(i);
-  passOver(u64.MAX_VALUE);
+  passOver(now);
   if (isOthers(i, drawnSize, now)) passOne(i, now);
   else {
+    books.left--;
     setCurrent(i);
     if (!flow.source.namespace.dead) transmit(flow, owns(i));
     flow.lastSent = now;
@@ -275,104 +283,6 @@ function transmit(flow: LoadFlow, own: bool): void {
   sendSegment(sequence, flow.receiveNext, tcp.PSH | tcp.ACK, length, number, LoadKind.DATA, confirm, now);
 }
 
-// --- Packets of other engines' flows, which these alone send (shards) ---
-//
-// They are drawn like all others, up to the next one that is sent here. What was decided about those that are still to come is
-// taken back when a table changes meanwhile.
-
-@unmanaged
-class Unsent {
-  time: u64;
-  /** As it stood before it was drawn. */
-  state: u64;
-  due: f64;
-  turn: u32;
-  flow: u32;
-}
-const MOST_UNSENT: u32 = 64;
-const unsents: usize = arena(<usize>MOST_UNSENT * offsetof<Unsent>());
-let unsent: u32 = 0;
-/** All engines send the last packets of all flows: so many of the load. */
-let together: u64 = 0;
-const ROUNDS: u32 = 4;
-/** Of a flow that sends at random times so seldom, ns, it may take longer to the next packet than a connection of UDP's is kept. */
-const SPARSE: f64 = 1e9;
-
-/** As the tables stood when the next packets were drawn. */
-let drawnGeneration: u32 = 0;
-let drawnLinks: u32 = 0;
-let drawnBindings: u32 = 0;
-
-// @ts-ignore: decorator
-@inline
-function unsentAt(i: u32): Unsent { return changetype<Unsent>(unsents + <usize>i * offsetof<Unsent>()); }
-
-function isSparse(): bool {
-  if (!poisson || books.protocol == ipv4.TCP) return false;
-  let bytes: f64 = 0;
-  let before: u32 = 0;
-  for (let i: u32 = 0; i < sizeCount; i++) {
-    const upTo = load<u32>(sizes + (<usize>i << 3), 4);
-    bytes += <f64>load<u32>(sizes + (<usize>i << 3)) * <f64>(upTo - before);
-    before = upTo;
-  }
-  return <f64>flowCount * distance(<u32>(bytes / <f64>weights)) > SPARSE;
-}
-
-// @ts-ignore: decorator
-@inline
-function isOthers(flow: u32, size: u32, time: u64): bool { return shared && books.left >= together && isOthersAlone(flow, size, time); }
-
-function drawnAt(generation: u32, links: u32, sockets: u32): void {
-  drawnGeneration = generation;
-  drawnLinks = links;
-  drawnBindings = sockets;
-}
-
-function keepUnsent(flow: u32, time: u64, before: u64, beforeTurn: u32, beforeDue: f64): void {
-  const one = unsentAt(unsent++);
-  one.time = time;
-  one.flow = flow;
-  one.state = before;
-  one.turn = beforeTurn;
-  one.due = beforeDue;
-}
-
-/** Those up to `time` have been sent, by their owners. How many these were. */
-function passOver(time: u64): u32 {
-  let i: u32 = 0;
-  for (; i < unsent && unsentAt(i).time <= time; i++) passOne(unsentAt(i).flow, unsentAt(i).time);
-  if (i == unsent) unsent = 0;
-  return i;
-}
-
-/** What it has left behind at both ends, as if it had passed here. */
-function passOne(i: u32, time: u64): void {
-  if (books.protocol != ipv4.TCP) return;
-  const flow = flowOf(i);
-  if (flow.confirm) confirmUnsent(flow, time);
-  // Its acknowledgment comes before the next packet, or so: what it confirms stays so for many seconds.
-  flow.confirm = acknowledges(flow) ? 1 : 0;
-}
-
-/** For the run loop, where several engines share the load: have tables changed since packets to come were left to their owners? */
-export function lookAgain(): void {
-  if (!unsent || (drawnGeneration == generation && drawnLinks == linksGeneration && drawnBindings == bindings)) return;
-  const passed = passOver(now);
-  if (!unsent) return;
-  const first = unsentAt(passed);
-  // Those after it, and the one that is drawn.
-  const undone = unsent - passed + 1;
-  books.left += undone;
-  number -= undone;
-  state = first.state;
-  turn = first.turn;
-  due = first.due;
-  unsent = 0;
-  serial++;
-  draw();
-}
-
 /** A flow that may send, in turn or drawn; 0: there is none. */
 function drawFlow(): u32 {
   let i = poisson ? <u32>(uniform() * <f64>flowCount) + 1 : turn + 1;
@@ -398,6 +308,141 @@ function settle(end: u64): void {
   schedule(end + GRACE, Event.LOAD, 0, serial);
 }
 
+// --- Packets of other engines' flows, which these alone send (shards) ---
+//
+// They are drawn like all others, up to the next one that is sent here. What was decided about those that are still to come is
+// taken back when a table changes meanwhile.
+
+@unmanaged
+class Unsent {
+  time: u64;
+  /** As it stood before it was drawn. */
+  state: u64;
+  due: f64;
+  turn: u32;
+  flow: u32;
+}
+const MOST_UNSENT: u32 = 64;
+const unsents: usize = arena(<usize>MOST_UNSENT * offsetof<Unsent>());
+let unsent: u32 = 0;
+/** So many of these have been sent by now. */
+let passed: u32 = 0;
+/** Packets that nobody has drawn. */
+let undrawn: u64 = 0;
+/** All engines send the last so many packets of the load. */
+let together: u64 = 0;
+const ROUNDS: u32 = 4;
+/** Datagrams at random times: each flow's last one is known (`markLast`). A flow that has none in so many rounds before the end there is not. */
+let isMarked: bool = false;
+const MARKED_ROUNDS: u32 = 24;
+/** Of a flow that sends at random times so seldom, ns, it may take longer to the next packet than a connection of UDP's is kept. */
+const SPARSE: f64 = 1e9;
+
+/** As the tables stood when the next packets were drawn. */
+let drawnGeneration: u32 = 0;
+let drawnLinks: u32 = 0;
+let drawnBindings: u32 = 0;
+
+// @ts-ignore: decorator
+@inline
+function unsentAt(i: u32): Unsent { return changetype<Unsent>(unsents + <usize>i * offsetof<Unsent>()); }
+
+/** How many in the end all engines send, so that what lasts for some time after a flow's last packet lasts as long everywhere. */
+function untilTogether(): u64 {
+  if (isSparse()) return u64.MAX_VALUE;
+  const last = max<u64>(min<u64>(<u64>flowCount * ROUNDS, undrawn >>> 5), 1);
+  return poisson ? last : max<u64>(last, flowCount);
+}
+
+/** Draws the end of the load in advance: of the draws before, each adds the same to `state`. */
+function markLast(): void {
+  const before = state;
+  const few = min<u64>(undrawn, <u64>flowCount * MARKED_ROUNDS);
+  state += (undrawn - few) * (sizeCount == 1 ? 2 : 3) * GAMMA;
+  for (let i = undrawn - few + 1; i <= undrawn; i++) {
+    flowOf(drawFlow()).receiveNext = <u32>i;
+    drawSize();
+    uniform();
+  }
+  state = before;
+  turn = 0;
+}
+
+function isSparse(): bool {
+  if (!poisson || books.protocol == ipv4.TCP) return false;
+  let bytes: f64 = 0;
+  let before: u32 = 0;
+  for (let i: u32 = 0; i < sizeCount; i++) {
+    const upTo = load<u32>(sizes + (<usize>i << 3), 4);
+    bytes += <f64>load<u32>(sizes + (<usize>i << 3)) * <f64>(upTo - before);
+    before = upTo;
+  }
+  return <f64>flowCount * distance(<u32>(bytes / <f64>weights)) > SPARSE;
+}
+
+// @ts-ignore: decorator
+@inline
+function isOthers(flow: u32, size: u32, time: u64): bool {
+  if (!shared || undrawn < together || (isMarked && flowOf(flow).receiveNext == number)) return false;
+  return isOthersAlone(flow, size, time);
+}
+
+function drawnAt(generation: u32, links: u32, sockets: u32): void {
+  drawnGeneration = generation;
+  drawnLinks = links;
+  drawnBindings = sockets;
+}
+
+function keepUnsent(flow: u32, time: u64, before: u64, beforeTurn: u32, beforeDue: f64): void {
+  const one = unsentAt(unsent++);
+  one.time = time;
+  one.flow = flow;
+  one.state = before;
+  one.turn = beforeTurn;
+  one.due = beforeDue;
+}
+
+/** Those up to `time` have been sent, by their owners. */
+function passOver(time: u64): void {
+  for (; passed < unsent && unsentAt(passed).time <= time; passed++) passOne(unsentAt(passed).flow, unsentAt(passed).time);
+  if (passed < unsent) return;
+  passed = 0;
+  unsent = 0;
+}
+
+/** What it has left behind at both ends, as if it had passed here. */
+function passOne(i: u32, time: u64): void {
+  books.left--;
+  if (books.protocol != ipv4.TCP) return;
+  const flow = flowOf(i);
+  if (flow.confirm) confirmUnsent(flow, time);
+  // Its acknowledgment comes before the next packet, or so: what it confirms stays so for many seconds.
+  flow.confirm = acknowledges(flow) ? 1 : 0;
+}
+
+/** For the run loop, where several engines share the load: packets up to now have passed. */
+export function passNow(): void {
+  if (unsent) passOver(now);
+}
+
+/** The same before the next event comes up: have tables changed since packets to come were left to their owners? */
+export function lookAgain(): void {
+  passNow();
+  if (!unsent || (drawnGeneration == generation && drawnLinks == linksGeneration && drawnBindings == bindings)) return;
+  const first = unsentAt(passed);
+  // Those after it, and the one that is drawn.
+  const undone = unsent - passed + 1;
+  undrawn += undone;
+  number -= undone;
+  state = first.state;
+  turn = first.turn;
+  due = first.due;
+  unsent = 0;
+  passed = 0;
+  serial++;
+  draw();
+}
+
 // --- Time and chance ---
 
 /** From a packet of `size` bytes to the one after it, ns. */
@@ -408,9 +453,10 @@ function next(size: u32): void {
   schedule(max(now, <u64>due), Event.LOAD, 0, serial);
 }
 
+const GAMMA: u64 = 0x9e3779b97f4a7c15;
 /** 0 ≤ … < 1, 53 bits (splitmix64). */
 function uniform(): f64 {
-  state += 0x9e3779b97f4a7c15;
+  state += GAMMA;
   let z = state;
   z = (z ^ (z >>> 30)) * 0xbf58476d1ce4e5b9;
   z = (z ^ (z >>> 27)) * 0x94d049bb133111eb;

@@ -164,8 +164,8 @@ function freshUntil(way: LoadWay): u64 {
 
 /** The segment of the settled flow that only its owner sends at `time` tells of progress: its sender's neighbour is confirmed. */
 export function confirmUnsent(flow: LoadFlow, time: u64): void {
-  const way = changetype<LoadWay>(flow.way);
-  if (!way.count) return;
+  const way = changetype<LoadWay | null>(flow.way);
+  if (!way || !way.count) return;
   const hop = neighbourOf(way, 0);
   if (hop.device.namespace == way.source.namespace) confirm(hop, time);
 }

@@ -18,6 +18,7 @@ import { resolveAndSend6 } from "./neighbour";
 import { fragmentFrame6 } from "./fragments6";
 import { sendTooBig } from "./icmp6";
 import { keyedHash } from "../random";
+import { dependsOnOthers } from "../load/ways";
 import { fitted, forget, recording } from "../flowtable/recorder";
 import { differs } from "../flowtable/opening-recorder";
 import { note, Note } from "../capture/tap";
@@ -94,6 +95,8 @@ export function finishOutput6(namespace: Namespace, frame: Frame, device: Device
   if (out.kind != <u8>Kind.LOOPBACK) resetConntrack(frame);
   frame.out = out;
   const mtu = device ? out.mtu : min(out.mtu, mtuTo(namespace, frame.data + ipv6.AT_DESTINATION, out, frame.time));
+  // Whoever comes first after that learns it anew.
+  if (mtu < out.mtu) dependsOnOthers(frame);
   // What came in fragments goes in fragments of that size, however small (ip6_fragment's fast path keeps them as they were).
   const limit = frame.fragmentMax ? min(mtu, frame.fragmentMax) : mtu;
   if (recording) fitted(frame, frame.length, limit);

@@ -14,6 +14,7 @@ import * as mld from "../wire/mld";
 import * as ndp from "../wire/ndp";
 import { ensureAddresses, keep } from "../tables/addresses6";
 import { DAD_FAILED, NODAD, TENTATIVE, linkLocalOf } from "../tables/interfaces6";
+import { changed } from "../tables/generation";
 import { below, random } from "../random";
 import { ALL_ROUTERS, seal, sendSolicitation } from "./nd";
 import { output6 } from "./output6";
@@ -36,6 +37,7 @@ const unspecified: usize = memory.data(16);
 export function comeUp(device: Device): void {
   prepare();
   ensureAddresses();
+  changed();
   let entry = device.addresses6;
   while (entry) {
     if (!(entry.flags & NODAD)) entry.flags |= <u8>TENTATIVE;
@@ -60,6 +62,7 @@ export function startStep(device: Device, stage: u32): void {
       return later(device, Stage.PROVED, now + SECOND);
     }
     case Stage.PROVED: {
+      changed();
       let entry = device.addresses6;
       while (entry) {
         // Who lost keeps it, and does not use it.

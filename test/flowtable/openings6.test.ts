@@ -237,3 +237,18 @@ it('takes nobody for the one whose number he has been given', async () => {
   });
   expect(opened).toBeGreaterThan(4500);
 });
+
+it('masquerades by the address that is nearest, from the moment that nobody else turns out to have it', async () => {
+  const { opened } = await twice((life) => {
+    const { host, nic, engine } = life.bridge;
+    life.elsewhere(FAR);
+    host.addAddress(nic, 'fd00:97::5/64', { nodad: true });
+    host.addAddress(nic, 'fd00:98::5/64');
+    engine.exports.comeUp6(nic.at);
+    life.wait(1);
+    for (const port of ports(4000, 3)) life.outward([1], port, () => FAR).look();
+    engine.run(engine.now + 1e9);
+    for (const port of ports(5000, 3)) life.outward([1], port, () => FAR).look();
+  });
+  expect(opened).toBeGreaterThan(2);
+});

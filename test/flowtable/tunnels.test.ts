@@ -152,3 +152,26 @@ it('is over half a minute after the last packet of all', async () => {
   });
   expect(fast).toBeGreaterThan(60);
 });
+
+it('has the time of the latest packet of all, when a later one of its flow came before', async () => {
+  const { fast } = await twice((life) => {
+    warm(life);
+    const [port] = ones();
+    const [left] = establish(life, [port as number]);
+    const { engine, nic, macs } = life.mesh;
+    const [there, back] = [fromClient(life.flow(port as number), macs, 64, ACK), answerTo(left as Uint8Array, 64, ACK)];
+    life.pass(back);
+    const { now } = engine;
+    // Handed in with times of their own, behind the clock.
+    for (const [frame, time, until] of [
+      [there, 200, 200],
+      [back, 50, 300],
+      [there, 100, 400],
+    ] as const) {
+      engine.receive(nic, frame, now + time * 1000);
+      engine.run(now + until * 1000);
+    }
+    life.look();
+  });
+  expect(fast).toBeGreaterThan(5);
+});

@@ -137,6 +137,38 @@ describe('UDP', () => {
   });
 });
 
+it('is not mixed up with what nodes say to each other meanwhile', async () => {
+  const { spec } = parseStackFile(
+    STACK.replace('  nodes: 3\n', '  nodes: 3\n  control-plane: true\n') +
+      '    - load: {from: client, to: "node1:8080", flows: 20, packets: 3000, rate: 1000}\n',
+    { file: 'load.yml' },
+  );
+  const swarm = await Swarm.create(spec, { seed: 1 });
+  const [report] = swarm.play();
+  expect(report).toMatchObject({ ok: true, detail: '3000 of 3000 packets arrived' });
+  expect(report?.load?.tasks.map(({ name }) => name.split(' ')[0])).toEqual(['web.1', 'web.2', 'web.3']);
+});
+
+it('has a connection that is answered too late neither opened nor twice', async () => {
+  const { spec } = parseStackFile(
+    STACK.replace(
+      '  traffic:\n',
+      '  changes: [{ at: 59900, lose: node2 }, { at: 64500, restore: node2 }]\n  traffic:\n',
+    ) + '    - load: {from: client, to: "node1:8080", flows: 12, packets: 6000, rate: 300, at: 60000}\n',
+    { file: 'load.yml' },
+  );
+  const swarm = await Swarm.create(spec, { seed: 1 });
+  const [report] = swarm.play();
+  const { asked, opened, refused, unanswered } = report?.load?.flows ?? {
+    asked: 0,
+    opened: 0,
+    refused: 0,
+    unanswered: 0,
+  };
+  expect([asked, unanswered > 0]).toEqual([12, true]);
+  expect(opened + refused + unanswered).toBe(12);
+});
+
 describe('who sends', () => {
   it('may be a service, whose tasks all send, to another by its virtual address', async () => {
     const { report } = await play('from: api, to: "web:80", flows: 12, packets: 240, answered: true');

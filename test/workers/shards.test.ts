@@ -106,6 +106,30 @@ it('knows of progress that others make, which spares a neighbour to be asked for
     bridge(`{ ping: { from: other, to: 172.30.0.2 } },
       { load: { from: [third, other], to: "172.30.0.2:80", flows: 2, packets: 30, rate: 1, answered: true, at: 60000 } }`),
   );
+  // Also when it is asked for between two packets that are sent here.
+  await compare(
+    bridge(`{ ping: { from: other, to: 172.30.0.2 } },
+      { load: { from: [third, other], to: "172.30.0.2:80", flows: 3, packets: 300, rate: 1.1, answered: true, at: 60000 } }`),
+  );
+}, 120_000);
+
+it.each(['constant', 'poisson'])(
+  "ends every datagram's connection when it would, whoever sent the last one: %s",
+  async (arrivals) => {
+    const load = (flows: number, packets: number, at: number) =>
+      `{ load: { from: [client, node1], to: "node3:9090", protocol: udp, flows: ${flows}, packets: ${packets}, rate: 200, arrivals: ${arrivals}, at: ${at} } }`;
+    await compare(mesh(`${load(200, 1600, 0)}, ${load(300, 300, 36500)}`));
+  },
+  120_000,
+);
+
+it('learns a told MTU of IPv6 again when one engine would', async () => {
+  const stack = bridge(
+    '{ load: { to: "[fd00:99::10]:9090", protocol: udp, flows: 4, packets: 1250, size: 1500, rate: 2 } }',
+  );
+  await compare(
+    stack.replace('driver: bridge,', 'driver: bridge, driver_opts: { com.docker.network.driver.mtu: "1400" },'),
+  );
 }, 120_000);
 
 it('keeps every connection alive that others send by, so that the next one goes where it would', async () => {
