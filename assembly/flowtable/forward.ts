@@ -60,7 +60,7 @@ const OPENED: u32 = 0xc0;
 /** From the outer IP header to the inner one. */
 export const INSIDE: u32 = ipv4.LENGTH + udp.LENGTH + vxlan.LENGTH + ethernet.LENGTH;
 
-// Six kinds of frames, each its own piece of machine code, made of the one below: what a kind never has costs it nothing.
+// Six kinds of frames, each made of the one below, so that what a kind never has costs it nothing. (Two of them the compiler makes one.)
 function tcpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.TCP, 0); }
 function udpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.UDP, 0); }
 function tunnelledTcpIn(device: Device, frame: Frame): Entered { return come(device, frame, ipv4.TCP, ENCAPSULATED); }
