@@ -151,10 +151,10 @@ it('is not mixed up with what nodes say to each other meanwhile', async () => {
 
 it('has a connection that is answered too late neither opened nor twice', async () => {
   const { spec } = parseStackFile(
-    STACK.replace(
+    `${STACK.replace(
       '  traffic:\n',
       '  changes: [{ at: 59900, lose: node2 }, { at: 64500, restore: node2 }]\n  traffic:\n',
-    ) + '    - load: {from: client, to: "node1:8080", flows: 12, packets: 6000, rate: 300, at: 60000}\n',
+    )}    - load: {from: client, to: "node1:8080", flows: 12, packets: 6000, rate: 300, at: 60000}\n`,
     { file: 'load.yml' },
   );
   const swarm = await Swarm.create(spec, { seed: 1 });
