@@ -94,10 +94,11 @@ export function receiveBatch(device: Device, frames: usize, lengths: usize, stri
     ensureFrames();
     const some = min(most, count - i);
     const come = most == SHORT ? receiveSome(device, frames, lengths, stride, 0, some, false) : receiveMany(device, frames, lengths, stride, some);
+    // There may have been slots for some alone.
+    if (!come) break;
     i += come;
-    if (come < some) break;
-    frames += <usize>(some * stride);
-    lengths += <usize>some << 2;
+    frames += <usize>(come * stride);
+    lengths += <usize>come << 2;
   }
   return i;
 }
@@ -114,7 +115,7 @@ function receiveMany(device: Device, frames: usize, lengths: usize, stride: u32,
   return count;
 }
 
-/** Those from `from` to `end`; `asked`, a constant: their flows have been asked for. Answers where it stopped: at the end, or before one that is too long. */
+/** Those from `from` to `end`; `asked`, a constant: their flows have been asked for. Answers where it stopped: at the end, or before one for which there is no slot. */
 // @ts-ignore: decorator
 @inline
 function receiveSome(device: Device, frames: usize, lengths: usize, stride: u32, from: u32, end: u32, asked: bool): u32 {
