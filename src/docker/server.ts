@@ -129,25 +129,30 @@ export async function listen(world: World, node: string, place: Place): Promise<
     }
     // Taken over without being asked by an `Upgrade`: what is typed afterwards is no HTTP, so nothing can be.
     const taken = async () => {
-      const read = await bodyOf(request, new Uint8Array());
+      const body = await bodyOf(request);
       const { socket } = response;
       if (!socket) return;
-      if (!read) {
+      if (!body) {
         refuse(response, 413, tooLarge().message);
         return;
       }
       response.detachSocket(socket);
-      if (isDetached(read.body)) detached(world, path, socket);
-      else hijack(world, node, request, read.body, socket, read.rest);
+      if (isDetached(body)) detached(world, path, socket);
+      else hijack(world, node, request, body, socket, new Uint8Array());
     };
     // A client that leaves in the middle of its body has asked for nothing.
     taken().catch(() => request.destroy());
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    void bodyOf(request, head, socket).then((read) => {
-      if (read) hijack(world, node, request, read.body, socket, read.rest);
-      else socket.destroy();
+    void bodyBehind(request, head, socket).then((read) => {
+      if (!read) {
+        socket.destroy();
+        return;
+      }
+      hijack(world, node, request, read.body, socket, read.rest);
+      // Its body may have been waited for, and the connection held since: a listener alone does not set it going again.
+      socket.resume();
     });
   });
   // Whatever a client does to its connection is its own affair.
@@ -170,28 +175,8 @@ export async function listen(world: World, node: string, place: Place): Promise<
   return { node, url, server };
 }
 
-/** A request's body, of which the beginning may stand behind the head, and what follows it; undefined: it is too large. */
-async function bodyOf(
-  request: IncomingMessage,
-  head: Uint8Array,
-  socket?: Duplex,
-): Promise<{ body: Uint8Array; rest: Uint8Array } | undefined> {
-  const length = Number(request.headers['content-length'] ?? 0);
-  if (length > LARGEST_BODY) return undefined;
-  if (socket) {
-    let whole = Buffer.from(head);
-    while (whole.length < length) {
-      const piece = await new Promise<Buffer | null>((resolve) => {
-        socket.once('data', resolve);
-        socket.once('close', () => resolve(null));
-        socket.resume();
-      });
-      if (piece === null) break;
-      socket.pause();
-      whole = Buffer.concat([whole, piece]);
-    }
-    return { body: whole.subarray(0, length), rest: whole.subarray(length) };
-  }
+/** A request's body; undefined: it is too large. */
+async function bodyOf(request: IncomingMessage): Promise<Uint8Array | undefined> {
   const pieces: Buffer[] = [];
   let read = 0;
   for await (const piece of request) {
@@ -199,7 +184,35 @@ async function bodyOf(
     if (read > LARGEST_BODY) return undefined;
     pieces.push(piece as Buffer);
   }
-  return { body: Buffer.concat(pieces), rest: new Uint8Array() };
+  return Buffer.concat(pieces);
+}
+
+/**
+ * The body behind the head of an upgrade, which HTTP no longer reads, and what follows it. `head` is what came with the head: docker
+ * 20.10 sends both in one write, docker 28 each in its own. Undefined: it is too large, or does not come whole.
+ */
+function bodyBehind(
+  request: IncomingMessage,
+  head: Uint8Array,
+  socket: Duplex,
+): Promise<{ body: Uint8Array; rest: Uint8Array } | undefined> {
+  const length = Number(request.headers['content-length'] ?? 0);
+  return new Promise((resolve) => {
+    if (length > LARGEST_BODY) return resolve(undefined);
+    let whole = Buffer.from(head);
+    const over = () => {
+      socket.pause();
+      socket.off('data', take).off('end', over).off('close', over);
+      resolve(whole.length < length ? undefined : { body: whole.subarray(0, length), rest: whole.subarray(length) });
+    };
+    const take = (piece: Buffer) => {
+      whole = Buffer.concat([whole, piece]);
+      if (whole.length >= length) over();
+    };
+    socket.on('end', over).on('close', over);
+    if (whole.length < length) socket.on('data', take);
+    else over();
+  });
 }
 
 function isDetached(body: Uint8Array): boolean {
