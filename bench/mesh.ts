@@ -6,7 +6,7 @@
 import { openSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Connection } from '../src/engine/generated/layout.js';
+import { Connection, Stopped } from '../src/engine/generated/layout.js';
 import { type Device, Engine, type Namespace } from '../src/engine/index.js';
 import { port } from '../src/engine/wire.js';
 import { plan } from '../src/swarm/plan.js';
@@ -87,6 +87,7 @@ export class Mesh {
   readonly #aside: number;
   readonly #asideLengths: number;
   readonly #sinks: { device: Device; meant: Device }[];
+  readonly #sinkTaps: ReadonlySet<number>;
   #captured: Uint8Array[] = [];
   /** Records of node1's taps that were taken, and the file that they go to, if any. */
   collected = 0;
@@ -109,6 +110,7 @@ export class Mesh {
       device.tap();
       return { device, meant };
     });
+    this.#sinkTaps = new Set(this.#sinks.map(({ device }) => engine.taps.indexOf(device)));
     this.macs = { to: macBytes(this.nic.mac), from: macBytes(this.namespace('client/host').device('eth0').mac) };
     this.address = this.nic.address ?? '';
     this.#frames = engine.exports.scratch(BATCH * STRIDE) >>> 0;
@@ -227,10 +229,30 @@ export class Mesh {
     this.#captured = [];
     return captured;
   }
+  /**
+   * The same between timed batches, without copies, which would take the next batch's place in the processor's caches (the C reference
+   * leaves them alone, too): of the sinks' frames the `wanted` ones (ascending), each cut after `bytes`.
+   */
+  headersLeft(wanted: readonly number[], bytes: number): Uint8Array[] {
+    const { exports, memory } = this.engine;
+    const until = this.engine.now + DRAIN;
+    const left: Uint8Array[] = [];
+    let seen = 0;
+    for (let stopped: number = Stopped.CAPTURE; stopped !== Stopped.DONE; ) {
+      stopped = exports.run(until);
+      if (stopped !== Stopped.DONE && stopped !== Stopped.CAPTURE) throw new Error('somebody asks for an answer');
+      const at = exports.captureAt() >>> 0;
+      const records = memory.bytes.subarray(at, at + exports.captureLength());
+      eachFrame(records, this.#sinkTaps, (frameAt, length) => {
+        if (seen++ === wanted[left.length]) left.push(records.slice(frameAt, frameAt + Math.min(bytes, length)));
+      });
+      exports.clearCapture();
+    }
+    return left;
+  }
   /** Frames in those records, in their order. */
   framesOf(captured: readonly Uint8Array[]): Uint8Array[] {
-    const sinks = new Set(this.#sinks.map(({ device }) => this.engine.taps.indexOf(device)));
-    return captured.flatMap((records) => framesIn(records, sinks));
+    return captured.flatMap((records) => framesIn(records, this.#sinkTaps));
   }
 
   /** The frames that leave node1's eth0 because of a batch of these; the frames that wait in their slots stay. */
@@ -282,14 +304,15 @@ export function liveConnections({ exports, memory }: Engine): number {
 
 /** Frames of these taps out of finished Enhanced Packet Blocks. */
 export function framesIn(records: Uint8Array, taps: ReadonlySet<number>): Uint8Array[] {
-  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   const found: Uint8Array[] = [];
-  for (let at = 0; at < records.length; at += view.getUint32(at + 4, true)) {
-    if (!taps.has(view.getUint32(at + 8, true))) continue;
-    const length = view.getUint32(at + 20, true);
-    found.push(records.subarray(at + 28, at + 28 + length));
-  }
+  eachFrame(records, taps, (at, length) => found.push(records.subarray(at, at + length)));
   return found;
+}
+/** Where in the records each of them begins. */
+function eachFrame(records: Uint8Array, taps: ReadonlySet<number>, then: (at: number, length: number) => void): void {
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  for (let at = 0; at < records.length; at += view.getUint32(at + 4, true))
+    if (taps.has(view.getUint32(at + 8, true))) then(at + 28, view.getUint32(at + 20, true));
 }
 
 /** A file without a name: it is gone when the process is. */
