@@ -16,7 +16,7 @@ async function bundle(from, to) {
     input: join(workers, from),
     platform: 'node',
     logLevel: 'warn',
-    output: { file: join(workers, to), format: 'cjs', minify: true },
+    output: { file: join(workers, to), format: 'cjs', minify: true, codeSplitting: false },
   });
   return output.flatMap((chunk) => chunk.moduleIds ?? []);
 }

@@ -1,7 +1,7 @@
 /** ESP between nodes: sealed as it must be around anything at all, or broken in one of the ways that it can be. */
 
 import type { EspKey } from '../../src/capture/esp-keys.js';
-import { cipherFor } from '../../src/crypto/index.js';
+import { cipherFor } from '../../src/crypto/gcm.js';
 import { addressNumber, concat, ethernet, get32, ipv4, put32, TYPE_IPV4, UDP } from '../headers.js';
 import type { Vocabulary } from './mutate.js';
 import type { Random } from './random.js';

@@ -12,7 +12,7 @@ const TAG = { authTagLength: ICV_LENGTH };
 function cryptoWith(algorithm: string): typeof crypto | undefined {
   const process = (globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }).process;
   const module = process?.getBuiltinModule?.('node:crypto') as typeof crypto | undefined;
-  return module?.getCiphers?.().includes(algorithm) ? module : undefined;
+  return module?.getCipherInfo?.(algorithm) ? module : undefined;
 }
 
 /** Undefined where there is none. */

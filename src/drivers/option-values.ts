@@ -1,5 +1,6 @@
 /** What is wrong with an option's value, in dockerd's words (libnetwork drivers/bridge/bridge.go, parseErr). */
 
+import { isIpv4 } from '../topology/ipv4.js';
 import { groupsOf } from '../topology/ipv6.js';
 
 type Check = (value: string) => string | undefined;
@@ -27,18 +28,12 @@ export function wholeNumber(option: string): Check {
 }
 
 export function address(option: string): Check {
-  return (value) => (isAddress(value) ? undefined : `failed to parse ${option} value: ${value} (nil ip)`);
-}
-
-export function isAddress(text: string): boolean {
-  const parts = text.split('.');
-  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
+  return (value) => (isIpv4(value) ? undefined : `failed to parse ${option} value: ${value} (nil ip)`);
 }
 
 /** An address of either family. */
 export function addressOfEither(option: string): Check {
-  return (value) =>
-    isAddress(value) || isIpv6(value) ? undefined : `failed to parse ${option} value: ${value} (nil ip)`;
+  return (value) => (isIpv4(value) || isIpv6(value) ? undefined : `failed to parse ${option} value: ${value} (nil ip)`);
 }
 
 function isIpv6(text: string): boolean {

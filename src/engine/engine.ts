@@ -3,7 +3,7 @@
  * its memory; everyone else holds namespaces, devices, rules and sockets.
  */
 
-import { type BlockCipherMaker, blocksFor } from '../crypto/index.js';
+import { type BlockCipherMaker, bestBlocks } from '../crypto/index.js';
 import type { Destination } from './balancer.js';
 import { ById } from './by-id.js';
 import { Ciphers } from './ciphers.js';
@@ -129,7 +129,7 @@ export class Engine {
       throw error instanceof RangeError ? new EngineMemoryError(error) : error;
     });
     const exports = instance.exports as unknown as EngineExports;
-    const engine = new Engine(exports, options.epoch ?? 0n, options.cipher ?? blocksFor);
+    const engine = new Engine(exports, options.epoch ?? 0n, options.cipher ?? (await bestBlocks()));
     const seed = BigInt.asUintN(64, BigInt(options.seed ?? 1));
     engine.exports.seed(Number(seed & 0xffffffffn), Number(seed >> 32n));
     engine.exports.setEpoch(Number(engine.epoch & 0xffffffffn), Number(engine.epoch >> 32n));

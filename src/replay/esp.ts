@@ -3,7 +3,8 @@
  * the plaintext. Header, IV, padding and ICV stay where they are. A frame whose ICV is wrong is not opened.
  */
 
-import { type Cipher, cipherFor, ICV_LENGTH } from '../crypto/index.js';
+import { cipherFor } from '../crypto/gcm.js';
+import { type Cipher, ICV_LENGTH } from '../crypto/index.js';
 import { type Layer, layersOf, u32 } from '../dissect/layers.js';
 import { ipv4, ipv6 } from '../dissect/notation.js';
 import type { Inputs } from './inputs.js';

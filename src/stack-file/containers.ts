@@ -3,7 +3,7 @@
  * join networks of their node, or attachable overlays, and publish ports of their node.
  */
 
-import { isAddress as isIpv4 } from '../drivers/option-values.js';
+import { isIpv4 } from '../topology/ipv4.js';
 import { cidr6, isIn } from '../topology/ipv6.js';
 import type {
   AttachmentSpec,
@@ -13,7 +13,7 @@ import type {
   NetworkSpec,
   Protocol,
 } from '../topology/spec.js';
-import { isAddress, isAddress6 } from './addresses.js';
+import { isAddress6 } from './addresses.js';
 import type { Findings } from './findings.js';
 import { readNaming } from './naming.js';
 import { readMode } from './network-mode.js';
@@ -216,7 +216,7 @@ function readRestart(
 
 function checkLinkLocal({ linkLocal = [] }: AttachmentSpec, pointer: string, findings: Findings): void {
   for (const [i, address] of linkLocal.entries())
-    if (!/^169\.254\.\d+\.\d+$/.test(address) || !isAddress(address))
+    if (!/^169\.254\.\d+\.\d+$/.test(address) || !isIpv4(address))
       findings.refuse(
         findings.places.value(`${pointer}/link_local_ips/${i}`),
         `invalid link local IP address: ${address}`,
@@ -225,7 +225,7 @@ function checkLinkLocal({ linkLocal = [] }: AttachmentSpec, pointer: string, fin
 }
 
 function checkAddress({ address }: AttachmentSpec, pointer: string, findings: Findings): void {
-  if (address === undefined || isAddress(address)) return;
+  if (address === undefined || isIpv4(address)) return;
   findings.refuse(findings.places.value(`${pointer}/ipv4_address`), `invalid IPv4 address: ${address}`);
 }
 

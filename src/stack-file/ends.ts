@@ -1,6 +1,8 @@
 /** Who speaks with whom: the ends of a flow as they are written, and what is wrong with them. */
+
+import { isIpv4 } from '../topology/ipv4.js';
 import type { ServiceSpec } from '../topology/spec.js';
-import { isAddress, isAddress6 } from './addresses.js';
+import { isAddress6 } from './addresses.js';
 import type { Findings } from './findings.js';
 import type { Answerer, Parties } from './parties.js';
 
@@ -100,7 +102,7 @@ export function checkPort(port: string | undefined, where: { line: number; colum
 }
 
 export function answererOf(host: string, parties: Parties): Answerer {
-  return isAddress(host) || isAddress6(host) ? { kind: 'known' } : parties.answerer(host);
+  return isIpv4(host) || isAddress6(host) ? { kind: 'known' } : parties.answerer(host);
 }
 
 /** Allowed, since a name that is not found is worth seeing too; but hardly what was meant. */

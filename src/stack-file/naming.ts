@@ -2,8 +2,9 @@
  * What a service or a container is told about names: `dns`, `dns_search`, `dns_opt`, `extra_hosts`, `hostname`, `domainname`
  * (docker/cli, opts/opts.go ValidateIPAddress, ValidateDNSSearch, hosts.go ValidateExtraHost).
  */
+
+import { isIpv4 } from '../topology/ipv4.js';
 import type { NamingSpec } from '../topology/spec.js';
-import { isAddress } from './addresses.js';
 import type { Findings } from './findings.js';
 import { below } from './places.js';
 
@@ -61,7 +62,7 @@ function list(value: string | string[] | undefined): string[] {
 }
 
 function isIp(text: string): boolean {
-  return isAddress(text) || (/^[0-9a-fA-F:.]+$/.test(text) && text.includes(':'));
+  return isIpv4(text) || (/^[0-9a-fA-F:.]+$/.test(text) && text.includes(':'));
 }
 
 function hostsOf(

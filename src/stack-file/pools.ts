@@ -2,10 +2,11 @@
  * `ipam.config` of a network: its subnets, gateways, ranges and reserved addresses (docker/cli, cli/compose/convert/compose.go;
  * libnetwork ipam). Subnets of one file do not overlap.
  */
-import type { IPv4CidrRange } from 'ip-num';
-import { cidr6, isIn, prefixOf } from '../topology/ipv6.js';
+
+import { isIn, isIpv4, type Span, subnetText } from '../topology/ipv4.js';
+import { cidr6, isIn as isIn6, prefixOf } from '../topology/ipv6.js';
 import type { DriverName, NetworkSpec, PoolSpec } from '../topology/spec.js';
-import { canonical, contains, isAddress, overlap, subnetOf } from './addresses.js';
+import { overlap, subnetOf } from './addresses.js';
 import { type ComposeNetwork, type ComposePool, isOn } from './compose-file.js';
 import type { Findings } from './findings.js';
 import { below } from './places.js';
@@ -16,7 +17,7 @@ const MANY_SUBNETS: readonly DriverName[] = ['macvlan', 'ipvlan'];
 /** A subnet of this file, and where it is written. */
 export interface Pool {
   name: string;
-  range: IPv4CidrRange;
+  range: Span;
   pointer: string;
 }
 
@@ -64,7 +65,7 @@ export function readPools(
       continue;
     }
     const range = subnetOf(pool.subnet);
-    if (range === undefined || range.getPrefix().getValue() > 30n || range.getPrefix().getValue() === 0n) {
+    if (range === undefined || range.length > 30 || range.length === 0) {
       findings.refuse(places.value(`${at}/subnet`), `"${pool.subnet}" is no subnet`, 'a subnet is written 10.1.0.0/24');
       continue;
     }
@@ -73,7 +74,7 @@ export function readPools(
       findings.unsupport('ipam.config', places.value(at), 'a network has one IPv4 subnet, the first', owner);
       continue;
     }
-    const read: PoolSpec = { subnet: canonical(range) };
+    const read: PoolSpec = { subnet: subnetText(range) };
     if (read.subnet !== pool.subnet)
       findings.warn('subnet', places.value(`${at}/subnet`), `subnet ${pool.subnet} is taken as ${read.subnet}`);
     const clash = pools.find((other) => overlap(other.range, range));
@@ -81,7 +82,7 @@ export function readPools(
       const { line, column } = places.value(clash.pointer);
       findings.refuse(
         places.value(`${at}/subnet`),
-        `subnet ${read.subnet} overlaps with ${canonical(clash.range)} of network "${clash.name}" (line ${line}, column ${column})`,
+        `subnet ${read.subnet} overlaps with ${subnetText(clash.range)} of network "${clash.name}" (line ${line}, column ${column})`,
         'give each network a subnet of its own',
       );
     }
@@ -96,14 +97,14 @@ export function readPools(
 function readPool(
   { gateway, ip_range, aux_addresses }: ComposePool,
   read: PoolSpec,
-  range: IPv4CidrRange,
+  range: Span,
   at: string,
   local: boolean,
   findings: Findings,
 ): void {
   const { places } = findings;
   const within = (address: string, pointer: string, what: string): boolean => {
-    if (isAddress(address) && contains(range, address)) return true;
+    if (isIpv4(address) && isIn(range, address)) return true;
     findings.refuse(places.value(pointer), `${what} "${address}" is no address in ${read.subnet}`);
     return false;
   };
@@ -113,9 +114,9 @@ function readPool(
     const part = subnetOf(ip_range);
     if (part === undefined)
       findings.refuse(places.value(`${at}/ip_range`), `"${ip_range}" is no range`, 'a range is written 10.1.0.128/25');
-    else if (!contains(range, part.getFirst().toString()) || !contains(range, part.getLast().toString()))
+    else if (part.first < range.first || part.last > range.last)
       findings.refuse(places.value(`${at}/ip_range`), `the range ${ip_range} is not in ${read.subnet}`);
-    else read.ipRange = canonical(part);
+    else read.ipRange = subnetText(part);
   }
   const reserved = Object.entries(aux_addresses ?? {}).filter(([name, address]) =>
     within(String(address), below(`${at}/aux_addresses`, name), `the auxiliary address "${name}"`),
@@ -156,7 +157,7 @@ function readPool6(
     findings.warn('subnet', places.value(`${at}/subnet`), `subnet ${subnet} is taken as ${spec.subnet6}`);
   if (gateway === undefined) return;
   const address = attempt6(gateway);
-  if (address !== undefined && isIn(address.address, spec.subnet6)) spec.gateway6 = address.address;
+  if (address !== undefined && isIn6(address.address, spec.subnet6)) spec.gateway6 = address.address;
   else findings.refuse(places.value(`${at}/gateway`), `gateway "${gateway}" is no address in ${spec.subnet6}`);
 }
 

@@ -5,8 +5,9 @@
 
 import { bridge } from '../drivers/bridge.js';
 import { type Driver, optionsOf } from '../drivers/index.js';
+import { isIn, isIpv4, subnetText } from '../topology/ipv4.js';
 import type { GwbridgeSpec, SwarmSpec } from '../topology/spec.js';
-import { canonical, contains, isAddress, subnetOf } from './addresses.js';
+import { subnetOf } from './addresses.js';
 import type { Findings } from './findings.js';
 import { below } from './places.js';
 import { type MadeNetwork, SECTION, type Section } from './swarmwire-schema.js';
@@ -21,7 +22,7 @@ export function readSwarmInit({ swarm }: Section, findings: Findings): SwarmSpec
     const range = subnetOf(pool);
     const where = findings.places.value(Array.isArray(pools) ? below(at, i) : at);
     if (range === undefined) findings.refuse(where, `invalid default address pool: invalid CIDR address: ${pool}`);
-    else if (Number(range.getPrefix().getValue()) > (length ?? 24))
+    else if (range.length > (length ?? 24))
       findings.refuse(where, `invalid CIDR address pool: ${pool} is smaller than a subnet of /${length ?? 24}`);
   }
   return {
@@ -46,13 +47,13 @@ function readMade(written: MadeNetwork, driver: Driver, pointer: string, finding
         `"${written.subnet}" is no subnet`,
         'a subnet is written 10.1.0.0/24',
       );
-    else spec.subnet = canonical(range);
+    else spec.subnet = subnetText(range);
   }
   if (written.gateway !== undefined) {
     const where = places.value(`${pointer}/gateway`);
     if (range === undefined) findings.refuse(where, 'a gateway needs a subnet', 'write subnet: 10.1.0.0/24 beside it');
-    else if (!isAddress(written.gateway) || !contains(range, written.gateway))
-      findings.refuse(where, `gateway "${written.gateway}" is no address in ${canonical(range)}`);
+    else if (!isIpv4(written.gateway) || !isIn(range, written.gateway))
+      findings.refuse(where, `gateway "${written.gateway}" is no address in ${subnetText(range)}`);
     else spec.gateway = written.gateway;
   }
   const options = Object.entries(written.driver_opts ?? {});

@@ -6,6 +6,7 @@
  * at 192.168.99.1/24, which also answers for 203.0.113.10, an address that is on no network of the swarm.
  */
 import { isName } from '../dns/message.js';
+import { isIn, isIpv4, subnetText } from '../topology/ipv4.js';
 import type {
   CallSpec,
   ChangeSpec,
@@ -18,7 +19,7 @@ import type {
   ServiceSpec,
   TrafficSpec,
 } from '../topology/spec.js';
-import { canonical, contains, hostOf, isAddress, isAddress6, subnetOf } from './addresses.js';
+import { hostOf, isAddress6, subnetOf } from './addresses.js';
 import { readChanges } from './changes.js';
 import { readDaemon } from './daemon.js';
 import type { Place } from './error.js';
@@ -111,7 +112,7 @@ class Hosts {
   address(address: string, pointer: string): string {
     const where = this.#findings.places.value(pointer);
     if (subnetOf(address) === undefined) {
-      const hint = isAddress(address)
+      const hint = isIpv4(address)
         ? `write ${address}/24`
         : 'an address is written with its prefix length: 192.168.99.110/24';
       this.#findings.refuse(where, `"${address}" is no address with a prefix length`, hint);
@@ -223,18 +224,18 @@ function routeOf(
   const subnet = subnetOf(destination);
   if (subnet === undefined)
     findings.refuse(findings.places.key(pointer), `"${destination}" is no subnet`, 'write 192.168.214.0/24');
-  if (!isAddress(gateway)) findings.refuse(findings.places.value(pointer), `"${gateway}" is no address`);
+  if (!isIpv4(gateway)) findings.refuse(findings.places.value(pointer), `"${gateway}" is no address`);
   else {
     const own = [...(address ? [address] : []), ...addresses, ...vlans.flatMap((vlan) => vlan.addresses)];
     const links = own.flatMap((one) => subnetOf(one) ?? []);
-    if (!links.some((link) => contains(link, gateway)))
+    if (!links.some((link) => isIn(link, gateway)))
       findings.refuse(
         findings.places.value(pointer),
         `Nexthop has invalid gateway: ${name} has no address in a subnet with ${gateway}`,
         'give the host an address there, or name a gateway beside it',
       );
   }
-  return { destination: subnet === undefined ? destination : canonical(subnet), gateway };
+  return { destination: subnet === undefined ? destination : subnetText(subnet), gateway };
 }
 
 /** Names are found whatever their case. */
@@ -246,7 +247,7 @@ function namesOf(
   for (const [name, addresses] of Object.entries(entry)) {
     const at = below(pointer, name);
     for (const address of [addresses].flat()) {
-      if (isAddress(address) || /^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(address)) continue;
+      if (isIpv4(address) || /^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$/.test(address)) continue;
       findings.refuse(findings.places.value(at), `"${address}" is no address`, `write ${name}: 203.0.113.10`);
     }
     if (!isName(name)) findings.refuse(findings.places.key(at), `"${name}" is no name that DNS can ask for`);
@@ -320,7 +321,7 @@ function configOf(entry: ConfigEntry, pointer: string, findings: Findings): Node
       findings.refuse(findings.places.value(below(pointer, key)), `"${text}" is no subnet`, 'write 192.168.86.0/24');
   }
   for (const [name, address] of Object.entries({ ...(gateway ? { gateway } : {}), ...auxAddresses })) {
-    if (!isAddress(address)) findings.refuse(findings.places.value(pointer), `${name}: "${address}" is no address`);
+    if (!isIpv4(address)) findings.refuse(findings.places.value(pointer), `${name}: "${address}" is no address`);
   }
   return {
     ...(parent === undefined ? {} : { parent }),
@@ -366,7 +367,7 @@ function readInterfaces(entry: NodeEntry, spec: NodeSpec, pointer: string, hosts
     if (![...own.values(), address6].includes(address))
       findings.refuse(
         findings.places.value(`${pointer}/${key}`),
-        isAddress(wish) || isAddress6(wish)
+        isIpv4(wish) || isAddress6(wish)
           ? `must specify a ${key === 'advertise_addr' ? 'listening' : 'data path'} address because ${wish} is no address of ${spec.name}`
           : `could not find interface "${wish}"`,
         `${spec.name} has ${[...own].map(([name, value]) => `${name} (${value})`).join(', ')}${address6 ? `, ${address6}` : ''}`,

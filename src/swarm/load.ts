@@ -1,8 +1,8 @@
 /** A load in a swarm: who sends from which addresses to whom, and what came of it, task by task. */
 
-import { IPv4CidrRange } from 'ip-num';
 import type { Names } from '../dns/index.js';
 import { type Engine, Load, type LoadBooks, type LoadCount, type LoadSource, type Namespace } from '../engine/index.js';
+import { spanOf, textOf } from '../topology/ipv4.js';
 import type { LoadSpec } from '../topology/spec.js';
 import { namespaceOf } from '../topology/topology.js';
 import type { FlowReport, LoadReport } from './flow.js';
@@ -102,13 +102,12 @@ export class LoadRun {
     const own = namespace.sourceFor(address);
     if (own === undefined || sources === undefined)
       return own === undefined ? own : { namespace, address: own, count: 1, to };
-    const range = IPv4CidrRange.fromCidr(sources);
-    const size = Number(range.getSize());
-    const [first] = range.take(size > 2 ? 2n : 1n).slice(-1);
+    const { first, last } = spanOf(sources);
+    const size = last - first + 1;
     const local = (route: { table: string; destination: string }) =>
       route.table === 'local' && route.destination === sources;
     if (!namespace.routes.some(local)) namespace.addLocalRoute(sources);
-    return { namespace, address: String(first), count: size > 2 ? size - 2 : size, to };
+    return { namespace, address: textOf(size > 2 ? first + 1 : first), count: size > 2 ? size - 2 : size, to };
   }
 
   #begin(sources: LoadSource[], time: number): void {

@@ -3,8 +3,8 @@
  * moby daemon/config/config.go, opts/opts.go, daemon_unix.go). A key of another subject has no bearing here.
  */
 
-import { IPv4, IPv4CidrRange } from 'ip-num';
 import { cidr6 } from './ipv6.js';
+import { holds } from './pools.js';
 
 /** What a swarm's engines program, and how they behave. `28` is 28.5.2. */
 export const ENGINE_VERSIONS = ['20.10', '28'] as const;
@@ -178,9 +178,9 @@ function together(config: DaemonConfig, engine: EngineVersion): DaemonProblem[] 
         'You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set --icc or --iptables to true',
     });
   const docker0 = bip ?? (config['default-address-pools'] ? undefined : DEFAULT_BIP);
-  if (docker0 && fixed && !(inside(hostPart(fixed), docker0) && lengthOf(fixed) >= lengthOf(docker0)))
+  if (docker0 && fixed && !(holds(docker0, hostPart(fixed)) && lengthOf(fixed) >= lengthOf(docker0)))
     problems.push({ path: ['fixed-cidr'], message: 'Invalid Address SubPool' });
-  if (docker0 && gateway && !inside(gateway, docker0))
+  if (docker0 && gateway && !holds(docker0, gateway))
     problems.push({ path: ['default-gateway'], message: 'default gateway ip must be part of the network' });
   return problems;
 }
@@ -264,10 +264,4 @@ function hostPart(cidr: string): string {
 
 function lengthOf(cidr: string): number {
   return Number(cidr.split('/')[1] ?? 32);
-}
-
-function inside(address: string, cidr: string): boolean {
-  const range = IPv4CidrRange.fromCidr(cidr);
-  const value = new IPv4(address).getValue();
-  return value >= range.getFirst().getValue() && value <= range.getLast().getValue();
 }

@@ -3,7 +3,7 @@
  * ipamutils/utils.go, ipams/defaultipam). Bridges give the lowest free address, swarm the next one after the last.
  */
 
-import { IPv4, IPv4CidrRange } from 'ip-num';
+import { isIn, numberOf, type Span, spanOf, subnetText, textOf } from './ipv4.js';
 
 /** Swarm-scope networks: 10.0.0.0/8 in /24s. Local ones: 172.17 to 172.31 in /16s, then 192.168.0.0/16 in /20s. */
 const SWARM = { pools: ['10.0.0.0/8'], length: 24 };
@@ -16,36 +16,6 @@ const LOCAL: { pools: string[]; length: number }[] = [
 ];
 
 export type Scope = 'swarm' | 'local';
-
-/** First and last address. */
-interface Span {
-  first: number;
-  last: number;
-}
-
-/** Reading a prefix costs more than comparing it with thousands of others. */
-const spans = new Map<string, Span>();
-
-function spanOf(cidr: string): Span {
-  const known = spans.get(cidr);
-  if (known) return known;
-  const range = IPv4CidrRange.fromCidr(cidr);
-  const span = { first: Number(range.getFirst().getValue()), last: Number(range.getLast().getValue()) };
-  spans.set(cidr, span);
-  return span;
-}
-
-/** 10.0.0.1 is 0x0a000001. Throws ip-num's error for what is no address. */
-function numberOf(address: string): number {
-  const bytes = address.split('.');
-  const plain = bytes.length === 4 && bytes.every((byte) => DECIMAL.test(byte) && Number(byte) < 256);
-  return plain ? bytes.reduce((value, byte) => value * 256 + Number(byte), 0) : Number(new IPv4(address).getValue());
-}
-const DECIMAL = /^\d{1,3}$/;
-
-function textOf(value: number): string {
-  return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
-}
 
 /**
  * The next block of Docker's default pool that overlaps nothing in `taken`: behind `last`, the one that was given out last, and
@@ -75,14 +45,12 @@ export function nextSubnet(
 
 /** Is `address` in the subnet that `cidr` (192.168.50.1/24) is of? */
 export function holds(cidr: string, address: string): boolean {
-  const { first, last } = spanOf(cidr);
-  const value = numberOf(address);
-  return first <= value && value <= last;
+  return isIn(spanOf(cidr), address);
 }
 
 /** The subnet of an address with its length: 10.9.0.5/16 is in 10.9.0.0/16. */
 export function subnetOf(cidr: string): string {
-  return `${textOf(spanOf(cidr).first)}/${cidr.split('/')[1]}`;
+  return subnetText(spanOf(cidr));
 }
 
 /** First and last address, and the length of its prefix. */
@@ -103,7 +71,7 @@ function* blocksOf(
 export class Pool {
   readonly #whole: Span;
   /** Where addresses that nobody chose come from (--ip-range); without it the whole subnet. */
-  readonly #from: Span;
+  readonly #from: Pick<Span, 'first' | 'last'>;
   /** Counted from the subnet's first: small numbers. */
   readonly #used = new Set<number>();
   #last: number;

@@ -2,7 +2,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cipherFor, nobleCipher, nodeCipher } from '../../src/crypto/index.js';
+import { cipherFor } from '../../src/crypto/gcm.js';
+import { nodeCipher } from '../../src/crypto/index.js';
+import { nobleCipher } from '../../src/crypto/noble.js';
 import { concat, hex } from '../engine/packets.js';
 import { ESP_FRAMES } from '../engine/recorded-esp.js';
 

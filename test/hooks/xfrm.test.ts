@@ -2,7 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nobleBlocks, nobleCipher, nodeBlocks } from '../../src/crypto/index.js';
+import { nodeBlocks } from '../../src/crypto/index.js';
+import { nobleBlocks, nobleCipher } from '../../src/crypto/noble.js';
 import { chainsOf } from '../../src/engine/chains.js';
 import type { Namespace } from '../../src/engine/index.js';
 import { xfrmStat } from '../../src/views/index.js';

@@ -1,7 +1,7 @@
 /** Comparison of encrypted frames: opened, and looked into. What differs inside, or was not sealed right, turns up. */
 
 import { describe, expect, it } from 'vitest';
-import { cipherFor } from '../../src/crypto/index.js';
+import { cipherFor } from '../../src/crypto/gcm.js';
 import { compareTap } from '../../src/replay/compare.js';
 import { openerOf } from '../../src/replay/esp.js';
 import { play } from '../../src/replay/replay.js';

@@ -2,7 +2,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hashProducts, nobleBlocks, nobleCipher, nodeBlocks, nodeCipher } from '../../src/crypto/index.js';
+import { hashProducts, nodeBlocks, nodeCipher } from '../../src/crypto/index.js';
+import { nobleBlocks, nobleCipher } from '../../src/crypto/noble.js';
 import { headers } from '../engine/loaded.js';
 import { concat, hex } from '../engine/packets.js';
 import { ESP_FRAMES } from '../engine/recorded-esp.js';

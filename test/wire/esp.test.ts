@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { nobleCipher } from '../../src/crypto/index.js';
+import { nobleCipher } from '../../src/crypto/noble.js';
 import { headers, placed } from '../engine/loaded.js';
 import { concat, hex } from '../engine/packets.js';
 import { ESP_FRAMES } from '../engine/recorded-esp.js';
