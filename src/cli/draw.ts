@@ -2,7 +2,7 @@
 
 import { basename, join } from 'node:path';
 import { mermaid, pictureOf, svg } from '../draw/index.js';
-import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
+import { MOST_NODES } from '../stack-file/section.js';
 import { plan } from '../swarm/plan.js';
 import { readArguments, wholeNumber } from './arguments.js';
 import { BadInput, blaming } from './bad-input.js';

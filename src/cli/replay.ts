@@ -8,7 +8,7 @@ import type { Driver } from '../drivers/index.js';
 import type { Device } from '../engine/index.js';
 import { BEFORE, type Chosen, framesFor, InterfaceError, inject, oddities } from '../replay/inject.js';
 import type { StackFile } from '../stack-file/index.js';
-import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
+import { MOST_NODES } from '../stack-file/section.js';
 import { Swarm } from '../swarm/swarm.js';
 import { oneOf, readArguments, wholeNumber } from './arguments.js';
 import { BadInput, blaming } from './bad-input.js';

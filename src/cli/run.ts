@@ -6,7 +6,7 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { CaptureFormat } from '../capture/files.js';
-import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
+import { MOST_NODES } from '../stack-file/section.js';
 import type { Crew } from '../workers/crew.js';
 import { oneOf, readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';

@@ -10,7 +10,7 @@ import { clientWorldOf, dockerProgram } from '../docker/client.js';
 import { type Listening, listen, type Place } from '../docker/server.js';
 import { World, type WorldOptions } from '../docker/world.js';
 import { engineOf, parseStackFile } from '../stack-file/index.js';
-import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
+import { MOST_NODES } from '../stack-file/section.js';
 import { ENGINE_VERSIONS, type EngineVersion } from '../topology/daemon.js';
 import type { StackSpec } from '../topology/spec.js';
 import { readArguments, wholeNumber } from './arguments.js';

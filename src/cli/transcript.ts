@@ -7,7 +7,7 @@ import { plainBlocks } from '../docker/transcript/plain.js';
 import { Guide, type Result } from '../docker/transcript/runner.js';
 import { hasTerminals } from '../docker/transcript/session.js';
 import { stepsOf } from '../docker/transcript/steps.js';
-import { MOST_NODES } from '../stack-file/swarmwire-schema.js';
+import { MOST_NODES } from '../stack-file/section.js';
 import { readArguments, wholeNumber } from './arguments.js';
 import { BadInput } from './bad-input.js';
 import type { Command } from './commands.js';

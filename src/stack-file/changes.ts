@@ -3,7 +3,7 @@
 import type { ChangeSpec, ContainerSpec, NodeSpec, ServiceSpec } from '../topology/spec.js';
 import type { Findings } from './findings.js';
 import { readFirewallRule } from './firewall.js';
-import { type ChangeEntry, type FirewallEntry, SECTION } from './swarmwire-schema.js';
+import { type ChangeEntry, type FirewallEntry, SECTION } from './section.js';
 import { knownNames } from './wording.js';
 
 interface Known {

@@ -1,5 +1,5 @@
 /**
- * A stack file as plain data once `compose-schema.ts` has let it pass: the part of it that swarmwire reads.
+ * A stack file as plain data once `schemas/compose.ts` has let it pass: the part of it that swarmwire reads.
  */
 import type { NamingEntry } from './naming.js';
 import type { LongPort } from './ports.js';

@@ -7,8 +7,8 @@ import type { Written } from './containers.js';
 import type { Findings } from './findings.js';
 import { COMPOSE_IGNORED_KEYS, COMPOSE_UNSUPPORTED_ATTACHMENT_KEYS } from './keys.js';
 import { below } from './places.js';
+import type { ContainerEntry } from './section.js';
 import { nameWithoutEffect, refuseExtends } from './services.js';
-import type { ContainerEntry } from './swarmwire-schema.js';
 
 export function composedServices(file: ComposeFile, findings: Findings): Written[] {
   return entries(file.services).flatMap(([service, composed]) => {

@@ -21,7 +21,7 @@ import type { Attachment } from './networks.js';
 import { containerNodes } from './placement.js';
 import { below } from './places.js';
 import { longPort, PortError, type PortReading, shortPort } from './ports.js';
-import { type ContainerEntry, type ContainerNetworkEntry, SECTION, type Section } from './swarmwire-schema.js';
+import { type ContainerEntry, type ContainerNetworkEntry, SECTION, type Section } from './section.js';
 import { readSysctls } from './sysctls.js';
 import { knownNames } from './wording.js';
 

@@ -2,7 +2,7 @@
 
 import { ENGINE_VERSIONS, type EngineVersion } from '../topology/daemon.js';
 import type { Findings } from './findings.js';
-import { SECTION, type Section } from './swarmwire-schema.js';
+import { SECTION, type Section } from './section.js';
 
 const DEFAULT: EngineVersion = '20.10';
 

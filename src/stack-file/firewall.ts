@@ -3,7 +3,7 @@
 import type { FirewallPort, FirewallRule, NodeSpec } from '../topology/spec.js';
 import type { Findings } from './findings.js';
 import { below } from './places.js';
-import type { FirewallEntry } from './swarmwire-schema.js';
+import type { FirewallEntry } from './section.js';
 import { knownNames } from './wording.js';
 
 const HINT = 'write a port (7946: tcp and udp; 2377/tcp), esp, or data-path';

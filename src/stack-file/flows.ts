@@ -7,8 +7,7 @@ import type { Findings } from './findings.js';
 import { readLoad } from './load.js';
 import type { Parties } from './parties.js';
 import { below } from './places.js';
-import { SECTION } from './swarmwire-schema.js';
-import type { FlowEntry } from './traffic-schema.js';
+import { type FlowEntry, SECTION } from './section.js';
 import { knownNames } from './wording.js';
 
 export function readTraffic(entries: readonly FlowEntry[], parties: Parties, findings: Findings): TrafficSpec[] {

@@ -8,18 +8,18 @@ import { type Driver, Drivers } from '../drivers/index.js';
 import type { EngineVersion } from '../topology/daemon.js';
 import type { StackSpec } from '../topology/spec.js';
 import { type ComposeFile, entries } from './compose-file.js';
-import { composeSchema } from './compose-schema.js';
 import { composedServices } from './composed.js';
 import { containerAttachments, containersOf, readContainers } from './containers.js';
 import { readDocument } from './document.js';
 import { readEngine } from './engine.js';
 import type { Notice } from './error.js';
 import { Findings } from './findings.js';
+import { validateFile, validateSection } from './generated/validators.js';
 import { placeServices } from './placement.js';
 import { check } from './schema.js';
+import { SECTION, type Section } from './section.js';
 import { readStack } from './services.js';
 import { readSwarmInit } from './swarm-init.js';
-import { SECTION, type Section, swarmwireSchema } from './swarmwire-schema.js';
 import { readSurroundings } from './x-swarmwire.js';
 
 export { engineOf } from './engine.js';
@@ -53,11 +53,11 @@ export function parseStackFile(text: string, options: StackFileOptions): StackFi
   const findings = new Findings(options.file);
   const document = readDocument(text, options.environment ?? {}, findings);
 
-  check(composeSchema, document, '', findings);
+  check(validateFile, document, '', findings);
   findings.settle();
   const file = document as ComposeFile;
   const section = file['x-swarmwire'] ?? {};
-  check(swarmwireSchema, section, SECTION, findings);
+  check(validateSection, section, SECTION, findings);
   findings.settle();
   if (file.include !== undefined) {
     findings.refuse(

@@ -5,7 +5,7 @@ import { endsOf } from './ends.js';
 import type { Findings } from './findings.js';
 import type { Parties } from './parties.js';
 import { below } from './places.js';
-import type { LoadEntry } from './traffic-schema.js';
+import type { LoadEntry } from './section.js';
 
 const PACKETS = 1000;
 const SIZE = 64;

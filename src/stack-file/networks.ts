@@ -10,8 +10,8 @@ import { type ComposeFile, type ComposeNetwork, entries, isOn } from './compose-
 import type { Findings } from './findings.js';
 import { below, spelled } from './places.js';
 import { type Pool, readPools } from './pools.js';
+import { SECTION, type Section } from './section.js';
 import { tellUnknownOption } from './swarm-init.js';
-import { SECTION, type Section } from './swarmwire-schema.js';
 import { knownNames } from './wording.js';
 
 /** A service, or a container under x-swarmwire, joins the network that the file calls `key`. */

@@ -8,7 +8,7 @@ import type { ServiceSpec } from '../topology/spec.js';
 import type { Written } from './containers.js';
 import type { Findings } from './findings.js';
 import { below } from './places.js';
-import { SECTION, type Section } from './swarmwire-schema.js';
+import { SECTION, type Section } from './section.js';
 import { knownNames } from './wording.js';
 
 const AT = `${SECTION}/placement`;

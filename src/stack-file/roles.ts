@@ -4,7 +4,7 @@ import { targetOf } from './ends.js';
 import type { Findings } from './findings.js';
 import type { Parties } from './parties.js';
 import { below } from './places.js';
-import { type RoleEntry, SECTION } from './swarmwire-schema.js';
+import { type RoleEntry, SECTION } from './section.js';
 
 /** Resolvable's own choice, and its followers'. */
 export const DOCKER_DOMAIN = 'docker';

@@ -1,46 +1,47 @@
 /**
- * Checks data against a JSON schema and says what is wrong in a person's words, at the place of the mistake.
+ * Says in a person's words what a validator has found wrong, at the place of the mistake. The validators are the schemas in `schemas/`,
+ * compiled by ajv when swarmwire is built (scripts/build-validators.mjs).
  */
-import { Ajv, type ErrorObject, type SchemaObject, type ValidateFunction } from 'ajv';
 import type { Findings } from './findings.js';
 import { below, spelled } from './places.js';
 import { nearest, quotedList } from './wording.js';
 
-/** Compiled once per schema, and only when a first file is read: a program that reads none does not pay. */
-const compiled = new WeakMap<SchemaObject, ValidateFunction>();
-
-function validatorOf(schema: SchemaObject): ValidateFunction {
-  const known = compiled.get(schema);
-  if (known !== undefined) return known;
-  const ajv = new Ajv({
-    allErrors: true,
-    verbose: true,
-    allowUnionTypes: true,
-    strictTypes: false,
-    keywords: ['hint', 'keyHint'],
-    // Compiled for one file or few: shorter code, and a check of the schemas themselves (they are constants), cost more than they give.
-    code: { optimize: false },
-    validateSchema: false,
-  });
-  const validate = ajv.compile(schema);
-  compiled.set(schema, validate);
-  return validate;
+export interface Validate {
+  (data: unknown): boolean;
+  /** Of the last data. */
+  errors?: readonly Violation[] | null;
 }
 
-/** Refuses all that `schema` does not allow in `data`, which stands at `pointer` in the file. */
-export function check(schema: SchemaObject, data: unknown, pointer: string, findings: Findings): void {
-  const validate = validatorOf(schema);
+/** ajv's `ErrorObject`. */
+interface Violation {
+  keyword: string;
+  instancePath: string;
+  params: Record<string, unknown>;
+  message: string;
+  parentSchema: Schema;
+  data: unknown;
+}
+
+interface Schema {
+  type?: string | string[];
+  enum?: unknown[];
+  /** What each key's value is, and the keys of that if it is a map. */
+  properties?: Record<string, { keys?: string[] }>;
+  hint?: string;
+  keyHint?: string;
+}
+
+/** Refuses all that `validate` does not allow in `data`, which stands at `pointer` in the file. */
+export function check(validate: Validate, data: unknown, pointer: string, findings: Findings): void {
   if (validate(data)) return;
   for (const error of validate.errors ?? []) tell(error, pointer + error.instancePath, findings);
 }
 
-function tell(error: ErrorObject, pointer: string, findings: Findings): void {
+function tell(error: Violation, pointer: string, findings: Findings): void {
   const { places } = findings;
-  const schema = (error.parentSchema ?? {}) as SchemaObject;
+  const { params, parentSchema: schema } = error;
+  const { hint, keyHint } = schema;
   const here = spelled(pointer) || 'the file';
-  const hint = typeof schema.hint === 'string' ? schema.hint : undefined;
-  const keyHint = typeof schema.keyHint === 'string' ? schema.keyHint : undefined;
-  const params = error.params as Record<string, unknown>;
   switch (error.keyword) {
     case 'additionalProperties': {
       const key = String(params.additionalProperty);
@@ -63,7 +64,7 @@ function tell(error: ErrorObject, pointer: string, findings: Findings): void {
       );
       return;
     case 'enum': {
-      const allowed = (schema.enum as unknown[]).map(String);
+      const allowed = (schema.enum ?? []).map(String);
       const meant = nearest(String(error.data), allowed);
       findings.refuse(
         places.value(pointer),
@@ -81,19 +82,14 @@ function tell(error: ErrorObject, pointer: string, findings: Findings): void {
       findings.refuse(places.value(pointer), `${here} must have one key, and no more`, hint);
       return;
     default:
-      findings.refuse(
-        places.value(pointer),
-        `${here} ${error.message ?? 'is not valid'}, and this is ${found(error.data)}`,
-        hint,
-      );
+      findings.refuse(places.value(pointer), `${here} ${error.message}, and this is ${found(error.data)}`, hint);
   }
 }
 
 /** What an unknown key was meant to be: a known key spelled otherwise, or a key that belongs one level deeper. */
-function hintForKey(key: string, schema: SchemaObject): string | undefined {
-  const properties = (schema.properties ?? {}) as Record<string, SchemaObject>;
-  for (const [name, inner] of Object.entries(properties)) {
-    if (Object.hasOwn((inner.properties ?? {}) as object, key)) return `"${key}" belongs under "${name}"`;
+function hintForKey(key: string, { properties = {} }: Schema): string | undefined {
+  for (const [name, { keys }] of Object.entries(properties)) {
+    if (keys?.includes(key)) return `"${key}" belongs under "${name}"`;
   }
   const meant = nearest(key, Object.keys(properties));
   if (meant !== undefined) return `did you mean "${meant}"?`;
@@ -112,8 +108,8 @@ const TYPE_WORDS: Record<string, string> = {
   null: 'left empty',
 };
 
-function expected(type: unknown): string {
-  const types = (Array.isArray(type) ? type : [type]).map((one) => TYPE_WORDS[String(one)] ?? String(one));
+function expected(type: string | string[] = []): string {
+  const types = [type].flat().map((one) => TYPE_WORDS[one] ?? one);
   return types.length < 2 ? (types[0] ?? 'something else') : `${types.slice(0, -1).join(', ')} or ${types.at(-1)}`;
 }
 

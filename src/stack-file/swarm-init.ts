@@ -10,7 +10,7 @@ import type { GwbridgeSpec, SwarmSpec } from '../topology/spec.js';
 import { subnetOf } from './addresses.js';
 import type { Findings } from './findings.js';
 import { below } from './places.js';
-import { type MadeNetwork, SECTION, type Section } from './swarmwire-schema.js';
+import { type MadeNetwork, SECTION, type Section } from './section.js';
 import { nearest } from './wording.js';
 
 export function readSwarmInit({ swarm }: Section, findings: Findings): SwarmSpec | undefined {

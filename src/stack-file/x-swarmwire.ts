@@ -29,15 +29,8 @@ import { readCalls, readTraffic } from './flows.js';
 import { Parties } from './parties.js';
 import { below } from './places.js';
 import { readRoles } from './roles.js';
+import { type ConfigEntry, type HostEntry, MOST_NODES, type NodeEntry, SECTION, type Section } from './section.js';
 import { readGwbridge } from './swarm-init.js';
-import {
-  type ConfigEntry,
-  type HostEntry,
-  MOST_NODES,
-  type NodeEntry,
-  SECTION,
-  type Section,
-} from './swarmwire-schema.js';
 
 export interface Surroundings {
   nodes: NodeSpec[];

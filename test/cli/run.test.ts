@@ -62,6 +62,11 @@ describe('the default example', () => {
     expect(out).not.toContain('\x1b');
   });
 
+  test('is read by validators that were compiled when swarmwire was built', () => {
+    const env = { NODE_OPTIONS: '--disallow-code-generation-from-strings' };
+    expect(swarmwire(['run', THREE_TIER], { cwd: folder, env })).toMatchObject({ code: 0, err: '' });
+  });
+
   test('of an encrypted network writes the keys beside the captures, in a configuration of Wireshark', () => {
     const { code, out } = swarmwire(['run', join(EXAMPLES, 'encrypted.yml'), '--out', 'secret', '--json'], {
       cwd: folder,

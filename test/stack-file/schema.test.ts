@@ -1,7 +1,4 @@
-import { Ajv } from 'ajv';
 import { describe, expect, it } from 'vitest';
-import { composeSchema } from '../../src/stack-file/compose-schema.js';
-import { swarmwireSchema } from '../../src/stack-file/swarmwire-schema.js';
 import { read, refusal, service } from './reading.js';
 
 describe('a key that nobody knows', () => {
@@ -143,16 +140,5 @@ describe('keys that bear on networks and are not built yet', () => {
     const { unsupported } = read(service(line));
     expect(unsupported.map((notice) => notice.key)).toEqual([key]);
     expect(unsupported[0]?.where.line).toBe(4);
-  });
-});
-
-describe('the schemas', () => {
-  // Reading a file leaves this out.
-  it.each([
-    ['of a stack file', composeSchema],
-    ['of x-swarmwire', swarmwireSchema],
-  ])('%s are valid themselves', (_, schema) => {
-    const ajv = new Ajv({ strictTypes: false, allowUnionTypes: true, keywords: ['hint', 'keyHint'] });
-    expect(ajv.validateSchema(schema), JSON.stringify(ajv.errors)).toBe(true);
   });
 });

@@ -1,6 +1,6 @@
 /** The shape of `x-swarmwire: traffic`. */
 import type { SchemaObject } from 'ajv';
-import { at, map, number, text, textOrTexts } from './schema-parts.js';
+import { at, map, number, text, textOrTexts } from './parts.js';
 
 const flow = { from: text, to: text, at };
 /** From Ethernet's shortest frame to the longest datagram, frame check sequence not included. */
@@ -56,26 +56,3 @@ export const traffic: SchemaObject = {
   ),
   hint: 'write a list: - http: {from: client, to: node1:8080}',
 };
-
-export interface LoadEntry {
-  from?: string | string[];
-  to: string;
-  at?: number;
-  protocol?: 'tcp' | 'udp';
-  flows?: number;
-  packets?: number;
-  size?: number;
-  imix?: boolean | Record<string, number>;
-  rate?: number | string;
-  arrivals?: 'constant' | 'poisson';
-  answered?: boolean;
-  sources?: string;
-}
-
-/** One of the four. */
-export interface FlowEntry {
-  load?: LoadEntry;
-  ping?: { from?: string; to: string; at?: number; count?: number; size?: number };
-  http?: { from?: string; to: string; at?: number; path?: string; requests?: number; hold?: number };
-  udp?: { from?: string; to: string; at?: number; size?: number; datagrams?: number };
-}
