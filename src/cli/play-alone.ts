@@ -19,18 +19,19 @@ const LOOK = 50;
 export async function playAlone({ stack, options, name, terminal }: Play, drivers: readonly Driver[]): Promise<Played> {
   const { seed, format, out, comments } = options;
   const swarm = await Swarm.create(stack.spec, { seed, comments, drivers });
-  swarm.tapEverything();
   const { engine } = swarm;
+  // The file keeps the frames, if anything does: the swarm need not gather them in memory as well.
+  engine.onCapture = undefined;
+  if (format === 'none') return play(swarm, terminal);
+  swarm.tapEverything();
   const taps = () => engine.taps.map(({ path, mtu }) => ({ name: path, mtu }));
   const capture = openCapture(format, out, name, taps, { background: true });
-  // The file keeps the frames: the swarm need not gather them in memory as well.
-  engine.onCapture = undefined;
   const ordered = capture instanceof PcapngFile && !comments;
   const recording = ordered ? new OrderedRecording(engine, capture) : new Recording(engine, capture);
-  return play(swarm, recording, capture, terminal);
+  return play(swarm, terminal, capture, recording);
 }
 
-async function play(swarm: Swarm, recording: Recorded, capture: CaptureFile, terminal: Terminal): Promise<Played> {
+async function play(swarm: Swarm, terminal: Terminal, capture?: CaptureFile, recording?: Recorded): Promise<Played> {
   const progress = new ProgressLine(terminal.watched);
   const interrupt = new Interrupt();
   try {
@@ -39,7 +40,7 @@ async function play(swarm: Swarm, recording: Recorded, capture: CaptureFile, ter
     let step = steps.next();
     while (!step.done && !interrupt.came) {
       progress.show(step.value);
-      if (capture.waiting > MOST_WAITING) await capture.settle(MOST_WAITING / 2);
+      if (capture && capture.waiting > MOST_WAITING) await capture.settle(MOST_WAITING / 2);
       if (performance.now() - looked > LOOK) {
         await immediately();
         looked = performance.now();
@@ -48,11 +49,11 @@ async function play(swarm: Swarm, recording: Recorded, capture: CaptureFile, ter
     }
     const left = step.done ? undefined : step.value;
     if (left) steps.return([]);
-    recording.finish();
-    await capture.settle();
-    return { outcome: outcomeOf(swarm, recording), files: capture.finish(), left };
+    recording?.finish();
+    await capture?.settle();
+    return { outcome: outcomeOf(swarm, recording), files: capture?.finish() ?? [], left };
   } catch (error) {
-    await capture.discard();
+    await capture?.discard();
     throw error;
   } finally {
     interrupt.end();

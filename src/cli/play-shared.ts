@@ -17,7 +17,7 @@ export async function playShared({ stack, options, name, terminal }: Play, crew:
       seed,
       comments,
       crew,
-      open: (taps) => openCapture(format, out, name, taps, { background: true }),
+      open: format === 'none' ? undefined : (taps) => openCapture(format, out, name, taps, { background: true }),
       onProgress: (step) => progress.show(step),
       interrupted: () => interrupt.came,
     });

@@ -1,6 +1,6 @@
 /** What came of a run, as data: `--json` prints it as it is, `run-text.ts` says it in words. */
 
-import type { CaptureFormat, WrittenFile } from '../capture/files.js';
+import type { WrittenFile } from '../capture/files.js';
 import type { Account } from '../engine/index.js';
 import type { Notice, StackFile } from '../stack-file/index.js';
 import type { MissingPort } from '../swarm/missing-ports.js';
@@ -9,11 +9,12 @@ import type { Protocol } from '../topology/spec.js';
 import type { Topology } from '../topology/topology.js';
 import type { Outcome } from '../workers/outcome.js';
 import { type DropReport, dropsOf } from './drops.js';
+import type { Capturing } from './run.js';
 
 export interface RunReport {
   /** Ctrl-C: when in virtual time (ns), and how many flows were over by then. What comes after is missing. */
   interrupted?: { at: number; flows: number; of: number };
-  /** Every flow was answered, every frame is accounted for and was captured. */
+  /** Every flow was answered, every frame is accounted for and was captured, if any was to be. */
   ok: boolean;
   swarmwire: string;
   file: string;
@@ -26,7 +27,7 @@ export interface RunReport {
   missingPorts: MissingPort[];
   notices: { ignored: Notice[]; unsupported: Notice[]; warnings: Notice[] };
   captures: {
-    format: CaptureFormat;
+    format: Capturing;
     directory: string;
     comments: boolean;
     /** Every tap, `node/namespace/device`. */
@@ -64,7 +65,7 @@ export interface Ran {
   file: string;
   seed: number;
   out: string;
-  format: CaptureFormat;
+  format: Capturing;
   comments: boolean;
   stack: StackFile;
   outcome: Outcome;

@@ -38,12 +38,13 @@ function stackLines({ file, stack }: RunReport, colours: Colours): string[] {
   return [line, ...stack.pending.map((words) => `${colours.yellow('pending')}: ${words}`)];
 }
 
-function interruptedLines({ interrupted }: RunReport, colours: Colours): string[] {
+function interruptedLines({ interrupted, captures }: RunReport, colours: Colours): string[] {
   if (!interrupted) return [];
+  const whole = captures.format === 'none' ? '' : 'the captures are whole up to then, and ';
   const { at, flows, of } = interrupted;
   return [
     colours.yellow(
-      `interrupted after ${duration(at)} of virtual time, ${flows} of ${plural(of, 'flow')} over: the captures are whole up to then, and what would have followed is missing`,
+      `interrupted after ${duration(at)} of virtual time, ${flows} of ${plural(of, 'flow')} over: ${whole}what would have followed is missing`,
     ),
   ];
 }
@@ -152,6 +153,7 @@ function journeyLines({ journey, lookup }: FlowReport, indent: number, colours: 
 function captureLines(report: RunReport, colours: Colours): string[] {
   const { captures } = report;
   const { files } = captures;
+  if (captures.format === 'none') return ['no captures: none were asked for'];
   if (files.length === 0) return ['no captures: no frame passed any interface'];
   const head =
     captures.format === 'pcapng'

@@ -16,13 +16,16 @@ import { RUN_HELP } from './run-help.js';
 /** As a shell says of a program that SIGINT has ended. */
 const INTERRUPTED = 130;
 const MOST_WORKERS = 64;
-const FORMATS: readonly CaptureFormat[] = ['pcapng', 'pcap'];
+const FORMATS: readonly Capturing[] = ['pcapng', 'pcap', 'none'];
+
+/** `none`: no frame is captured. */
+export type Capturing = CaptureFormat | 'none';
 
 export interface RunOptions {
   file: string;
   nodes: number | undefined;
   out: string;
-  format: CaptureFormat;
+  format: Capturing;
   seed: number;
   json: boolean;
   /** Undefined: unless there is a load. */

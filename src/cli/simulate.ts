@@ -31,7 +31,7 @@ export async function simulate(options: RunOptions, crew: Crew | undefined, term
   ).catch((error) => {
     throw blaming(options.file, crew ? wanting(options.workers, error) : error);
   });
-  const keys = writeKeys(outcome, join(options.out, `${name}.wireshark`));
+  const keys = options.format === 'none' ? undefined : writeKeys(outcome, join(options.out, `${name}.wireshark`));
   const interrupted = left && { at: outcome.now, flows: left.flows, of: left.of };
   return reportOf({ version: version(), ...options, comments, stack, outcome, files, keys, interrupted });
 }

@@ -10,6 +10,14 @@ import type { RunReport } from '../../src/cli/run-report.js';
 import { EXAMPLES, MAIN, swarmwire } from './command.js';
 
 const THREE_TIER = join(EXAMPLES, 'three-tier.yml');
+const LOAD = `services:
+  api: {image: nginx, networks: [net1], deploy: {replicas: 2}}
+  shell: {image: alpine, networks: [net1]}
+networks: {net1: {driver_opts: {encrypted: ""}}}
+x-swarmwire:
+  traffic:
+    - load: {from: shell, to: "api:80", flows: 20, packets: 400, rate: 10kpps}
+`;
 let folder = '';
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'swarmwire-run-'));
@@ -139,6 +147,24 @@ describe('the default example', () => {
     expect(names).not.toContain('node1.host.lo.pcap');
     expect(out).toContain('wireshark -d tcp.port==1080,http taps/three-tier/client.host.eth0.pcap');
     expect(out).toContain('more with fewer frames');
+  });
+
+  test.each([[], ['--workers', '2']])('writes no captures where none are asked for: %s', (...workers) => {
+    const path = write('none.yml', LOAD);
+    const there = swarmwire(['run', path, '--json', '--out', 'all', ...workers], { cwd: folder });
+    const { code, out } = swarmwire(['run', path, '--json', '--out', 'none', '--format', 'none', ...workers], {
+      cwd: folder,
+    });
+    const [captured, report] = [there.out, out].map((text): RunReport => JSON.parse(text));
+    expect([there.code, code, existsSync(join(folder, 'none'))]).toEqual([0, 0, false]);
+    expect(report?.captures).toMatchObject({ format: 'none', interfaces: [], frames: 0, files: [] });
+    expect(report?.captures.keys).toBeUndefined();
+    expect(captured?.captures.keys).toBeDefined();
+    expect(report?.flows).toEqual(captured?.flows);
+    expect(report?.frames).toEqual(captured?.frames);
+    expect(swarmwire(['run', path, '--out', 'none', '--format', 'none'], { cwd: folder }).out).toContain(
+      'no captures: none were asked for',
+    );
   });
 });
 
