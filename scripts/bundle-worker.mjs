@@ -1,12 +1,13 @@
 // Puts the modules of a worker thread into one file and lets V8 compile it, so that a thread starts in a fraction of the time
 // (src/workers/thread.ts), and puts the licences of the packages that are in it beside it:
 //   node scripts/bundle-worker.mjs DIRECTORY    the directory that src/ was compiled to
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { argv } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { build } from 'rolldown';
+import { licencesOf } from './licences.mjs';
 
 const root = resolve(argv[2]);
 const workers = join(root, 'workers');
@@ -19,15 +20,6 @@ async function bundle(from, to) {
     output: { file: join(workers, to), format: 'cjs', minify: true, codeSplitting: false },
   });
   return output.flatMap((chunk) => chunk.moduleIds ?? []);
-}
-
-/** The package's directory, of a module in node_modules. */
-const packageOf = (module) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(module.replaceAll('\\', '/'))[0];
-function licenceOf(directory) {
-  const { name, version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
-  const file = readdirSync(directory).find((entry) => /^licen[cs]e/i.test(entry));
-  if (!file) throw new Error(`${name} is in the bundle, and no licence text is in ${directory}`);
-  return `${name} ${version} (${license})\n\n${readFileSync(join(directory, file), 'utf8').trim()}\n`;
 }
 
 /** V8 compiles what is called: this calls what a load does. */
@@ -73,5 +65,4 @@ for (const file of readdirSync(workers).filter((name) => name.endsWith('.compile
 const modules = await bundle('worker.js', 'bundled-worker.cjs');
 await bundle('thread.js', 'bundled-thread.cjs');
 await writeCompiled();
-const packages = [...new Set(modules.filter((module) => module.includes('node_modules')).map(packageOf))].sort();
-writeFileSync(join(workers, 'bundled-worker.LICENSES.txt'), packages.map(licenceOf).join(`\n${'-'.repeat(80)}\n\n`));
+writeFileSync(join(workers, 'bundled-worker.LICENSES.txt'), licencesOf(modules));

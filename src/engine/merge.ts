@@ -4,6 +4,7 @@
  * merged into other pieces of that memory, from which the system writes a file.
  */
 
+import { bytesOf } from './base64.js';
 import { MergeSource } from './generated/layout.js';
 import { mergeWasm } from './generated/merge.js';
 
@@ -58,7 +59,7 @@ export class RecordMerge {
     private readonly engines: number,
   ) {
     // So small a module may be compiled at once, on any thread.
-    const module = new WebAssembly.Module(Uint8Array.from(atob(mergeWasm), (c) => c.charCodeAt(0)));
+    const module = new WebAssembly.Module(bytesOf(mergeWasm));
     this.#exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as MergeExports;
     this.#numbers = new Uint32Array(memory.buffer, SOURCES, (engines * MergeSource.size) / 4);
   }

@@ -59,6 +59,21 @@ describe('a driver from outside the package', () => {
     expect(two.flows).toEqual(one.flows);
   });
 
+  it.each([1, 2])('meets the very classes that it imports (--workers %i)', (workers) => {
+    const library = new URL('../../dist/index.js', import.meta.url).href;
+    const importing = `
+      import { Namespace } from '${library}';
+      import plain from './plain.js';
+      const join = (call) => {
+        if (!(call.sandbox.namespace instanceof Namespace)) throw new Error('a namespace of another class');
+        return plain.join(call);
+      };
+      export default { ...plain, join };`;
+    writeFileSync(join(folder, 'importing.js'), importing);
+    const args = ['run', 'stack.yml', '--driver=./importing.js', '--json', '--workers', `${workers}`];
+    expect(JSON.parse(swarmwire(...args)).flows).toMatchObject([{ ok: true }]);
+  });
+
   it('is loaded to draw, to serve and to replay as well', { timeout: 180_000 }, async () => {
     const driver = ['--driver', './plain.js'];
     swarmwire('draw', 'stack.yml', ...driver);
