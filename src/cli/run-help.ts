@@ -9,7 +9,7 @@ is not touched.
   --out DIR        where captures go (default: captures)
   --format FORMAT  pcapng: one file with every interface, and a comment on each frame that a hop changed (default)
                    pcap: a folder with a file per interface, for tools that read nothing else; it has no comments
-                   none: no captures, the report alone: a load goes through in a third of the time
+                   none: no captures, the report alone: a load goes through in half the time
   --seed N         what is drawn at random is drawn anew: MAC addresses, ports, sequence numbers (default: 1).
                    The same file and seed give the same bytes on every machine
   --driver FILE    a network driver of your own, a JavaScript module; a network of the stack file names it with

@@ -33,7 +33,9 @@ const spans = new Map<string, Span>();
 export function spanOf(cidr: string): Span {
   const known = spans.get(cidr);
   if (known) return known;
-  if (!IPv4.isValidCIDRFourPartDecimal(cidr)) throw new RangeError(`"${cidr}" is no IPv4 subnet`);
+  // The library takes any number of zeros before a length; nothing else here does.
+  if (!IPv4.isValidCIDRFourPartDecimal(cidr) || !/\/\d{1,2}$/.test(cidr))
+    throw new RangeError(`"${cidr}" is no IPv4 subnet`);
   const [, length] = IPv4.parseCIDR(cidr);
   const first = numberOf(IPv4.networkAddressFromCIDR(cidr).toString());
   const span = { first, last: first + 2 ** (32 - length) - 1, length };

@@ -1,4 +1,4 @@
-/** The driver of docs/drivers.md, as a third party would bring it: a module in a directory of its own, which imports nothing of ours. */
+/** The driver of docs/drivers.md, as a third party would bring it: a module in a directory of its own, with nothing of ours beside it. */
 
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -63,6 +63,7 @@ describe('a load', () => {
     ['{ to: "node1:8080", size: 64, imix: true }', '5:43: a load has a "size" or an "imix", not both'],
     ['{ to: "node1:8080", imix: { 20: 1 } }', '5:41: a frame of 20 bytes'],
     ['{ to: "node1:8080", sources: 198.18.0.0 }', '5:42: "198.18.0.0" is no subnet'],
+    ['{ to: "node1:8080", sources: 198.18.0.0/015 }', '5:42: "198.18.0.0/015" is no subnet'],
     ['{ to: "[fd00::1]:80", sources: 198.18.0.0/15 }', '"sources" are IPv4 addresses'],
     ['{ to: "node1:8080", from: node2, sources: 198.18.0.0/15 }', 'only "client" speaks from other addresses'],
     ['{ to: "node1:8080", from: [client, nobody] }', '5:48: there is no "nobody" here'],
