@@ -15,6 +15,8 @@ const LEFT = 64;
 const RIGHT = 24;
 const TOP = 44;
 const BOTTOM = 52;
+/** The first and the last point stand so far from the ends of the lines across: their labels, too, are clear of the scale's. */
+const INSET = 24;
 const STEPS = 5;
 
 export function svg({ title, x, y, points, goal }: Chart): string {
@@ -22,7 +24,7 @@ export function svg({ title, x, y, points, goal }: Chart): string {
   const [low, high] = [Math.min(...xs), Math.max(...xs)];
   const top = nice(Math.max(...points.map((point) => point.y), goal?.y ?? 0));
   const across = (value: number) =>
-    round(LEFT + ((Math.log10(value) - low) / (high - low || 1)) * (WIDTH - LEFT - RIGHT));
+    round(LEFT + INSET + ((Math.log10(value) - low) / (high - low || 1)) * (WIDTH - LEFT - RIGHT - 2 * INSET));
   const down = (value: number) => round(HEIGHT - BOTTOM - (value / top) * (HEIGHT - TOP - BOTTOM));
   const grid = Array.from({ length: STEPS + 1 }, (_, step) => (top / STEPS) * step).flatMap((value) => [
     `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${down(value)}" y2="${down(value)}" stroke="#ddd"/>`,
