@@ -248,6 +248,8 @@ export class Mesh {
       });
       exports.clearCapture();
     }
+    if (this.engine.takePunts().length > 0) throw new Error('somebody asks for an answer');
+    if (left.length < wanted.length) throw new Error(`${left.length} of ${wanted.length} frames have left`);
     return left;
   }
   /** Frames in those records, in their order. */
