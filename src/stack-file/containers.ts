@@ -14,6 +14,7 @@ import type {
   Protocol,
 } from '../topology/spec.js';
 import { isAddress6 } from './addresses.js';
+import type { ComposeAttachment } from './compose-file.js';
 import type { Findings } from './findings.js';
 import { readNaming } from './naming.js';
 import { readMode } from './network-mode.js';
@@ -21,7 +22,7 @@ import type { Attachment } from './networks.js';
 import { containerNodes } from './placement.js';
 import { below } from './places.js';
 import { longPort, PortError, type PortReading, shortPort } from './ports.js';
-import { type ContainerEntry, type ContainerNetworkEntry, SECTION, type Section } from './section.js';
+import { type ContainerEntry, SECTION, type Section } from './section.js';
 import { readSysctls } from './sysctls.js';
 import { knownNames } from './wording.js';
 
@@ -72,7 +73,7 @@ function attachmentsOf({ entry, pointer: at, service }: Written): { spec: Attach
   const joined = (name: string) => (BUILT_IN.has(name) ? [] : own);
   if (mode?.includes(':')) return [];
   if (alone !== undefined) return [{ spec: { name: alone, aliases: joined(alone) }, pointer: `${at}/network_mode` }];
-  const list: [string, ContainerNetworkEntry | null, string][] = Array.isArray(networks)
+  const list: [string, ComposeAttachment | null, string][] = Array.isArray(networks)
     ? networks.map((name, i) => [name, null, below(pointer, i)])
     : Object.entries(networks ?? {}).map(([name, one]) => [name, one, below(pointer, name)]);
   // Compose gives a service that names none the network of its project.
@@ -92,7 +93,7 @@ function attachmentsOf({ entry, pointer: at, service }: Written): { spec: Attach
 }
 
 /** `gw_priority` says the same as `priority` did for the default route. */
-function priorityOf(one: ContainerNetworkEntry | null): { priority?: number } {
+function priorityOf(one: ComposeAttachment | null): { priority?: number } {
   const written = one?.gw_priority ?? one?.priority;
   return written === undefined ? {} : { priority: Number(written) };
 }

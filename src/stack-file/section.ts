@@ -1,7 +1,7 @@
 /**
  * The `x-swarmwire` section as plain data once `schemas/swarmwire.ts` has let it pass.
  */
-import type { ComposeNetwork, ComposeService } from './compose-file.js';
+import type { ComposeAttachment, ComposeNetwork, ComposeService } from './compose-file.js';
 import type { NamingEntry } from './naming.js';
 import type { LongPort } from './ports.js';
 
@@ -108,7 +108,7 @@ export interface MadeNetwork {
 export interface ContainerEntry extends NamingEntry {
   node?: string;
   image?: string;
-  networks?: string[] | Record<string, ContainerNetworkEntry | null>;
+  networks?: string[] | Record<string, ComposeAttachment | null>;
   network_mode?: string;
   mac_address?: string;
   restart?: string | boolean;
@@ -118,16 +118,6 @@ export interface ContainerEntry extends NamingEntry {
   ports?: (string | number | LongPort)[];
   expose?: (string | number)[];
   links?: string[];
-}
-
-export interface ContainerNetworkEntry {
-  aliases?: string[];
-  ipv4_address?: string;
-  ipv6_address?: string;
-  link_local_ips?: string[];
-  mac_address?: string;
-  priority?: number | string;
-  gw_priority?: number | string;
 }
 
 export interface HostEntry {
