@@ -14,10 +14,10 @@ import { type WayName, wayOf } from './ways.js';
 const HEAD = 96;
 const LEAST = 64;
 
-/** Slots for one batch, and what has to be done for it to arrive. */
 /** Datagrams are a stream to conntrack only after two seconds, and then change their entry once more; so often is a way settled until then, a millisecond each. */
 const UNTIL_STREAM = 2100;
 
+/** Slots for one batch, and what has to be done for it to arrive. */
 class Runner {
   readonly #slots: number;
   readonly #lengths: number;
