@@ -111,7 +111,7 @@ function begin(flow: LoadFlow, i: u32): void {
 
 /** It is over, whatever is still on its way: nobody counts it. */
 export function endLoad(): void {
-  unsent = 0;
+  forgetUnsent();
   enter(LoadPhase.NONE);
   releaseSources();
 }
@@ -201,8 +201,7 @@ function data(time: u64): void {
   enter(LoadPhase.DATA);
   turn = 0;
   due = <f64>time;
-  unsent = 0;
-  passed = 0;
+  forgetUnsent();
   undrawn = books.left;
   together = untilTogether();
   isMarked = shared && poisson && books.protocol == ipv4.UDP;
@@ -327,6 +326,8 @@ const unsents: usize = arena(<usize>MOST_UNSENT * offsetof<Unsent>());
 let unsent: u32 = 0;
 /** So many of these have been sent by now. */
 let passed: u32 = 0;
+/** When the next one of them is sent, ns. */
+let nextUnsent: u64 = u64.MAX_VALUE;
 /** Packets that nobody has drawn. */
 let undrawn: u64 = 0;
 /** All engines send the last so many packets of the load. */
@@ -394,6 +395,7 @@ function drawnAt(generation: u32, links: u32, sockets: u32): void {
 }
 
 function keepUnsent(flow: u32, time: u64, before: u64, beforeTurn: u32, beforeDue: f64): void {
+  if (!unsent) nextUnsent = time;
   const one = unsentAt(unsent++);
   one.time = time;
   one.flow = flow;
@@ -405,9 +407,14 @@ function keepUnsent(flow: u32, time: u64, before: u64, beforeTurn: u32, beforeDu
 /** Those up to `time` have been sent, by their owners. */
 function passOver(time: u64): void {
   for (; passed < unsent && unsentAt(passed).time <= time; passed++) passOne(unsentAt(passed).flow, unsentAt(passed).time);
-  if (passed < unsent) return;
+  if (passed < unsent) nextUnsent = unsentAt(passed).time;
+  else forgetUnsent();
+}
+
+function forgetUnsent(): void {
   passed = 0;
   unsent = 0;
+  nextUnsent = u64.MAX_VALUE;
 }
 
 /** What it has left behind at both ends, as if it had passed here. */
@@ -421,14 +428,22 @@ function passOne(i: u32, time: u64): void {
 }
 
 /** For the run loop, where several engines share the load: packets up to now have passed. */
+// @ts-ignore: decorator
+@inline
 export function passNow(): void {
-  if (unsent) passOver(now);
+  if (now >= nextUnsent) passOver(now);
 }
 
-/** The same before the next event comes up: have tables changed since packets to come were left to their owners? */
+/** Before the next event comes up: have tables changed since packets to come were left to their owners? */
+// @ts-ignore: decorator
+@inline
 export function lookAgain(): void {
+  if (unsent && (drawnGeneration != generation || drawnLinks != linksGeneration || drawnBindings != bindings)) drawAgain();
+}
+
+function drawAgain(): void {
   passNow();
-  if (!unsent || (drawnGeneration == generation && drawnLinks == linksGeneration && drawnBindings == bindings)) return;
+  if (!unsent) return;
   const first = unsentAt(passed);
   // Those after it, and the one that is drawn.
   const undone = unsent - passed + 1;
@@ -437,8 +452,7 @@ export function lookAgain(): void {
   state = first.state;
   turn = first.turn;
   due = first.due;
-  unsent = 0;
-  passed = 0;
+  forgetUnsent();
   serial++;
   draw();
 }

@@ -7,7 +7,6 @@ import { type BlockCipherMaker, bestBlocks } from '../crypto/index.js';
 import type { Destination } from './balancer.js';
 import { ById } from './by-id.js';
 import { Ciphers } from './ciphers.js';
-import { compile } from './compile.js';
 import { type Device, dropCounts } from './device.js';
 import type { EngineExports } from './exports.js';
 import { Segment as SegmentLayout, Stopped } from './generated/layout.js';
@@ -119,7 +118,7 @@ export class Engine {
 
   /** @throws EngineMemoryError */
   static async create(options: EngineOptions = {}): Promise<Engine> {
-    const instance = await WebAssembly.instantiate(options.module ?? (await compile()), {
+    const instance = await WebAssembly.instantiate(options.module ?? (await (await import('./compile.js')).compile()), {
       env: {
         abort(message: number, file: number, line: number, column: number) {
           throw new Error(`the engine gave up at ${file}:${line}:${column} (${message})`);

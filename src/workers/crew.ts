@@ -10,7 +10,7 @@ import type { Done, Job, Told } from './worker.js';
  * Modules of worker.ts in one file, compiled when it was made (scripts/bundle-worker.mjs): a thread loads that in a fraction of the
  * time. Drivers of a third party import ours one by one, and are to meet the same ones.
  */
-const BUNDLE = './bundled-thread.cjs';
+const BUNDLE = './thread.cjs';
 const MODULES = './worker.js';
 
 /** What all have in common, and what is not the crew's own business. */

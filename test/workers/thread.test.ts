@@ -10,7 +10,7 @@ import { expect, it } from 'vitest';
 const BUILT = fileURLToPath(new URL('../../dist/workers/', import.meta.url));
 const COMPILED = `bundled-worker.${process.version}-${process.platform}-${process.arch}.compiled`;
 const code = (folder: string) => `
-const { COMPILED, script } = require(${JSON.stringify(join(folder, 'bundled-thread.cjs'))});
+const { COMPILED, script } = require(${JSON.stringify(join(folder, 'thread.cjs'))});
 require('node:worker_threads').parentPort.postMessage({ COMPILED, rejected: script.cachedDataRejected });`;
 
 async function told(folder: string): Promise<unknown> {
@@ -33,7 +33,7 @@ it.skipIf(!existsSync(join(BUILT, COMPILED)))('takes what was compiled before', 
 it('compiles for itself where there is nothing for its Node', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'thread-'));
   try {
-    for (const file of ['bundled-thread.cjs', 'bundled-worker.cjs'])
+    for (const file of ['thread.cjs', 'bundled-worker.cjs'])
       copyFileSync(join(BUILT, file), join(folder, file));
     expect(await told(folder)).toEqual({ COMPILED, rejected: undefined });
   } finally {
