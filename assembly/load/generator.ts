@@ -27,6 +27,8 @@ const GRACE: u64 = 1_000_000_000;
 const SECOND: f64 = 1e9;
 
 let rate: f64 = 1;
+/** From packet to packet where `rate` is one of packets, ns. */
+let evenly: f64 = 1;
 let bits: bool = false;
 let poisson: bool = false;
 /** Every packet of data is answered by one of the same size. */
@@ -61,6 +63,7 @@ export function newLoad(protocol: u32, packets: f64, perSecond: f64, inBits: boo
   books.protocol = protocol;
   books.left = <u64>packets;
   rate = perSecond;
+  evenly = SECOND / rate;
   bits = inBits;
   poisson = random;
   answering = answered;
@@ -220,7 +223,7 @@ function draw(): void {
     const size = atLeast(books.protocol, drawSize(), flowOf(flow).source.v6);
     undrawn--;
     number++;
-    const time = <u64>due;
+    const time = <u64><i64>due;
     const beforeDue = due;
     due += distance(size) * (poisson ? exponential() : 1);
     if (unsent < MOST_UNSENT && isOthers(flow, size, time)) {
@@ -283,8 +286,17 @@ function transmit(flow: LoadFlow, own: bool): void {
 }
 
 /** A flow that may send, in turn or drawn; 0: there is none. */
+// @ts-ignore: decorator
+@inline
 function drawFlow(): u32 {
   let i = poisson ? <u32>(uniform() * <f64>flowCount) + 1 : turn + 1;
+  if (i > flowCount) i = 1;
+  if (flowOf(i).state != <u8>FlowState.OPEN) return openFrom(i);
+  turn = i;
+  return i;
+}
+
+function openFrom(i: u32): u32 {
   for (let tries: u32 = 0; tries < flowCount; tries++, i++) {
     if (i > flowCount) i = 1;
     if (flowOf(i).state != <u8>FlowState.OPEN) continue;
@@ -294,8 +306,11 @@ function drawFlow(): u32 {
   return 0;
 }
 
-function drawSize(): u32 {
-  if (sizeCount == 1) return load<u32>(sizes);
+// @ts-ignore: decorator
+@inline
+function drawSize(): u32 { return sizeCount == 1 ? load<u32>(sizes) : drawSizeOfMany(); }
+
+function drawSizeOfMany(): u32 {
   const drawn = <u32>(uniform() * <f64>weights);
   let at = sizes;
   while (load<u32>(at, 4) <= drawn) at += 8;
@@ -406,7 +421,9 @@ function keepUnsent(flow: u32, time: u64, before: u64, beforeTurn: u32, beforeDu
 
 /** Those up to `time` have been sent, by their owners. */
 function passOver(time: u64): void {
-  for (; passed < unsent && unsentAt(passed).time <= time; passed++) passOne(unsentAt(passed).flow, unsentAt(passed).time);
+  let i = passed;
+  for (; i < unsent && unsentAt(i).time <= time; i++) passOne(unsentAt(i).flow, unsentAt(i).time);
+  passed = i;
   if (passed < unsent) nextUnsent = unsentAt(passed).time;
   else forgetUnsent();
 }
@@ -418,6 +435,8 @@ function forgetUnsent(): void {
 }
 
 /** What it has left behind at both ends, as if it had passed here. */
+// @ts-ignore: decorator
+@inline
 function passOne(i: u32, time: u64): void {
   books.left--;
   if (books.protocol != ipv4.TCP) return;
@@ -460,7 +479,9 @@ function drawAgain(): void {
 // --- Time and chance ---
 
 /** From a packet of `size` bytes to the one after it, ns. */
-function distance(size: u32): f64 { return bits ? (<f64>(size << 3) * SECOND) / rate : SECOND / rate; }
+// @ts-ignore: decorator
+@inline
+function distance(size: u32): f64 { return bits ? (<f64>(size << 3) * SECOND) / rate : evenly; }
 
 function next(size: u32): void {
   due += distance(size);

@@ -139,6 +139,8 @@ function atReceiver(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usiz
 }
 
 /** One more segment of data has come, no FIN: is it answered, by an acknowledgment or data? */
+// @ts-ignore: decorator
+@inline
 export function acknowledges(flow: LoadFlow): bool {
   if (answering) return true;
   if (++flow.pending < DELAYED) return false;

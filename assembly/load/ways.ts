@@ -129,10 +129,22 @@ function wayFrom(source: LoadSource, address: u32, goal: u32): usize {
 }
 
 /** Need only its owner, another engine, send the packet of data that the flow has for `time`? */
+// @ts-ignore: decorator
+@inline
 export function isOthersAlone(number: u32, size: u32, time: u64): bool {
   if (owns(number)) return false;
   const flow = flowOf(number);
-  return time < flow.lastSent + SILENCE && isSettled(flow, size, time);
+  return time < flow.lastSent + SILENCE && (isAsBefore(flow, size, time) || isSettled(flow, size, time));
+}
+
+/** `isSettled` where nothing has changed since another packet of that way was asked about. */
+// @ts-ignore: decorator
+@inline
+function isAsBefore(flow: LoadFlow, size: u32, time: u64): bool {
+  if (!flow.way || flow.bindings != bindings) return false;
+  const way = changetype<LoadWay>(flow.way);
+  if (way.generation != generation || way.links != lastingLinks() || way.changes != neighbourChanges) return false;
+  return way.state == <u8>Known.NEIGHBOURS && size <= way.size && time < way.until;
 }
 
 /** Would a packet of `size` bytes that the flow sends at `time` find everything on its way, and on that of its answer, known and fresh? */
