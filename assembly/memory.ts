@@ -2,7 +2,8 @@
 //
 // Nothing here runs while a frame moves, but for taking a record or a slot from a free list and giving it back: pools are
 // topped up between frames (`ensure`), and a record's address never changes. Records are `@unmanaged` classes laid over
-// an address. Some of the free ones list the others, so that the next few can be asked for before the first is here.
+// an address. Some of the free ones list the others, so that the next few can be asked for before the first is here. Memory that
+// nobody has had yet is not touched before its time: its pages are the system's until then.
 
 import { Of, touched } from "./tables/generation";
 
@@ -15,6 +16,9 @@ export class Pool {
   /** A free record that lists others at its beginning: the list before it, then as many addresses as there is `room` for. */
   private list: usize = 0;
   private listed: u32 = 0;
+  /** Records that nobody has had yet, in a row; `end` is behind the last one. */
+  private fresh: usize = 0;
+  private end: usize = 0;
   free: u32 = 0;
   total: u32 = 0;
   /** `room`: so many of a free record's first words may be overwritten. One is the list before it. */
@@ -29,12 +33,11 @@ export class Pool {
 
   private grow(wanted: u32): void {
     while (this.free < wanted) {
+      for (; this.fresh != this.end; this.fresh += this.size) this.put(this.fresh);
       const count = max(this.chunk, min(this.total, 65536));
-      let at = arena(this.size * <usize>count);
-      for (let i: u32 = 0; i < count; i++) {
-        this.put(at);
-        at += this.size;
-      }
+      this.fresh = arena(this.size * <usize>count);
+      this.end = this.fresh + this.size * <usize>count;
+      this.free += count;
       this.total += count;
     }
   }
@@ -48,8 +51,11 @@ export class Pool {
     if (listed) {
       this.listed = listed - 1;
       at = load<usize>(at + (<usize>listed << 2));
+    } else if (!at) {
+      at = this.fresh;
+      if (at == this.end) return 0;
+      this.fresh = at + this.size;
     } else {
-      if (!at) return 0;
       const before = load<usize>(at);
       this.list = before;
       this.listed = before ? this.room - 1 : 0;
@@ -86,6 +92,7 @@ export class Pool {
   give(at: usize): void {
     touched(this.kind);
     this.put(at);
+    this.free++;
   }
 
   // @ts-ignore: decorator
@@ -100,7 +107,6 @@ export class Pool {
       this.list = at;
       this.listed = 0;
     }
-    this.free++;
   }
 
   get used(): u32 { return this.total - this.free; }

@@ -22,7 +22,8 @@ const HAIRPIN = 2;
 const VXLAN_IPV6 = 32;
 const UNFILTERED = 128;
 const PROMISCUOUS = 1 << 10;
-const REASONS = Object.entries(Drop).filter(([name]) => name !== 'REASONS');
+/** By their numbers. */
+const REASONS = Object.keys(Drop).filter((name) => name !== 'REASONS');
 
 export interface AddressEntry {
   /** Dotted. */
@@ -214,8 +215,7 @@ export class Device {
   /** Its drops so far, which are no longer counted here. */
   takeDrops(): Map<string, number> {
     const found = this.drops;
-    const at = this.engine.memory.get(this.at, Layout.drops);
-    for (const [, index] of REASONS) this.engine.memory.view.setUint32(at + 4 * index, 0, true);
+    counters(this.engine, this.engine.memory.get(this.at, Layout.drops)).fill(0);
     return found;
   }
 
@@ -259,13 +259,16 @@ export class Device {
 }
 
 /** From an array of counters, one a reason. */
-export function dropCounts({ memory }: Engine, at: number): Map<string, number> {
+export function dropCounts(engine: Engine, at: number): Map<string, number> {
   const found = new Map<string, number>();
-  for (const [reason, index] of REASONS) {
-    const count = memory.view.getUint32((at >>> 0) + 4 * index, true);
-    if (count) found.set(reason, count);
-  }
+  counters(engine, at).forEach((count, reason) => {
+    if (count) found.set(REASONS[reason] as string, count);
+  });
   return found;
+}
+
+function counters({ memory }: Engine, at: number): Uint32Array {
+  return new Uint32Array(memory.bytes.buffer, at >>> 0, REASONS.length);
 }
 
 /** The member of an enum that has this value, in lower case. */
