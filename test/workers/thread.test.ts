@@ -33,8 +33,7 @@ it.skipIf(!existsSync(join(BUILT, COMPILED)))('takes what was compiled before', 
 it('compiles for itself where there is nothing for its Node', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'thread-'));
   try {
-    for (const file of ['thread.cjs', 'bundled-worker.cjs'])
-      copyFileSync(join(BUILT, file), join(folder, file));
+    for (const file of ['thread.cjs', 'bundled-worker.cjs']) copyFileSync(join(BUILT, file), join(folder, file));
     expect(await told(folder)).toEqual({ COMPILED, rejected: undefined });
   } finally {
     rmSync(folder, { recursive: true });
