@@ -10,6 +10,11 @@ import { Of, touched } from "./tables/generation";
 /** `bytes` of memory, 64-byte aligned (a cache line), never given back. All is zero: nobody has had it before. */
 export function arena(bytes: usize): usize { return (heap.alloc(bytes + 64) + 63) & ~63; }
 
+/** Of its first two cache lines. */
+// @ts-ignore: decorator
+@inline
+function lines(at: usize): u32 { return load<u32>(at) | load<u32>(at, 64); }
+
 /** Records of one size. `size` includes a guard zone in the testing build; `kind`: what they are to recorded flows. */
 @final
 export class Pool {
@@ -79,14 +84,17 @@ export class Pool {
   @inline
   lookAhead(): u32 {
     const list = this.list;
-    if (!list) return 0;
+    if (!list) {
+      const fresh = this.fresh;
+      return fresh + 3 * this.size <= this.end ? lines(fresh) | lines(fresh + this.size) | lines(fresh + 2 * this.size) : 0;
+    }
     const listed = this.listed;
     const last = list + (<usize>listed << 2);
     const before = load<usize>(list);
     const first = listed > 0 ? load<usize>(last) : list;
     const second = listed > 1 ? load<usize>(last - 4) : listed == 1 ? list : before;
     const third = listed > 2 ? load<usize>(last - 8) : listed == 2 ? list : before;
-    return load<u32>(first) | load<u32>(first, 64) | load<u32>(second) | load<u32>(second, 64) | load<u32>(third) | load<u32>(third, 64);
+    return lines(first) | lines(second) | lines(third);
   }
 
   give(at: usize): void {
