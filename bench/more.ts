@@ -9,6 +9,9 @@ import { cores, type WorkersResult } from './workers.js';
 const CONTAINERS = [500, 1000, 2000, 5000, 10_000];
 const FLOWS = '1000,10000,100000,1000000';
 const FLOWS_OF_A_LOAD = 1000;
+const PACKETS = 1_000_000;
+/** What several engines are for takes seconds: of one second their start is a tenth. */
+const PACKETS_OF_SEVERAL = [PACKETS, 4 * PACKETS];
 
 export function asked({ disk, growth, containers, workers, peers }: Options): boolean {
   return [disk, growth, containers, workers].some((one) => one !== undefined) || peers;
@@ -16,11 +19,14 @@ export function asked({ disk, growth, containers, workers, peers }: Options): bo
 
 export async function more(values: Options): Promise<void> {
   if (values.workers !== undefined) {
-    const { workers, packets, turns, disk: directory, usualFlows, flows } = values;
-    const result = await cores(workers, packets, usualFlows ? FLOWS_OF_A_LOAD : (flows[0] ?? 1), turns, directory);
-    print(values.json, [result], coresWords(result));
+    const { workers, turns, disk: directory, usualFlows } = values;
+    const flows = usualFlows ? FLOWS_OF_A_LOAD : (values.flows[0] ?? 1);
+    const results: WorkersResult[] = [];
+    for (const packets of values.packets ?? (directory === undefined ? PACKETS_OF_SEVERAL : [PACKETS]))
+      results.push(await cores(workers, packets, flows, turns, directory));
+    print(values.json, results, results.flatMap(coresWords));
   } else if (values.disk !== undefined) {
-    const result = await disk(values.disk, values.packets, values.turns);
+    const result = await disk(values.disk, values.packets?.[0] ?? PACKETS, values.turns);
     print(
       values.json,
       [result],

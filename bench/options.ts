@@ -18,7 +18,7 @@ export interface Options {
   turns: number;
   slow: boolean;
   disk?: string | undefined;
-  packets: number;
+  packets?: number[] | undefined;
   growth?: string | undefined;
   containers?: number[] | undefined;
   workers?: number | undefined;
@@ -46,7 +46,7 @@ export function options(args: readonly string[]): Options {
     size: numbers('size', values.size, LEAST, MOST),
     time: number('time', values.time, 1, 3_600_000),
     turns: number('turns', values.turns, 1, 1000),
-    packets: number('packets', values.packets, 1, 1e9),
+    packets: values.packets === undefined ? undefined : numbers('packets', values.packets, 1, 1e9),
     workers: values.workers === undefined ? undefined : number('workers', values.workers, 1, 64),
     containers: values.containers === undefined ? undefined : numbers('containers', values.containers, 20, 1e6),
   };
@@ -70,7 +70,7 @@ function parsed(args: readonly string[]) {
         slow: { type: 'boolean', default: false },
         /** A directory on the disk that is to be measured. */
         disk: { type: 'string' },
-        packets: { type: 'string', default: '1000000' },
+        packets: { type: 'string' },
         /** A folder for charts. */
         growth: { type: 'string' },
         containers: { type: 'string' },

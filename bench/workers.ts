@@ -1,10 +1,11 @@
 /**
  * Cores: a load through the mesh by one engine and by several, in turns, as `swarmwire run --workers` shares it. Beside the time
- * that passed stands the processor time of the threads: of the engine that took longest, and of the thread that merges.
+ * that passed stands the processor time of the threads, of one more run of each: of the engine that took longest, and of the
+ * thread that merges.
  *
- *   npm run bench -- --workers 2 [--packets 1000000] [--flows 1000] [--disk DIRECTORY] [--turns 3] [--json]
+ *   npm run bench -- --workers 2 [--packets 1000000,4000000] [--flows 1000] [--disk DIRECTORY] [--turns 3] [--json]
  *
- * With --disk every tap is captured to that disk and merged there.
+ * With --disk every tap of a million packets is captured to that disk and merged there.
  */
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -32,8 +33,7 @@ export interface WorkersResult {
   cpuSecondsOfOne: number;
 }
 
-interface Taken {
-  seconds: number;
+interface Processors {
   cpu: number;
   engine: number;
   merge: number;
@@ -60,10 +60,42 @@ function threads(): Map<string, number> {
   return found;
 }
 
+interface Load {
+  packets: number;
+  flows: number;
+  /** Where it is captured. */
+  directory: string | undefined;
+}
+
+/** Seconds from nothing to the end of a run by so many engines. */
+async function taken(workers: number, { packets, flows, directory }: Load): Promise<number> {
+  const { spec } = parseStackFile(stack(packets, flows), { file: 'workers.yml' });
+  const start = performance.now();
+  const crew = new Crew(workers, []);
+  const { outcome, files } = await share({
+    spec,
+    seed: 1,
+    comments: false,
+    crew,
+    open:
+      directory === undefined
+        ? undefined
+        : (taps) => openCapture('pcapng', directory, 'mesh', taps, { background: true }),
+    onProgress: () => {},
+    interrupted: () => false,
+  });
+  const seconds = (performance.now() - start) / 1000;
+  for (const { path } of files) rmSync(path);
+  if (!outcome.flows[0]?.ok) throw new Error(`the load did not arrive: ${outcome.flows[0]?.detail}`);
+  // The next run has the processors for itself.
+  await crew.dismiss();
+  return seconds;
+}
+
 const LOOK = 20;
 
-async function taken(workers: number, packets: number, flows: number, directory: string | undefined): Promise<Taken> {
-  const { spec } = parseStackFile(stack(packets, flows), { file: 'workers.yml' });
+/** What such a run has of processors: asked while it runs, which takes some of them, too. */
+async function processors(workers: number, load: Load): Promise<Processors> {
   const before = threads();
   const last = new Map<string, number>();
   const look = () => {
@@ -71,28 +103,13 @@ async function taken(workers: number, packets: number, flows: number, directory:
   };
   const looking = setInterval(look, LOOK);
   const cpuBefore = process.cpuUsage();
-  const start = performance.now();
-  const { outcome, files } = await share({
-    spec,
-    seed: 1,
-    comments: false,
-    crew: new Crew(workers, []),
-    open:
-      directory === undefined
-        ? undefined
-        : (taps) => openCapture('pcapng', directory, 'mesh', taps, { background: true }),
-    onProgress: () => {},
-    interrupted: () => false,
-  }).finally(() => clearInterval(looking));
-  const seconds = (performance.now() - start) / 1000;
+  await taken(workers, load).finally(() => clearInterval(looking));
   const { user, system } = process.cpuUsage(cpuBefore);
   look();
-  for (const { path } of files) rmSync(path);
-  if (!outcome.flows[0]?.ok) throw new Error(`the load did not arrive: ${outcome.flows[0]?.detail}`);
   const merge = last.get(String(process.pid)) ?? 0;
   // Threads that came meanwhile are the engines, and helpers of theirs, which have less to do.
   const engine = Math.max(0, ...[...last].filter(([thread]) => !before.has(thread)).map(([, ran]) => ran));
-  return { seconds, cpu: (user + system) / 1e6, engine, merge };
+  return { cpu: (user + system) / 1e6, engine, merge };
 }
 
 export async function cores(
@@ -103,31 +120,36 @@ export async function cores(
   parent: string | undefined,
 ): Promise<WorkersResult> {
   const directory = parent === undefined ? undefined : mkdtempSync(join(parent, 'swarmwire-workers-'));
-  const one: Taken[] = [];
-  const several: Taken[] = [];
+  const load = { packets, flows, directory };
+  const one: number[] = [];
+  const several: number[] = [];
   try {
     for (let turn = 0; turn < turns; turn++) {
-      one.push(await taken(1, packets, flows, directory));
-      several.push(await taken(workers, packets, flows, directory));
+      one.push(await taken(1, load));
+      several.push(await taken(workers, load));
     }
+    const alone = await processors(1, load);
+    const shared = await processors(workers, load);
+    const [seconds, secondsOfOne] = [Math.min(...several), Math.min(...one)];
+    return {
+      name: 'workers',
+      workers,
+      packets,
+      captured: directory !== undefined,
+      seconds: rounded(seconds, 3),
+      secondsOfOne: rounded(secondsOfOne, 3),
+      gain: rounded(secondsOfOne / seconds, 2),
+      engineSeconds: rounded(shared.engine, 3),
+      engineSecondsOfOne: rounded(alone.engine, 3),
+      mergeSeconds: rounded(shared.merge, 3),
+      cpuSeconds: rounded(shared.cpu, 3),
+      cpuSecondsOfOne: rounded(alone.cpu, 3),
+    };
   } finally {
     if (directory !== undefined) rmSync(directory, { recursive: true });
   }
-  const least = (all: readonly Taken[], key: keyof Taken) =>
-    Math.round(Math.min(...all.map((each) => each[key])) * 1000) / 1000;
-  const [seconds, secondsOfOne] = [least(several, 'seconds'), least(one, 'seconds')];
-  return {
-    name: 'workers',
-    workers,
-    packets,
-    captured: directory !== undefined,
-    seconds,
-    secondsOfOne,
-    gain: Math.round((secondsOfOne / seconds) * 100) / 100,
-    engineSeconds: least(several, 'engine'),
-    engineSecondsOfOne: least(one, 'engine'),
-    mergeSeconds: least(several, 'merge'),
-    cpuSeconds: least(several, 'cpu'),
-    cpuSecondsOfOne: least(one, 'cpu'),
-  };
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
 }

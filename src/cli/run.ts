@@ -48,7 +48,7 @@ export const run: Command = {
       else terminal.out(renderRun(report, terminal.colours).join('\n'));
       return report.interrupted ? INTERRUPTED : report.ok ? 0 : 1;
     } finally {
-      crew?.dismiss();
+      void crew?.dismiss();
     }
   },
 };

@@ -36,7 +36,7 @@ export class Crew {
       while (this.#threads.length < count) this.#threads.push(new Worker(entry));
     } catch (error) {
       // The system has no more of them.
-      this.dismiss();
+      void this.dismiss();
       throw new ThreadError(
         `thread ${this.#threads.length + 1} of ${count} cannot be started: ${(error as Error).message}`,
       );
@@ -76,8 +76,9 @@ export class Crew {
     for (const thread of this.#threads) thread.postMessage(message);
   }
 
-  dismiss(): void {
-    for (const thread of this.#threads) void thread.terminate();
+  /** Ends them; done when they are gone. */
+  async dismiss(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.terminate()));
   }
 }
 

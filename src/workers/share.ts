@@ -50,7 +50,7 @@ export async function share(options: ShareOptions): Promise<Shared> {
     await capture?.discard();
     throw error;
   } finally {
-    crew.dismiss();
+    void crew.dismiss();
   }
 }
 
