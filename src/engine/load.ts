@@ -140,6 +140,18 @@ export class Load {
     return found;
   }
 
+  /** Ids of the namespaces where something has arrived for the first time since this was asked before. */
+  newcomers(): number[] {
+    const { memory, exports } = this.#engine;
+    const found: number[] = [];
+    const newest = exports.firstReceiver();
+    for (let at = newest; at !== this.#known; at = memory.get(at, ReceiverLayout.next))
+      found.push(memory.get(at, ReceiverLayout.namespace));
+    this.#known = newest;
+    return found;
+  }
+  #known = 0;
+
   /** Its namespaces by their ids. */
   namespaces(): Map<number, Namespace> {
     const { memory, namespaces } = this.#engine;

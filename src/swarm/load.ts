@@ -168,10 +168,10 @@ export class LoadRun {
 
   /** Who has taken packets so far is called by its name: later it may be gone. */
   nameTasks(): void {
-    const unnamed = this.#load?.receivers.filter(({ namespace }) => !this.#tasks.has(namespace)) ?? [];
-    if (unnamed.length === 0) return;
+    const newcomers = this.#load?.newcomers() ?? [];
+    if (newcomers.length === 0) return;
     const namespaces = this.#load?.namespaces();
-    for (const { namespace } of unnamed) {
+    for (const namespace of newcomers) {
       const there = namespaces?.get(namespace);
       if (!there) continue;
       const sandbox = this.parties.sandboxOf(there);
