@@ -3,20 +3,14 @@
  * a write outside a slot stops the test. `node assembly/build.mjs` makes it.
  */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { checkedModule } from '../../bench/fuzz/files.js';
 import { Engine, type EngineOptions } from '../../src/engine/index.js';
 
-const BUILD = new URL('../../build/testing.wasm', import.meta.url);
 let compiled: Promise<WebAssembly.Module> | undefined;
 
-function checkedModule(): Promise<WebAssembly.Module> {
-  if (!existsSync(BUILD)) throw new Error('there is no build/testing.wasm: run `npm run build:engine` first');
-  compiled ??= WebAssembly.compile(readFileSync(BUILD));
-  return compiled;
-}
-
 export async function checkedEngine(options: Omit<EngineOptions, 'module'> = {}): Promise<Engine> {
-  return Engine.create({ ...options, module: await checkedModule() });
+  compiled ??= checkedModule();
+  return Engine.create({ ...options, module: await compiled });
 }
 
 /**
