@@ -40,7 +40,7 @@ export { allow, deny } from "./devices/denials";
 export { announce } from "./stack/arp";
 export { addTunnel, openTunnels, openVxlan, removeTunnel } from "./devices/vxlan";
 export { moveDevice, removeDevice, removeNamespace, removePort } from "./clock/removal";
-export { sweep as collect } from "./clock/run";
+export { sweep as collect } from "./clock/sweep";
 export { openVlan } from "./devices/vlan";
 export { openMacvlan } from "./devices/macvlan";
 export { addIpvlanAddress, openIpvlan, removeIpvlanAddress } from "./devices/ipvlan";

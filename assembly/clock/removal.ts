@@ -94,7 +94,7 @@ export function removeNamespace(namespace: Namespace): void {
 @inline
 export function anythingDead(): bool { return deadDevices != null || deadNamespaces != null; }
 
-/** Connections of dead namespaces have gone before (clock/run, sweep). */
+/** Connections of dead namespaces have gone before (clock/sweep). */
 export function bury(): void {
   if (deadNamespaces) {
     removeSocketsOfTheDead();

@@ -5,7 +5,7 @@ import { drop, Drop } from "../drops";
 import { generate, lookAgain, passNow } from "../load/generator";
 import { shared } from "../load/shards";
 import { ensureWays } from "../load/ways";
-import { Device, VXLAN_IPV6, calm, receive, slowPackets, transmit } from "../devices/device";
+import { Device, calm, receive, slowPackets, transmit } from "../devices/device";
 import { Namespace } from "../stack/namespace";
 import { Event, a, b, kind, next, now, putBack, setNow } from "./queue";
 import { VECTOR, foresee, lineUp } from "../flowtable/foresee";
@@ -16,26 +16,25 @@ import { output } from "../stack/output";
 import { output6 } from "../stack/output6";
 import { startStep } from "../stack/start6";
 import { reassemblyTimer } from "../stack/fragments";
-import { ensureReassembly, oldestQueue } from "../tables/reassembly";
+import { ensureReassembly } from "../tables/reassembly";
 import { runAction } from "../stack/socket-actions";
-import { ensureSockets, socketAt, socketSlots } from "../stack/sockets";
+import { ensureSockets } from "../stack/sockets";
 import { tcpTimer } from "../stack/tcp";
 import { puntHorizon, puntsFull } from "../stack/punts";
 import { cipherHorizon, ciphersFull } from "../stack/ciphers";
 import { opened, seal, sealed } from "../hooks/xfrm";
 import { captureFull } from "../capture/tap";
-import { Connection, connectionGap, connectionIn, connectionSlots, ensureConnections, overIpv6, removeConnection } from "../tables/connections";
-import { BalancedConnection, balancedGap, balancedIn, balancedSlots, ensureServices, removeBalanced } from "../tables/services";
-import { Neighbour, ensureNeighbours, family, neighbourAt, neighbourSlots } from "../tables/neighbours";
+import { ensureConnections } from "../tables/connections";
+import { ensureServices } from "../tables/services";
+import { ensureNeighbours } from "../tables/neighbours";
 import * as ethernet from "../wire/ethernet";
-import { beginCollection, collectionDue, ensureAddresses, finishCollection, markAddress } from "../tables/addresses6";
-import { Path6, ensurePaths, pathAt, pathSlots, sweepPaths } from "../tables/paths6";
-import { ensureFlows, sweepFlows, sweepFlows6 } from "../flowtable/flows";
-import { isBalancedOver, isOver } from "../flowtable/groups";
-import { ensureOpenings, forgetOpenings6, sweepOpenings } from "../flowtable/openings";
-import { ensurePrecedents, forgetPrecedents6, sweepPrecedents } from "../flowtable/precedents";
-import { Entry, ensureFdb, fdbAt, fdbSlots } from "../tables/fdb";
-import { anythingDead, bury } from "./removal";
+import { ensureAddresses } from "../tables/addresses6";
+import { ensurePaths } from "../tables/paths6";
+import { ensureFlows } from "../flowtable/flows";
+import { ensureOpenings } from "../flowtable/openings";
+import { ensurePrecedents } from "../flowtable/precedents";
+import { ensureFdb } from "../tables/fdb";
+import { nextSweep, sweep } from "./sweep";
 
 export enum Stopped {
   /** Everything up to the time asked for has happened. */
@@ -47,9 +46,6 @@ export enum Stopped {
   /** Packets are to be sealed or opened. */
   CIPHERS,
 }
-
-const SWEEP_EVERY: u64 = 1_000_000_000;
-let nextSweep: u64 = SWEEP_EVERY;
 
 /** Between frames: no table may run out while one moves. */
 export function ensure(): void {
@@ -203,73 +199,4 @@ function transformed(first: usize): void {
     frame = following;
     if (frame && waitsForMore(slow)) return putBack(changetype<usize>(frame));
   }
-}
-
-/** What is over goes, so that a full table is full of the living. */
-export function sweep(): void {
-  nextSweep = now + SWEEP_EVERY;
-  sweepFlows();
-  sweepOpenings();
-  sweepPrecedents();
-  let slots = connectionSlots();
-  let gap = connectionGap();
-  for (let n: u32 = 1; n < slots; n++) {
-    const at = connectionIn((gap - n) & (slots - 1));
-    if (at && (isOver(changetype<Connection>(at), now) || changetype<Connection>(at).namespace.dead)) removeConnection(changetype<Connection>(at));
-  }
-  slots = balancedSlots();
-  gap = balancedGap();
-  for (let n: u32 = 1; n < slots; n++) {
-    const at = balancedIn((gap - n) & (slots - 1));
-    if (at && isBalancedOver(changetype<BalancedConnection>(at), now)) removeBalanced(changetype<BalancedConnection>(at));
-  }
-  if (anythingDead()) bury();
-  sweepPaths(now);
-  if (collectionDue()) collectAddresses();
-}
-
-/** IPv6 addresses that no table names any more are forgotten. */
-function collectAddresses(): void {
-  beginCollection();
-  for (let i: u32 = 0; i < connectionSlots(); i++) {
-    const at = connectionIn(i);
-    if (!at) continue;
-    const connection = changetype<Connection>(at);
-    if (!overIpv6(connection.originalB)) continue;
-    markPair(connection.originalA);
-    markPair(connection.replyA);
-  }
-  for (let i: u32 = 0; i < socketSlots(); i++) {
-    const socket = socketAt(i);
-    if (socket && socket.v6) markPair(socket.a);
-  }
-  for (let i: u32 = 0; i < neighbourSlots(); i++) {
-    const at = neighbourAt(i);
-    if (at && family(changetype<Neighbour>(at))) markAddress(<u32>changetype<Neighbour>(at).keyA);
-  }
-  for (let i: u32 = 0; i < pathSlots(); i++) {
-    const at = pathAt(i);
-    if (at) markAddress(<u32>changetype<Path6>(at).keyA);
-  }
-  // What a tunnel has learned of its other ends.
-  for (let i: u32 = 0; i < fdbSlots(); i++) {
-    const at = fdbAt(i);
-    if (!at) continue;
-    const entry = changetype<Entry>(at);
-    if (entry.port && entry.port!.flags & VXLAN_IPV6) markAddress(entry.remote);
-  }
-  let queue = oldestQueue();
-  while (queue) {
-    if (<i64>queue.keyB < 0) markPair(queue.keyA);
-    queue = queue.later;
-  }
-  sweepFlows6();
-  forgetOpenings6();
-  forgetPrecedents6();
-  finishCollection();
-}
-
-function markPair(a: u64): void {
-  markAddress(<u32>a);
-  markAddress(<u32>(a >>> 32));
 }

@@ -9,9 +9,9 @@
 import { ensureCells, giveCell, takeCellNear } from "../cells";
 import { Index } from "../tables/hash";
 import { Of, generation } from "../tables/generation";
-import { Connection, overIpv6 } from "../tables/connections";
+import { Connection, goneConnections, overIpv6 } from "../tables/connections";
 import { isPairMarked } from "../tables/addresses6";
-import { BalancedConnection } from "../tables/services";
+import { BalancedConnection, goneBalanced } from "../tables/services";
 import { Track, ensureTracks, release, stepOf } from "./track";
 import { ensureStages, giveStages, stagesMarked } from "./sights";
 import { NEVER, disband, nobody } from "./groups";
@@ -128,8 +128,12 @@ export function ensureFlows(): void {
   ensureStages();
 }
 
-/** Flows whose tables have changed or whose connections are over go. */
+/** Flows of tables as they were, or of connections that are gone, go. */
 export function sweepFlows(): void {
+  if (sweptAt == generation && sweptConnections == goneConnections && sweptBalanced == goneBalanced) return;
+  sweptAt = generation;
+  sweptConnections = goneConnections;
+  sweptBalanced = goneBalanced;
   for (let i: u32 = 0; i < index.capacity; i++) {
     let at = index.keyAt(i);
     while (at && !lives(changetype<Flow>(at))) {
@@ -138,6 +142,11 @@ export function sweepFlows(): void {
     }
   }
 }
+
+/** What there was when they were swept. */
+let sweptAt: u32 = 0;
+let sweptConnections: u32 = 0;
+let sweptBalanced: u32 = 0;
 
 function forgetFlow(flow: Flow): void {
   const at = changetype<usize>(flow);

@@ -250,19 +250,25 @@ function leave(flow: Flow): void {
   stand(flow);
 }
 
-/** Has it run out at `time`? A group far from any timeout stays as it is. */
-export function isOver(connection: Connection, time: u64): bool {
+/** When it runs out at the soonest; up to `time`: it has run out. A group far from any timeout stays as it is. */
+export function end(connection: Connection, time: u64): u64 {
   const lead = leadOf(connection);
-  return !(lead && lasts(changetype<Connection>(lead), time)) && isPast(connection, time);
+  const lasting = lead ? lasts(changetype<Connection>(lead), time) : 0;
+  if (lasting) return lasting;
+  // Who waits for others hears from them.
+  isPast(connection, time);
+  return connection.deadline;
 }
-export function isBalancedOver(connection: BalancedConnection, time: u64): bool {
+export function balancedEnd(connection: BalancedConnection, time: u64): u64 {
   const lead = connection.lead;
-  return !(lead && lasts(lead, time)) && connection.deadline <= time;
+  const lasting = lead ? lasts(lead, time) : 0;
+  return lasting ? lasting : connection.deadline;
 }
 
-/** Does the lead's group stand, and no member's time run out soon? One that has been quiet for long is taken apart. */
-function lasts(lead: Connection, time: u64): bool {
-  if (time < latest(lead) + quiet(protocolOf(lead.originalB))) return true;
+/** Until when the lead's group stands, and no member's time runs out. One that has been quiet for long is taken apart: 0. */
+function lasts(lead: Connection, time: u64): u64 {
+  const until = latest(lead) + quiet(protocolOf(lead.originalB));
+  if (time < until) return until;
   settle(lead);
-  return false;
+  return 0;
 }

@@ -10,7 +10,7 @@
 
 import * as tcp from "../wire/tcp";
 import { before } from "../wire/tcp";
-import { ASSURED, Connection, DYING, SEEN_REPLY, directionOf } from "../tables/connections";
+import { ASSURED, Connection, DYING, SEEN_REPLY, directionOf, lastingConnections } from "../tables/connections";
 import { readOptions, scanned, scannedScale, scanOptions } from "./tcp-options";
 import {
   BE_LIBERAL, CHALLENGE_ACK, CL, CLOSE_INIT, ES, FW, IG, Kind, kindOf, LA, MAX_ACK_SET, NO, S2, SACK_PERMITTED, SIMULTANEOUS_OPEN,
@@ -137,6 +137,7 @@ export function tcpPacket(connection: Connection, reply: u32, segment: usize, le
     if (kind == Kind.RST) {
       connection.status |= DYING;
       connection.deadline = 0;
+      lastingConnections(0);
       return ACCEPT;
     }
     // A client that tries a port over and over must not keep the entry, NAT and all, alive.

@@ -114,6 +114,11 @@ const index = new Index(1024, Of.TRAFFIC);
 /** Grows when one is confirmed or goes; for reports. */
 export let liveConnections: u32 = 0;
 let lastStamp: u32 = 0;
+/** Counts those that went. */
+export let goneConnections: u32 = 0;
+/** No confirmed one's time runs out before this, ns: sweeps look for it. */
+export let connectionsLast: u64 = 0;
+export function lastingConnections(until: u64): void { connectionsLast = until; }
 
 // @ts-ignore: decorator
 @inline
@@ -274,6 +279,7 @@ export function removeConnection(connection: Connection): void {
   if (watching && !(connection.status & DYING)) noteChange(connection, Change.DESTROY, connection.deadline);
   const at = changetype<usize>(connection);
   connection.stamp = 0;
+  goneConnections++;
   index.remove(at);
   index.remove(at + AT_REPLY);
   connection.namespace.connections--;

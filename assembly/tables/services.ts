@@ -77,6 +77,10 @@ const connectionIndex = new Index(512, Of.TRAFFIC);
 let lastService: u32 = 0;
 let lastDestination: u32 = 0;
 let lastStamp: u32 = 0;
+/** As for connections. */
+export let goneBalanced: u32 = 0;
+export let balancedLast: u64 = 0;
+export function lastingBalanced(until: u64): void { balancedLast = until; }
 
 // @ts-ignore: decorator
 @inline
@@ -224,6 +228,7 @@ export function removeBalanced(connection: BalancedConnection): void {
   balancedApart(connection);
   const at = changetype<usize>(connection);
   connection.stamp = 0;
+  goneBalanced++;
   connectionIndex.remove(at);
   connectionIndex.remove(at + AT_SERVER);
   const destination = connection.destination;

@@ -71,8 +71,8 @@ it('leaves out nothing but what is between vectors', () => {
   );
   expect(left.map((one) => one.replaceAll('assembly/', '')).sort()).toEqual([
     'clock/run/runUntil > clock/run/ensure',
-    'clock/run/runUntil > clock/run/sweep',
     'clock/run/runUntil > clock/run/topUp',
+    'clock/run/runUntil > clock/sweep/sweep',
     'clock/run/vector > clock/run/topUp',
     'inbox/receiveBatch > clock/run/ensure',
     'inbox/receiveBatch > clock/run/topUp',
