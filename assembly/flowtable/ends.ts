@@ -44,5 +44,5 @@ export function isHost(address: u32, v6: bool): bool {
   return first != 0 && first != 127 && first < 0xe0;
 }
 function isHost6(at: usize): bool {
-  return at != 0 && !ipv6.isMulticast(at) && !ipv6.isLinkLocal(at) && !ipv6.isLoopback(at);
+  return !ipv6.isMulticast(at) && !ipv6.isLinkLocal(at) && !ipv6.isLoopback(at);
 }

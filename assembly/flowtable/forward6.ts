@@ -38,15 +38,12 @@ export function otherIn(device: Device, frame: Frame, kind: u32): Entered {
   const at = frame.data;
   const ip = at + ethernet.LENGTH;
   if (ethernet.type(at) == ethernet.TYPE_IPV6) {
-    if (frame.length < ethernet.LENGTH + ipv6.LENGTH + udp.LENGTH) return Entered.SLOW;
     const protocol = ipv6.nextHeader(ip);
     if (protocol == ipv4.TCP) return tcpIn(device, frame, hint, summed);
     return protocol == ipv4.UDP ? udpIn(device, frame, hint, summed) : Entered.SLOW;
   }
-  if (frame.length < ethernet.LENGTH + INSIDE + ipv6.LENGTH + udp.LENGTH) return Entered.SLOW;
-  if (ethernet.type(ip + INSIDE - ethernet.LENGTH) != ethernet.TYPE_IPV6 || notPlain(at)) return Entered.SLOW;
-  if (ipv4.protocol(ip) != ipv4.UDP || load<u32>(ip, ipv4.LENGTH + udp.LENGTH) != 0x08) return Entered.SLOW;
-  if (!device.namespace.vxlans || device.master) return Entered.SLOW;
+  // Of plain datagrams none but a tunnel's get here, where there are tunnels (forward.enter, enterOpened).
+  if (ethernet.type(ip + INSIDE - ethernet.LENGTH) != ethernet.TYPE_IPV6 || notPlain(at) || ipv4.protocol(ip) != ipv4.UDP) return Entered.SLOW;
   const within = ipv6.nextHeader(ip + INSIDE);
   if (within == ipv4.TCP) return tunnelledTcpIn(device, frame, kind, hint, summed);
   return within == ipv4.UDP ? tunnelledUdpIn(device, frame, kind, hint, summed) : Entered.SLOW;

@@ -32,7 +32,6 @@ export function rewrite6(ip: usize, protocol: u32, length: u32, flow: Flow, trac
   const frame = ip - ethernet.LENGTH;
   store<u64>(frame, track.outLow);
   store<u32>(frame, <u32>track.outHigh, 8);
-  store<u16>(frame, <u16>ethernet.TYPE_IPV6, 12);
   if (track.way == <u8>Way.SEGMENT) return frame;
   // Of the inner IPv6 header its addresses and length stand in the sum of what is inside, with the other sign.
   const first = load<u32>(ip);

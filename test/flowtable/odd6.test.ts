@@ -4,9 +4,11 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { concat, get16, put16, seal, sealAll } from '../../bench/headers.js';
+import { ACK, FIN, SYN, segment } from '../../bench/frames.js';
+import { concat, get16, put16, seal, sealAll, TCP, UDP, udp } from '../../bench/headers.js';
 import { seal6 } from '../../bench/headers6.js';
-import { both, datagram, tunnelled } from './tunnelled6.js';
+import { FAR, type Life, ports, taught, twice } from './published6.js';
+import { both, datagram, onward, tunnelled } from './tunnelled6.js';
 
 type Odd = (frame: Uint8Array) => Uint8Array;
 const IP = 14;
@@ -25,6 +27,12 @@ const extended = (frame: Uint8Array, kind: number, header: readonly number[]): U
     one[IP + 6] = kind;
     put16(one, IP + 4, one.length - L4);
   });
+/** What its checksum would be stands at `to` instead, so that all adds up with `check` in its place. */
+const zeroed = (frame: Uint8Array, at: number, to: number, check: number): Uint8Array =>
+  changed(frame, (one) => {
+    put16(one, to, get16(one, at));
+    put16(one, at, check);
+  });
 const inside: [string, Odd][] = [
   ['has padding behind it', (frame) => concat(frame, new Uint8Array(6))],
   ['says less than it is', (frame) => changed(frame, (one) => put16(one, IP + 4, get16(one, IP + 4) - 8))],
@@ -37,6 +45,8 @@ const inside: [string, Odd][] = [
   ['is the only fragment', (frame) => extended(frame, 44, [0, 0, 0, 0, 0, 0, 0, 1])],
   ['is a first fragment', (frame) => extended(frame, 44, [0, 0, 0, 1, 0, 0, 0, 2])],
   ['has no checksum', (frame) => changed(frame, (one) => put16(one, L4 + 6, 0))],
+  ['has no checksum, where it adds up to none', (frame) => zeroed(frame, L4 + 6, L4 + 8, 0)],
+  ['lacks its last bytes', (frame) => frame.slice(0, -8)],
   ['has a wrong checksum', (frame) => changed(frame, (one) => put16(one, L4 + 6, get16(one, L4 + 6) ^ 0x100))],
   [
     'has a shorter datagram',
@@ -65,6 +75,15 @@ const inside: [string, Odd][] = [
 ];
 const outside: [string, Odd][] = [
   ['has padding behind it', (frame) => concat(frame, new Uint8Array(6))],
+  ['lacks its last bytes', (frame) => frame.slice(0, -8)],
+  [
+    'is ICMP’s by its number',
+    (frame) =>
+      changed(frame, (one) => {
+        one.fill(1, IP + 9, IP + 10);
+        put16(one, IP + 10, get16(one, IP + 10) + 16);
+      }),
+  ],
   [
     'is a fragment',
     (frame) =>
@@ -97,6 +116,8 @@ const outside: [string, Odd][] = [
 ];
 
 const ROUNDS = 4;
+/** Nobody sums up what is in the tunnel. */
+const unchecked: Odd = (frame) => changed(frame, (one) => put16(one, OUTER_UDP + 6, 0));
 
 describe('an IPv6 packet', () => {
   it.each(inside)('%s', async (_, odd) => {
@@ -105,6 +126,7 @@ describe('an IPv6 packet', () => {
         const [there, back] = [datagram({ label: 5 }), datagram({ back: true, label: 5 })];
         for (const one of [there, odd(there), odd(there), there]) says(one);
         for (const one of [back, odd(back), odd(back), back]) hears(tunnelled(one, 0));
+        for (const one of [odd(back), back]) hears(unchecked(tunnelled(one, 0)));
       }
     });
     expect(fast).toBeGreaterThan(ROUNDS * 4 - 8);
@@ -116,9 +138,122 @@ describe('a tunnel’s packet with an IPv6 packet in it', () => {
     const { fast } = await both(({ hears }) => {
       for (let round = 0; round < ROUNDS; round++) {
         const one = tunnelled(datagram({ back: true, label: 5 }), 0);
-        for (const frame of [one, odd(one), odd(one), one]) hears(frame);
+        for (const frame of [one, odd(one), odd(one), unchecked(odd(one)), one]) hears(frame);
       }
     });
     expect(fast).toBeGreaterThan(ROUNDS * 2 - 3);
+  });
+});
+
+const ENDS = { sport: 4000, dport: 80 };
+const DATA = new Uint8Array(40);
+const padded: Odd = (frame) => concat(frame, Uint8Array.of(1, 2, 3, 4, 5, 6));
+describe('as fast as any other out of a tunnel is', () => {
+  const same: Odd = (frame) => frame;
+  it.each<[string, number, Uint8Array, Odd]>([
+    ['a datagram', UDP, udp(4000, 80, DATA), same],
+    ['a segment', TCP, segment(ENDS, 1, 1, ACK, DATA), same],
+    ['a datagram that nobody sums up', UDP, udp(4000, 80, DATA), unchecked],
+    ['a segment that nobody sums up', TCP, segment(ENDS, 1, 1, ACK, DATA), unchecked],
+    ['a padded datagram', UDP, udp(4000, 80, DATA), padded],
+    ['a padded segment', TCP, segment(ENDS, 1, 1, ACK, DATA), padded],
+  ])('%s', async (_, protocol, payload, odd) => {
+    const frame = tunnelled(onward(protocol, payload), 0);
+    const { fast } = await both(({ hears }) => {
+      for (let round = 0; round < 4; round++) hears(frame);
+      for (let round = 0; round < 6; round++) hears(odd(frame));
+    });
+    expect(fast).toBe(8);
+  });
+});
+
+const sealed = (change: (frame: Uint8Array) => void) => (frame: Uint8Array) => seal6(changed(frame, change), IP);
+const segments: [string, Odd][] = [
+  ...[0x00, 0x10, 0x40, 0x60, 0xf0].map((offset): [string, Odd] => [
+    `has a header of ${offset >> 2} bytes`,
+    sealed((frame) => frame.fill(offset, L4 + 12, L4 + 13)),
+  ]),
+  ...[4, 8, 18, 19].map((length): [string, Odd] => [
+    `is ${length} bytes long`,
+    (frame) => sealed((one) => put16(one, IP + 4, length))(frame.slice(0, L4 + length)),
+  ]),
+  ...[0, 4, 8, 0x3f, 0xd0, SYN, SYN | FIN, SYN | 4, SYN | ACK, SYN | ACK | FIN, ACK | 4].map((flags): [string, Odd] => [
+    `has ${flags} for flags`,
+    sealed((frame) => frame.fill(flags, L4 + 13, L4 + 14)),
+  ]),
+  ...[0, 1, 2].map((hops): [string, Odd] => [
+    `has ${hops} hops left`,
+    (frame) => changed(frame, (one) => one.fill(hops, IP + 7, IP + 8)),
+  ]),
+  // The urgent pointer is nobody's as long as no flag says that it is one.
+  ...[0, 0xffff].map((zero): [string, Odd] => [
+    `has ${zero} for a checksum`,
+    (frame) => zeroed(frame, L4 + 16, L4 + 18, zero),
+  ]),
+  ['has padding behind it', (frame) => concat(frame, new Uint8Array(6).fill(7))],
+  [
+    'has a wrong checksum that its padding makes up for',
+    (frame) =>
+      concat(
+        changed(frame, (one) => put16(one, L4 + 16, get16(one, L4 + 16) - 1)),
+        Uint8Array.of(0, 1, 0, 0),
+      ),
+  ],
+];
+
+const datagrams: [string, Odd][] = [
+  ...[-40, -4, -1, 1, 4].map((more): [string, Odd] => [
+    `says ${more} bytes more than it is`,
+    sealed((frame) => put16(frame, L4 + 4, get16(frame, L4 + 4) + more)),
+  ]),
+  ['has no checksum', (frame) => changed(frame, (one) => put16(one, L4 + 6, 0))],
+  ['has no checksum, where it adds up to none', (frame) => zeroed(frame, L4 + 6, L4 + 8, 0)],
+  ...segments.filter(([name]) => /hop|padding behind/.test(name)),
+];
+
+/** Connections that are up, with flows of their own. */
+const up = ports(3000, 3);
+const talk = (life: Life) => life.says(up, ACK).hears(up, ACK);
+const among = (life: Life, odd: Odd, happens: () => void) => {
+  const { odd: plain } = life;
+  life.odd = odd;
+  happens();
+  life.odd = plain;
+};
+
+describe('a TCP segment over IPv6', () => {
+  it.each(segments)('%s', async (_, odd) => {
+    const { fast } = await twice((life) => {
+      taught(life);
+      life.says(up, SYN).hears(up, SYN | ACK);
+      talk(life);
+      among(life, odd, () => talk(life));
+      talk(life);
+      // The first of its direction, and the first of all.
+      const fresh = ports(4000, 3);
+      life.says(fresh, SYN);
+      among(life, odd, () => life.hears(fresh, SYN | ACK).says(ports(5000, 3), SYN));
+      life.hears(fresh, SYN | ACK);
+      among(life, odd, () => life.says(fresh, ACK));
+      life.says(fresh, ACK).hears(fresh, ACK);
+    });
+    expect(fast).toBeGreaterThan(10);
+  });
+});
+
+describe('a datagram over IPv6', () => {
+  it.each(datagrams)('%s', async (_, odd) => {
+    const { fast } = await twice((life) => {
+      const all = () =>
+        life
+          .datagrams(up)
+          .answers(up)
+          .outward(up, 7000, () => FAR);
+      for (let turn = 0; turn < 3; turn++) all();
+      among(life, odd, all);
+      all();
+    });
+    // Three ways of three each.
+    expect(fast).toBeGreaterThan(15);
   });
 });

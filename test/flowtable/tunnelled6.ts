@@ -1,6 +1,7 @@
 /** IPv6 in a tunnel: a node with an overlay's bridge, to which frames come from a task and by the tunnel, with the flow table or without. */
 
 import { expect } from 'vitest';
+import { address6, ipv6 } from '../../bench/headers6.js';
 import { checkedEngine } from '../engine/checked.js';
 import { concat, ethernet, IPV4, toHex, udpPacket } from '../engine/packets.js';
 import { IPV6, udp6Packet } from '../engine/packets6.js';
@@ -11,12 +12,13 @@ export const [NODE1, NODE2] = [
   { mac: '52:54:00:00:00:01', address: '10.1.0.1' },
   { mac: '52:54:00:00:00:02', address: '10.1.0.2' },
 ];
-const [NEAR, FAR] = [
+const [NEAR, FAR, BEYOND] = [
   { mac: '02:42:0a:00:00:02', address: 'fd00::2' },
   { mac: '02:42:0a:00:00:03', address: 'fd00::3' },
+  { mac: '02:42:0a:00:00:04', address: 'fd00::4' },
 ];
 
-/** A node with an overlay's bridge, to which frames come by a veth and by the tunnel. */
+/** A node with an overlay's bridge, to which frames come by a veth and by the tunnel; a wire leads on from it, to where nobody listens. */
 async function life(fast: boolean, happens: (node: Node) => void): Promise<{ seen: string[]; fast: number }> {
   const engine = await checkedEngine();
   engine.exports.setFlowTable(fast ? 1 : 0);
@@ -41,8 +43,14 @@ async function life(fast: boolean, happens: (node: Node) => void): Promise<{ see
   const bridge = overlay.addBridge('br0', { mac, mtu: 1450 });
   overlay.addPort(bridge, vxlan);
   overlay.addPort(bridge, veth);
+  const beyond = engine.segment(1000);
+  const wire = overlay.addPhysical('eth1', beyond, { mac: '02:00:00:00:01:03', mtu: 1450 });
+  engine.namespace('beyond').addPhysical('eth0', beyond, { mac: BEYOND.mac, mtu: 1450 });
+  overlay.addPort(bridge, wire);
+  overlay.learnFdb(bridge, NEAR.mac, veth);
+  overlay.learnFdb(bridge, BEYOND.mac, wire);
   overlay.addVxlanFdb(vxlan, FAR.mac, NODE2.address);
-  const watch = new Watch(engine, [nic, veth]);
+  const watch = new Watch(engine, [nic, veth, wire]);
   const passes = (come: () => void) => {
     come();
     engine.run(engine.now + 100_000);
@@ -70,6 +78,11 @@ export function datagram({ label = 0, tos = 0, back = false } = {}): Uint8Array 
     IPV6,
     udp6Packet({ ...ends, trafficClass: tos, flowLabel: label }, new Uint8Array(40)),
   );
+}
+/** To whom that wire leads. */
+export function onward(protocol: number, payload: Uint8Array): Uint8Array {
+  const [source, destination] = [address6(FAR.address), address6(BEYOND.address)];
+  return ethernet(BEYOND.mac, FAR.mac, IPV6, ipv6({ source, destination, protocol, label: 5 }, payload));
 }
 export function tunnelled(frame: Uint8Array, tos: number): Uint8Array {
   const header = Uint8Array.of(8, 0, 0, 0, 0, 0x10, 0x01, 0);
