@@ -277,3 +277,6 @@ export function continueVector(device: AnyDevice, count: u32): void {
     if (slow != slowPackets) topUp();
   }
 }
+
+/** So often has a frame taken the slow way at some device. */
+export function slowFrames(): u32 { return slowPackets; }

@@ -92,11 +92,25 @@ it('takes no group, loopback, neighbour on the link or own address for a sender 
     taught(life);
     for (const source of ['ff02::1', '::1', 'fe80::99', '::', life.bridge.own, 'fd00:30::77', NEXT])
       life.says(some, SYN, source).datagrams(some, source);
-    // No rule asks any of these who they are.
+    // Nor where no rule asks who they are.
+    life.bridge.host.ip6tables.clear();
     for (const source of ['fd00:77::1', 'fe80::99', 'ff02::1', '::1', '::', 'fd00:77::2'])
-      for (const sport of [1, 2, 3]) life.outward([1], sport, () => FAR, source);
+      for (const sport of [1, 2, 3]) life.outward([1], sport, () => NEXT, source);
   });
   expect(opened).toBeGreaterThan(2 * 40 + 2);
+});
+
+it('makes a flow of the second datagram of a connection that was opened by example', async () => {
+  let slow = 0;
+  const { opened } = await twice((life) => {
+    life.datagrams([1]).datagrams(some).datagrams(some);
+    const before = life.slow;
+    life.datagrams(some).datagrams(some);
+    slow = life.slow - before;
+  });
+  expect(opened).toBe(40);
+  // Of the life with the flow table, which comes last.
+  expect(slow).toBe(0);
 });
 
 it('takes nobody for the one whose number he has been given', async () => {

@@ -8,7 +8,7 @@ import { udp } from '../../bench/headers.js';
 import { STRIDE } from '../../bench/mesh.js';
 import { hex } from '../../bench/way.js';
 import type { Device } from '../../src/engine/index.js';
-import { books, digest, state } from './seen.js';
+import { books, digest, slowFrames, state } from './seen.js';
 
 const module = await checkedModule();
 export const MOST = 128;
@@ -113,6 +113,9 @@ export class Life {
   }
   get followed(): number {
     return this.bridge.engine.exports.followed();
+  }
+  get slow(): number {
+    return slowFrames(this.bridge.engine);
   }
   get fast(): number {
     return this.bridge.engine.exports.fastPackets();

@@ -98,3 +98,8 @@ export function state(engine: Engine): string[] {
   }
   return lines.sort();
 }
+
+/** So often has a frame taken the slow way at a device; the checked engine counts them. */
+export function slowFrames({ exports }: Engine): number {
+  return (exports as unknown as { slowFrames(): number }).slowFrames();
+}

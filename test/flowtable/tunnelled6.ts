@@ -6,7 +6,7 @@ import { checkedEngine } from '../engine/checked.js';
 import { concat, ethernet, IPV4, toHex, udpPacket } from '../engine/packets.js';
 import { IPV6, udp6Packet } from '../engine/packets6.js';
 import { Watch } from '../engine/watch.js';
-import { books, state } from './seen.js';
+import { books, slowFrames, state } from './seen.js';
 
 export const [NODE1, NODE2] = [
   { mac: '52:54:00:00:00:01', address: '10.1.0.1' },
@@ -18,8 +18,15 @@ const [NEAR, FAR, BEYOND] = [
   { mac: '02:42:0a:00:00:04', address: 'fd00::4' },
 ];
 
+interface Life {
+  seen: string[];
+  /** Packets that went by a flow, and how often one took the slow way at a device. */
+  fast: number;
+  slow: number;
+}
+
 /** A node with an overlay's bridge, to which frames come by a veth and by the tunnel; a wire leads on from it, to where nobody listens. */
-async function life(fast: boolean, happens: (node: Node) => void): Promise<{ seen: string[]; fast: number }> {
+async function life(fast: boolean, happens: (node: Node) => void): Promise<Life> {
   const engine = await checkedEngine();
   engine.exports.setFlowTable(fast ? 1 : 0);
   const host = engine.namespace('node1/host');
@@ -61,7 +68,11 @@ async function life(fast: boolean, happens: (node: Node) => void): Promise<{ see
   hears(tunnelled(datagram({ back: true }), 0));
   happens({ says, hears });
   const seen = watch.frames().map(({ tap, time, data }) => `${tap} ${time} ${toHex(data)}`);
-  return { seen: [...seen, ...books(engine), ...state(engine)], fast: engine.exports.fastPackets() };
+  return {
+    seen: [...seen, ...books(engine), ...state(engine)],
+    fast: engine.exports.fastPackets(),
+    slow: slowFrames(engine),
+  };
 }
 export interface Node {
   /** Comes in from the task, or by the tunnel's node. */
@@ -90,7 +101,7 @@ export function tunnelled(frame: Uint8Array, tos: number): Uint8Array {
   return ethernet(NODE1.mac, NODE2.mac, IPV4, udpPacket(ends, concat(header, frame)));
 }
 
-export async function both(happens: (node: Node) => void): Promise<{ fast: number; seen: string[] }> {
+export async function both(happens: (node: Node) => void): Promise<Life> {
   const [slow, quick] = [await life(false, happens), await life(true, happens)];
   expect(quick.seen).toEqual(slow.seen);
   expect(slow.fast).toBe(0);
