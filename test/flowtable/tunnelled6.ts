@@ -52,12 +52,12 @@ async function life(fast: boolean, happens: (node: Node) => void): Promise<Life>
   overlay.addPort(bridge, veth);
   const beyond = engine.segment(1000);
   const wire = overlay.addPhysical('eth1', beyond, { mac: '02:00:00:00:01:03', mtu: 1450 });
-  engine.namespace('beyond').addPhysical('eth0', beyond, { mac: BEYOND.mac, mtu: 1450 });
+  const end = engine.namespace('beyond').addPhysical('eth0', beyond, { mac: BEYOND.mac, mtu: 1450 });
   overlay.addPort(bridge, wire);
   overlay.learnFdb(bridge, NEAR.mac, veth);
   overlay.learnFdb(bridge, BEYOND.mac, wire);
   overlay.addVxlanFdb(vxlan, FAR.mac, NODE2.address);
-  const watch = new Watch(engine, [nic, veth, wire]);
+  const watch = new Watch(engine, [nic, veth, end]);
   const passes = (come: () => void) => {
     come();
     engine.run(engine.now + 100_000);
