@@ -1,7 +1,7 @@
 // Frames from JavaScript: bytes written into the inbox become frames at a device, packets at a socket, or a batch that
 // arrives at once.
 
-import { arena } from "./memory";
+import { reserve } from "./memory";
 import { SHORT, announce, ask, foresee, lineUp, linedUp, lookAt, vectorLength } from "./flowtable/foresee";
 import { Frame, ensureFrames, madeFrames, takeFrame, takeOfMany } from "./frame";
 import { account, drop, Drop } from "./drops";
@@ -17,7 +17,7 @@ import { copySummed } from "./wire/checksum";
 
 /** Room for the largest frame, or for what a socket is given to send in one call. */
 export const INBOX: u32 = 1 << 20;
-const inbox = arena(INBOX);
+const inbox = reserve(INBOX);
 export function inboxAt(): usize { return inbox; }
 
 function frameOf(length: u32, time: u64): Frame | null {

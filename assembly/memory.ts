@@ -2,13 +2,20 @@
 //
 // Nothing here runs while a frame moves, but for taking a record or a slot from a free list and giving it back: pools are
 // topped up between frames (`ensure`), and a record's address never changes. Records are `@unmanaged` classes laid over
-// an address. Some of the free ones list the others, so that the next few can be asked for before the first is here. Memory that
-// nobody has had yet is not touched before its time: its pages are the system's until then.
+// an address. Some of the free ones list the others, so that the next few can be asked for before the first is here. Those that
+// nobody has had yet are not touched before their time.
 
 import { Of, touched } from "./tables/generation";
 
-/** `bytes` of memory, 64-byte aligned (a cache line), never given back. All is zero: nobody has had it before. */
-export function arena(bytes: usize): usize { return (heap.alloc(bytes + 64) + 63) & ~63; }
+/** `bytes` of memory, 64-byte aligned (a cache line), never given back. All is zero: nobody has had it before. Its pages are the system's until somebody writes there. */
+export function reserve(bytes: usize): usize { return (heap.alloc(bytes + 64) + 63) & ~63; }
+
+/** The same for tables: all of it is written at once, since pages that the system gives in a row are faster to find one's way in. */
+export function arena(bytes: usize): usize {
+  const at = reserve(bytes);
+  memory.fill(at, 0, bytes);
+  return at;
+}
 
 /** Of its first two cache lines. */
 // @ts-ignore: decorator
@@ -40,7 +47,7 @@ export class Pool {
     while (this.free < wanted) {
       for (; this.fresh != this.end; this.fresh += this.size) this.put(this.fresh);
       const count = max(this.chunk, min(this.total, 65536));
-      this.fresh = arena(this.size * <usize>count);
+      this.fresh = reserve(this.size * <usize>count);
       this.end = this.fresh + this.size * <usize>count;
       this.free += count;
       this.total += count;

@@ -6,7 +6,7 @@
 // engine makes no strings, so src/capture finds the words for the comment and takes the block out again.
 
 import { copyFrame } from "../copy";
-import { arena } from "../memory";
+import { reserve } from "../memory";
 import { changed } from "../tables/generation";
 import { Frame, NOTES } from "../frame";
 import { sight } from "../flowtable/recorder";
@@ -71,7 +71,7 @@ export let tracing: bool = false;
 
 export function openCapture(bytes: u32): void {
   if (bytes > room) {
-    buffer = arena(bytes + SLACK);
+    buffer = reserve(bytes + SLACK);
     room = bytes;
   }
   setCaptureLength(0);
@@ -79,7 +79,7 @@ export function openCapture(bytes: u32): void {
 /** Twice the room: what is there waits, and fills it. Between vectors only. */
 export function widenCapture(): void {
   const before = buffer;
-  buffer = arena((room << 1) + SLACK);
+  buffer = reserve((room << 1) + SLACK);
   memory.copy(buffer, before, used);
   room <<= 1;
 }

@@ -5,7 +5,7 @@
 //  packets     the packets themselves
 //  flows       who sends to whom
 
-import { arena } from "../memory";
+import { arena, reserve } from "../memory";
 import { Frame } from "../frame";
 import { Drop } from "../drops";
 import { Namespace } from "../stack/namespace";
@@ -52,7 +52,7 @@ export class LoadReceiver {
   bytes: u64;
 }
 const MOST_RECEIVERS: u32 = 16384;
-const receivers: usize = arena(<usize>MOST_RECEIVERS * offsetof<LoadReceiver>());
+const receivers: usize = reserve(<usize>MOST_RECEIVERS * offsetof<LoadReceiver>());
 let receiverCount: u32 = 0;
 let first: LoadReceiver | null = null;
 

@@ -6,7 +6,7 @@
 // a library encrypts in place. GCM is made of them here (stack/gcm). So what happens, and when, does not depend on how the
 // packets fell into batches, or on which library it was.
 
-import { arena } from "../memory";
+import { reserve } from "../memory";
 import { Frame } from "../frame";
 import { Association } from "../tables/xfrm";
 import { Event, gather } from "../clock/queue";
@@ -32,7 +32,7 @@ const SIZE: usize = offsetof<Ciphered>();
 const ROOM: u32 = 8192;
 /** The run loop stops when less than this is left. */
 const RESERVE: u32 = 4096;
-const records = arena(<usize>ROOM * SIZE);
+const records = reserve(<usize>ROOM * SIZE);
 let count: u32 = 0;
 /** When the first of them goes on. */
 let earliest: u64 = u64.MAX_VALUE;
@@ -41,7 +41,7 @@ let first: Association | null = null;
 
 /** At least the longest packet's; all of it stays in a processor's second cache. */
 const STREAMS: u32 = 0x11000;
-const streams = arena(STREAMS);
+const streams = reserve(STREAMS);
 /** Bytes laid out, and the packets that they are for: from the one to the other, which is left out. */
 let laid: u32 = 0;
 let from: Ciphered | null = null;

@@ -8,7 +8,7 @@
 // `size` counts the whole record, pad included; `length` the data alone. Little-endian, as wasm stores; addresses and
 // ports inside the data are in network byte order. Kinds below; V6_PUNT is added for IPv6.
 
-import { arena } from "../memory";
+import { reserve } from "../memory";
 
 export enum Punt {
   /** A connection on a listener: socket = the new one, a = the listener's id, b = local address; data: remote address, remote port. */
@@ -47,7 +47,7 @@ const SIZE: u32 = 1 << 20;
 /** The run loop stops when less than this is left. */
 const RESERVE: u32 = 128 << 10;
 const HEADER: u32 = 32;
-const at = arena(SIZE);
+const at = reserve(SIZE);
 let used: u32 = 0;
 let serviceDelay: u64 = 50_000;
 
