@@ -223,7 +223,7 @@ function draw(): void {
     const size = atLeast(books.protocol, drawSize(), flowOf(flow).source.v6);
     undrawn--;
     number++;
-    const time = <u64><i64>due;
+    const time = <u64>due;
     const beforeDue = due;
     due += distance(size) * (poisson ? exponential() : 1);
     if (unsent < MOST_UNSENT && isOthers(flow, size, time)) {

@@ -4,15 +4,18 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { echo, tcpPacket, udpPacket } from '../engine/packets.js';
 import { balancedIn, connectionsIn, SECOND } from '../engine/state.js';
-import { ALICE, BOB, LEFT, routerWorld } from '../engine/world.js';
+import { ALICE, BOB, LEFT, RIGHT, routerWorld } from '../engine/world.js';
 
-/** A router that also balances what is for its own port 8080. */
+/** A router that also balances what is for its own ports 8080 and 5353. */
 async function world() {
   const made = await routerWorld();
   const { router } = made;
   router.trackConnections();
   router.set('ipvsConntrack', 1);
   router.iptables.append('mangle', 'PREROUTING', { protocol: 'tcp', dport: 8080, target: 'MARK', value: 256 });
+  router.iptables.append('mangle', 'PREROUTING', { protocol: 'udp', dport: 5353, target: 'MARK', value: 256 });
+  const snat = { destination: '10.0.2.0/24', ipvs: true, target: 'SNAT', address: RIGHT } as const;
+  router.iptables.append('nat', 'POSTROUTING', snat);
   router.ipvs.add({ mark: 256 }).add(BOB);
   return made;
 }
@@ -36,7 +39,8 @@ it('takes each in time', { timeout: 60_000 }, async () => {
       for (const { kind, back, flags, port, seconds } of steps) {
         const dport = kind === 'balanced' ? 8080 : 80;
         const there = { source: ALICE, destination: kind === 'balanced' ? LEFT : BOB, sport: port, dport };
-        const ends = back ? { source: BOB, destination: ALICE, sport: dport, dport: port } : there;
+        const asked = kind === 'balanced' ? RIGHT : ALICE;
+        const ends = back ? { source: BOB, destination: asked, sport: dport, dport: port } : there;
         const segment = { flags, sequence: back ? 500 : 100, acknowledgment: back ? 101 : 501 };
         const bytes = () => {
           if (kind === 'udp') return udpPacket(ends);
@@ -82,4 +86,53 @@ it.each([
   engine.run(engine.now + seconds * SECOND);
   engine.run(engine.now + 2 * SECOND);
   expect(engine.exports.flows()).toBe(0);
+});
+
+// Nobody looks at the entries meanwhile: that would take their groups apart.
+it('takes what the flow table moves in the same second', { timeout: 60_000 }, async () => {
+  const talks = fc.array(
+    fc.record({
+      port: fc.integer({ min: 5000, max: 5003 }),
+      balanced: fc.boolean(),
+      answered: fc.boolean(),
+      pairs: fc.integer({ min: 1, max: 4 }),
+      /** ms behind each pair, seconds behind all. */
+      pause: fc.constantFrom(1, 700, 1900, 6300),
+      seconds: fc.constantFrom(0, 3, 23, 27, 29, 41, 131),
+    }),
+    { minLength: 1, maxLength: 6 },
+  );
+  let gone = 0;
+  let moved = 0;
+  await fc.assert(
+    fc.asyncProperty(talks, async (all) => {
+      const [slow, quick] = await Promise.all(
+        [0, 1].map(async (on) => {
+          const { engine, router, fromAlice, fromBob } = await world();
+          engine.exports.setFlowTable(on);
+          const counts: number[] = [];
+          for (const { port, balanced, answered, pairs, pause, seconds } of all) {
+            const dport = balanced ? 5353 : 53;
+            for (let i = 0; i < pairs; i++) {
+              fromAlice(udpPacket({ source: ALICE, destination: balanced ? LEFT : BOB, sport: port, dport }));
+              if (answered)
+                fromBob(udpPacket({ source: BOB, destination: balanced ? RIGHT : ALICE, sport: dport, dport: port }));
+              engine.run(engine.now + pause * 1e6);
+            }
+            for (let second = 0; second < seconds; second++) {
+              engine.run(engine.now + SECOND);
+              counts.push(router.get('connections'), engine.exports.liveBalanced());
+            }
+          }
+          if (on) moved += engine.exports.fastPackets();
+          return counts;
+        }),
+      );
+      expect(quick).toEqual(slow);
+      gone += (slow ?? []).filter((count, i, counts) => i > 1 && count < (counts[i - 2] ?? 0)).length;
+    }),
+    { numRuns: 150, seed: 7 },
+  );
+  expect(gone).toBeGreaterThan(50);
+  expect(moved).toBeGreaterThan(500);
 });
