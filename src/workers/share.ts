@@ -79,7 +79,7 @@ function merged(done: readonly Done[]): Outcome {
   };
 }
 
-function accountOf(all: readonly Counts[]): Account {
+export function accountOf(all: readonly Counts[]): Account {
   const of = (key: keyof Account) => sum(all.map(({ account }) => account[key]));
   return {
     made: of('made'),

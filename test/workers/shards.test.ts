@@ -1,75 +1,7 @@
-/** Engines that share a load, one after the other in one thread: what they capture together is what one alone captures. */
+/** Engines that share a load: what they capture together is what one alone captures. */
 
 import { describe, expect, it } from 'vitest';
-import { parseStackFile, type StackSpec, Swarm } from '../../src/index.js';
-import { mergeFlows } from '../../src/workers/merge-reports.js';
-import { masked } from './masked.js';
-
-const mesh = (traffic: string, { options = '', more = '' } = {}) => `
-services:
-  web: { image: nginx, networks: [net1], ports: ["8080:80", "9090:90/udp"], deploy: { replicas: 3 } }
-  api: { image: api, networks: [net1], deploy: { replicas: 2 } }
-networks: { net1: { ${options} } }
-x-swarmwire: { ${more} traffic: [${traffic}] }`;
-
-const bridge = (traffic: string) => `
-networks:
-  near: { driver: bridge, enable_ipv6: true, ipam: { config: [{ subnet: 172.30.0.0/16 }, { subnet: "fd00:30::/64" }] } }
-x-swarmwire:
-  engine: "28"
-  nodes: [{ name: node1, address6: "fd00:99::10/64" }]
-  client: { address6: "fd00:99::1/64" }
-  containers:
-    web: { image: nginx, networks: [near], ports: ["8080:80", "9090:90/udp"] }
-    other: { networks: [near] }
-    third: { networks: [near] }
-  traffic: [${traffic}]`;
-
-const routed = (traffic: string) => `
-networks:
-  lan:
-    driver: macvlan
-    driver_opts: { parent: eth0.50 }
-    ipam: { config: [{ subnet: 192.168.50.0/24, gateway: 192.168.50.1 }, { subnet: 192.168.51.0/24, gateway: 192.168.51.1 }] }
-x-swarmwire:
-  outside: [{ name: router, vlans: { 50: [192.168.50.1/24, 192.168.51.1/24] } }]
-  containers:
-    one: { image: nginx, node: node1, networks: { lan: { ipv4_address: 192.168.50.10 } } }
-    two: { image: nginx, node: node2, networks: { lan: { ipv4_address: 192.168.51.10 } } }
-  traffic: [${traffic}]`;
-
-interface Share {
-  frames: string[];
-  swarm: Swarm;
-}
-
-async function share(spec: StackSpec, index: number, count: number): Promise<Share> {
-  const swarm = await Swarm.create(spec, { seed: 1, shard: { index, count } });
-  swarm.tapEverything();
-  swarm.play();
-  const frames = swarm.frames().map(({ time, tap, direction, data }) => `${time} ${tap} ${direction} ${masked(data)}`);
-  return { swarm, frames };
-}
-
-/** Frames that have left a device, whoever captures them. */
-const leftBy = ({ swarm }: Share, path: string) =>
-  swarm.engine.devices.find((device) => device.path === path)?.counters.txPackets ?? Number.NaN;
-
-async function compare(stack: string): Promise<{ one: Share; shares: Share[] }> {
-  const { spec } = parseStackFile(stack, { file: 'shards.yml' });
-  const one = await share(spec, 0, 1);
-  one.frames.sort();
-  let shares: Share[] = [];
-  for (const count of [3, 2]) {
-    shares = [];
-    for (let index = 0; index < count; index++) shares.push(await share(spec, index, count));
-    const together = shares.flatMap(({ frames }) => frames).sort();
-    expect(together.length).toBe(one.frames.length);
-    expect(together.findIndex((frame, at) => frame !== one.frames[at])).toBe(-1);
-    expect(mergeFlows(shares.map(({ swarm }) => swarm.reports))).toEqual(one.swarm.reports);
-  }
-  return { one, shares };
-}
+import { bridge, compare, leftBy, mesh, routed } from './shares.js';
 
 const CLIENT = 'client/host/eth0';
 
@@ -176,7 +108,9 @@ describe('counts what others send too', () => {
   }, 120_000);
 
   it('where a router tells of a shorter way, the less often the more packets come', async () => {
-    await compare(routed('{ load: { from: one, to: "two:80", flows: 4, packets: 800, rate: 40, arrivals: poisson } }'));
+    await compare(
+      routed('{ load: { from: one, to: "192.168.51.10:80", flows: 4, packets: 800, rate: 40, arrivals: poisson } }'),
+    );
   }, 120_000);
 
   it('where datagrams over IPv6 leave in fragments, whose ids are random', async () => {
@@ -187,6 +121,36 @@ describe('counts what others send too', () => {
     );
   }, 120_000);
 });
+
+it('knows no way from the load before', async () => {
+  const load = (to: string, packets: number, at: number) =>
+    `{ load: { to: "${to}:9090", protocol: udp, flows: 7, packets: ${packets}, rate: 10, at: ${at} } }`;
+  const loads = [load('node3', 10, 0), load('node1', 250, 14_000), load('node3', 450, 0)].join(', ');
+  await compare(mesh(loads).replace('replicas: 3', 'replicas: 1'));
+}, 120_000);
+
+it('sends all datagrams of flows that may be silent until their connections have ended, and only of those', async () => {
+  const load = (flows: number, packets: number, rate: string) =>
+    `{ load: { from: [api, web, node1], to: "node3:9090", protocol: udp, flows: ${flows}, packets: ${packets}, imix: { 60: 3, 500: 1 }, rate: ${rate}, arrivals: poisson } }`;
+  await compare(mesh(load(12, 500, '2kbps')));
+  const { one, shares } = await compare(mesh(load(12, 600, '22kbps')));
+  for (const part of shares) expect(leftBy(part, 'node1/host/eth0') / leftBy(one, 'node1/host/eth0')).toBeLessThan(0.9);
+}, 120_000);
+
+it('takes back what is left to others when sockets go and balancers change before it is sent', async () => {
+  await compare(
+    mesh('{ load: { to: "node1:9090", protocol: udp, flows: 7, packets: 1200, rate: 40 } }', {
+      more: 'changes: [{ at: 5000, exit: web.1 }, { at: 12000, exit: web.2 }, { at: 20000, kill: web.3 }],',
+    }),
+  );
+  const changes = [3, 2, 4, 3, 2, 4, 3].map((web, i) => `{ at: ${4000 * (i + 1)}, scale: { web: ${web} } }`);
+  await compare(
+    mesh(
+      '{ load: { to: "node1:9090", protocol: udp, flows: 24, packets: 1200, rate: 40, arrivals: poisson, imix: { 60: 3, 500: 1 }, answered: true } }',
+      { more: `changes: [${changes}],` },
+    ),
+  );
+}, 120_000);
 
 it('follows changes of the swarm while the load runs', async () => {
   const changes = `changes: [

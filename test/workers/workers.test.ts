@@ -56,7 +56,9 @@ function run(name: string, traffic: string, swarm: string, workers: number): Run
   const report = JSON.parse(text) as Run['report'];
   return {
     report,
-    frames: frames.map((frame) => `${frame.time} ${frame.interface} ${frame.direction} ${masked(frame.data)}`).sort(),
+    frames: frames
+      .map((frame) => `${frame.time} ${frame.interface} ${frame.direction} ${masked(frame.data).toString('hex')}`)
+      .sort(),
     sorted: frames.every(({ time }, at) => at === 0 || time >= (frames[at - 1]?.time ?? 0n)),
   };
 }
