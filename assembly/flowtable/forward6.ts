@@ -68,14 +68,13 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool, kind
   }
   let ip = outside;
   if (tunnelled) {
-    if (length < INSIDE + ipv6.LENGTH + udp.LENGTH) return Entered.SLOW;
     if (udp.length(ip + ipv4.LENGTH) != length - ipv4.LENGTH) return Entered.SLOW;
     ip += INSIDE;
     length -= INSIDE;
     if (ipv6.payloadLength(ip) + ipv6.LENGTH != length) return Entered.SLOW;
     // Of what stands outside, ECT(0) changes nothing inside.
     if (ipv4.tos(outside) & 1) return Entered.SLOW;
-  } else if (length < ipv6.LENGTH + udp.LENGTH) return Entered.SLOW;
+  }
   if (ipv6.version(ip) != 6 || frame.fragmentMax) return Entered.SLOW;
   const l4 = ip + ipv6.LENGTH;
   const tail = length - ipv6.LENGTH;
@@ -88,7 +87,7 @@ function come(device: Device, frame: Frame, protocol: u32, tunnelled: bool, kind
       } else if (flags != tcp.SYN) return Entered.SLOW;
       else return opens(device, frame, keyOf(device, l4, protocol, kind), at, ip, length, padding, protocol, kind, sum);
     }
-  } else if (udp.length(l4) != tail || !udp.check(l4)) return Entered.SLOW;
+  } else if (tail < udp.LENGTH || udp.length(l4) != tail || !udp.check(l4)) return Entered.SLOW;
 
   const b = keyOf(device, l4, protocol, kind);
   const flow = flowOf(hint, ip, b);

@@ -264,14 +264,13 @@ export function seekTuple(tuple: Search): Connection | null {
   foundReply = <u32>(key & 63) >>> 4;
   return changetype<Connection | null>(key & ~63);
 }
-/** `enterConnection` for one whose tuples have been looked for and are not the same. */
+/** `enterConnection` for one whose tuples have been looked for and are not the same, while nobody watches. */
 export function enterTuples(connection: Connection, original: Search, reply: Search): void {
   index.enter(original, changetype<usize>(connection));
   index.enter(reply, changetype<usize>(connection) + AT_REPLY);
   connection.status |= CONFIRMED;
   connection.namespace.connections++;
   liveConnections++;
-  if (watching) noteChange(connection, Change.NEW, connection.deadline);
 }
 
 export function removeConnection(connection: Connection): void {

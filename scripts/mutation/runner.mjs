@@ -17,7 +17,8 @@ WebAssembly.instantiate = async (...given) => {
   return made;
 };
 
-const { tests } = await import(pathToFileURL(join(argv[2], 'tests.mjs')));
+const { tests, before } = await import(pathToFileURL(join(argv[2], 'tests.mjs')));
+for (const run of before) await run();
 process.send({ ready: tests.map(({ name }) => name) });
 
 /** Mutants that made a difference to what was asked or done since the last look. */

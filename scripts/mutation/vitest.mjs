@@ -3,6 +3,9 @@ import assert from 'node:assert';
 
 /** All tests of all files: a name, and how to run it. */
 export const tests = [];
+/** What has to be done before the first of them. */
+export const before = [];
+export const beforeAll = (run) => void before.push(run);
 const group = [];
 const named = (name, args) => args.reduce((text, arg) => text.replace(/%[a-z]/, String(arg)), name);
 const each = (define) => (list) => (name, run, timeout) => {

@@ -6,9 +6,9 @@
 import { describe, expect, it } from 'vitest';
 import { ACK, FIN, SYN, segment } from '../../bench/frames.js';
 import { concat, get16, put16, seal, sealAll, TCP, UDP, udp } from '../../bench/headers.js';
-import { seal6 } from '../../bench/headers6.js';
-import { type Life, NEXT, ports, taught, twice } from './published6.js';
-import { both, datagram, onward, tunnelled } from './tunnelled6.js';
+import { seal6, udpOver6 } from '../../bench/headers6.js';
+import { type Life, NEAR, NEXT, ports, taught, twice } from './published6.js';
+import { both, datagram, FAR, NODE2, onward, tunnelled } from './tunnelled6.js';
 
 type Odd = (frame: Uint8Array) => Uint8Array;
 const IP = 14;
@@ -262,4 +262,88 @@ describe('a datagram over IPv6', () => {
     // Three ways of three each.
     expect(fast).toBeGreaterThan(15);
   });
+});
+
+/** A datagram cut to fewer bytes than its header has, which add up to what they should by its source port; what would be a checksum is padding. */
+const short = (frame: Uint8Array, length: number) =>
+  changed(concat(frame.subarray(0, L4 + length), new Uint8Array(8).fill(1)), (one) => {
+    put16(one, IP + 4, length);
+    put16(one, L4 + 4, length);
+    put16(one, L4, 0);
+    one.fill(0, L4 + 6, L4 + length);
+    let sum = UDP + length;
+    for (let at = IP + 8; at < L4 + length; at += 2) sum += get16(one, at) & (at + 1 < L4 + length ? 0xffff : 0xff00);
+    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+    put16(one, L4, 0xffff - sum);
+  });
+describe('a datagram without a whole header, and nothing else wrong with it,', () => {
+  it.each([6, 7])('%i bytes of it, to a port that a bridge publishes', async (length) => {
+    const { fast } = await twice((life) => {
+      const cut: Odd = (frame) => short(frame, length);
+      for (const source of [NEAR, NEXT]) {
+        const ends = life.bridge.asks(0, source);
+        const port = get16(cut(life.bridge.asked(ends, 'udp', udp(0, ends.dport, DATA))), L4) - 1024;
+        // The one’s flow is there, the other one’s connection is not.
+        if (source === NEAR) for (let turn = 0; turn < 3; turn++) life.datagrams([port], source);
+        else life.datagrams(up);
+        among(life, cut, () => life.datagrams([port], source));
+        life.datagrams([port], source);
+      }
+    });
+    // Whole ones: two of the one’s flow, and three and one that open a connection.
+    expect(fast).toBe(6);
+  });
+
+  it.each([6, 7])('%i bytes of it, out of a tunnel', async (length) => {
+    const cut = (port: number) => short(onward(UDP, udp(port, 80, DATA)), length);
+    const port = get16(cut(0), L4);
+    const { fast } = await both(({ hears }) => {
+      for (let turn = 0; turn < 3; turn++) hears(tunnelled(onward(UDP, udp(port, 80, DATA)), 0));
+      const frame = cut(port);
+      hears(concat(tunnelled(frame.subarray(0, L4 + length), 0), frame.subarray(L4 + length)));
+    });
+    expect(fast).toBe(1);
+  });
+});
+
+it('goes into a tunnel as one that nobody has put together, when a router has done so', async () => {
+  const { fast } = await both(({ engine }) => {
+    const task = engine.namespaces.get('node1/task');
+    const far = engine.namespaces.get('node2/host');
+    if (!task || !far) throw new RangeError('nobody is there');
+    // A router that tracks connections, before the tunnel; and one behind its node that cuts what came in pieces into pieces again.
+    const mac = '02:00:00:00:02:01';
+    const before = task.addPhysical('eth1', engine.segment(1000), { mac, mtu: 1450 });
+    task.ipv6.enable(before);
+    task.trackConnections('ip6');
+    task.ipv6.forwards = true;
+    task.addNeighbour(task.device('eth0'), FAR.address, FAR.mac);
+    far.set('forward', 1);
+    // It has no flows, for a rule that reads bytes.
+    far.iptables.append('filter', 'FORWARD', { u32: '0>>24=0:255', target: 'NONE' });
+    const wire = engine.segment(1000);
+    const behind = far.addPhysical('eth1', wire, { mac: '02:00:00:00:02:02', mtu: 1500 });
+    far.addRoute(`${NODE2.address}/32`, behind);
+    far.addNeighbour(behind, NODE2.address, '02:00:00:00:02:03');
+    const end = engine.namespace('behind').addPhysical('eth0', wire, { mac: '02:00:00:00:02:03', mtu: 1500 });
+    end.tap();
+    const plain = udpOver6(mac, '02:00:00:00:02:04', 'fd00:1::1', FAR.address, udp(4000, 80, DATA));
+    const come = (frame: Uint8Array) => {
+      engine.receive(before, frame);
+      engine.run(engine.now + 100_000);
+    };
+    for (let turn = 0; turn < 4; turn++) come(plain);
+    // Two fragments, the second one of them so short that the whole is no longer than the first.
+    const fragment = (bytes: Uint8Array, id: number, word: number) => {
+      const cut = changed(concat(plain.subarray(0, L4), bytes), (one) => put16(one, IP + 4, bytes.length));
+      return extended(cut, 44, [0, 0, word >>> 8, word & 255, 0, 0, 0, id]);
+    };
+    for (const id of [1, 2, 3]) {
+      come(fragment(plain.subarray(L4, L4 + 40), id, 1));
+      come(fragment(plain.subarray(L4 + 40), id, 40));
+    }
+    come(plain);
+  });
+  // Whole ones, but for the first two.
+  expect(fast).toBe(3);
 });

@@ -5,6 +5,7 @@
 
 import { expect, it } from 'vitest';
 import { ACK, FIN, SYN } from '../../bench/frames.js';
+import { connectionEventsOf, watchConnections } from '../../src/engine/connection-events.js';
 import { FAR, type Life, MOST, NEAR, NEXT, ports, taught, twice } from './published6.js';
 
 const some = ports(3000, 40);
@@ -143,4 +144,18 @@ it('masquerades by the address that is nearest, from the moment that nobody else
     for (const port of ports(5000, 3)) life.outward([1], port, () => FAR).look();
   });
   expect(opened).toBeGreaterThan(2);
+});
+
+it('tells who watches connections all that becomes of them', async () => {
+  const fresh = ports(5000, 3);
+  await twice((life) => {
+    const { engine } = life.bridge;
+    life.datagrams(some).answers(some).datagrams(some);
+    watchConnections(engine);
+    // Flows are out of date, and none is made: one would see connections through to where they are assured.
+    life.datagrams(some).datagrams(fresh).datagrams(ports(6000, 3));
+    engine.run(engine.now + 3e9);
+    life.datagrams(some).answers(some);
+    for (const { change, time, left } of connectionEventsOf(engine) ?? []) life.seen.push(`${change} ${time} ${left}`);
+  });
 });

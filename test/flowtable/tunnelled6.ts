@@ -2,6 +2,7 @@
 
 import { expect } from 'vitest';
 import { address6, ipv6 } from '../../bench/headers6.js';
+import type { Engine } from '../../src/engine/index.js';
 import { checkedEngine } from '../engine/checked.js';
 import { concat, ethernet, IPV4, toHex, udpPacket } from '../engine/packets.js';
 import { IPV6, udp6Packet } from '../engine/packets6.js';
@@ -12,7 +13,7 @@ export const [NODE1, NODE2] = [
   { mac: '52:54:00:00:00:01', address: '10.1.0.1' },
   { mac: '52:54:00:00:00:02', address: '10.1.0.2' },
 ];
-const [NEAR, FAR, BEYOND] = [
+export const [NEAR, FAR, BEYOND] = [
   { mac: '02:42:0a:00:00:02', address: 'fd00::2' },
   { mac: '02:42:0a:00:00:03', address: 'fd00::3' },
   { mac: '02:42:0a:00:00:04', address: 'fd00::4' },
@@ -66,7 +67,7 @@ async function life(fast: boolean, happens: (node: Node) => void): Promise<Life>
   const hears = (frame: Uint8Array) => passes(() => engine.transmit(far, frame));
   // The bridge learns who is behind the tunnel, the wire where the other node is.
   hears(tunnelled(datagram({ back: true }), 0));
-  happens({ says, hears });
+  happens({ engine, says, hears });
   const seen = watch.frames().map(({ tap, time, data }) => `${tap} ${time} ${toHex(data)}`);
   return {
     seen: [...seen, ...books(engine), ...state(engine)],
@@ -75,6 +76,7 @@ async function life(fast: boolean, happens: (node: Node) => void): Promise<Life>
   };
 }
 export interface Node {
+  engine: Engine;
   /** Comes in from the task, or by the tunnel's node. */
   says(frame: Uint8Array): void;
   hears(frame: Uint8Array): void;
