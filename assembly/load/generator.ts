@@ -204,7 +204,6 @@ function data(time: u64): void {
   enter(LoadPhase.DATA);
   turn = 0;
   due = <f64>time;
-  forgetUnsent();
   undrawn = books.left;
   together = untilTogether();
   isMarked = shared && poisson && books.protocol == ipv4.UDP;
@@ -248,7 +247,6 @@ function draw(): void {
 function sendDrawn(): void {
   const i = drawnFlow;
   const flow = flowOf(i);
-  passOver(now);
   if (isOthers(i, drawnSize, now)) passOne(i, now);
   else {
     books.left--;
@@ -381,7 +379,6 @@ function markLast(): void {
     uniform();
   }
   state = before;
-  turn = 0;
 }
 
 function isSparse(): bool {
@@ -461,8 +458,6 @@ export function lookAgain(): void {
 }
 
 function drawAgain(): void {
-  passNow();
-  if (!unsent) return;
   const first = unsentAt(passed);
   // Those after it, and the one that is drawn.
   const undone = unsent - passed + 1;

@@ -132,7 +132,6 @@ function atReceiver(flow: LoadFlow, namespace: Namespace, frame: Frame, ip: usiz
     if (answering) return answerSegment(flow, frame, l4 + tcp.headerLength(l4), length);
     if (!(flags & tcp.FIN) && !acknowledges(flow)) return surveyed(frame, false);
   } else if (!(flags & tcp.FIN)) return;
-  flow.pending = 0;
   const fin = flags & tcp.FIN;
   sendSegment(flow.answerNext, flow.answered, fin | tcp.ACK, 0, 0, LoadKind.OTHER, false, frame.time);
   if (fin) flow.answerNext++;

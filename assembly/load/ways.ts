@@ -97,7 +97,7 @@ export function forgetWays(): void {
  * stand now, or there is no room for it yet.
  */
 function wayOf(flow: LoadFlow): LoadWay | null {
-  if (!flow.goal || flow.bindings != bindings) return null;
+  if (flow.bindings != bindings) return null;
   if (!flow.way) flow.way = wayFrom(flow.source, flow.address, flow.goal);
   if (!flow.way) return null;
   const way = changetype<LoadWay>(flow.way);

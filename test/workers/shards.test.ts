@@ -1,6 +1,7 @@
 /** Engines that share a load: what they capture together is what one alone captures. */
 
 import { describe, expect, it } from 'vitest';
+import type { Swarm } from '../../src/index.js';
 import { bridge, compare, leftBy, mesh, routed } from './shares.js';
 
 const CLIENT = 'client/host/eth0';
@@ -16,10 +17,11 @@ describe('over minutes, while neighbours are asked for again and again', () => {
   }, 120_000);
 
   it('sends them over IPv6 so', async () => {
-    await compare(
+    const { one, shares } = await compare(
       bridge(`{ load: { to: "[fd00:99::10]:8080", flows: 7, packets: 3000, rate: 20 } },
         { load: { to: "[fd00:99::10]:9090", protocol: udp, flows: 5, packets: 2000, rate: 20, arrivals: poisson, answered: true } }`),
     );
+    for (const part of shares) expect(leftBy(part, CLIENT) / leftBy(one, CLIENT)).toBeLessThan(0.8);
   }, 120_000);
 
   it('sends them through a mesh so, by a service and from many addresses, with other traffic between', async () => {
@@ -45,12 +47,17 @@ it('knows of progress that others make, which spares a neighbour to be asked for
   );
 }, 120_000);
 
-it.each(['constant', 'poisson'])(
-  "ends every datagram's connection when it would, whoever sent the last one: %s",
-  async (arrivals) => {
+it.each<[string, number, string, number]>([
+  ['constant', 200, 'size: 64', 36_500],
+  ['poisson', 200, 'size: 64', 36_500],
+  // So many packets a flow that not all are drawn in advance.
+  ['poisson', 66, 'imix: { 60: 3, 500: 1 }', 36_600],
+])(
+  "ends every datagram's connection when it would, whoever sent the last one: %s, of %i flows",
+  async (arrivals, most, size, later) => {
     const load = (flows: number, packets: number, at: number) =>
-      `{ load: { from: [client, node1], to: "node3:9090", protocol: udp, flows: ${flows}, packets: ${packets}, rate: 200, arrivals: ${arrivals}, at: ${at} } }`;
-    await compare(mesh(`${load(200, 1600, 0)}, ${load(300, 300, 36500)}`));
+      `{ load: { from: [client, node1], to: "node3:9090", protocol: udp, flows: ${flows}, packets: ${packets}, ${size}, rate: 200, arrivals: ${arrivals}, at: ${at} } }`;
+    await compare(mesh(`${load(most, 1600, 0)}, ${load(300, 300, later)}`));
   },
   120_000,
 );
@@ -82,7 +89,7 @@ describe('counts what others send too', () => {
   it('where packets are too big, and the errors about them are numbered', async () => {
     const { one, shares } = await compare(
       mesh(
-        '{ load: { to: "node3:9090", protocol: udp, flows: 5, packets: 6000, imix: true, rate: 2kpps, answered: true } }',
+        '{ load: { to: "node3:9090", protocol: udp, flows: 5, packets: 4000, imix: true, rate: 40, answered: true } }',
       ),
     );
     // Those that fit are left to their owners all the same.
@@ -99,11 +106,24 @@ describe('counts what others send too', () => {
   it('where ESP numbers all that goes through a tunnel', async () => {
     await compare(
       mesh(
-        '{ load: { to: "node1:8080", flows: 9, packets: 500, rate: 1kpps } }, { load: { from: api, to: "web:80", flows: 5, packets: 500, rate: 10 } }',
+        '{ load: { to: "node1:8080", flows: 9, packets: 500, rate: 1kpps } }, { load: { from: api, to: "web:80", flows: 13, packets: 500, rate: 10 } }',
         {
           options: 'driver_opts: { encrypted: "" }',
         },
       ),
+    );
+  }, 120_000);
+
+  it('where a wire loses some', async () => {
+    await compare(
+      mesh(`{ load: { to: "node1:8080", flows: 9, packets: 600, rate: 30 } },
+        { load: { to: "node3:9090", protocol: udp, flows: 5, packets: 600, rate: 30, arrivals: poisson, answered: true } }`),
+      {
+        play: (swarm) => {
+          swarm.underlay.loss = 0.01;
+          swarm.play();
+        },
+      },
     );
   }, 120_000);
 
@@ -121,6 +141,27 @@ describe('counts what others send too', () => {
     );
   }, 120_000);
 });
+
+it('knows the way of all flows between two by one of them', async () => {
+  const { one, shares } = await compare(
+    mesh('{ load: { to: "node1:9090", protocol: udp, flows: 200, packets: 800, rate: 1kpps } }'),
+  );
+  // The first and the last packet of each; of the others, half.
+  for (const part of shares) expect(leftBy(part, CLIENT) / leftBy(one, CLIENT)).toBeLessThan(0.8);
+}, 120_000);
+
+it('is where one engine is when it is to leave off', async () => {
+  const stack = mesh('{ load: { to: "node1:8080", flows: 40, packets: 3000, rate: 20, arrivals: poisson } }');
+  for (const last of [30, 77]) {
+    const play = (swarm: Swarm) => {
+      const steps = swarm.playing();
+      for (let step = 0; step < last; step++) steps.next();
+      steps.return([]);
+    };
+    const { one } = await compare(stack, { play });
+    expect(one.swarm.reports.map(({ load }) => load?.over)).toEqual([false]);
+  }
+}, 120_000);
 
 it('knows no way from the load before', async () => {
   const load = (to: string, packets: number, at: number) =>

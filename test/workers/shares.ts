@@ -47,6 +47,10 @@ export interface Share {
   swarm: Swarm;
 }
 
+/** What is done with it. */
+type Play = (swarm: Swarm) => void;
+const toTheEnd: Play = (swarm) => void swarm.play();
+
 /** 52 bits of two FNV-1a hashes. */
 function numberOf(bytes: Uint8Array): number {
   let a = 0x811c9dc5;
@@ -58,7 +62,7 @@ function numberOf(bytes: Uint8Array): number {
   return (a >>> 0) * 0x100000 + (b >>> 12);
 }
 
-async function share(spec: StackSpec, index: number, count: number): Promise<Share> {
+async function share(spec: StackSpec, index: number, count: number, play: Play): Promise<Share> {
   const swarm = await Swarm.create(spec, { seed: 1, shard: { index, count } });
   swarm.tapEverything();
   const frames: number[] = [];
@@ -71,7 +75,7 @@ async function share(spec: StackSpec, index: number, count: number): Promise<Sha
       frames.push(numberOf(block));
     }
   };
-  swarm.play();
+  play(swarm);
   swarm.engine.drain();
   return { swarm, frames: Float64Array.from(frames).sort() };
 }
@@ -89,13 +93,16 @@ function countedBy(shares: readonly Share[]): unknown {
   return { account: accountOf(all), drops };
 }
 
-export async function compare(stack: string, counts = [3, 2]): Promise<{ one: Share; shares: Share[] }> {
+export async function compare(
+  stack: string,
+  { counts = [3, 2], play = toTheEnd } = {},
+): Promise<{ one: Share; shares: Share[] }> {
   const { spec } = parseStackFile(stack, { file: 'shards.yml' });
-  const one = await share(spec, 0, 1);
+  const one = await share(spec, 0, 1, play);
   let shares: Share[] = [];
   for (const count of counts) {
     shares = [];
-    for (let index = 0; index < count; index++) shares.push(await share(spec, index, count));
+    for (let index = 0; index < count; index++) shares.push(await share(spec, index, count, play));
     const together = Float64Array.from(shares.flatMap(({ frames }) => [...frames])).sort();
     expect(together.length).toBe(one.frames.length);
     expect(together.findIndex((frame, at) => frame !== one.frames[at])).toBe(-1);
