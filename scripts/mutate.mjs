@@ -37,10 +37,15 @@ const { values } = parseArgs({
 /** Prefetches decide nothing; neither do pools and what is for reports. */
 const LEFT_OUT = /\b(sink|seen|lookAhead|gone\+\+|opened)\b|ensure\w*\(/;
 
+/** What is the flow table's elsewhere. */
+const INSIDE = ['cells.ts', 'hooks/steady.ts', 'tables/generation.ts'];
+
 /** What a file calls of the flow table's, or tells it. */
 function told(text) {
   const names = [
-    ...text.matchAll(/import \{([^}]*)\} from "[^"]*(?:flowtable\/(?!forward|foresee)[\w-]+|tables\/generation)"/g),
+    ...text.matchAll(
+      /import \{([^}]*)\} from "[^"]*(?:flowtable\/(?!forward|foresee)[\w-]+|tables\/generation|\.\/steady)"/g,
+    ),
   ]
     .flatMap(([, list]) => list.split(','))
     .map((name) => name.trim().split(/\s+/)[0])
@@ -61,7 +66,7 @@ function derive(refused) {
   const mutants = [];
   const texts = new Map();
   for (const { file, text } of sources()) {
-    const inside = file.startsWith('flowtable/') || file === 'tables/generation.ts';
+    const inside = file.startsWith('flowtable/') || INSIDE.includes(file);
     const calls = told(text);
     if (!inside && !calls) continue;
     const before = mutants.length;
@@ -128,12 +133,13 @@ async function compiled() {
 }
 
 async function bundled() {
-  const all = readdirSync(join(root, 'test/flowtable')).filter(
-    (name) => name.endsWith('.test.ts') && !/allocation|sizes/.test(name),
-  );
+  const all = readdirSync(join(root, 'test/flowtable'))
+    .filter((name) => name.endsWith('.test.ts') && !/allocation|sizes/.test(name))
+    .map((name) => join('flowtable', name));
+  all.push('tables/cells.test.ts');
   const files = all.filter((name) => values.tests.length === 0 || values.tests.some((part) => name.includes(part)));
   const entry = join(folder, 'entry.mjs');
-  const imports = files.map((name) => `import ${JSON.stringify(join(root, 'test/flowtable', name))};`);
+  const imports = files.map((name) => `import ${JSON.stringify(join(root, 'test', name))};`);
   writeFileSync(entry, `${imports.join('\n')}\nexport { tests, before } from 'vitest';\n`);
   const bundle = await rolldown({
     input: entry,
@@ -171,8 +177,8 @@ class Runner {
     if (!this.#child) await this.#begin();
     this.#child.send({ test, number, count });
     const [answer] = await this.#answer(patience);
+    if (!answer || answer.spoiled) this.end();
     if (answer) return answer;
-    this.end();
     return { failed: 'it does not end, or ends the process', took: patience, reached: [] };
   }
   async begin() {

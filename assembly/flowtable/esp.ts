@@ -25,7 +25,6 @@ import * as ipv4 from "../wire/ipv4";
 import { wrong } from "../wire/checksum";
 import { SEEN_REPLY } from "../tables/connections";
 import { generation, linksGeneration } from "../tables/generation";
-import { watching } from "../tables/events";
 import { Association } from "../tables/xfrm";
 import { tracing } from "../capture/tap";
 import { ownsFrame } from "../load/shards";
@@ -142,7 +141,8 @@ function headerSum(ip: usize): u64 {
   return <u64>load<u32>(ip) + <u64>load<u32>(ip, 4) + <u64>load<u32>(ip, 8) + <u64>load<u32>(ip, 12) + <u64>load<u32>(ip, 16);
 }
 
-function mayRecord(frame: Frame): bool { return !tracing && !watching && !frame.connection && !(frame.flags >>> 16); }
+/** Nothing on its way is told to who watches connections: `goes` asks for the status that they have. */
+function mayRecord(frame: Frame): bool { return !tracing && !frame.connection && !(frame.flags >>> 16); }
 
 /** The way of packets with that key, as it was when it was recorded, becomes no flow. */
 @unmanaged

@@ -117,7 +117,7 @@ function loadedX(code: u32, ip: usize, length: u32, k: u32): u32 {
   if ((code & 0xe0) != 0xa0) return loaded(code, ip, length, k, 0);
   within = k < length;
   varies = 0;
-  if (!within || k) strays();
+  if (k) strays();
   return within ? (<u32>load<u8>(ip + k) & 15) << 2 : 0;
 }
 

@@ -19,13 +19,17 @@ WebAssembly.instantiate = async (...given) => {
 
 const { tests, before } = await import(pathToFileURL(join(argv[2], 'tests.mjs')));
 for (const run of before) await run();
+// Engines that a file's tests share.
+const shared = instances;
 process.send({ ready: tests.map(({ name }) => name) });
+
+const metIn = ({ memory, mutantsMet }, count) => new Uint8Array(memory.buffer, mutantsMet() >>> 0, count + 1);
 
 /** Mutants that made a difference to what was asked or done since the last look. */
 function reached(count) {
   const found = [];
-  for (const { memory, mutantsMet } of instances) {
-    const met = new Uint8Array(memory.buffer, mutantsMet() >>> 0, count + 1);
+  for (const one of instances) {
+    const met = metIn(one, count);
     for (let n = 1; n <= count; n++) if (met[n]) found.push(n);
   }
   return [...new Set(found)];
@@ -33,7 +37,11 @@ function reached(count) {
 
 process.on('message', async ({ test, number, count }) => {
   mutant = number;
-  instances = [];
+  instances = [...shared];
+  for (const one of shared) {
+    one.setMutant(mutant);
+    metIn(one, count).fill(0);
+  }
   const began = performance.now();
   let failed;
   try {
@@ -45,5 +53,7 @@ process.on('message', async ({ test, number, count }) => {
       .join(' ')
       .slice(0, 200);
   }
-  process.send({ failed, took: performance.now() - began, reached: number ? [] : reached(count) });
+  // Whoever comes next would find them as a mutant has left them.
+  const spoiled = number > 0 && shared.some((one) => metIn(one, count).includes(1));
+  process.send({ failed, took: performance.now() - began, reached: number ? [] : reached(count), spoiled });
 });

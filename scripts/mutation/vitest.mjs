@@ -40,15 +40,20 @@ function parting(a, b) {
   return `line ${i}: ${String(a[i]).slice(0, 100)} | ${String(b[i]).slice(0, 100)}`;
 }
 const check = (holds, message) => assert.ok(holds, message);
+const contains = (a, b) => (a instanceof Set ? a.has(b) : a.includes(b));
 export function expect(a) {
   return {
+    not: {
+      toBe: (b) => check(!Object.is(a, b), `${a} is ${b}`),
+      toContain: (b) => check(!contains(a, b), 'contains'),
+    },
     toEqual: (b) => check(alike(a, b) || same(a, b), parting(a, b)),
     toBe: (b) => check(Object.is(a, b), `${a} is not ${b}`),
     toBeGreaterThan: (b) => check(a > b, `${a} > ${b}`),
     toBeGreaterThanOrEqual: (b) => check(a >= b, `${a} >= ${b}`),
     toBeLessThan: (b) => check(a < b, `${a} < ${b}`),
     toBeLessThanOrEqual: (b) => check(a <= b, `${a} <= ${b}`),
-    toContain: (b) => check(a.includes(b), 'contains'),
+    toContain: (b) => check(contains(a, b), 'does not contain'),
     toHaveLength: (b) => check(a.length === b, `length ${a.length}`),
   };
 }

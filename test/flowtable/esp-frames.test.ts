@@ -19,6 +19,8 @@ const OUT = 0x11111111;
 /** In a packet's place: four options that say nothing. */
 const IN = 0x01010101;
 const ETHERNET = 14;
+/** A bit that no policy asks for. */
+const LOUD = 0x1000000;
 const COUNT = 6;
 const EPB = 6;
 
@@ -219,6 +221,19 @@ describe('an ESP packet that comes in', () => {
     for (const [, odd] of ODDITIES) await between(odd, around);
   });
 
+  it.each<[string, (frame: Uint8Array) => Uint8Array]>([
+    ['has another SPI', (frame) => put32ed(frame.slice(), 7, ETHERNET + 20)],
+    ['comes from another address', (frame) => sealed(frame, (one) => one.fill(3, ETHERNET + 15, ETHERNET + 16))],
+  ])('%s than the one before, with nothing between them', async (_, odd) => {
+    const { fast } = await twice((life) => {
+      life.say(...many(40));
+      life.server.iptables.append('filter', 'OUTPUT', { target: 'DROP' });
+      const [one = new Uint8Array()] = life.esp;
+      for (let turn = 0; turn < 4; turn++) life.bring([one, one, odd(one), odd(one), one]);
+    });
+    expect(fast).toBeGreaterThan(4 * COUNT);
+  });
+
   it('was for everybody: what is in it is not forwarded', async () => {
     const { fast } = await twice((life) => {
       life.server.set('forward', 1);
@@ -248,6 +263,20 @@ describe('packets by ESP', () => {
       life.seen.push(JSON.stringify(connectionEventsOf(life.engine) ?? []));
     });
     expect(fast).toBeGreaterThan(COUNT);
+  });
+
+  it('keep the marks that they had when they are sealed', async () => {
+    const { fast } = await twice((life) => {
+      const { xfrm, iptables } = life.client;
+      const [policy] = xfrm.policies;
+      if (!policy?.mark) throw new RangeError('no policy by a mark');
+      xfrm.setPolicy({ ...policy, markMask: 0x00ffffff });
+      // By the length of the packet.
+      iptables.append('mangle', 'OUTPUT', { u32: '0&0xFFFF=78', target: 'MARK', value: policy.mark | LOUD });
+      iptables.append('mangle', 'POSTROUTING', { mark: { value: LOUD, mask: LOUD }, target: 'NONE' });
+      for (let turn = 0; turn < 5; turn++) life.say(40, 40, 50, 50, 40, 50);
+    });
+    expect(fast).toBeGreaterThan(30);
   });
 
   it('are heard by all when the wire has forgotten who is where', async () => {

@@ -60,7 +60,9 @@ it('hands out each cell once, empty, as many as are free', () => {
 it('hands out a flow’s on its entry’s page, until none is free there', () => {
   giveAll();
   engine.cellsEnsure(64);
-  const entry = take(engine.cellTake() >>> 0);
+  // Not the first one, which has the first free cell of all beside it.
+  while (taken.size < 40) take(engine.cellTake() >>> 0);
+  const entry = [...taken].at(-1) ?? 0;
   const half = secondHalf(entry);
   expect(entry).toBeLessThan(half);
   while (takenIn(half) < HALF / CELL) {
@@ -75,6 +77,19 @@ it('hands out a flow’s on its entry’s page, until none is free there', () =>
   expect(take(engine.cellTakeNear(entry) >>> 0)).toBe(half + 5 * CELL);
 });
 
+it('hands out cells alone, whatever it is that a flow’s is to be near to', () => {
+  giveAll();
+  engine.cellsEnsure(600);
+  while (engine.cellsFree() > 0) take(engine.cellTake() >>> 0);
+  const pages = new Set([...taken].map((at) => at - (at % PAGE)));
+  giveAll();
+  for (let near = 0; near < engine.memory.buffer.byteLength; near += PAGE) {
+    const at = engine.cellTakeNear(near) >>> 0;
+    expect(pages).toContain(at - (at % PAGE));
+    engine.cellGive(at);
+  }
+});
+
 it('takes from the other halves when its own are used up, so that none is kept free for anybody', () => {
   engine.cellsEnsure(100);
   while (engine.cellsFree() > 0) take(engine.cellTake() >>> 0);
@@ -83,6 +98,15 @@ it('takes from the other halves when its own are used up, so that none is kept f
   giveAll();
   while (engine.cellsFree() > 0) take(engine.cellTakeNear(0) >>> 0);
   expect(engine.cellTakeNear(0) >>> 0).toBe(0);
+});
+
+it('has all that were free before it has grown many times over, too', async () => {
+  const { cellsEnsure, cellsFree, cellTake } = await headers();
+  for (const wanted of [600, 300_000]) cellsEnsure(wanted);
+  const free = cellsFree();
+  let found = 0;
+  while (cellTake()) found++;
+  expect(found).toBe(free);
 });
 
 it('looks at both lines of the two that come next', () => {
