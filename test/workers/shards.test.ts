@@ -24,6 +24,14 @@ describe('over minutes, while neighbours are asked for again and again', () => {
     for (const part of shares) expect(leftBy(part, CLIENT) / leftBy(one, CLIENT)).toBeLessThan(0.8);
   }, 120_000);
 
+  it('sends them from a task to its own node so, whose bridge turns them round', async () => {
+    await compare(
+      mesh(
+        '{ load: { from: api, to: "node1:9090", protocol: udp, flows: 7, packets: 2000, rate: 20, arrivals: poisson } }',
+      ),
+    );
+  }, 120_000);
+
   it('sends them through a mesh so, by a service and from many addresses, with other traffic between', async () => {
     await compare(
       mesh(`{ load: { to: "node1:8080", sources: 192.168.99.128/28, flows: 40, packets: 1500, rate: 30, arrivals: poisson } },
@@ -171,11 +179,17 @@ it('knows no way from the load before', async () => {
 }, 120_000);
 
 it('sends all datagrams of flows that may be silent until their connections have ended, and only of those', async () => {
-  const load = (flows: number, packets: number, rate: string) =>
-    `{ load: { from: [api, web, node1], to: "node3:9090", protocol: udp, flows: ${flows}, packets: ${packets}, imix: { 60: 3, 500: 1 }, rate: ${rate}, arrivals: poisson } }`;
-  await compare(mesh(load(12, 500, '2kbps')));
-  const { one, shares } = await compare(mesh(load(12, 600, '22kbps')));
+  const load = (flows: number, packets: number, more: string) =>
+    `{ load: { from: [api, web, node1], to: "node3:9090", protocol: udp, flows: ${flows}, packets: ${packets}, ${more}, arrivals: poisson } }`;
+  await compare(mesh(load(12, 500, 'rate: 700bps')));
+  const { one, shares } = await compare(mesh(load(12, 600, 'imix: { 60: 3, 500: 1 }, rate: 22kbps')));
   for (const part of shares) expect(leftBy(part, 'node1/host/eth0') / leftBy(one, 'node1/host/eth0')).toBeLessThan(0.9);
+}, 120_000);
+
+it('finds out anew about the ways of flows that go elsewhere', async () => {
+  const load = '{ load: { to: "node3:9090", protocol: udp, flows: 6, packets: 3000, rate: 20 } }';
+  const more = 'changes: [{ at: 1000, scale: { web: 3 } }, { at: 8000, exit: web.1 }],';
+  await compare(mesh(load, { more }).replace('replicas: 3', 'replicas: 1'));
 }, 120_000);
 
 it('takes back what is left to others when sockets go and balancers change before it is sent', async () => {
