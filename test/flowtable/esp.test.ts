@@ -25,6 +25,8 @@ it.each(['20.10', '28'] as const)('with the rules of Engine %s', async (version)
   expect(quick.answers).toBe(COUNT + 3);
   // There and back: to the cipher, out of it, to the next one, out of it.
   expect(quick.fast).toBeGreaterThan(0.95 * COUNT * 8);
+  // Nor does what comes out take the slow way as far as to the other end of its tunnel.
+  expect(quick.slow).toBeLessThan(20);
 });
 
 it.each<[string, (engine: Engine) => void, boolean]>([

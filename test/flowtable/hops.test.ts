@@ -8,6 +8,7 @@ import { checkedModule } from '../../bench/fuzz/files.js';
 import { addressNumber, ethernet, ipv4, macBytes, TYPE_IPV4, UDP, udp } from '../../bench/headers.js';
 import { address6, ipv6, TYPE_IPV6 } from '../../bench/headers6.js';
 import { Engine } from '../../src/engine/index.js';
+import { KEY } from '../engine/protect.js';
 import { books, state } from './seen.js';
 
 const module = await checkedModule();
@@ -17,7 +18,7 @@ const MOST = 128;
 const BEYOND = 3;
 const LAST = MOST + BEYOND - 1;
 
-async function line(v6: boolean, fast: boolean) {
+async function line(v6: boolean, fast: boolean, sealed: boolean) {
   const engine = await Engine.create({ module, seed: 1 });
   engine.exports.setFlowTable(fast ? 1 : 0);
   const mac = (i: number, side: number) => `02:00:00:00:${i.toString(16).padStart(2, '0')}:0${side}`;
@@ -38,6 +39,13 @@ async function line(v6: boolean, fast: boolean) {
     return { router, into };
   });
   for (const { router } of all.slice(-2)) router.trackConnections(v6 ? 'ip6' : 'ip');
+  if (sealed) {
+    const ends = { source: '10.200.0.1', destination: '10.201.0.1' };
+    const template = { ...ends, spi: 7, reqid: 5 };
+    const xfrm = all[LAST - 1]?.router.xfrm;
+    xfrm?.addAssociation({ ...template, key: KEY });
+    xfrm?.setPolicy({ ...ends, protocol: UDP, port: 5000, mark: 0, markMask: 0, template });
+  }
   engine.namespace('end').addPhysical('eth0', segment, { mac: mac(LAST + 1, 1), mtu: 1500 });
 
   const slots = engine.exports.scratch(STRIDE) >>> 0;
@@ -63,8 +71,8 @@ async function line(v6: boolean, fast: boolean) {
 }
 
 /** All that is seen of it, what was lost, and how many packets went by the flow table. */
-async function life(v6: boolean, fast: boolean) {
-  const { engine, come } = await line(v6, fast);
+async function life(v6: boolean, fast: boolean, sealed: boolean) {
+  const { engine, come } = await line(v6, fast, sealed);
   // Switches learn first who is where.
   for (const i of [0, LAST - 4]) come(i, 1);
   for (const port of [2, 3, 3, 3]) come(LAST - 1, port);
@@ -80,13 +88,15 @@ async function life(v6: boolean, fast: boolean) {
 }
 
 it.each([
-  ['IPv4', false],
-  ['IPv6', true],
-] as const)('over %s', async (_, v6) => {
-  const [slow, quick] = [await life(v6, false), await life(v6, true)];
+  ['IPv4', false, false, [1664, 11]],
+  ['IPv6', true, false, [1664, 11]],
+  // The last one but one seals them, and the last one has no flow of ESP.
+  ['IPv4, by ESP at the end', false, true, [1651, 0]],
+] as const)('over %s', async (_, v6, sealed, [packets, opened]) => {
+  const [slow, quick] = [await life(v6, false, sealed), await life(v6, true, sealed)];
   expect(quick.seen).toEqual(slow.seen);
   expect(slow.lost).toBe(1 + 3 * BEYOND);
   expect([slow.fast, slow.opened]).toEqual([0, 0]);
   // At each router all of a flow's packets but its first, and at the last two what opens a connection and gets there.
-  expect([quick.fast, quick.opened]).toEqual([1664, 11]);
+  expect([quick.fast, quick.opened]).toEqual([packets, opened]);
 });
