@@ -269,7 +269,6 @@ function transmit(flow: LoadFlow, own: bool): void {
     if (!books.sent) books.firstSent = now;
     books.sent++;
     books.sentBytes += sizeOf(protocol, length, v6);
-    books.lastSent = now;
   }
   asSender(flow, false, own ? 0 : surveyOf(flow, drawnSize, now));
   if (protocol == ipv4.UDP) {

@@ -24,7 +24,6 @@ export class Load {
   answeredBytes: u64;
   /** ns; of data. */
   firstSent: u64;
-  lastSent: u64;
   lastReceived: u64;
   /** Packets that are still to be sent. */
   left: u64;

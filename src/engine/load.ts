@@ -55,7 +55,6 @@ export interface LoadBooks {
   cut: number;
   /** ns */
   firstSent: number;
-  lastSent: number;
   lastReceived: number;
   /** Why packets ended on their way. */
   losses: Map<string, number>;
@@ -119,7 +118,6 @@ export class Load {
       unanswered: memory.get(at, Layout.unanswered),
       cut: memory.get(at, Layout.cut),
       firstSent: memory.get(at, Layout.firstSent),
-      lastSent: memory.get(at, Layout.lastSent),
       lastReceived: memory.get(at, Layout.lastReceived),
       losses: dropCounts(this.#engine, exports.lossesAt()),
       receivers: this.receivers,
