@@ -9,6 +9,7 @@ import { ACK, answerTo, control, controlBack, FIN, fromClient, SYN } from '../..
 import { Random } from '../../bench/fuzz/random.js';
 import { put16, put32, sealAll } from '../../bench/headers.js';
 import { PUBLISHED } from '../../bench/mesh.js';
+import { connectionEventsOf, watchConnections } from '../../src/engine/connection-events.js';
 import { lives, PATIENCE } from './lives.js';
 import { CLIENT, Life, ports, twice, WARM, warm } from './meshed.js';
 import { digest } from './seen.js';
@@ -19,6 +20,23 @@ it('opens all but the first connection to each destination by example', async ()
     for (let from = 3000; from < 3300; from += 100) life.pass(...ports(from, 100).map((port) => life.syn(port)));
   });
   expect(fast).toBe(WARM - 32 + 300);
+});
+
+it('tells who watches connections all that becomes of them', async () => {
+  await twice((life) => {
+    const { engine } = life.mesh;
+    const asks = () => life.pass(...ports(3000, 8).map((port) => life.datagram(port)));
+    const answer = (asked: Uint8Array[]) => life.pass(...asked.map((frame) => answerTo(frame, 64, 0)));
+    answer(asks());
+    answer(asks());
+    watchConnections(engine);
+    // From now on none is opened by example: nobody would tell of it.
+    answer(asks());
+    life.pass(...ports(4000, 2 * WARM).map((port) => life.datagram(port)));
+    life.quiet(3);
+    answer(asks());
+    for (const { change, time, left } of connectionEventsOf(engine) ?? []) life.seen.push(`${change} ${time} ${left}`);
+  });
 });
 
 it('forgets what nobody has asked for in a minute', async () => {

@@ -152,7 +152,7 @@ it('tells who watches connections all that becomes of them', async () => {
     const { engine } = life.bridge;
     life.datagrams(some).answers(some).datagrams(some);
     watchConnections(engine);
-    // Flows are out of date, and none is made: one would see connections through to where they are assured.
+    // From now on none is opened by example: nobody would tell of it.
     life.datagrams(some).datagrams(fresh).datagrams(ports(6000, 3));
     engine.run(engine.now + 3e9);
     life.datagrams(some).answers(some);
