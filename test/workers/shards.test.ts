@@ -114,7 +114,7 @@ describe('counts what others send too', () => {
   it('where ESP numbers all that goes through a tunnel', async () => {
     await compare(
       mesh(
-        '{ load: { to: "node1:8080", flows: 9, packets: 500, rate: 1kpps } }, { load: { from: api, to: "web:80", flows: 13, packets: 500, rate: 10 } }',
+        '{ load: { to: "node1:8080", flows: 9, packets: 500, rate: 1kpps } }, { load: { from: api.1, to: "web:80", flows: 13, packets: 500, rate: 10 } }',
         {
           options: 'driver_opts: { encrypted: "" }',
         },
