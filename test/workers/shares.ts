@@ -28,13 +28,14 @@ x-swarmwire:
     third: { networks: [near] }
   traffic: [${traffic}]`;
 
-export const routed = (traffic: string) => `
+export const routed = (traffic: string, { more = '' } = {}) => `
 networks:
   lan:
     driver: macvlan
     driver_opts: { parent: eth0.50 }
     ipam: { config: [{ subnet: 192.168.50.0/24, gateway: 192.168.50.1 }, { subnet: 192.168.51.0/24, gateway: 192.168.51.1 }] }
 x-swarmwire:
+  ${more}
   outside: [{ name: router, vlans: { 50: [192.168.50.1/24, 192.168.51.1/24] } }]
   containers:
     one: { image: nginx, node: node1, networks: { lan: { ipv4_address: 192.168.50.10 } } }
