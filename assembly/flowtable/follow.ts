@@ -155,11 +155,12 @@ function suits(precedent: Precedent, frame: Frame, firstA: u64, firstPorts: u32,
     const leg = legs + ((<usize>i + 1) << 4);
     store<u64>(leg, a);
     store<u32>(leg, ports, 8);
+    // At once: behind another destination than the precedent's its next connections are not to be found, and one of that may suit.
+    if (i + 1 == precedent.balanced && !balanced(precedent)) return false;
   }
   lastA = a;
   lastPorts = ports;
   if (precedent.side == Side.RESPONDER) elsewhere = addressAt(a, true);
-  if (precedent.balanced && !balanced(precedent)) return false;
   if (!precedent.balanced && precedent.side == Side.INITIATOR) elsewhere = addressAt(firstA, false);
 
   // The responder is the same all along, the initiator changes where the other one did.

@@ -119,3 +119,15 @@ it.each<[string, number, string, string]>([
       expect(quick.fast).toBeGreaterThan(least * quick.sent);
     }
 });
+
+it('takes connections to tasks on other nodes the fast way when the first was to one on its own', async () => {
+  const flows = 400;
+  const load = `to: "node1:8080", flows: ${flows}, packets: ${3 * flows}, rate: 20000`;
+  const { spec } = parseStackFile(`${MESH.replace('DRIVER', '')}    - load: {${load}}\n`, { file: 'load.yml' });
+  const swarm = await Swarm.create(spec, { seed: 1, module });
+  swarm.play();
+  const { exports } = swarm.engine;
+  // Each connection has some four flows; a few are recorded for the others to follow.
+  expect(exports.flows()).toBeGreaterThan(4 * flows);
+  expect(exports.flows() - exports.followed()).toBeLessThan(flows / 4);
+});
