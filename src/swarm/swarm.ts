@@ -34,8 +34,12 @@ const LOOKUP_PATIENCE = 120_000 * MILLISECOND;
 /** Between one flow's end and the next one's start, and after the last. */
 const PAUSE = 5 * MILLISECOND;
 const SETTLE = 20 * MILLISECOND;
-/** Packets of a load that are sent at a stretch, before others may look on. */
+/**
+ * Packets of a load that are sent at a stretch, before others may look on, and for how long at the most, ns. A task that goes has its name
+ * for longer than that.
+ */
 const PIECE = 10_000;
+const STRETCH = 100 * MILLISECOND;
 
 export type { FlowReport };
 
@@ -287,11 +291,12 @@ export class Swarm {
     const load = new LoadRun(this.engine, this.#parties, this.names, flow, at);
     reports.push(load.report);
     const perSecond = 'packets' in flow.rate ? flow.rate.packets : flow.rate.bits / 512;
-    const step = Math.min(SETTLE, Math.ceil((PIECE / perSecond) * 1e9));
+    const piece = Math.ceil((PIECE / perSecond) * 1e9);
     const deadline = at + LOOKUP_PATIENCE;
     try {
       while (!load.done && (load.began || this.engine.now < deadline)) {
-        this.#run(this.engine.now + step);
+        const isLong = load.began && flow.packets - load.sent > PIECE;
+        this.#run(this.engine.now + Math.min(piece, isLong ? STRETCH : SETTLE));
         load.nameTasks();
         yield { packets: load.sent, ofPackets: flow.packets };
       }

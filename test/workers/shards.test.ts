@@ -159,8 +159,16 @@ it('knows the way of all flows between two by one of them', async () => {
 }, 120_000);
 
 it('is where one engine is when it is to leave off', async () => {
-  const stack = mesh('{ load: { to: "node1:8080", flows: 40, packets: 3000, rate: 20, arrivals: poisson } }');
-  for (const last of [30, 77]) {
+  const few = mesh('{ load: { to: "node1:8080", flows: 40, packets: 3000, rate: 20, arrivals: poisson } }');
+  // While there are many to come, steps are long.
+  const many = mesh('{ load: { to: "node1:8080", flows: 40, packets: 14000, rate: 20kpps, arrivals: poisson } }');
+  const leaves: [string, number][] = [
+    [few, 30],
+    [few, 77],
+    [many, 3],
+    [many, 12],
+  ];
+  for (const [stack, last] of leaves) {
     const play = (swarm: Swarm) => {
       const steps = swarm.playing();
       for (let step = 0; step < last; step++) steps.next();

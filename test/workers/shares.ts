@@ -105,6 +105,7 @@ export async function compare(
     shares = [];
     for (let index = 0; index < count; index++) shares.push(await share(spec, index, count, play));
     const together = Float64Array.from(shares.flatMap(({ frames }) => [...frames])).sort();
+    expect(shares.map(({ swarm }) => swarm.engine.now)).toEqual(shares.map(() => one.swarm.engine.now));
     expect(together.length).toBe(one.frames.length);
     expect(together.findIndex((frame, at) => frame !== one.frames[at])).toBe(-1);
     expect(mergeFlows(shares.map(({ swarm }) => swarm.reports))).toEqual(one.swarm.reports);
