@@ -141,6 +141,10 @@ export class Engine {
   }
 
   #shared = false;
+  /** It counts what is its own alone of the loads that several engines share. */
+  get isShared(): boolean {
+    return this.#shared;
+  }
   #share({ index, count }: { index: number; count: number }): void {
     this.exports.setShard(index, count);
     this.#shared = count > 1;

@@ -141,10 +141,11 @@ export class LoadRun {
   #reportOf(books: LoadBooks): LoadReport {
     const { spec } = this;
     const { sent, received, answered, left, cut, opened, refused, unanswered } = books;
-    // Of one that is interrupted the rest is still on its way.
-    const ended = [...books.losses].reduce((sum, [reason, count]) => sum + (NO_LOSS.has(reason) ? 0 : count), 0);
     const gone = sent.packets - received.packets;
-    const lost = this.done ? gone : Math.min(gone, ended);
+    // Of the copies of one packet several engines may count some: it is known when all of them are put together.
+    const lost = this.engine.isShared
+      ? { packets: gone, reasons: Object.fromEntries(books.losses) }
+      : lossesOf(gone, books.losses, this.done);
     const duration = Math.max(books.lastReceived - books.firstSent, 0);
     const rateOf = (count: number) => (duration > 0 ? (count * 1e9) / duration : 0);
     return {
@@ -155,7 +156,7 @@ export class LoadRun {
       sent,
       received,
       ...(spec.answered ? { answered } : {}),
-      lost: { packets: lost, reasons: lost > 0 ? reasonsOf(books.losses, lost) : {} },
+      lost,
       notSent: left,
       cut,
       firstSent: books.firstSent,
@@ -209,13 +210,21 @@ export function sharesOf(tasks: readonly Omit<Task, 'share'>[], received: LoadCo
   return [...byName.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
 }
 
-function reasonsOf(losses: ReadonlyMap<string, number>, lost: number): Record<string, number> {
+/**
+ * Of `gone` packets that have not arrived, and why copies of packets have ended: those that are lost. While the load is not `over`, the
+ * rest is still on its way.
+ */
+export function lossesOf(gone: number, ended: Iterable<[string, number]>, over: boolean): LoadReport['lost'] {
+  const losses = [...ended].filter(([reason]) => !NO_LOSS.has(reason));
+  losses.sort(([x, a], [y, b]) => b - a || (x < y ? -1 : 1));
+  const all = losses.reduce((sum, [, count]) => sum + count, 0);
+  const packets = over ? gone : Math.min(gone, all);
   const reasons: Record<string, number> = {};
-  let left = lost;
-  for (const [reason, count] of [...losses].sort(([, a], [, b]) => b - a)) {
-    if (NO_LOSS.has(reason) || left === 0) continue;
+  let left = packets;
+  for (const [reason, count] of losses) {
+    if (left === 0) break;
     reasons[reason] = Math.min(count, left);
     left -= reasons[reason];
   }
-  return reasons;
+  return { packets, reasons };
 }

@@ -1,7 +1,7 @@
 /** Reports of engines that share a load, added up. All that is no load is the same in every one. */
 
 import type { LoadCount } from '../engine/index.js';
-import { sharesOf } from '../swarm/load.js';
+import { lossesOf, sharesOf } from '../swarm/load.js';
 import type { FlowReport } from '../swarm/swarm.js';
 
 type LoadReport = NonNullable<FlowReport['load']>;
@@ -23,7 +23,7 @@ export function mergeFlows(parts: readonly (readonly FlowReport[])[]): FlowRepor
 function withLoad(flow: FlowReport, load: LoadReport, all: readonly (FlowReport | undefined)[]): FlowReport {
   const { received, lost, notSent, flows } = load;
   const finished = Math.max(...all.map((one) => one?.finished ?? 0));
-  const ok = all.every((one) => one?.load?.over) && received.packets > 0;
+  const ok = load.over && received.packets > 0;
   return {
     ...flow,
     load,
@@ -41,15 +41,15 @@ function mergeLoads(loads: readonly LoadReport[]): LoadReport {
   const duration = Math.max(0, ended - began);
   const received = countsOf(loads.map((load) => load.received));
   const perSecond = (count: number) => (duration > 0 ? (count * 1e9) / duration : 0);
+  const sent = countsOf(loads.map((load) => load.sent));
+  const over = loads.every((load) => load.over);
   return {
     ...first,
-    sent: countsOf(loads.map(({ sent }) => sent)),
+    over,
+    sent,
     received,
     ...(first.answered ? { answered: countsOf(loads.flatMap(({ answered }) => answered ?? [])) } : {}),
-    lost: {
-      packets: loads.reduce((sum, { lost }) => sum + lost.packets, 0),
-      reasons: reasonsOf(loads),
-    },
+    lost: lossesOf(sent.packets - received.packets, endedIn(loads), over),
     cut: loads.reduce((sum, { cut }) => sum + cut, 0),
     firstSent: began,
     lastReceived: ended,
@@ -69,9 +69,10 @@ function countsOf(counts: readonly LoadCount[]): LoadCount {
   };
 }
 
-function reasonsOf(loads: readonly LoadReport[]): Record<string, number> {
-  const reasons: Record<string, number> = {};
-  for (const { lost } of loads)
-    for (const [reason, count] of Object.entries(lost.reasons)) reasons[reason] = (reasons[reason] ?? 0) + count;
-  return Object.fromEntries(Object.entries(reasons).sort(([, a], [, b]) => b - a));
+/** Copies of packets that ended on their way, in all engines: by their reasons. */
+function endedIn(loads: readonly LoadReport[]): Map<string, number> {
+  const ended = new Map<string, number>();
+  for (const [reason, count] of loads.flatMap(({ lost }) => Object.entries(lost.reasons)))
+    ended.set(reason, (ended.get(reason) ?? 0) + count);
+  return ended;
 }

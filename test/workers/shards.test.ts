@@ -230,3 +230,12 @@ it('follows changes of the swarm while the load runs', async () => {
   const [load] = one.swarm.reports;
   expect(load?.load?.tasks.map(({ name }) => name)).toEqual(['web.1 on node1', 'web.2 on node2', 'web.3 on node3']);
 }, 120_000);
+
+it('says what is lost as one engine does, though of a packet that arrives copies end elsewhere', async () => {
+  const changes = 'changes: [{ at: 2477, lose: node3 }, { at: 5928, exit: web.2 }, { at: 20770, restore: node3 }],';
+  const load =
+    '{ load: { from: api.1, to: "web:90", protocol: udp, flows: 9, packets: 300, imix: true, rate: 30kbps, arrivals: poisson } }';
+  const { one } = await compare(mesh(load, { more: changes }), { counts: [2] });
+  const [report] = one.swarm.reports;
+  expect(report?.load?.lost).toEqual({ packets: 25, reasons: { DEV_DOWN: 25 } });
+}, 120_000);
