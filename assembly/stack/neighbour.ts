@@ -3,7 +3,7 @@
 // Timing, Linux's defaults: three requests one second apart, then the waiting packets fail; an entry stays reachable for
 // 15 to 45 s, then it is stale; used again, it is asked for by unicast after five seconds.
 
-import { CONFIRM, Frame, SURVEY } from "../frame";
+import { CONFIRM, Frame, SURVEY, current, setCurrent } from "../frame";
 import { drop, Drop } from "../drops";
 import { Device, NOARP } from "../devices/device";
 import * as ethernet from "../wire/ethernet";
@@ -182,7 +182,7 @@ export function forgetNeighbour(neighbour: Neighbour): void {
   removeNeighbour(neighbour);
 }
 
-/** Nobody answered: whoever sent the waiting packets is told (arp_error_report). */
+/** Nobody answered: whoever sent the waiting packets is told (arp_error_report), each because of its own. */
 function fail(neighbour: Neighbour, device: Device): void {
   let frame = neighbour.first;
   neighbour.first = null;
@@ -191,6 +191,7 @@ function fail(neighbour: Neighbour, device: Device): void {
   while (frame) {
     const next = frame.next;
     frame.next = null;
+    setCurrent(frame.load);
     frame.time = max(frame.time, now);
     if (family(neighbour)) sendAddressUnreachable(device.namespace, frame, device);
     else sendHostUnreachable(device.namespace, frame);
@@ -224,9 +225,11 @@ export function update(neighbour: Neighbour, mac: u64, state: Nud, time: u64, re
   neighbour.first = null;
   neighbour.last = null;
   neighbour.queued = 0;
+  const answer = current;
   while (frame) {
     const next = frame.next;
     frame.next = null;
+    setCurrent(frame.load);
     frame.time = max(frame.time, time);
     if (neighbour.state == <u8>Nud.STALE && !neighbour.device.namespace.silent) {
       moveNeighbour(neighbour, Nud.DELAY);
@@ -235,4 +238,5 @@ export function update(neighbour: Neighbour, mac: u64, state: Nud, time: u64, re
     send(neighbour, frame, neighbour.device);
     frame = next;
   }
+  setCurrent(answer);
 }

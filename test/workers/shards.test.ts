@@ -239,3 +239,10 @@ it('says what is lost as one engine does, though of a packet that arrives copies
   const [report] = one.swarm.reports;
   expect(report?.load?.lost).toEqual({ packets: 25, reasons: { DEV_DOWN: 25 } });
 }, 120_000);
+
+it('has the errors about packets for a neighbour that does not answer made by who sends these', async () => {
+  const load =
+    '{ load: { from: [api, node3], to: "node3:9090", protocol: udp, flows: 3, packets: 58, imix: { 60: 3, 500: 1 }, rate: 1kbps } }';
+  const { one } = await compare(mesh(load, { more: 'changes: [{ at: 33928, lose: node3 }],' }), { counts: [4] });
+  expect(one.swarm.reports[0]?.load?.lost.reasons.NEIGH_FAILED).toBeGreaterThan(0);
+}, 120_000);
