@@ -205,7 +205,7 @@ let settled: u64 = 0;
 export function ensureTracks(): void { pool.ensure(16); }
 
 const FACTOR: u64 = 0x9e3779b97f4a7c15;
-/** Of its content, in four parts side by side: each product waits for the one before it. */
+/** Of its content but for a rest of less than 32 bytes, in four parts side by side: each product waits for the one before it. */
 function hashOf(made: Track): u32 {
   const end = changetype<usize>(made) + TRACK - 32;
   let a: u64 = 0;
