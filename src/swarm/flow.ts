@@ -32,7 +32,10 @@ export interface LoadReport {
   received: LoadCount;
   /** Answers that came back, if the load is answered. */
   answered?: LoadCount;
-  /** Packets that did not arrive, and why, as far as one place says so. */
+  /**
+   * Packets that did not arrive, and why, as far as one place says so. Of one of several swarms that share a load (`shard`): why copies of
+   * its packets have ended, whether lost or not.
+   */
   lost: { packets: number; reasons: Record<string, number> };
   /** Packets that no connection was there for, or that were not sent yet when the run was interrupted. */
   notSent: number;
