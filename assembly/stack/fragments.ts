@@ -8,7 +8,7 @@
 // them as its frag_list): their payload lengths, a u16 each, lie behind `frame.end`, which is moved down for them. A
 // clone has its own `end` and so knows nothing of them, as a cloned skb's frag_list is not used either.
 
-import { CT_UNTRACKED, Frame, META, current, headroom, setCurrent, slotEnd, takeFrame } from "../frame";
+import { CT_UNTRACKED, Frame, META, headroom, takeFrame, slotEnd } from "../frame";
 import { account, deliver, drop, Drop } from "../drops";
 import { Event, now, schedule } from "../clock/queue";
 import * as ipv4 from "../wire/ipv4";
@@ -245,8 +245,6 @@ export function reassemblyTimer(at: usize): void {
 export function expireQueue(queue: Queue): void {
   const namespace = queue.namespace;
   const first = queue.first;
-  const other = current;
-  if (first) setCurrent(first.load);
   if (first && ipv4.version(first.data) == 6) tellExpired6(queue);
   else if (first && queue.hasFirst && queue.user != User.CONNTRACK_OUT && !namespace.silent && isLocal(namespace, ipv4.destination(first.data))) {
     first.time = queue.deadline;
@@ -254,7 +252,6 @@ export function expireQueue(queue: Queue): void {
     first.fragmentMax = 0;
     sendReassemblyTimeExceeded(namespace, first);
   }
-  setCurrent(other);
   dropQueue(queue, Drop.FRAG_REASM_TIMEOUT);
 }
 

@@ -3,7 +3,7 @@
 // Timing, Linux's defaults: three requests one second apart, then the waiting packets fail; an entry stays reachable for
 // 15 to 45 s, then it is stale; used again, it is asked for by unicast after five seconds.
 
-import { CONFIRM, Frame, SURVEY, current, setCurrent } from "../frame";
+import { CONFIRM, Frame, SURVEY, setCurrent } from "../frame";
 import { drop, Drop } from "../drops";
 import { Device, NOARP } from "../devices/device";
 import * as ethernet from "../wire/ethernet";
@@ -225,11 +225,9 @@ export function update(neighbour: Neighbour, mac: u64, state: Nud, time: u64, re
   neighbour.first = null;
   neighbour.last = null;
   neighbour.queued = 0;
-  const answer = current;
   while (frame) {
     const next = frame.next;
     frame.next = null;
-    setCurrent(frame.load);
     frame.time = max(frame.time, time);
     if (neighbour.state == <u8>Nud.STALE && !neighbour.device.namespace.silent) {
       moveNeighbour(neighbour, Nud.DELAY);
@@ -238,5 +236,4 @@ export function update(neighbour: Neighbour, mac: u64, state: Nud, time: u64, re
     send(neighbour, frame, neighbour.device);
     frame = next;
   }
-  setCurrent(answer);
 }

@@ -149,6 +149,20 @@ it('is not mixed up with what nodes say to each other meanwhile', async () => {
   expect(report?.load?.tasks.map(({ name }) => name.split(' ')[0])).toEqual(['web.1', 'web.2', 'web.3']);
 });
 
+it('names tasks that go between two looks at who there is', async () => {
+  // While many packets are to come, it is looked every 100 ms.
+  const load = '    - load: {to: "node1:9090", protocol: udp, flows: 30, packets: 20000, rate: 20pps}\n';
+  const changes = '  changes: [{at: 80, kill: web.2}, {at: 110, scale: {web: 1}}]\n';
+  const stack = STACK.replace('  nodes: 3\n', `  nodes: 3\n${changes}`) + load;
+  const swarm = await Swarm.create(parseStackFile(stack, { file: 'load.yml' }).spec, { seed: 1 });
+  const steps = swarm.playing();
+  while (swarm.engine.now < 3e9) steps.next();
+  steps.return([]);
+  expect(swarm.topology.sandboxes.flatMap(({ task }) => (task?.startsWith('web.') ? [task] : []))).toEqual(['web.1']);
+  const names = swarm.reports[0]?.load?.tasks.map(({ name }) => name);
+  expect(names).toEqual(['web.1 on node1', 'web.2 on node2', 'web.3 on node3']);
+});
+
 it('has a connection that is answered too late neither opened nor twice', async () => {
   const { spec } = parseStackFile(
     `${STACK.replace(
